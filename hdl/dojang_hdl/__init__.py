@@ -1,0 +1,1 @@
+"""Dojang's synthesizable hardware. Importing the package (or ``config``/``isa``/``numerics``) needs no Amaranth."""

@@ -1,0 +1,110 @@
+"""The one description of a chip, shared by hardware, golden model, compiler and reports (no Amaranth here)."""
+
+from dataclasses import dataclass
+
+BLOCK = 32
+"""Weights per scale group, and activations per shared exponent."""
+
+WORD_BITS = 128
+"""Bits of a memory word, a link payload and an SRAM word: the node's memory port is as wide as its links."""
+
+WORD_BYTES = WORD_BITS // 8
+ELEMENTS = WORD_BITS // 32
+"""32-bit elements in one SRAM word."""
+
+
+class ConfigError(ValueError):
+    """A value of a chip configuration is out of range; the message names the value and what was expected."""
+
+
+@dataclass(frozen=True)
+class ChipConfig:
+    """A validated chip configuration.
+
+    Parameters
+    ----------
+    name: preset name, for messages and build folders.
+    width, height: nodes per row and rows of the mesh. Each row has one memory channel at its west edge.
+    lanes: weight rows the engine works on at once; it consumes ``32 * lanes`` plane bits per cycle.
+    contexts: activation vectors each weight word is applied to (prefill batch, grouped query heads).
+    acc_rows: rows of one GEMV, i.e. FP32 accumulators per context.
+    sram_words: 128-bit words in each of the two SRAM banks of a node (LOCAL and RX).
+    plane_fifo, scale_fifo, program_fifo: words buffered by the node's stream readers.
+    chunk: words of one memory read request (128 words are 2 KiB).
+    channel_mib: size of each channel's memory in MiB.
+    top_k: candidates kept per node for sampling.
+    """
+
+    name: str
+    width: int = 2
+    height: int = 2
+    lanes: int = 2
+    contexts: int = 4
+    acc_rows: int = 512
+    sram_words: int = 8192
+    plane_fifo: int = 1024
+    scale_fifo: int = 512
+    program_fifo: int = 128
+    chunk: int = 128
+    channel_mib: int = 256
+    top_k: int = 16
+
+    def __post_init__(self):
+        def check(ok, field, expected):
+            if not ok:
+                raise ConfigError(f"chip {self.name!r}: {field}={getattr(self, field)!r}, expected {expected}")
+
+        def power_of_two(value):
+            return value > 0 and value & (value - 1) == 0
+
+        check(1 <= self.width <= 8, "width", "1 to 8 nodes per row")
+        check(1 <= self.height <= 8, "height", "1 to 8 rows")
+        check(self.lanes in (1, 2, 4), "lanes", "1, 2 or 4")
+        check(1 <= self.contexts <= 8, "contexts", "1 to 8")
+        check(power_of_two(self.acc_rows) and 32 <= self.acc_rows <= 4096, "acc_rows", "a power of two from 32 to 4096")
+        check(power_of_two(self.sram_words) and 64 <= self.sram_words <= 32768, "sram_words",
+              "a power of two from 64 to 32768")
+        check(power_of_two(self.chunk) and self.chunk <= 256, "chunk", "a power of two up to 256 words")
+        for field in ("plane_fifo", "scale_fifo"):
+            check(power_of_two(getattr(self, field)) and getattr(self, field) >= 2 * self.chunk, field,
+                  f"a power of two of at least two chunks ({2 * self.chunk} words)")
+        check(power_of_two(self.program_fifo) and self.program_fifo >= 64, "program_fifo", "a power of two from 64 on")
+        check(1 <= self.channel_mib <= 65536, "channel_mib", "1 to 65536 MiB")
+        check(self.top_k >= 16, "top_k", "at least 16")
+
+    @property
+    def nodes(self) -> int:
+        return self.width * self.height
+
+    @property
+    def channels(self) -> int:
+        return self.height
+
+    @property
+    def channel_words(self) -> int:
+        return self.channel_mib * (1 << 20) // WORD_BYTES
+
+    @property
+    def peak_bytes_per_cycle(self) -> int:
+        return self.channels * WORD_BYTES
+
+    @property
+    def plane_bits_per_cycle(self) -> int:
+        """Weight bits all engines together apply per cycle, to every context."""
+        return self.nodes * self.lanes * BLOCK
+
+
+PRESETS = {preset.name: preset for preset in (
+    ChipConfig("sim-1x1", width=1, height=1, lanes=4),
+    ChipConfig("sim-2x2"),
+    ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096, channel_mib=128),
+    ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
+               plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),
+)}
+"""Named configurations. ``small-node`` is the one placed and routed by ``dojang report``."""
+
+
+def preset(name: str) -> ChipConfig:
+    if name not in PRESETS:
+        raise ConfigError(f"unknown chip preset {name!r}, expected one of {', '.join(PRESETS)}")
+    return PRESETS[name]

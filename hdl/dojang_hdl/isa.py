@@ -1,0 +1,180 @@
+"""Program format of a node: 256-bit instructions, shared by the sequencer (RTL) and the compiler (no Amaranth here).
+
+An instruction is two 128-bit memory words, low word first. ``HEAD`` is the low word of every instruction, the
+high word is one of ``MEM``, ``VEC``, ``GEMV``, ``SEND``, by opcode. Fields are packed from bit 0 up in the order listed.
+
+Dynamic values: registers hold what changes from token to token (``Reg``). The effective count and address are
+
+    n    = n_base + clamp((R[n_reg] + n_bias) >> n_shift, 0, n_max) * n_mul
+    addr = addr   + clamp((R[m_reg] + m_bias) >> m_shift, 0, ...)   * m_mul
+
+so a program compiled once serves every position. ``n == 0`` makes any instruction a no-op.
+"""
+
+from enum import IntEnum
+
+
+class Op(IntEnum):
+    """Opcodes. SRAM addresses (a, b, d) count 128-bit words of 4 elements; bit 15 selects the bank (0 LOCAL, 1 RX)."""
+
+    NOP = 0
+    STREAM = 1   # queue n words of memory for stream `stream`; returns at once (blocks only while the queue is full)
+    LOAD = 2     # read n words of memory into RX at d, counted under `tag`; returns at once
+    WAIT = 3     # wait until n words have arrived under `tag`, then subtract them
+    STORE = 4    # write n words from SRAM a to memory
+    SEND = 5     # send n words from SRAM a to RX address d of `mode`'s nodes, under `tag`
+    GEMV = 6     # engine
+    VEC = 7      # vector unit
+    KPUT = 8     # n rows' int8 codes at a (32 elements = 8 words) to one lane of a K tile at addr (see layout)
+    VPUT = 9     # insert n words of int8 codes at a into the V tile that arrives on the plane stream; write back to addr
+    SPUT = 10    # scalar register -> one 16- or 32-bit memory element, index R[m_reg]+m_bias (as FP16 or FP32)
+    TOPK = 11    # offer n elements at a, ids from `index`, to the candidate list; `reset` empties it first
+    REPORT = 12  # send the candidate list to the host
+    END = 13     # send counters and errors to the host, stop
+
+
+class Reg(IntEnum):
+    """Registers of dynamic values."""
+
+    ZERO = 0
+    POS = 1      # position of the pass's first token
+    TOKEN0 = 4   # TOKEN0 + c: token id of context c (c < 4)
+
+
+class Stream(IntEnum):
+    PLANES = 0
+    SCALES = 1
+
+
+class Mode(IntEnum):
+    """Destinations of a flit on the data network."""
+
+    UNICAST = 0
+    ROW = 1
+    COLUMN = 2
+    ALL = 3
+
+
+class ScaleMode(IntEnum):
+    """What the scale stream carries per (row, group)."""
+
+    NONE = 0     # nothing: scale 1, offset 0
+    SCALE = 1    # FP16 scale; eight rows a word, each group padded to whole words
+    AFFINE = 2   # FP16 scale (low half), FP16 offset (high half); four rows a word
+
+
+class Mul(IntEnum):
+    """Second factor of the first multiplier."""
+
+    ONE = 0      # bypass: exact
+    A = 1        # a * a
+    B = 2        # a * b
+    S = 3        # a * scalar
+    IMM = 4      # a * imm0
+
+
+class Add(IntEnum):
+    """Second summand of the adder."""
+
+    ZERO = 0     # bypass
+    B = 1
+    S = 2
+    IMM = 3      # imm1
+
+
+class Fn(IntEnum):
+    """Special function."""
+
+    NONE = 0
+    EXP2 = 1
+    RECIP = 2
+    RSQRT = 3
+
+
+class Mul2(IntEnum):
+    """Factor of the second multiplier."""
+
+    ONE = 0      # bypass
+    B = 1
+    S = 2
+
+
+class Round(IntEnum):
+    """Conversion of the result; the container stays 32 bits."""
+
+    NONE = 0
+    FP16 = 1     # nearest even to the FP16 grid, saturating at 65504, kept as FP32
+    INT8 = 2     # nearest even to a two's complement integer -127..127 in the low 8 bits (sign extended), NaN -> 0
+
+
+class Reduce(IntEnum):
+    """What is folded into scalar register `s_out`, from the converted results."""
+
+    NONE = 0
+    SUM = 1      # eight interleaved partial sums, combined as a tree (see numerics)
+    MAX = 2
+    MAXABS = 3
+
+
+HEAD = (("op", 8), ("tag", 2), ("pad", 6), ("a", 16), ("b", 16), ("d", 16),
+        ("n_base", 16), ("n_reg", 3), ("n_shift", 4), ("n_bias", 9), ("n_max", 16), ("n_mul", 16))
+"""n_bias is signed."""
+
+MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 9), ("m_mul", 24),
+       ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 32), ("reset", 1), ("pad", 1))
+"""addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position whose
+low bits pick the lane (KPUT), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias and lane_bias are signed."""
+
+VEC = (("imm0", 32), ("imm1", 32), ("mul", 3), ("add", 2), ("fn", 2), ("mul2", 2), ("round", 2), ("reduce", 2),
+       ("store", 1), ("swap", 1), ("a_scalar", 1), ("pad32", 1), ("s", 4), ("s_a", 4), ("s_out", 4), ("pad", 35))
+"""`store`: write results at d. `swap`: operand a is read pairwise swapped (a[i ^ 1]). `a_scalar`: operand a is scalar
+register s_a for every i. `pad32`: the results are followed by zeros up to the next multiple of 32 elements.
+`s`: the scalar operand. n counts elements."""
+
+GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2), ("contexts", 3),
+        ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("pad", 53))
+"""n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` holds the number less one."""
+
+SEND = (("mode", 2), ("x", 4), ("y", 4), ("pad", 118))
+
+FORMATS = {Op.STREAM: MEM, Op.LOAD: MEM, Op.STORE: MEM, Op.KPUT: MEM, Op.VPUT: MEM, Op.SPUT: MEM, Op.TOPK: MEM,
+           Op.VEC: VEC, Op.GEMV: GEMV, Op.SEND: SEND}
+
+SIGNED = {"n_bias", "m_bias", "lane_bias"}
+INSTRUCTION_WORDS = 2
+
+
+def pack(fields, values: dict[str, int]) -> int:
+    """Pack ``values`` (missing ones are 0) into one 128-bit word; a value that does not fit is a ValueError naming it."""
+    word, at = 0, 0
+    unknown = set(values) - {name for name, _ in fields}
+    if unknown:
+        raise ValueError(f"no such field: {', '.join(sorted(unknown))}")
+    for name, width in fields:
+        value = int(values.get(name, 0))
+        low, high = (-(1 << width - 1), 1 << width - 1) if name in SIGNED else (0, 1 << width)
+        if not low <= value < high:
+            raise ValueError(f"field {name}={value} does not fit {width} bits")
+        word |= (value & (1 << width) - 1) << at
+        at += width
+    return word
+
+
+def unpack(fields, word: int) -> dict[str, int]:
+    """The inverse of `pack`."""
+    values, at = {}, 0
+    for name, width in fields:
+        value = word >> at & (1 << width) - 1
+        values[name] = value - (1 << width) if name in SIGNED and value >> width - 1 else value
+        at += width
+    return values
+
+
+def encode(op: Op, **values: int) -> tuple[int, int]:
+    """One instruction as (low, high) words; each value goes to the half that has the field."""
+    head_names = {name for name, _ in HEAD} - {"pad"}
+    head = {name: value for name, value in values.items() if name in head_names}
+    rest = {name: value for name, value in values.items() if name not in head_names}
+    if rest and op not in FORMATS:
+        raise ValueError(f"{op.name} has no field {', '.join(sorted(rest))}")
+    return pack(HEAD, {"op": op, **head}), pack(FORMATS[op], rest) if rest else 0

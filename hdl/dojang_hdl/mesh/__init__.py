@@ -1,0 +1,1 @@
+"""The 2D mesh: flits, routers, stream readers and the memory edge."""

@@ -1,0 +1,66 @@
+"""A node's SRAM: two banks of 128-bit words, each with two read ports and one write port."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import ELEMENTS, WORD_BITS, ChipConfig
+
+__all__ = ["SRAM_LATENCY", "SramRead", "SramWrite", "Sram"]
+
+SRAM_LATENCY = 2
+"""Cycles from ``addr`` to ``data``: the memory's own register and the output register behind the bank multiplexer."""
+
+BANK_BIT = 15
+
+
+class SramRead(wiring.Signature):
+    """Reader's view: present ``addr`` in cycle t, use ``data`` in cycle t + SRAM_LATENCY. One read per cycle, no stall."""
+
+    def __init__(self):
+        super().__init__({"addr": Out(16), "data": In(WORD_BITS)})
+
+
+class SramWrite(wiring.Signature):
+    """Writer's view: with ``en``, the 32-bit elements of ``data`` selected by ``mask`` are written to ``addr``."""
+
+    def __init__(self):
+        super().__init__({"en": Out(1), "addr": Out(16), "data": Out(WORD_BITS), "mask": Out(ELEMENTS)})
+
+
+class Sram(wiring.Component):
+    """LOCAL (addresses from 0) is written by the node's own units, RX (from 0x8000) by the data network.
+
+    Addresses wrap at the bank's size. A read of a word written in the same cycle returns the old word.
+
+    Members
+    -------
+    read: two read ports, reaching both banks.
+    local, rx: write ports of the two banks (their bank bit is ignored).
+    """
+
+    read: In(SramRead()).array(2)
+    local: In(SramWrite())
+    rx: In(SramWrite())
+
+    def __init__(self, config: ChipConfig):
+        self._words = config.sram_words
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        banks = []
+        for name in ("local", "rx"):
+            bank = memory.Memory(shape=WORD_BITS, depth=self._words, init=[])
+            m.submodules[name] = bank
+            banks.append(bank)
+            port = getattr(self, name)
+            write = bank.write_port(granularity=32)
+            m.d.comb += [write.addr.eq(port.addr), write.data.eq(port.data),
+                         write.en.eq(Mux(port.en, port.mask, 0))]
+        for port in self.read:
+            local, rx = (bank.read_port() for bank in banks)
+            bank_select = Signal()
+            m.d.comb += [local.addr.eq(port.addr), rx.addr.eq(port.addr)]
+            m.d.sync += [bank_select.eq(port.addr[BANK_BIT]), port.data.eq(Mux(bank_select, rx.data, local.data))]
+        return m
