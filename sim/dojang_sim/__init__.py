@@ -1,0 +1,1 @@
+"""Golden models, Verilator and cocotb harness, memory models."""

@@ -1,0 +1,57 @@
+"""Runs a cocotb bench on an Amaranth component under Verilator; the built model is cached by content."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from amaranth.back import verilog
+from amaranth.lib.wiring import Component
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import Verilator
+
+from .toolchain import build_environment, cache_root
+
+__all__ = ["run_bench"]
+
+
+class _QuietVerilator(Verilator):
+    """Without ``--public-flat-rw``: only the top's ports are public, which is several times faster."""
+
+    def _build_command(self):
+        commands = super()._build_command()
+        return [[part for part in command if part != "--public-flat-rw"] for command in commands]
+
+
+def run_bench(component: Component, bench: str, name: str, *, environment: dict[str, str] | None = None,
+              extra_sources: tuple[Path, ...] = ()) -> None:
+    """Build ``component`` and run all cocotb tests of module ``bench`` (e.g. ``dojang_sim.benches.router``).
+
+    Top-level ports keep Amaranth's flattened names (``input__payload``, ``clk``, ``rst``). ``environment`` reaches the bench through
+    ``os.environ``. Raises AssertionError with the number of failed tests.
+    """
+    text = verilog.convert(component, name=name, strip_internal_attrs=True)
+    digest = hashlib.sha256(text.encode())
+    for source in extra_sources:
+        digest.update(source.read_bytes())
+    folder = cache_root() / "benches" / f"{name}-{digest.hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / f"{name}.v"
+    source.write_text(text)
+    exposed = folder / "ports.vlt"
+    exposed.write_text(f'`verilator_config\npublic_flat_rw -module "{name}" -var "*"\n')
+
+    saved = dict(os.environ)
+    os.environ.update(build_environment())
+    os.environ.update(environment or {})
+    try:
+        runner = _QuietVerilator()
+        runner.build(sources=[exposed, source, *extra_sources], hdl_toplevel=name, build_dir=folder,
+                     build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"], always=False)
+        results = runner.test(hdl_toplevel=name, test_module=bench, build_dir=folder, test_dir=folder,
+                              results_xml=f"results-{os.getpid()}.xml")
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+    count, failed = get_results(results)
+    assert count > 0, f"{bench}: no test ran"
+    assert failed == 0, f"{bench}: {failed} of {count} tests failed"

