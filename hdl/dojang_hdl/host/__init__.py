@@ -1,0 +1,1 @@
+"""Host bridge: the framed byte link, memory access, run control and mailbox. `protocol` holds the shared facts."""
