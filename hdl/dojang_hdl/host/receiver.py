@@ -1,0 +1,140 @@
+"""Receiving side of the host link: finds frames, checks their CRC, buffers the payload."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.crc import catalog
+from amaranth.lib.wiring import In, Out
+
+from . import protocol
+
+__all__ = ["BUFFER_BYTES", "Received", "FrameReceiver"]
+
+BUFFER_BYTES = 256
+
+Received = data.StructLayout({"type": 8, "sequence": 8, "length": 8, "bad": 1})
+"""A frame of which the payload is in the buffer; with ``bad`` a dropped one, whose other fields mean nothing."""
+
+
+class FrameReceiver(wiring.Component):
+    """Byte stream in, verified frames out. One byte per cycle.
+
+    ``frame`` becomes valid two cycles after the frame's last byte and stays until taken; the buffer holds its payload from then
+    until one byte of the next frame's payload arrives. Bytes that come while ``frame`` waits are discarded.
+
+    Parameters
+    ----------
+    byte_timeout: cycles without a byte after which a begun frame is dropped.
+
+    Members
+    -------
+    rx: bytes, always ready.
+    frame: stream of `Received`.
+    addr, data: payload buffer; data belongs to the address of one cycle before.
+    corrupt, truncated, skipped, overrun: one-cycle events, see the link counters.
+    """
+
+    rx: In(stream.Signature(8))
+    frame: Out(stream.Signature(Received))
+    addr: In(8)
+    data: Out(8)
+    corrupt: Out(1)
+    truncated: Out(1)
+    skipped: Out(1)
+    overrun: Out(1)
+
+    def __init__(self, byte_timeout: int):
+        if byte_timeout < 2:
+            raise ValueError(f"byte_timeout={byte_timeout}, expected at least 2 cycles")
+        self._byte_timeout = byte_timeout
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=BUFFER_BYTES, init=[])
+        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC().create()
+        write, read = buffer.write_port(), buffer.read_port()
+        frame = self.frame.p
+        remaining = Signal(range(max(protocol.MAX_PAYLOAD, protocol.CRC_BYTES) + 1))
+        idle_for = Signal(range(self._byte_timeout + 1))
+        begun, expired = Signal(), Signal()
+
+        m.d.comb += [
+            self.rx.ready.eq(1),
+            read.addr.eq(self.addr), self.data.eq(read.data),
+            write.data.eq(self.rx.payload),
+            crc.data.eq(self.rx.payload),
+            expired.eq(begun & ~self.rx.valid & (idle_for == self._byte_timeout - 1)),
+        ]
+        m.d.sync += idle_for.eq(Mux(self.rx.valid | ~begun, 0, idle_for + 1))
+
+        with m.FSM():
+            with m.State("HUNT"):
+                m.d.comb += self.skipped.eq(self.rx.valid & (self.rx.payload != protocol.SYNC[0]))
+                with m.If(self.rx.valid & (self.rx.payload == protocol.SYNC[0])):
+                    m.next = "SYNC"
+            with m.State("SYNC"):
+                m.d.comb += [begun.eq(1), crc.start.eq(1)]
+                m.d.sync += frame.bad.eq(0)
+                with m.If(self.rx.valid):
+                    with m.If(self.rx.payload == protocol.SYNC[1]):
+                        m.next = "TYPE"
+                    with m.Else():
+                        m.d.comb += self.skipped.eq(1)
+                        with m.If(self.rx.payload != protocol.SYNC[0]):
+                            m.next = "HUNT"
+                with m.Elif(expired):
+                    m.d.comb += self.skipped.eq(1)
+                    m.next = "HUNT"
+            for state, field, following in (("TYPE", frame.type, "SEQUENCE"), ("SEQUENCE", frame.sequence, "LENGTH")):
+                with m.State(state):
+                    m.d.comb += begun.eq(1)
+                    with m.If(self.rx.valid):
+                        m.d.comb += crc.valid.eq(1)
+                        m.d.sync += field.eq(self.rx.payload)
+                        m.next = following
+            with m.State("LENGTH"):
+                m.d.comb += begun.eq(1)
+                m.d.sync += write.addr.eq(0)
+                with m.If(self.rx.valid):
+                    m.d.comb += crc.valid.eq(1)
+                    m.d.sync += frame.length.eq(self.rx.payload)
+                    with m.If(self.rx.payload > protocol.MAX_PAYLOAD):
+                        m.d.sync += frame.bad.eq(1)
+                        m.d.comb += self.corrupt.eq(1)
+                        m.next = "HOLD"
+                    with m.Elif(self.rx.payload == 0):
+                        m.d.sync += remaining.eq(protocol.CRC_BYTES)
+                        m.next = "CRC"
+                    with m.Else():
+                        m.d.sync += remaining.eq(self.rx.payload)
+                        m.next = "PAYLOAD"
+            with m.State("PAYLOAD"):
+                m.d.comb += [begun.eq(1), write.en.eq(self.rx.valid)]
+                with m.If(self.rx.valid):
+                    m.d.comb += crc.valid.eq(1)
+                    m.d.sync += [write.addr.eq(write.addr + 1), remaining.eq(remaining - 1)]
+                    with m.If(remaining == 1):
+                        m.d.sync += remaining.eq(protocol.CRC_BYTES)
+                        m.next = "CRC"
+            with m.State("CRC"):
+                m.d.comb += begun.eq(1)
+                with m.If(self.rx.valid):
+                    m.d.comb += crc.valid.eq(1)
+                    m.d.sync += remaining.eq(remaining - 1)
+                    with m.If(remaining == 1):
+                        m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.sync += frame.bad.eq(~crc.match_detected)
+                m.d.comb += [self.corrupt.eq(~crc.match_detected), self.overrun.eq(self.rx.valid)]
+                m.next = "HOLD"
+            with m.State("HOLD"):
+                m.d.comb += [self.frame.valid.eq(1), self.overrun.eq(self.rx.valid)]
+                with m.If(self.frame.ready):
+                    m.next = "HUNT"
+            # A begun frame is past its sync bytes in these states: the host is told.
+            for state in ("TYPE", "SEQUENCE", "LENGTH", "PAYLOAD", "CRC"):
+                with m.State(state), m.If(expired):
+                    m.d.comb += self.truncated.eq(1)
+                    m.d.sync += frame.bad.eq(1)
+                    m.next = "HOLD"
+        return m

@@ -1,0 +1,195 @@
+"""The node: what the chip repeats."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from .. import isa
+from ..config import ELEMENTS, ChipConfig
+from ..engine import Engine
+from ..mesh.flit import DataKind, DataLink, RequestFlit, RequestLink, RunLayout
+from ..mesh.reader import StreamReader
+from ..mesh.router import DataRouter, RequestRouter
+from ..vector import VectorUnit
+from .candidates import Candidates
+from .merge import StreamMerge
+from .mover import Mover
+from .sequencer import MemLayout, Sequencer, Unit, field_layout
+from .sram import Sram
+
+__all__ = ["Node"]
+
+GemvLayout, VecLayout, SendLayout = (field_layout(fields) for fields in (isa.GEMV, isa.VEC, isa.SEND))
+
+DIRECTIONS = ("north", "east", "south", "west")
+
+
+class Node(wiring.Component):
+    """Routers, SRAM, stream readers, engine, vector unit, candidate list, mover and sequencer.
+
+    Members
+    -------
+    x, y: the node's place; constant while the chip runs.
+    data_i_*, data_o_*, request_i_*, request_o_*: links to the four neighbours (or edges).
+    """
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        members = {"x": In(4), "y": In(4)}
+        for direction in DIRECTIONS:
+            members |= {
+                f"data_i_{direction}": In(DataLink()), f"data_o_{direction}": Out(DataLink()),
+                f"request_i_{direction}": In(RequestLink()), f"request_o_{direction}": Out(RequestLink()),
+            }
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.data_router = data_router = DataRouter(config.width, config.height)
+        m.submodules.request_router = request_router = RequestRouter(config.width, config.height)
+        m.submodules.sram = sram = Sram(config)
+        m.submodules.planes = planes = StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES)
+        m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES)
+        m.submodules.program = program = StreamReader(
+            config.program_fifo, min(config.chunk, config.program_fifo // 2), DataKind.PROGRAM)
+        m.submodules.engine = engine = Engine(config)
+        m.submodules.vector = vector = VectorUnit()
+        m.submodules.candidates = candidates = Candidates(config.top_k)
+        m.submodules.mover = mover = Mover(config)
+        m.submodules.sequencer = sequencer = Sequencer()
+        m.submodules.requests = requests = StreamMerge(RequestFlit, 4)
+
+        for router, name in ((data_router, "data"), (request_router, "request")):
+            m.d.comb += [router.x.eq(self.x), router.y.eq(self.y)]
+            for direction in DIRECTIONS:
+                wiring.connect(m, wiring.flipped(getattr(self, f"{name}_i_{direction}")),
+                               getattr(router, f"i_{direction}"))
+                wiring.connect(m, getattr(router, f"o_{direction}"),
+                               wiring.flipped(getattr(self, f"{name}_o_{direction}")))
+        for unit in (planes, scales, program, mover):
+            m.d.comb += [unit.x.eq(self.x), unit.y.eq(self.y)]
+        for source, target in zip((planes, scales, program, mover), requests.i, strict=True):
+            wiring.connect(m, source.request, target)
+        wiring.connect(m, requests.o, request_router.i_local)
+        wiring.connect(m, mover.data, data_router.i_local)
+        m.d.comb += request_router.o_local.ready.eq(1)  # nothing is ever routed there
+
+        self._receive(m, data_router.o_local, sram, (planes, scales, program), sequencer)
+        self._issue(m, sequencer, engine, vector, candidates, mover, planes, scales)
+
+        # SRAM ports belong to the unit that executes.
+        active = sequencer.active
+        mine = {Unit.ENGINE: engine.sram, Unit.VECTOR: vector.a, Unit.CANDIDATES: candidates.sram,
+                Unit.MOVER: mover.sram}
+        with m.Switch(active):
+            for unit, port in mine.items():
+                with m.Case(unit):
+                    m.d.comb += sram.read[0].addr.eq(port.addr)
+        for port in mine.values():
+            m.d.comb += port.data.eq(sram.read[0].data)
+        wiring.connect(m, vector.b, sram.read[1])
+        for member in ("en", "addr", "data", "mask"):
+            m.d.comb += getattr(sram.local, member).eq(
+                Mux(active == Unit.ENGINE, getattr(engine.write, member), getattr(vector.write, member)))
+
+        # The plane stream feeds the engine, and the mover while it inserts values.
+        to_mover = active == Unit.MOVER
+        m.d.comb += [
+            engine.planes.payload.eq(planes.o.payload), mover.planes.payload.eq(planes.o.payload),
+            engine.planes.valid.eq(planes.o.valid & ~to_mover), mover.planes.valid.eq(planes.o.valid & to_mover),
+            planes.o.ready.eq(Mux(to_mover, mover.planes.ready, engine.planes.ready)),
+        ]
+        wiring.connect(m, scales.o, engine.scales)
+        wiring.connect(m, program.o, sequencer.program)
+        self._count(m, sequencer, engine, mover)
+        return m
+
+    def _receive(self, m, local, sram, readers, sequencer):
+        """Every data flit for this node sinks at once."""
+        flit = local.payload
+        run = data.View(RunLayout, flit.payload)
+        m.d.comb += local.ready.eq(1)
+        for reader, kind in zip(readers, (DataKind.PLANES, DataKind.SCALES, DataKind.PROGRAM), strict=True):
+            m.d.comb += [reader.fill.valid.eq(local.valid & (flit.kind == kind)),
+                         reader.fill.payload.eq(flit.payload)]
+        store = Signal()
+        m.d.comb += store.eq(local.valid & (flit.kind == DataKind.STORE))
+        m.d.sync += [sram.rx.en.eq(store), sram.rx.addr.eq(flit.addr), sram.rx.data.eq(flit.payload),
+                     sram.rx.mask.eq(flit.mask), sequencer.arrived.eq(store << flit.tag)]
+        with m.If(local.valid & (flit.kind == DataKind.TOKENS)):
+            m.d.sync += sequencer.tokens.eq(flit.payload)
+
+        program = readers[2]
+        index = Signal(8)
+        pending = Signal(2)
+        base, slot = Signal(32), Signal(5)
+        m.d.comb += index.eq(self.y * self.config.width + self.x)
+        m.d.sync += pending.eq(pending << 1)
+        with m.If(local.valid & (flit.kind == DataKind.RUN)):
+            m.d.sync += [base.eq(run.base), slot.eq(run.slot_log2), pending.eq(1),
+                         program.command.payload.words.eq(run.words), sequencer.position.eq(run.position)]
+        m.d.sync += [program.command.payload.addr.eq(base + (index << slot)), sequencer.start.eq(pending[1])]
+        m.d.comb += [program.command.payload.channel.eq(self.y), program.command.valid.eq(pending[1])]
+
+    def _issue(self, m, sequencer, engine, vector, candidates, mover, planes, scales):
+        """Instruction fields to the units' commands."""
+        instruction, issue = sequencer.instruction, sequencer.issue
+        head = instruction.head
+        gemv = data.View(GemvLayout, instruction.rest)
+        vec = data.View(VecLayout, instruction.rest)
+        send = data.View(SendLayout, instruction.rest)
+        mem = data.View(MemLayout, instruction.rest)
+
+        def copy(target, source, names):
+            return [target[name].eq(source[name]) for name in names]
+
+        command = engine.command.payload
+        m.d.comb += copy(command, gemv, [name for name in command.shape().members if name in dict(isa.GEMV)])
+        m.d.comb += [
+            command.act.eq(head.a), command.out.eq(head.d),
+            command.rows.eq(Mux(gemv.n_is_groups, gemv.rows, instruction.n)),
+            command.groups.eq(Mux(gemv.n_is_groups, instruction.n, gemv.groups)),
+        ]
+        command = vector.command.payload
+        m.d.comb += copy(command, vec, [name for name in command.shape().members if name in dict(isa.VEC)])
+        m.d.comb += [*copy(command, head, "abd"), command.n.eq(instruction.n)]
+        m.d.comb += [vector.scalar_index.eq(mem.s), mover.scalar.eq(vector.scalar)]
+        command = candidates.command.payload
+        m.d.comb += [command.a.eq(head.a), command.n.eq(instruction.n), command.index.eq(mem.index),
+                     command.reset.eq(mem.reset)]
+        m.d.comb += [candidates.select.eq(mover.select), mover.candidate.eq(candidates.candidate)]
+        command = mover.command.payload
+        m.d.comb += [
+            command.op.eq(head.op), *copy(command, head, ("tag", "a", "d")), command.n.eq(instruction.n),
+            *copy(command, instruction, ("addr", "index")), *copy(command, mem, ("channel", "wide")),
+            *copy(command, send, ("mode", "x", "y")),
+        ]
+        for reader in (planes, scales):
+            command = reader.command.payload
+            m.d.comb += [command.channel.eq(mem.channel), command.addr.eq(instruction.addr),
+                         command.words.eq(instruction.n)]
+
+        commands = {Unit.ENGINE: engine, Unit.VECTOR: vector, Unit.CANDIDATES: candidates, Unit.MOVER: mover,
+                    Unit.PLANES: planes, Unit.SCALES: scales}
+        for unit, component in commands.items():
+            m.d.comb += [component.command.valid.eq(issue[unit]),
+                         sequencer.accept[unit].eq(component.command.ready)]
+        for unit in (Unit.ENGINE, Unit.VECTOR, Unit.CANDIDATES, Unit.MOVER):
+            m.d.comb += sequencer.busy[unit].eq(commands[unit].busy)
+
+    def _count(self, m, sequencer, engine, mover):
+        """Counters of the run: engine busy, waiting for weights, waiting for activations, cycles; sticky errors."""
+        events = (engine.busy, engine.waiting_planes | engine.waiting_scales, engine.waiting_activations, Const(1))
+        counts = [Signal(32, name=f"count{i}") for i in range(ELEMENTS)]
+        nonfinite = Signal()
+        for count, event in zip(counts, events, strict=True):
+            with m.If(sequencer.start):
+                m.d.sync += count.eq(0)
+            with m.Elif(sequencer.running):
+                m.d.sync += count.eq(count + event)
+        with m.If(sequencer.start):
+            m.d.sync += nonfinite.eq(0)
+        with m.Elif(engine.nonfinite):
+            m.d.sync += nonfinite.eq(1)
+        m.d.comb += [mover.counters.eq(Cat(counts)), mover.errors.eq(nonfinite)]

@@ -1,0 +1,170 @@
+"""The sequencer executes a node's program: it resolves dynamic values and hands each instruction to its unit."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .. import isa
+from ..config import WORD_BITS
+from ..isa import Op
+
+__all__ = ["TAGS", "Instruction", "Sequencer", "Unit", "field_layout"]
+
+TAGS = 4
+"""Arrival counters of a node."""
+
+
+def field_layout(fields) -> data.StructLayout:
+    """The Amaranth layout of one of isa's field tables."""
+    return data.StructLayout({name: signed(width) if name in isa.SIGNED else width for name, width in fields})
+
+
+HeadLayout, MemLayout = field_layout(isa.HEAD), field_layout(isa.MEM)
+
+Instruction = data.StructLayout({"head": HeadLayout, "rest": WORD_BITS, "n": 16, "addr": 32, "index": 32})
+"""An instruction whose dynamic values are resolved. `rest` is its high word; `index` is the lane position."""
+
+
+class Unit:
+    """Which unit executes an opcode."""
+
+    ENGINE, VECTOR, MOVER, CANDIDATES, PLANES, SCALES = range(6)
+    COUNT = 6
+
+
+MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.REPORT, Op.END)
+
+
+class Sequencer(wiring.Component):
+    """Executes instructions in order, one at a time; see isa.Op for what each does.
+
+    An instruction takes 8 cycles of its own, then as long as its unit is busy. STREAM only waits for a place in the
+    reader's queue. Program words are consumed in pairs; a program ends with END, after which `running` falls.
+
+    Members
+    -------
+    start: begins execution; position and tokens are then stable until END.
+    program: In stream of program words.
+    instruction: the resolved instruction, valid while `issue` is high.
+    issue: one bit per `Unit`; held until the unit's bit of `accept` answers.
+    busy: the units' busy flags.
+    active: the unit that owns the SRAM ports.
+    arrived: a word arrived under tag i.
+    """
+
+    start: In(1)
+    running: Out(1)
+    position: In(16)
+    tokens: In(data.ArrayLayout(32, 4))
+    program: In(stream.Signature(WORD_BITS))
+    instruction: Out(Instruction)
+    issue: Out(Unit.COUNT)
+    accept: In(Unit.COUNT)
+    busy: In(Unit.COUNT)
+    active: Out(range(Unit.COUNT))
+    arrived: In(TAGS)
+
+    def elaborate(self, platform):
+        m = Module()
+        instruction = self.instruction
+        head, mem = instruction.head, data.View(MemLayout, instruction.rest)
+
+        arrivals = [Signal(20, name=f"arrivals{tag}") for tag in range(TAGS)]
+        spend = Signal(TAGS)
+        for tag, count in enumerate(arrivals):
+            m.d.sync += count.eq(count + self.arrived[tag] - Mux(spend[tag], instruction.n, 0))
+        enough = Signal()
+        with m.Switch(head.tag):
+            for tag, count in enumerate(arrivals):
+                with m.Case(tag):
+                    m.d.sync += enough.eq(count >= instruction.n)
+
+        def register(select):
+            value = Signal(32)
+            with m.Switch(select):
+                with m.Case(isa.Reg.POS):
+                    m.d.comb += value.eq(self.position)
+                for c in range(4):
+                    with m.Case(isa.Reg.TOKEN0 + c):
+                        m.d.comb += value.eq(self.tokens[c])
+            return value
+
+        n_register, m_register, lane_register = (register(s) for s in (head.n_reg, mem.m_reg, mem.lane_reg))
+        n_sum, m_sum = Signal(signed(18)), Signal(signed(33))
+        n_value, m_value = Signal(16), Signal(20)
+        n_product, m_product = Signal(16), Signal(32)
+        unit = Signal(range(Unit.COUNT))
+        m.d.comb += self.active.eq(unit)
+
+        with m.FSM() as fsm:
+            m.d.comb += self.running.eq(~fsm.ongoing("IDLE"))
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.next = "FETCH_HEAD"
+            with m.State("FETCH_HEAD"):
+                m.d.comb += self.program.ready.eq(1)
+                m.d.sync += instruction.head.eq(self.program.payload)
+                with m.If(self.program.valid):
+                    m.next = "FETCH_REST"
+            with m.State("FETCH_REST"):
+                m.d.comb += self.program.ready.eq(1)
+                m.d.sync += instruction.rest.eq(self.program.payload)
+                with m.If(self.program.valid):
+                    m.next = "BIAS"
+            with m.State("BIAS"):
+                m.d.sync += [
+                    n_sum.eq(n_register[:16] + head.n_bias),
+                    m_sum.eq(m_register + mem.m_bias),
+                    instruction.index.eq(lane_register + mem.lane_bias),
+                ]
+                with m.Switch(head.op):
+                    with m.Case(Op.GEMV):
+                        m.d.sync += unit.eq(Unit.ENGINE)
+                    with m.Case(Op.VEC):
+                        m.d.sync += unit.eq(Unit.VECTOR)
+                    with m.Case(Op.TOPK):
+                        m.d.sync += unit.eq(Unit.CANDIDATES)
+                    with m.Case(Op.STREAM):
+                        m.d.sync += unit.eq(Mux(mem.stream, Unit.SCALES, Unit.PLANES))
+                    with m.Default():
+                        m.d.sync += unit.eq(Unit.MOVER)
+                m.next = "SHIFT"
+            with m.State("SHIFT"):
+                n_shifted = n_sum >> head.n_shift
+                m.d.sync += [
+                    n_value.eq(Mux(n_sum < 0, 0, Mux(n_shifted > head.n_max, head.n_max, n_shifted))),
+                    m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift)),
+                ]
+                m.next = "MULTIPLY"
+            with m.State("MULTIPLY"):
+                m.d.sync += [n_product.eq(n_value * head.n_mul), m_product.eq(m_value * mem.m_mul)]
+                m.next = "ADD"
+            with m.State("ADD"):
+                m.d.sync += [instruction.n.eq(head.n_base + n_product), instruction.addr.eq(mem.addr + m_product)]
+                with m.Switch(head.op):
+                    with m.Case(Op.NOP):
+                        m.next = "FETCH_HEAD"
+                    with m.Case(Op.WAIT):
+                        m.next = "COMPARE"
+                    with m.Default():
+                        m.next = "ISSUE"
+            with m.State("COMPARE"):
+                m.next = "WAIT"  # `enough` is registered: one cycle for the new count
+            with m.State("WAIT"):
+                with m.If(enough):
+                    m.d.comb += spend.eq(1 << head.tag)
+                    m.next = "FETCH_HEAD"
+            with m.State("ISSUE"):
+                m.d.comb += self.issue.eq(1 << unit)
+                with m.If((self.accept & self.issue).any()):
+                    with m.Switch(head.op):
+                        with m.Case(Op.STREAM):
+                            m.next = "FETCH_HEAD"
+                        with m.Default():
+                            m.next = "EXECUTE"
+            with m.State("EXECUTE"):
+                with m.If(~self.busy.bit_select(unit, 1)):
+                    m.next = "FETCH_HEAD"
+                    with m.If(head.op == Op.END):
+                        m.next = "IDLE"
+        return m
