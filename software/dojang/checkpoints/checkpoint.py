@@ -1,0 +1,167 @@
+"""A model in memory: shape, lazily decoded matrices, tokenizer data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from .errors import CheckpointError
+from .matrix import FLOAT_TYPES, Matrix
+from .shape import LlamaShape
+
+
+@dataclass(frozen=True)
+class TokenizerData:
+    """What a checkpoint says about its tokenizer.
+
+    Parameters
+    ----------
+    model: ``"gpt2"`` (byte-level BPE), ``"glassllm"``, or what an unsupported checkpoint says.
+    pre: name of the pre-tokenizer.
+    tokens: text of each id.
+    types: GGUF token type of each id (1 normal, 3 control, 4 user defined).
+    merges: BPE merges, best first, each ``"left right"``.
+    bos, add_bos: begin-of-sequence id, and whether prompts start with it.
+    eos_ids: ids that end generation.
+    chat_template: Jinja source or None.
+    """
+
+    model: str
+    pre: str = "default"
+    tokens: Sequence[str] = ()
+    types: Sequence[int] = ()
+    merges: Sequence[str] = ()
+    bos: int | None = None
+    add_bos: bool = False
+    eos_ids: frozenset[int] = frozenset()
+    chat_template: str | None = None
+
+
+class Embedding:
+    """Embedding table; rows are decoded when asked for, exactly, as float32.
+
+    Parameters
+    ----------
+    shape: (vocab, d).
+    decode: function of an integer array (or slice) to float32 rows.
+    """
+
+    def __init__(self, shape: tuple[int, int], decode: Callable):
+        self.shape = shape
+        self._decode = decode
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index) -> np.ndarray:
+        """float32 [..., d] for a token id, an array or list of ids, or a slice of ids."""
+        ids = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index, np.int64))
+        rows = self._decode(ids)
+        if not np.isfinite(rows).all():
+            raise CheckpointError("the embedding holds NaN or infinite values")
+        return rows[0] if not isinstance(index, slice) and np.ndim(index) == 0 else rows
+
+
+class Layer:
+    """One layer: float32 gains ``attn_norm``, ``ffn_norm`` and a `Matrix` per linear map, decoded on first use."""
+
+    def __init__(self, index: int, matrix: Callable[[str], Matrix], vector: Callable[[str], np.ndarray]):
+        self.index = index
+        self._matrix, self._vector = matrix, vector
+
+    @cached_property
+    def attn_norm(self) -> np.ndarray:
+        return self._vector(f"blk.{self.index}.attn_norm.weight")
+
+    @cached_property
+    def ffn_norm(self) -> np.ndarray:
+        return self._vector(f"blk.{self.index}.ffn_norm.weight")
+
+    @cached_property
+    def attn_q(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.attn_q.weight")
+
+    @cached_property
+    def attn_k(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.attn_k.weight")
+
+    @cached_property
+    def attn_v(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.attn_v.weight")
+
+    @cached_property
+    def attn_output(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.attn_output.weight")
+
+    @cached_property
+    def ffn_gate(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.ffn_gate.weight")
+
+    @cached_property
+    def ffn_up(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.ffn_up.weight")
+
+    @cached_property
+    def ffn_down(self) -> Matrix:
+        return self._matrix(f"blk.{self.index}.ffn_down.weight")
+
+
+@dataclass(eq=False)
+class Checkpoint:
+    """A model.
+
+    Parameters
+    ----------
+    name: for messages and JSON.
+    shape: hyper-parameters.
+    embedding: input embedding, exact.
+    types: stored type of every tensor, by tensor name (GGUF names).
+    messages: what import changed, one sentence each (e.g. matrices quantised from floats).
+    load_matrix, load_vector: decode a tensor by name.
+    load_tokenizer: reads the tokenizer data.
+    """
+
+    name: str
+    shape: LlamaShape
+    embedding: Embedding
+    types: dict[str, str]
+    messages: list[str]
+    load_matrix: Callable[[str], Matrix] = field(repr=False)
+    load_vector: Callable[[str], np.ndarray] = field(repr=False)
+    load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        return [Layer(index, self.load_matrix, self.load_vector) for index in range(self.shape.layers)]
+
+    @cached_property
+    def output_norm(self) -> np.ndarray:
+        """Gain of the final norm, float32 [d]."""
+        return self.load_vector("output_norm.weight")
+
+    @cached_property
+    def head(self) -> Matrix:
+        """Matrix of the logits, [vocab, d]; the embedding's if tied."""
+        return self.load_matrix("token_embd.weight" if self.shape.tied else "output.weight")
+
+    @cached_property
+    def tokenizer(self) -> TokenizerData:
+        return self.load_tokenizer()
+
+    def matrices(self):
+        """Every matrix read for a token, in order of use: (name, `Matrix`)."""
+        for layer in self.layers:
+            for name in self.shape.matrices():
+                yield f"blk.{layer.index}.{name}", getattr(layer, name)
+        yield "head", self.head
+
+
+def quantised_message(types: dict[str, str], tied: bool, bits: int) -> list[str]:
+    """One sentence per kind of matrix and stored float type that import quantises."""
+    kinds = {}
+    for name, source in types.items():
+        kind = "head" if name == ("token_embd.weight" if tied else "output.weight") else name.split(".")[-2]
+        if source in FLOAT_TYPES and not kind.endswith("norm") and kind != "token_embd":
+            kinds[kind, source] = f"{kind} quantised from {source} to {bits} bits"
+    return list(kinds.values())

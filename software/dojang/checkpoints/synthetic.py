@@ -1,0 +1,91 @@
+"""Small random Llama models as GGUF files, for tests."""
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from .shape import LlamaShape
+
+END = "<|end|>"
+
+
+def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str = "Q4_1", embedding_type: str | None = None,
+                    head_type: str | None = None, seed: int = 0, eos: bool = False) -> Path:
+    """Write a random model of `shape` with a byte-level tokenizer and return its path.
+
+    Parameters
+    ----------
+    path: the file to write.
+    shape: any shape whose `d`, `ffn` and ``heads * head_dim`` are multiples of 32 where a block type is used.
+    matrix_type, embedding_type, head_type: ``F32``, ``F16``, ``BF16``, ``Q4_0``, ``Q4_1`` or ``Q8_0``; embedding and
+        head follow `matrix_type` if None.
+    seed: of all weights.
+    eos: name an end token, which a random model may then hit; without, generation never ends by itself.
+    """
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(shape.layers)
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.d)
+    writer.add_feed_forward_length(shape.ffn)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_key_length(shape.head_dim)
+    writer.add_value_length(shape.head_dim)
+    writer.add_rope_dimension_count(shape.head_dim)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_layer_norm_rms_eps(shape.rms_eps)
+    writer.add_vocab_size(shape.vocab)
+    _add_tokenizer(writer, shape.vocab, eos)
+
+    def add(name, values, kind):
+        quantised = gguf.quantize(values.astype(np.float32), gguf.GGMLQuantizationType[kind])
+        writer.add_tensor(name, quantised, raw_dtype=gguf.GGMLQuantizationType[kind])
+
+    def matrix(rows, cols):
+        return rng.standard_normal((rows, cols)) / np.sqrt(cols)
+
+    def gain():
+        return 1 + 0.2 * rng.standard_normal(shape.d)
+
+    add("token_embd.weight", rng.standard_normal((shape.vocab, shape.d)), embedding_type or matrix_type)
+    for layer in range(shape.layers):
+        add(f"blk.{layer}.attn_norm.weight", gain(), "F32")
+        add(f"blk.{layer}.ffn_norm.weight", gain(), "F32")
+        for kind, size in shape.matrices().items():
+            add(f"blk.{layer}.{kind}.weight", matrix(*size), matrix_type)
+    add("output_norm.weight", gain(), "F32")
+    if not shape.tied:
+        add("output.weight", matrix(shape.vocab, shape.d), head_type or matrix_type)
+    if shape.rope_factors is not None:
+        add("rope_freqs.weight", np.array(shape.rope_factors), "F32")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return Path(path)
+
+
+def byte_characters() -> list[str]:
+    """The printable character that stands for each byte in byte-level BPE (the GPT-2 table)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    table = {byte: chr(byte) for byte in printable}
+    for count, byte in enumerate(byte for byte in range(256) if byte not in table):
+        table[byte] = chr(256 + count)
+    return [table[byte] for byte in range(256)]
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, vocab: int, eos: bool) -> None:
+    """One token per byte, as many as fit; the end token last, fillers between."""
+    tokens = byte_characters()[:vocab]
+    tokens += [f"<|{index}|>" for index in range(len(tokens), vocab)]
+    types = [1 if index < 256 else 3 for index in range(vocab)]
+    if eos:
+        tokens[-1], types[-1] = END, 3
+        writer.add_eos_token_id(vocab - 1)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_add_bos_token(False)
