@@ -116,8 +116,8 @@ class Reduce(IntEnum):
     MAXABS = 3
 
 
-HEAD = (("op", 8), ("tag", 2), ("pad", 6), ("a", 16), ("b", 16), ("d", 16),
-        ("n_base", 16), ("n_reg", 3), ("n_shift", 4), ("n_bias", 9), ("n_max", 16), ("n_mul", 16))
+HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
+        ("n_base", 16), ("n_reg", 3), ("n_shift", 4), ("n_bias", 15), ("n_max", 16), ("n_mul", 16))
 """n_bias is signed."""
 
 MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 9), ("m_mul", 24),
@@ -172,7 +172,7 @@ def unpack(fields, word: int) -> dict[str, int]:
 
 def encode(op: Op, **values: int) -> tuple[int, int]:
     """One instruction as (low, high) words; each value goes to the half that has the field."""
-    head_names = {name for name, _ in HEAD} - {"pad"}
+    head_names = {name for name, _ in HEAD}
     head = {name: value for name, value in values.items() if name in head_names}
     rest = {name: value for name, value in values.items() if name not in head_names}
     if rest and op not in FORMATS:
