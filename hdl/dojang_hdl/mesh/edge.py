@@ -1,0 +1,148 @@
+"""The west end of a mesh row: serves the row's memory channel to all nodes."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import ChipConfig
+from ..isa import Mode
+from ..memory import MemoryCommand, MemoryPort, MemoryWrite
+from .buffer import Buffer
+from .flit import DataFlit, DataKind, DataLink, RequestKind, RequestLink
+from .message import HostMessage
+from .round_robin import RoundRobin
+
+__all__ = ["Edge", "EdgeCounters"]
+
+EdgeCounters = data.StructLayout({name: 32 for name in (
+    "cycles", "busy", "stalled", "idle", "useful_read", "useful_written")})
+"""Cycles since the last clear: ``busy`` a word crossed the memory port; else ``stalled`` something was offered there and
+not taken; else ``idle``. ``useful_read`` and ``useful_written`` count words (a masked write is one word). They wrap."""
+
+_Tag = data.StructLayout({"x": 4, "y": 4, "reply": DataKind, "reply_addr": 16, "tag": 2, "length": 9})
+
+_OUTSTANDING = 16
+"""Reads in flight: 16 requests of one word hide a latency of 16 cycles, of 32 words one of 512 cycles."""
+
+
+class Edge(wiring.Component):
+    """Turns requests into memory commands, in order, and read words into unicast data flits for the requester.
+
+    A READ's words become flits of kind ``reply`` with its tag and a full mask; for STORE, their address counts up from
+    ``reply_addr``. A READ of no words does nothing. Each WRITE is a memory command of one word. HOST flits go to
+    ``host``. One reply word per cycle is sustained over READs of several nodes, one WRITE per cycle as well.
+
+    ``host`` must drain: requests wait behind an untaken message. Counters lag the port by one cycle.
+
+    Members
+    -------
+    request: from the request network's west port of column 0.
+    data: to the data network's west port of column 0.
+    memory: this row's channel.
+    control: flits of the host bridge, merged fairly with the replies (tie it off where there is none).
+    host: `HostMessage`.
+    enable, clear: counters run; counters become 0.
+    counters: `EdgeCounters`.
+    """
+
+    request: In(RequestLink())
+    data: Out(DataLink())
+    memory: Out(MemoryPort())
+    control: In(DataLink())
+    host: Out(stream.Signature(HostMessage))
+    enable: In(1)
+    clear: In(1)
+    counters: Out(EdgeCounters)
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.tags = tags = fifo.SyncFIFO(width=_Tag.size, depth=_OUTSTANDING)
+        self._serve(m, tags)
+        self._reply(m, tags)
+        self._count(m)
+        return m
+
+    def _serve(self, m, tags):
+        m.submodules.command = command = Buffer(MemoryCommand)
+        m.submodules.write = write = Buffer(MemoryWrite)
+        m.submodules.message = message = Buffer(HostMessage)
+        wiring.connect(m, command.o, wiring.flipped(self.memory.command))
+        wiring.connect(m, write.o, wiring.flipped(self.memory.write))
+        wiring.connect(m, message.o, wiring.flipped(self.host))
+        flit = self.request.payload
+        accept = Signal()
+        read, writes, to_host = Signal(), Signal(), Signal()
+        # Waiting for all resources, whatever the kind, keeps the flit's fields out of the path to ready.
+        m.d.comb += [
+            self.request.ready.eq(command.i.ready & write.i.ready & message.i.ready & tags.w_rdy),
+            accept.eq(self.request.valid & self.request.ready),
+            read.eq(accept & (flit.kind == RequestKind.READ) & (flit.length != 0)),
+            writes.eq(accept & (flit.kind == RequestKind.WRITE)),
+            to_host.eq(accept & (flit.kind == RequestKind.HOST)),
+            command.i.valid.eq(read | writes),
+            command.i.payload.write.eq(writes),
+            command.i.payload.addr.eq(flit.addr),
+            command.i.payload.length.eq(Mux(writes, 1, flit.length)),
+            write.i.valid.eq(writes),
+            write.i.payload.data.eq(flit.payload),
+            write.i.payload.mask.eq(flit.mask),
+            message.i.valid.eq(to_host),
+            message.i.payload.x.eq(flit.x),
+            message.i.payload.y.eq(flit.y),
+            Cat(message.i.payload.type).eq(flit.addr),
+            message.i.payload.payload.eq(flit.payload),
+            tags.w_en.eq(read),
+        ]
+        tag = data.View(_Tag, tags.w_data)
+        m.d.comb += [getattr(tag, name).eq(getattr(flit, name)) for name in dict(_Tag)]
+
+    def _reply(self, m, tags):
+        m.submodules.output = output = Buffer(DataFlit)
+        wiring.connect(m, output.o, wiring.flipped(self.data))
+        m.submodules.turn = turn = RoundRobin(2)
+        read = self.memory.read
+        current = Signal(_Tag)
+        active = Signal()
+        taken = Signal()
+        reply = Signal(DataFlit)
+        m.d.comb += [
+            turn.request.eq(Cat(read.valid & active, self.control.valid)),
+            turn.advance.eq(output.i.ready),
+            taken.eq(turn.grant[0] & output.i.ready),
+            read.ready.eq(taken),
+            self.control.ready.eq(turn.grant[1] & output.i.ready),
+            reply.mode.eq(Mode.UNICAST), reply.x.eq(current.x), reply.y.eq(current.y), reply.kind.eq(current.reply),
+            reply.addr.eq(current.reply_addr), reply.tag.eq(current.tag), reply.mask.eq(0xF),
+            reply.payload.eq(read.payload),
+            output.i.valid.eq(turn.grant.any()),
+            output.i.payload.eq(Mux(turn.grant[1], self.control.payload, reply)),
+        ]
+        with m.If(~active | taken & (current.length == 1)):
+            m.d.comb += tags.r_en.eq(1)
+            m.d.sync += [active.eq(tags.r_rdy), current.eq(tags.r_data)]
+        with m.Elif(taken):
+            m.d.sync += current.length.eq(current.length - 1)
+            with m.If(current.reply == DataKind.STORE):
+                m.d.sync += current.reply_addr.eq(current.reply_addr + 1)
+
+    def _count(self, m):
+        port = self.memory
+        read, written, stalled, enable = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            enable.eq(self.enable), read.eq(port.read.valid & port.read.ready),
+            written.eq(port.write.valid & port.write.ready),
+            stalled.eq(Cat(s.valid & ~s.ready for s in (port.command, port.write, port.read)).any()),
+        ]
+        busy = read | written
+        events = {"cycles": 1, "busy": busy, "stalled": ~busy & stalled, "idle": ~busy & ~stalled,
+                  "useful_read": read, "useful_written": written}
+        for name, event in events.items():
+            counter = getattr(self.counters, name)
+            with m.If(self.clear):
+                m.d.sync += counter.eq(0)
+            with m.Elif(enable & event):
+                m.d.sync += counter.eq(counter + 1)

@@ -1,0 +1,122 @@
+"""Prefetching reader: turns long read commands into chunked requests and buffers the replies."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS
+from .flit import DataKind, RequestKind, RequestLink
+
+__all__ = ["ReadCommand", "StreamReader"]
+
+ReadCommand = data.StructLayout({"channel": 4, "addr": 32, "words": 24})
+"""`words` words from word address `addr` of memory channel `channel` (the row of its edge)."""
+
+
+class StreamReader(wiring.Component):
+    """Delivers the words of the commands in order, requesting ahead as far as its FIFO has room.
+
+    A request is issued only when the FIFO has room for all its words besides those already requested, so replies
+    always sink. A request never crosses a multiple of the chunk; a new one starts every three cycles at most. Replies
+    of two channels could overtake each other, so a command for another channel waits until all earlier replies are
+    there. One word per cycle is sustained as long as the round trip is shorter than ``depth`` minus one chunk.
+
+    Parameters
+    ----------
+    depth: words of the FIFO, a power of two.
+    chunk: longest request, a power of two; half the depth at most is used, so that one is always in flight.
+    kind: `DataKind` of the replies.
+
+    Members
+    -------
+    x, y: position of this node (where replies go).
+    command: stream of `ReadCommand`, eight are queued; ``words`` = 0 does nothing.
+    request: READ flits.
+    fill: the replies' payloads, in order; always ready.
+    o: the words. `latency` cycles from fill to o.
+    """
+
+    latency = 3
+
+    def __init__(self, depth: int, chunk: int, kind: DataKind):
+        for name, value in (("depth", depth), ("chunk", chunk)):
+            if value < 2 or value & (value - 1):
+                raise ValueError(f"{name}={value}, expected a power of two of at least 2 words")
+        self._depth, self._chunk, self._kind = depth, min(chunk, depth // 2), kind
+        super().__init__({
+            "x": In(4), "y": In(4),
+            "command": In(stream.Signature(ReadCommand)),
+            "request": Out(RequestLink()),
+            "fill": In(stream.Signature(WORD_BITS)),
+            "o": Out(stream.Signature(WORD_BITS)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        room = Signal(range(self._depth + 1), init=self._depth)   # words neither stored nor requested
+        requested = Signal(range(self._depth + 1))                # words on their way
+        issue = Signal()
+        popped = Signal()
+        length = Signal(range(self._chunk + 1))
+        reserved = Mux(issue, length, 0)
+        m.d.sync += [room.eq(room + popped - reserved), requested.eq(requested + reserved - self.fill.valid)]
+        self._requests(m, room, requested, issue, length)
+        self._store(m, popped)
+        return m
+
+    def _requests(self, m, room, requested, issue, length):
+        m.submodules.queue = queue = fifo.SyncFIFO(width=ReadCommand.size, depth=8)
+        m.d.comb += [queue.w_data.eq(self.command.payload), queue.w_en.eq(self.command.valid),
+                     self.command.ready.eq(queue.w_rdy)]
+        command = Signal(ReadCommand)
+        channel = Signal(4)   # of the words on their way
+        to_boundary = Signal.like(length)
+        m.d.comb += to_boundary.eq(self._chunk - command.addr[:self._chunk.bit_length() - 1])
+        m.d.comb += [
+            self.request.payload.kind.eq(RequestKind.READ), self.request.payload.reply.eq(self._kind),
+            self.request.payload.x.eq(self.x), self.request.payload.y.eq(self.y),
+            self.request.payload.row.eq(command.channel), self.request.payload.addr.eq(command.addr),
+            self.request.payload.length.eq(length),
+        ]
+        with m.FSM(name="state"):
+            with m.State("IDLE"):
+                m.d.comb += queue.r_en.eq(1)
+                m.d.sync += command.eq(queue.r_data)
+                with m.If(queue.r_rdy):
+                    m.next = "SIZE"
+            with m.State("SIZE"):
+                m.d.sync += length.eq(Mux(command.words < to_boundary, command.words, to_boundary))
+                m.next = "RESERVE"
+                with m.If(command.words == 0):
+                    m.next = "IDLE"
+            with m.State("RESERVE"):
+                with m.If((room >= length) & ((channel == command.channel) | (requested == 0))):
+                    m.d.comb += issue.eq(1)
+                    m.d.sync += channel.eq(command.channel)
+                    m.next = "REQUEST"
+            with m.State("REQUEST"):
+                m.d.comb += self.request.valid.eq(1)
+                with m.If(self.request.ready):
+                    m.d.sync += [command.addr.eq(command.addr + length), command.words.eq(command.words - length)]
+                    m.next = "SIZE"
+
+    def _store(self, m, popped):
+        m.submodules.store = store = memory.Memory(shape=WORD_BITS, depth=self._depth, init=[])
+        write, read = store.write_port(), store.read_port()
+        m.d.comb += [self.fill.ready.eq(1), write.en.eq(self.fill.valid), write.data.eq(self.fill.payload)]
+        stored = Signal(range(self._depth + 1))
+        fetched = Signal()   # the memory's register holds a word
+        fetch, move = Signal(), Signal()
+        m.d.comb += [move.eq(~self.o.valid | self.o.ready), fetch.eq(~fetched | move),
+                     popped.eq(fetch & (stored != 0)), read.en.eq(popped)]
+        with m.If(self.fill.valid):
+            m.d.sync += write.addr.eq(write.addr + 1)
+        with m.If(popped):
+            m.d.sync += read.addr.eq(read.addr + 1)
+        m.d.sync += stored.eq(stored + self.fill.valid - popped)
+        with m.If(fetch):
+            m.d.sync += fetched.eq(popped)
+        with m.If(move):
+            m.d.sync += self.o.valid.eq(fetched)
+            with m.If(fetched):
+                m.d.sync += self.o.payload.eq(read.data)

@@ -1,0 +1,5 @@
+"""Simulated memories behind the memory port."""
+
+from .model import SOURCES, IdealMemory, SramMemory
+
+__all__ = ["SOURCES", "IdealMemory", "SramMemory"]
