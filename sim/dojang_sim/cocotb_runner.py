@@ -7,7 +7,7 @@ from pathlib import Path
 from amaranth.back import verilog
 from amaranth.lib.wiring import Component
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import Verilator
+from cocotb_tools.runner import Verilator, Verilog
 
 from .toolchain import build_environment, cache_root
 
@@ -45,7 +45,7 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
     os.environ.update(environment or {})
     try:
         runner = _QuietVerilator()
-        runner.build(sources=[exposed, source, *extra_sources], hdl_toplevel=name, build_dir=folder,
+        runner.build(sources=[exposed, source, *(Verilog(path) for path in extra_sources)], hdl_toplevel=name, build_dir=folder,
                      build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"], always=False)
         results = runner.test(hdl_toplevel=name, test_module=bench, build_dir=folder, test_dir=folder,
                               results_xml=f"results-{os.getpid()}.xml")

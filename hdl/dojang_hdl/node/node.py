@@ -128,7 +128,8 @@ class Node(wiring.Component):
         m.d.sync += pending.eq(pending << 1)
         with m.If(local.valid & (flit.kind == DataKind.RUN)):
             m.d.sync += [base.eq(run.base), slot.eq(run.slot_log2), pending.eq(1),
-                         program.command.payload.words.eq(run.words), sequencer.position.eq(run.position)]
+                         program.command.payload.words.eq(run.words), sequencer.words.eq(run.words),
+                         sequencer.position.eq(run.position)]
         m.d.sync += [program.command.payload.addr.eq(base + (index << slot)), sequencer.start.eq(pending[1])]
         m.d.comb += [program.command.payload.channel.eq(self.y), program.command.valid.eq(pending[1])]
 

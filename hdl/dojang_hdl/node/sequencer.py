@@ -39,11 +39,11 @@ class Sequencer(wiring.Component):
     """Executes instructions in order, one at a time; see isa.Op for what each does.
 
     An instruction takes 8 cycles of its own, then as long as its unit is busy. STREAM only waits for a place in the
-    reader's queue. Program words are consumed in pairs; a program ends with END, after which `running` falls.
+    reader's queue. END takes the words that follow it (padding) off the program stream, reports, and `running` falls.
 
     Members
     -------
-    start: begins execution; position and tokens are then stable until END.
+    start: begins execution of a program of `words` words; position and tokens are then stable until END.
     program: In stream of program words.
     instruction: the resolved instruction, valid while `issue` is high.
     issue: one bit per `Unit`; held until the unit's bit of `accept` answers.
@@ -54,6 +54,7 @@ class Sequencer(wiring.Component):
 
     start: In(1)
     running: Out(1)
+    words: In(24)
     position: In(16)
     tokens: In(data.ArrayLayout(32, 4))
     program: In(stream.Signature(WORD_BITS))
@@ -95,6 +96,12 @@ class Sequencer(wiring.Component):
         n_product, m_product = Signal(16), Signal(32)
         unit = Signal(range(Unit.COUNT))
         m.d.comb += self.active.eq(unit)
+
+        left = Signal(24)
+        with m.If(self.start):
+            m.d.sync += left.eq(self.words)
+        with m.Elif(self.program.valid & self.program.ready):
+            m.d.sync += left.eq(left - 1)
 
         with m.FSM() as fsm:
             m.d.comb += self.running.eq(~fsm.ongoing("IDLE"))
@@ -146,8 +153,14 @@ class Sequencer(wiring.Component):
                         m.next = "FETCH_HEAD"
                     with m.Case(Op.WAIT):
                         m.next = "COMPARE"
+                    with m.Case(Op.END):
+                        m.next = "DRAIN"
                     with m.Default():
                         m.next = "ISSUE"
+            with m.State("DRAIN"):
+                m.d.comb += self.program.ready.eq(left != 0)
+                with m.If(left == 0):
+                    m.next = "ISSUE"
             with m.State("COMPARE"):
                 m.next = "WAIT"  # `enough` is registered: one cycle for the new count
             with m.State("WAIT"):

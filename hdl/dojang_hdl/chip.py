@@ -1,0 +1,95 @@
+"""The chip: a mesh of nodes, a memory channel at the west edge of each row, and the host bridge."""
+
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ChipConfig
+from .host import HostBridge
+from .memory import MemoryPort
+from .memory_arbiter import MemoryArbiter
+from .mesh.edge import Edge
+from .node.node import Node
+
+__all__ = ["Chip"]
+
+COUNTER_SLOT = 8
+"""Counter registers of a channel begin at channel * COUNTER_SLOT of the host's register space."""
+
+
+class Chip(wiring.Component):
+    """Everything between the memory ports and the host's byte stream.
+
+    Parameters
+    ----------
+    config: the configuration.
+    make_node: what stands at each place of the mesh; a black box of the node keeps the netlist small.
+
+    Members
+    -------
+    rx, tx: the host link, one byte per transfer.
+    memory: one port per channel.
+    running: a program is being executed.
+    """
+
+    def __init__(self, config: ChipConfig, make_node=Node):
+        self.config = config
+        self._make_node = make_node
+        super().__init__({
+            "rx": In(stream.Signature(8)),
+            "tx": Out(stream.Signature(8)),
+            "memory": Out(MemoryPort()).array(config.channels),
+            "running": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.host = host = HostBridge(config)
+        wiring.connect(m, wiring.flipped(self.rx), host.rx)
+        wiring.connect(m, host.tx, wiring.flipped(self.tx))
+        m.d.comb += self.running.eq(host.running)
+
+        # The host can reset the mesh without losing its own state or the memory's.
+        m.domains.mesh = ClockDomain(local=True)
+        m.d.comb += [ClockSignal("mesh").eq(ClockSignal()), ResetSignal("mesh").eq(ResetSignal() | host.soft_reset)]
+        in_mesh = DomainRenamer("mesh")
+
+        nodes = {}
+        for y in range(config.height):
+            for x in range(config.width):
+                node = nodes[x, y] = self._make_node(config)
+                m.submodules[f"node_{x}_{y}"] = in_mesh(node)
+                m.d.comb += [node.x.eq(x), node.y.eq(y)]
+        edges = []
+        for y in range(config.height):
+            edge = Edge(config)
+            m.submodules[f"edge_{y}"] = in_mesh(edge)
+            edges.append(edge)
+            m.submodules[f"arbiter_{y}"] = arbiter = MemoryArbiter(2)
+            wiring.connect(m, edge.memory, arbiter.masters[0])
+            wiring.connect(m, host.memory[y], arbiter.masters[1])
+            wiring.connect(m, arbiter.memory, wiring.flipped(self.memory[y]))
+            m.d.comb += [edge.enable.eq(host.count_enable), edge.clear.eq(host.count_clear)]
+            wiring.connect(m, edge.data, nodes[0, y].data_i_west)
+            wiring.connect(m, nodes[0, y].request_o_west, edge.request)
+        wiring.connect(m, host.control, edges[0].control)
+        wiring.connect(m, edges[0].host, host.messages)
+
+        for (x, y), node in nodes.items():
+            for dx, dy, there, back in ((1, 0, "east", "west"), (0, 1, "south", "north")):
+                if neighbour := nodes.get((x + dx, y + dy)):
+                    for network in ("data", "request"):
+                        wiring.connect(m, getattr(node, f"{network}_o_{there}"),
+                                       getattr(neighbour, f"{network}_i_{back}"))
+                        wiring.connect(m, getattr(neighbour, f"{network}_o_{back}"),
+                                       getattr(node, f"{network}_i_{there}"))
+
+        registers = Signal(32)
+        with m.Switch(host.csr_addr):
+            for y, edge in enumerate(edges):
+                for i, name in enumerate(edge.counters.shape().members):
+                    with m.Case(y * COUNTER_SLOT + i):
+                        m.d.sync += registers.eq(edge.counters[name])
+        m.d.sync += host.csr_data.eq(registers)
+        return m

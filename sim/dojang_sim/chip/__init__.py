@@ -1,0 +1,1 @@
+"""The whole chip under Verilator: build, process, host-side statistics."""

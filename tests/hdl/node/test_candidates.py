@@ -1,0 +1,99 @@
+import random
+import struct
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.sim import Simulator
+
+from dojang_hdl.config import ChipConfig
+from dojang_hdl.node.candidates import Candidates
+from dojang_hdl.node.sram import Sram
+
+K = 16
+
+
+class _Bench(wiring.Component):
+    def __init__(self):
+        self.dut, self.sram = Candidates(K), Sram(ChipConfig("t", sram_words=128))
+        super().__init__({})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.dut, m.submodules.sram = self.dut, self.sram
+        wiring.connect(m, self.dut.sram, self.sram.read[0])
+        return m
+
+
+def bits(value: float) -> int:
+    return struct.unpack("<I", struct.pack("<f", value))[0]
+
+
+def number(pattern: int) -> float:
+    return struct.unpack("<f", struct.pack("<I", pattern))[0]
+
+
+def run(lists):
+    """Offer the lists (element patterns, first id, reset) one after the other; the final list as (pattern, id)."""
+    bench, final = _Bench(), []
+
+    async def testbench(ctx):
+        for elements, index, reset in lists:
+            padded = elements + [bits(1e30)] * (-len(elements) % 4)  # must never be listed
+            for i in range(0, len(padded), 4):
+                ctx.set(bench.sram.local.addr, i // 4)
+                ctx.set(bench.sram.local.data, sum(e << 32 * j for j, e in enumerate(padded[i:i + 4])))
+                ctx.set(bench.sram.local.mask, 0xF)
+                ctx.set(bench.sram.local.en, 1)
+                await ctx.tick()
+            ctx.set(bench.sram.local.en, 0)
+            ctx.set(bench.dut.command.payload, {"a": 0, "n": len(elements), "index": index, "reset": reset})
+            ctx.set(bench.dut.command.valid, 1)
+            await ctx.tick().until(bench.dut.command.ready)
+            ctx.set(bench.dut.command.valid, 0)
+            for _ in range(1000):
+                await ctx.tick()
+                if not ctx.get(bench.dut.busy):
+                    break
+            else:
+                raise AssertionError("never idle")
+        for place in range(K):
+            ctx.set(bench.dut.select, place)
+            await ctx.tick()
+            final.append((ctx.get(bench.dut.candidate.value), ctx.get(bench.dut.candidate.id)))
+
+    simulator = Simulator(bench)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    return final
+
+
+def best(pairs):
+    """Stable descending sort: of equal values the one offered first leads."""
+    return sorted(pairs, key=lambda pair: number(pair[0]), reverse=True)[:K]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_largest_in_order(seed):
+    rng = random.Random(seed)
+    values = [bits(rng.choice((rng.gauss(0, 10), rng.randrange(-3, 4) + 0.5))) for _ in range(150)]
+    lists = [(values[:61], 1000, 1), (values[61:62], 1061, 0), (values[62:], 1062, 0)]
+    assert run(lists) == best([(value, 1000 + i) for i, value in enumerate(values)])
+
+
+def test_fewer_than_k_leaves_empty_places_and_reset_forgets():
+    first = ([bits(5.0)] * 20, 0, 1)
+    second = ([bits(v) for v in (-1.0, 2.0, float("inf"), -float("inf"), 0.0)], 7, 1)
+    final = run([first, second])
+    assert final[:5] == best([(pattern, 7 + i) for i, pattern in enumerate(second[0])])
+    assert all(identity == 0xFFFFFFFF for _, identity in final[5:])
+
+
+def test_nan_is_never_listed():
+    final = run([([0x7FC00000, bits(-3.0), 0xFFC00001, 0x7F800001], 0, 1)])
+    assert final[0] == (bits(-3.0), 1) and final[1][1] == 0xFFFFFFFF
+
+
+def test_no_elements_only_resets():
+    assert all(identity == 0xFFFFFFFF for _, identity in run([([bits(1.0)], 0, 1), ([], 0, 1)]))
