@@ -22,8 +22,9 @@ class TokenizerData:
     tokens: text of each id.
     types: GGUF token type of each id (1 normal, 3 control, 4 user defined).
     merges: BPE merges, best first, each ``"left right"``.
-    bos, add_bos: begin-of-sequence id, and whether prompts start with it.
-    eos_ids: ids that end generation.
+    bos, eos: begin- and end-of-sequence ids, or None.
+    add_bos: prompts start with `bos`.
+    eos_ids: all ids that end generation (end of sequence, of turn).
     chat_template: Jinja source or None.
     """
 
@@ -33,6 +34,7 @@ class TokenizerData:
     types: Sequence[int] = ()
     merges: Sequence[str] = ()
     bos: int | None = None
+    eos: int | None = None
     add_bos: bool = False
     eos_ids: frozenset[int] = frozenset()
     chat_template: str | None = None

@@ -142,12 +142,13 @@ class _GGUFFile:
     def tokenizer(self) -> TokenizerData:
         try:
             tokens = self.field("tokenizer.ggml.tokens", [])
-            ends = {self.field(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot")}
+            eos = self.field("tokenizer.ggml.eos_token_id")
+            ends = {eos, self.field("tokenizer.ggml.eot_token_id")}
             ends |= {index for index, token in enumerate(tokens) if token in END_TOKENS}
             return TokenizerData(
                 model=self.field("tokenizer.ggml.model", "none"), pre=self.field("tokenizer.ggml.pre", "default"),
                 tokens=tokens, types=self.field("tokenizer.ggml.token_type", [1] * len(tokens)),
-                merges=self.field("tokenizer.ggml.merges", []), bos=self.field("tokenizer.ggml.bos_token_id"),
+                merges=self.field("tokenizer.ggml.merges", []), bos=self.field("tokenizer.ggml.bos_token_id"), eos=eos,
                 add_bos=bool(self.field("tokenizer.ggml.add_bos_token", False)), eos_ids=frozenset(ends - {None}),
                 chat_template=self.field("tokenizer.chat_template"))
         except Exception as error:  # bad UTF-8 and whatever else a damaged byte leads to

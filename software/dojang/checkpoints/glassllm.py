@@ -60,5 +60,6 @@ def _tokenizer(path: Path) -> TokenizerData:
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is missing or damaged: {error}") from None
     types = [3] * len(SPECIALS) + [1] * (len(tokens) - len(SPECIALS))
-    return TokenizerData("glassllm", "glassllm", tokens, types, [f"{left} {right}" for left, right in merges],
-                         bos=SPECIALS.index("<bos>"), eos_ids=frozenset({SPECIALS.index("<eos>")}))
+    bos, eos = SPECIALS.index("<bos>"), SPECIALS.index("<eos>")
+    return TokenizerData("glassllm", "glassllm", tokens, types, [f"{left} {right}" for left, right in merges], bos, eos,
+                         eos_ids=frozenset({eos}))

@@ -5,6 +5,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from ..tokenizer import byte_characters
 from .shape import LlamaShape
 
 END = "<|end|>"
@@ -65,15 +66,6 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str = "Q4_
     writer.write_tensors_to_file()
     writer.close()
     return Path(path)
-
-
-def byte_characters() -> list[str]:
-    """The printable character that stands for each byte in byte-level BPE (the GPT-2 table)."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    table = {byte: chr(byte) for byte in printable}
-    for count, byte in enumerate(byte for byte in range(256) if byte not in table):
-        table[byte] = chr(256 + count)
-    return [table[byte] for byte in range(256)]
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, vocab: int, eos: bool) -> None:
