@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import protocol
 
-__all__ = ["BUFFER_BYTES", "Received", "FrameReceiver"]
+__all__ = ["BUFFER_BYTES", "FrameReceiver", "Received"]
 
 BUFFER_BYTES = 256
 
@@ -18,8 +18,8 @@ Received = data.StructLayout({"type": 8, "sequence": 8, "length": 8, "bad": 1})
 class FrameReceiver(wiring.Component):
     """Byte stream in, verified frames out. One byte per cycle.
 
-    ``frame`` becomes valid two cycles after the frame's last byte and stays until taken; the buffer holds its payload from then
-    until one byte of the next frame's payload arrives. Bytes that come while ``frame`` waits are discarded.
+    ``frame`` becomes valid two cycles after the frame's last byte and stays until taken; the buffer holds its payload
+    from then until the next frame's payload arrives. Bytes that come while ``frame`` waits are discarded.
 
     Parameters
     ----------
@@ -67,6 +67,12 @@ class FrameReceiver(wiring.Component):
         ]
         m.d.sync += idle_for.eq(Mux(self.rx.valid | ~begun, 0, idle_for + 1))
 
+        def give_up():
+            with m.If(expired):
+                m.d.comb += self.truncated.eq(1)
+                m.d.sync += frame.bad.eq(1)
+                m.next = "HOLD"
+
         with m.FSM():
             with m.State("HUNT"):
                 m.d.comb += self.skipped.eq(self.rx.valid & (self.rx.payload != protocol.SYNC[0]))
@@ -92,6 +98,7 @@ class FrameReceiver(wiring.Component):
                         m.d.comb += crc.valid.eq(1)
                         m.d.sync += field.eq(self.rx.payload)
                         m.next = following
+                    give_up()
             with m.State("LENGTH"):
                 m.d.comb += begun.eq(1)
                 m.d.sync += write.addr.eq(0)
@@ -108,6 +115,7 @@ class FrameReceiver(wiring.Component):
                     with m.Else():
                         m.d.sync += remaining.eq(self.rx.payload)
                         m.next = "PAYLOAD"
+                give_up()
             with m.State("PAYLOAD"):
                 m.d.comb += [begun.eq(1), write.en.eq(self.rx.valid)]
                 with m.If(self.rx.valid):
@@ -116,6 +124,7 @@ class FrameReceiver(wiring.Component):
                     with m.If(remaining == 1):
                         m.d.sync += remaining.eq(protocol.CRC_BYTES)
                         m.next = "CRC"
+                give_up()
             with m.State("CRC"):
                 m.d.comb += begun.eq(1)
                 with m.If(self.rx.valid):
@@ -123,6 +132,7 @@ class FrameReceiver(wiring.Component):
                     m.d.sync += remaining.eq(remaining - 1)
                     with m.If(remaining == 1):
                         m.next = "CHECK"
+                give_up()
             with m.State("CHECK"):
                 m.d.sync += frame.bad.eq(~crc.match_detected)
                 m.d.comb += [self.corrupt.eq(~crc.match_detected), self.overrun.eq(self.rx.valid)]
@@ -131,10 +141,4 @@ class FrameReceiver(wiring.Component):
                 m.d.comb += [self.frame.valid.eq(1), self.overrun.eq(self.rx.valid)]
                 with m.If(self.frame.ready):
                     m.next = "HUNT"
-            # A begun frame is past its sync bytes in these states: the host is told.
-            for state in ("TYPE", "SEQUENCE", "LENGTH", "PAYLOAD", "CRC"):
-                with m.State(state), m.If(expired):
-                    m.d.comb += self.truncated.eq(1)
-                    m.d.sync += frame.bad.eq(1)
-                    m.next = "HOLD"
         return m

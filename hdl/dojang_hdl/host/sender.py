@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import protocol
 
-__all__ = ["Sent", "FrameSender"]
+__all__ = ["FrameSender", "Sent"]
 
 Sent = data.StructLayout({"type": 8, "sequence": 8, "length": 8})
 
