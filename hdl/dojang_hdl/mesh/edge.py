@@ -16,8 +16,8 @@ __all__ = ["Edge", "EdgeCounters"]
 
 EdgeCounters = data.StructLayout({name: 32 for name in (
     "cycles", "busy", "stalled", "idle", "useful_read", "useful_written")})
-"""Cycles since the last clear: ``busy`` a word crossed the memory port; else ``stalled`` something was offered there and
-not taken; else ``idle``. ``useful_read`` and ``useful_written`` count words (a masked write is one word). They wrap."""
+"""Cycles since the last clear: ``busy`` a word crossed the memory port; else ``stalled`` something was offered there
+and not taken; else ``idle``. ``useful_read`` and ``useful_written`` count words (a masked write is one). They wrap."""
 
 _Tag = data.StructLayout({"x": 4, "y": 4, "reply": DataKind, "reply_addr": 16, "tag": 2, "length": 9})
 

@@ -46,7 +46,7 @@ class _LatentMemory(wiring.Component):
         active, go, pop = Signal(), Signal(), Signal()
         held = Signal(range(depth + 1))        # words executed and not yet delivered
         available = Signal(range(depth + 1))   # of these, those whose time has come
-        pushed = Signal(self.latency - 1)      # read executions of the latest cycles
+        pushed = Signal(self.latency - 2)      # read executions of the latest cycles
         read = Signal()
         m.d.comb += [
             go.eq(active & Mux(command.write, port.write.valid, held != depth)),
@@ -100,9 +100,9 @@ class SramMemory(_LatentMemory):
 class IdealMemory(_LatentMemory):
     """A memory channel that is an image file, mapped shared: what the chip writes is in the file at once.
 
-    The file's name is in the environment variable ``DOJANG_MEMORY_<channel>`` when the simulation starts; its size must be
-    16 bytes times ``words``. A missing file, a wrong size and an access beyond the end stop the simulation with a message.
-    Simulation only: needs `SOURCES` in the Verilator build.
+    The file's name is in the environment variable ``DOJANG_MEMORY_<channel>`` when the simulation starts; its size must
+    be 16 bytes times ``words``. A missing file, a wrong size and an access beyond the end stop the simulation with a
+    message. Simulation only: needs `SOURCES` in the Verilator build.
     """
 
     def __init__(self, channel: int, words: int, latency: int = 32):

@@ -1,0 +1,115 @@
+"""Each of these broken routers must be caught by the same check that the real one passes."""
+
+import importlib
+import inspect
+import random
+import types
+
+import pytest
+from dojang_hdl.isa import Mode
+from dojang_hdl.mesh.flit import DataFlit
+from dojang_sim.benches.mesh_traffic import Scoreboard, random_traffic
+from dojang_sim.benches.router_mesh import RouterMesh
+from dojang_sim.benches.streams import run
+
+MUTATIONS = {
+    "copies repeated": ("router", "Mux(buffer.o.ready, 0, done | served)", "0"),
+    "copies forgotten": ("router", "Mux(buffer.o.ready, 0, done | served)", "done | served"),
+    "dropped after the first copy": ("router", "left == served", "served.any() | ~left.any()"),
+    "output overwritten": ("router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(1)"),
+    "half throughput": ("router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(~o.valid)"),
+    "served without a register": ("router", "eq(arbiter.grant[bit] & arbiter.advance)", "eq(arbiter.grant[bit])"),
+    "sent off the mesh": ("router", "route[output] & inside.get(output, 1)", "route[output]"),
+    "wrong vertical direction": ("router", "unicast & (flit.y < self.y), unicast & (flit.y > self.y)",
+                                 "unicast & (flit.y > self.y), unicast & (flit.y < self.y)"),
+    "columns confused": ("router", "in_column = flit.x == self.x", "in_column = flit.x == self.y"),
+    "row left out": ("router", "here & in_column | row | tree", "here & in_column | tree"),
+    "no fork into the columns": ("router", "tree = everywhere | column & (", "tree = column & ("),
+    "fork again in the column": ("router", '"east": row | everywhere |', '"east": row |'),
+    "edge's column ignored": ("router", "unicast if source == \"local\" else unicast | column", "unicast"),
+    "unfair": ("round_robin", "Mux((self.request & later).any(), self.request & later, self.request)", "self.request"),
+    "word lost on a stall": ("buffer", "spare_full.eq(1)", "spare_full.eq(0)"),
+    "word overwritten": ("buffer", "self.i.ready.eq(~spare_full)", "self.i.ready.eq(1)"),
+    "words out of order": ("buffer", "with m.If(spare_full):", "with m.If(spare_full & ~self.i.valid):"),
+}
+CLASSES = {"round_robin": "RoundRobin", "buffer": "Buffer"}
+
+
+def mutant(module: str, old: str, new: str):
+    """DataRouter with ``old`` replaced by ``new`` in the source of one of its modules."""
+    def load(name, edit):
+        original = importlib.import_module(f"dojang_hdl.mesh.{name}")
+        source = inspect.getsource(original)
+        if edit:
+            assert source.count(old) == 1, f"mutation does not apply: {old!r}"
+            source = source.replace(old, new)
+        changed = types.ModuleType(original.__name__)
+        changed.__package__ = original.__package__
+        exec(compile(source, original.__file__, "exec"), changed.__dict__)
+        return changed
+
+    router = load("router", module == "router")
+    if module in CLASSES:
+        setattr(router, CLASSES[module], getattr(load(module, True), CLASSES[module]))
+    return router.DataRouter
+
+
+def transfer(mesh, traffic, received, finished, cycles, rng, stall):
+    """Drive ``traffic`` {port: [bits]} into ``mesh`` and hand what leaves to ``received`` until ``finished()``."""
+    inputs = {port: [iter(flits), None] for port, flits in traffic.items()}
+    outputs = [f"local_o{node}" for node in range(mesh.width * mesh.height)]
+    elapsed = 0
+
+    async def bench(ctx):
+        nonlocal elapsed
+        while not finished():
+            for port, state in inputs.items():
+                stream = getattr(mesh, port)
+                if state[1] is None and rng.random() >= stall:
+                    state[1] = next(state[0], None)
+                    ctx.set(stream.payload.as_value(), state[1] or 0)
+                ctx.set(stream.valid, state[1] is not None)
+            for port in outputs:
+                ctx.set(getattr(mesh, port).ready, rng.random() >= stall)
+            for port, state in inputs.items():
+                if state[1] is not None and ctx.get(getattr(mesh, port).ready):
+                    state[1] = None
+            for port in outputs:
+                stream = getattr(mesh, port)
+                if ctx.get(stream.valid) and ctx.get(stream.ready):
+                    received(port, ctx.get(stream.payload.as_value()))
+            await ctx.tick()
+            elapsed += 1
+
+    run(mesh, bench, cycles=cycles)
+    return elapsed
+
+
+def check(router):
+    """Delivery under random multicast traffic, full throughput, and fairness."""
+    rng = random.Random(7)
+    traffic = random_traffic("data", 2, 2, 12, rng)
+    scoreboard = Scoreboard("data", 2, 2, traffic)
+    transfer(RouterMesh("data", 2, 2, router), {port: [bits for _, bits in flits] for port, flits in traffic.items()},
+             scoreboard.received, lambda: scoreboard.outstanding == 0, 400, rng, 0.3)
+
+    def flits(tag, count):
+        return [DataFlit.const({"mode": Mode.UNICAST, "x": 1, "y": 0, "tag": tag}).as_bits()] * count
+
+    arrived = []
+    everything = transfer(RouterMesh("data", 2, 1, router), {"local_i0": flits(0, 30), "edge_i0": flits(1, 30)},
+                          lambda _, bits: arrived.append(DataFlit.from_bits(bits).tag), lambda: len(arrived) == 60,
+                          200, rng, 0.0)
+    assert everything <= 60 + 4, f"60 flits over two routers took {everything} cycles"
+    assert sum(arrived[:30]) == 15, "two inputs that compete for an output get half of it each"
+
+
+def test_the_router_passes():
+    check(mutant("router", "PORTS = (", "PORTS = ("))
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_router_is_caught(name):
+    with pytest.raises(AssertionError) as caught:
+        check(mutant(*MUTATIONS[name]))
+    assert "mutation does not apply" not in str(caught.value)
