@@ -10,8 +10,8 @@ class Sampler:
     """Greedy choice, or sampling with temperature and top-p.
 
     Sampling looks at the `CANDIDATES` largest logits only: their softmax at the given temperature is cut to the
-    smallest set of most probable tokens that reaches `top_p`, and renormalised. The tail beyond the candidates counts as
-    zero, so top-p is taken of the candidates' own total.
+    smallest set of most probable tokens that reaches `top_p`, and renormalised. The tail beyond the candidates counts
+    as zero, so top-p is taken of the candidates' own total.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class Session(ABC):
 
     @abstractmethod
     def summary(self) -> dict:
-        """``dram_utilization``, ``engine_utilization`` (decode steps only) and ``simulated_hz``, each a float or None."""
+        """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None."""
 
     @abstractmethod
     def close(self) -> None:

@@ -74,7 +74,7 @@ class Tokenizer:
                 self._tokenizer = _glassllm(data)
                 self._bytes = _glassllm_bytes(data)
             else:
-                raise TokenizerError(f"tokenizer model {data.model!r} is not supported, only 'gpt2' (byte-level BPE) is")
+                raise TokenizerError(f"tokenizer model {data.model!r} is not supported, only 'gpt2' is")
         except TokenizerError:
             raise
         except Exception as error:  # the library raises plain Exception

@@ -1,6 +1,7 @@
 """GGUF import through the gguf package, with every damage turned into a `CheckpointError`."""
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -51,15 +52,21 @@ class _GGUFFile:
         self.path, self.reader = path, reader
         self.tensors = {tensor.name: tensor for tensor in reader.tensors}
 
-    def field(self, key: str, default=None):
+    def field(self, key: str, default: Any = None) -> Any:
         field = self.reader.get_field(key)
         return default if field is None else field.contents()
 
-    def number(self, key: str, default: int | float | None = None):
+    def number(self, key: str, default: float | None = None) -> float:
         value = self.field(key, default)
         if not isinstance(value, int | float):
             problem = "is missing" if value is None else f"is {value!r}, not a number"
             raise CheckpointError(f"{self.path}: hyper-parameter {key} {problem}")
+        return value
+
+    def count(self, key: str, default: int | None = None) -> int:
+        value = self.number(key, default)
+        if not isinstance(value, int):
+            raise CheckpointError(f"{self.path}: hyper-parameter {key} is {value!r}, not an integer")
         return value
 
     def tensor(self, name: str, size: tuple[int, ...]):
@@ -79,29 +86,29 @@ class _GGUFFile:
         architecture = self.field("general.architecture")
         if architecture != "llama":
             raise CheckpointError(f"{self.path}: architecture {architecture!r} is not supported, only 'llama' is")
-        if self.number("llama.expert_count", 0):
+        if self.count("llama.expert_count", 0):
             raise CheckpointError(f"{self.path}: mixtures of experts are not supported")
-        d, heads = self.number("llama.embedding_length"), self.number("llama.attention.head_count")
-        rotary = self.number("llama.rope.dimension_count", d // max(heads, 1))
-        head_dim = self.number("llama.attention.key_length", rotary)
-        if head_dim != rotary or head_dim != self.number("llama.attention.value_length", head_dim):
+        d, heads = self.count("llama.embedding_length"), self.count("llama.attention.head_count")
+        rotary = self.count("llama.rope.dimension_count", d // max(heads, 1))
+        head_dim = self.count("llama.attention.key_length", rotary)
+        if head_dim != rotary or head_dim != self.count("llama.attention.value_length", head_dim):
             raise CheckpointError(f"{self.path}: key, value and rotary sizes of a head differ, which is not supported")
         if "token_embd.weight" not in self.tensors:
             raise CheckpointError(f"{self.path}: tensor token_embd.weight is missing")
         return LlamaShape(
-            layers=self.number("llama.block_count"), d=d, heads=heads,
-            kv_heads=self.number("llama.attention.head_count_kv", heads), head_dim=head_dim,
-            ffn=self.number("llama.feed_forward_length"), vocab=int(self.tensors["token_embd.weight"].shape[-1]),
-            context=self.number("llama.context_length"),
-            rms_eps=float(self.number("llama.attention.layer_norm_rms_epsilon", 1e-5)),
-            rope_base=float(self.number("llama.rope.freq_base", 10000.0)), tied="output.weight" not in self.tensors,
+            layers=self.count("llama.block_count"), d=d, heads=heads,
+            kv_heads=self.count("llama.attention.head_count_kv", heads), head_dim=head_dim,
+            ffn=self.count("llama.feed_forward_length"), vocab=int(self.tensors["token_embd.weight"].shape[-1]),
+            context=self.count("llama.context_length"),
+            rms_eps=self.number("llama.attention.layer_norm_rms_epsilon", 1e-5),
+            rope_base=self.number("llama.rope.freq_base", 10000.0), tied="output.weight" not in self.tensors,
             rope_factors=self.rope_factors(head_dim))
 
     def rope_factors(self, head_dim: int) -> tuple[float, ...] | None:
         scaling = self.field("llama.rope.scaling.type", "none")
         if scaling not in ("none", "linear"):
             raise CheckpointError(f"{self.path}: rotary scaling {scaling!r} is not supported")
-        factor = float(self.number("llama.rope.scaling.factor", 1.0)) if scaling == "linear" else 1.0
+        factor = self.number("llama.rope.scaling.factor", 1.0) if scaling == "linear" else 1.0
         if "rope_freqs.weight" in self.tensors:
             tensor = self.tensor("rope_freqs.weight", (head_dim // 2,))
             return tuple(float(value) * factor for value in _floats(tensor.data, tensor.tensor_type.name))

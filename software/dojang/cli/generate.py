@@ -1,0 +1,144 @@
+"""``dojang generate``: text from a model on a chip."""
+
+import json
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dojang_hdl.config import PRESETS, ChipConfig, preset
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..checkpoints import load
+from ..errors import DojangError
+from ..generation import Generation, check_prompt
+from ..sampling import Sampler
+from ..session import open_session
+from ..tokenizer import TextStream, Tokenizer
+from .boundary import console
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class Backend(StrEnum):
+    RTL = "rtl"
+    GOLDEN = "golden"
+
+
+class UsageError(DojangError):
+    """Options that contradict each other."""
+
+
+def generate(
+    model: Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")],
+    prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
+    chat: Annotated[str | None, typer.Option(help="Message to answer, by the model's chat template.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Most tokens to generate.")] = 32,
+    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
+    backend: Annotated[Backend, typer.Option(help="Verilated RTL, or the numpy golden model.")] = Backend.RTL,
+    waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (slow).")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write a summary.")] = None,
+    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy; 1 if only --top-p is given.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Smallest share of probability sampled from.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the sampling.")] = None,
+):
+    """Generate text; it goes to standard output as it comes, everything else to standard error."""
+    started = time.perf_counter()
+    config = preset(chip)
+    sampler = _sampler(temperature, top_p, seed)
+    if (prompt is None) == (chat is None):
+        raise UsageError("give either --prompt or --chat")
+    if waves is not None and backend is not Backend.RTL:
+        raise UsageError("--waves needs the rtl back end")
+    if json_file is not None and (json_file.is_dir() or not _can_create(json_file)):
+        raise UsageError(f"cannot write {json_file}")
+    with console.status("reading the model"):
+        checkpoint = load(model, weights)
+        tokenizer = Tokenizer(checkpoint.tokenizer)
+    for message in checkpoint.messages:
+        console.print(f"{checkpoint.name}: {message}")
+    ids = tokenizer.encode(tokenizer.chat(chat) if chat is not None else prompt or "")
+    check_prompt(ids, checkpoint.shape)
+    with console.status("placing the model on the chip"):
+        session = open_session(checkpoint, config, backend.value, waves=waves,
+                               compare_golden=backend is Backend.RTL, context=None)
+    with session:
+        check_prompt(ids, checkpoint.shape, session.context)
+        run = Generation(session, ids, sampler, tokenizer.eos_ids)
+        interrupted = _stream(run, config, tokens, TextStream(tokenizer))
+        summary = session.summary()
+    result = {
+        "model": checkpoint.name, "chip": config.name, "backend": backend.value, "prompt_tokens": ids,
+        "tokens": run.tokens, "text": tokenizer.decode(run.tokens), "cycles": run.cycles,
+        "prefill_cycles": run.prefill_cycles, "decode_cycles": run.decode_cycles, "dram_bytes": run.dram_bytes,
+        "dram_utilization": summary["dram_utilization"], "engine_utilization": summary["engine_utilization"],
+        "golden_match": run.golden_match, "wall_seconds": time.perf_counter() - started,
+        "simulated_hz": summary["simulated_hz"],
+    }
+    if json_file is not None:
+        json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(_table(result))
+    if interrupted:
+        console.print("stopped by Ctrl-C")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _sampler(temperature: float | None, top_p: float | None, seed: int | None) -> Sampler:
+    if temperature is None:
+        temperature = 0.0 if top_p is None else 1.0
+    try:
+        return Sampler(temperature, 1.0 if top_p is None else top_p, seed)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _can_create(path: Path) -> bool:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            return True
+    except OSError:
+        return False
+
+
+def _stream(run: Generation, config: ChipConfig, tokens: int, text: TextStream) -> bool:
+    """Prefill and decode, printing; True if stopped by Ctrl-C."""
+    interrupted = False
+    try:
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+            task = progress.add_task("prompt", total=len(run.prompt))
+            for done in run.prefill(config.contexts):
+                progress.update(task, completed=done)
+        for token in run.decode(tokens):
+            typer.echo(text.push(token), nl=False)
+    except KeyboardInterrupt:
+        interrupted = True
+    typer.echo(text.flush())
+    return interrupted
+
+
+def _table(result: dict) -> Table:
+    def share(value):
+        return "–" if value is None else f"{value:.1%}"
+
+    decode = result["decode_cycles"]
+    table = Table("figure", "value", title=f"{result['model']} on {result['chip']} ({result['backend']})")
+    match = {True: "yes, every logit of every position", False: "NO", None: "not compared"}[result["golden_match"]]
+    rate = result["simulated_hz"]
+    for name, value in (
+        ("tokens: prompt + generated", f"{len(result['prompt_tokens'])} + {len(result['tokens'])}"),
+        ("cycles: prefill", f"{result['prefill_cycles']:,}"),
+        ("cycles: per generated token", f"{sum(decode) / len(decode):,.0f}" if decode else "–"),
+        ("DRAM utilisation (decode)", share(result["dram_utilization"])),
+        ("engine utilisation (decode)", share(result["engine_utilization"])),
+        ("equal to the golden model", match),
+        ("simulated cycles per second", "–" if rate is None else f"{rate:,.0f}"),
+        ("wall time", f"{result['wall_seconds']:.1f} s"),
+    ):
+        table.add_row(name, value)
+    return table
