@@ -14,7 +14,8 @@ __all__ = ["Fetch"]
 class Fetch(wiring.Component):
     """Turns base addresses and a count into pairs of elements, without gaps.
 
-    The first pair appears SRAM_LATENCY + 1 cycles after ``start``. ``x`` and ``y`` are behind a multiplexer: register them.
+    The first pair appears SRAM_LATENCY + 1 cycles after ``start``. ``x`` and ``y`` come out of a multiplexer: register
+    them.
 
     Members
     -------

@@ -3,7 +3,6 @@
 from random import Random
 
 import numpy as np
-
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Reduce, Round
 from dojang_hdl.vector import VecCommand
 
@@ -57,9 +56,12 @@ class VectorMachine:
 
     def execute(self, command: dict[str, int]) -> None:
         """What is in SRAM and in the scalar file after ``command``."""
-        get = lambda name: int(command.get(name, 0))  # noqa: E731
-        op = VectorOp(**{name: kind(get(name)).name for name, kind in _ENUMS.items()}, imm0=get("imm0"), imm1=get("imm1"),
-                      **{name: bool(get(name)) for name in ("swap", "a_scalar", "pad32")})
+        def get(name):
+            return int(command.get(name, 0))
+
+        op = VectorOp(
+            **{name: kind(get(name)).name for name, kind in _ENUMS.items()}, imm0=get("imm0"), imm1=get("imm1"),
+            **{name: bool(get(name)) for name in ("swap", "a_scalar", "pad32")})
         n = get("n")
         results, scalar = execute(
             op, self._operand(get("a"), n + n % 2), self._operand(get("b"), n), s=self.scalars[get("s")] or 0,
@@ -85,7 +87,10 @@ def random_command(rng: Random, machine: VectorMachine, counts) -> dict[str, int
     n = rng.choice(counts)
     words = (n + 31) // 32 * 8 + 1
     known = [index for index, value in enumerate(machine.scalars) if value is not None]
-    place = lambda: rng.randrange(1, machine.words - words)  # noqa: E731
+
+    def place():
+        return rng.randrange(1, machine.words - words)
+
     d = place()
 
     def operand():

@@ -108,9 +108,8 @@ class Checker:
                 np.testing.assert_array_equal(self._sram.machine.banks, model.banks, err_msg=str(self._source.log[-1]))
                 self.checked += 1
             if self._asked is not None and model.scalars[self._asked] is not None:
-                seen = int(self._dut.scalar.value)
-                assert seen == model.scalars[self._asked], \
-                    f"scalar {self._asked} is {seen:#x}, expected {model.scalars[self._asked]:#x}: {self._source.log[-1]}"
+                seen, expected = int(self._dut.scalar.value), model.scalars[self._asked]
+                assert seen == expected, f"scalar {self._asked} is {seen:#x}, expected {expected:#x}"
         self._was_busy = busy
         self._asked = int(self._dut.scalar_index.value)
 
@@ -153,7 +152,8 @@ async def random_commands(dut):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
     try:
-        await with_timeout(execute_all(dut, rng, source, driver, sram, checker), count * (longest + 300) * PERIOD_NS, "ns")
+        limit = count * (longest + 300) * PERIOD_NS
+        await with_timeout(execute_all(dut, rng, source, driver, sram, checker), limit, "ns")
     except SimTimeoutError:
         raise AssertionError(f"watchdog: {checker.checked} commands checked") from None
     assert len(source.log) == count

@@ -5,7 +5,6 @@ from random import Random
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-
 from dojang_hdl import isa
 from dojang_hdl.arith import FloatAdd, FloatMul, RoundTo, Special
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Reduce, Round
@@ -125,8 +124,9 @@ def test_corner_values_through_every_step():
 
 
 @pytest.mark.parametrize("values", [
-    (0x80000000, 0x00000000), (0x00000000, 0x80000000), (0x80000001, 0x00000001), (0x7FC00000,), (0xFF800000, 0x7FC00000),
-    (0xBF800000, 0xC0000000, 0x80000000), (0xC0000000, 0xBF800000), (0x3F800000, 0x40000000, 0x3F800001)])
+    (0x80000000, 0x00000000), (0x00000000, 0x80000000), (0x80000001, 0x00000001), (0x7FC00000,),
+    (0xFF800000, 0x7FC00000), (0xBF800000, 0xC0000000, 0x80000000), (0xC0000000, 0xBF800000),
+    (0x3F800000, 0x40000000, 0x3F800001)])
 def test_extrema_of_zeros_nans_and_negatives(values):
     start = machine()
     start.banks[0, A * 4:A * 4 + len(values)] = values
