@@ -26,8 +26,8 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
               extra_sources: tuple[Path, ...] = ()) -> None:
     """Build ``component`` and run all cocotb tests of module ``bench`` (e.g. ``dojang_sim.benches.router``).
 
-    Top-level ports keep Amaranth's flattened names (``input__payload``, ``clk``, ``rst``). ``environment`` reaches the bench through
-    ``os.environ``. Raises AssertionError with the number of failed tests.
+    Top-level ports keep Amaranth's flattened names (``input__payload``, ``clk``, ``rst``). ``environment`` reaches the
+    bench through ``os.environ``. Raises AssertionError with the number of failed tests.
     """
     text = verilog.convert(component, name=name, strip_internal_attrs=True)
     digest = hashlib.sha256(text.encode())
@@ -45,13 +45,20 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
     os.environ.update(environment or {})
     try:
         runner = _QuietVerilator()
-        runner.build(sources=[exposed, source, *(Verilog(path) for path in extra_sources)], hdl_toplevel=name, build_dir=folder,
+        sources = [exposed, source, *(Verilog(path) for path in extra_sources)]
+        runner.build(sources=sources, hdl_toplevel=name, build_dir=folder,
                      build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"], always=False)
-        results = runner.test(hdl_toplevel=name, test_module=bench, build_dir=folder, test_dir=folder,
-                              results_xml=f"results-{os.getpid()}.xml")
+        results, status = folder / f"results-{os.getpid()}.xml", 0
+        try:
+            runner.test(hdl_toplevel=name, test_module=bench, build_dir=folder, test_dir=folder,
+                        results_xml=str(results))
+        except SystemExit as error:  # under pytest cocotb exits where it elsewhere returns
+            status = error.code
     finally:
         os.environ.clear()
         os.environ.update(saved)
+    assert results.exists(), f"{bench}: the simulation ended without results (status {status})"
     count, failed = get_results(results)
     assert count > 0, f"{bench}: no test ran"
     assert failed == 0, f"{bench}: {failed} of {count} tests failed"
+    assert status == 0, f"{bench}: the simulation ended with status {status}"

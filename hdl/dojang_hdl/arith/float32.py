@@ -32,7 +32,7 @@ def finish(pipe: Pipeline, *, sign, exponent, mantissa, guard, sticky, nan, infi
     """Two stages: round to nearest even, then overflow, underflow and the overrides. Returns the 32-bit register.
 
     ``exponent`` is biased and signed, ``mantissa`` has 24 bits with the leading one. ``nan`` wins over ``infinity``,
-    that over ``zero``.
+    that over ``zero``, that over an overflow.
     """
     # IEEE rounds to the denormal grid: the upper half of the last step below 2^-126 reaches it, whatever the guard bit.
     to_normal = (exponent == 0) & mantissa.all()
@@ -41,7 +41,7 @@ def finish(pipe: Pipeline, *, sign, exponent, mantissa, guard, sticky, nan, infi
     s = pipe.stage(fields=(fields + up)[:len(fields)].as_signed(), sign=sign, nan=nan, infinity=infinity, zero=zero)
 
     rounded = s.fields >> FRACTION
-    infinite = s.infinity | (rounded >= 255)
+    infinite = s.infinity | (rounded >= 255) & ~s.zero
     zero = s.zero | (rounded <= 0)
     magnitude = Mux(infinite, INFINITY, Mux(zero, 0, s.fields[:31]))
     return pipe.stage(o=Mux(s.nan, NAN, Cat(magnitude[:31], s.sign))).o

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+
+@pytest.fixture
+def run_unit():
+    """Runs a unit over operand columns with random gaps, checks the latency, returns the answers (uint32)."""
+
+    def run(unit, seed=1, **columns):
+        count = len(next(iter(columns.values())))
+        rows = [dict(zip(columns, map(int, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+        starts, answers = [], []
+        limit = 4 * count + 100
+
+        async def driver(ctx):
+            rng = np.random.default_rng(seed)
+            cycle = 0
+            for row in rows:
+                while rng.random() < 0.2:
+                    ctx.set(unit.i_valid, 0)
+                    await ctx.tick()
+                    cycle += 1
+                ctx.set(unit.i_valid, 1)
+                for name, value in row.items():
+                    ctx.set(getattr(unit, name), value)
+                starts.append(cycle)
+                await ctx.tick()
+                cycle += 1
+            ctx.set(unit.i_valid, 0)
+
+        async def monitor(ctx):
+            cycle = 0
+            while len(answers) < count:
+                assert cycle < limit, f"{len(answers)} of {count} answers after {cycle} cycles"
+                if ctx.get(unit.o_valid):
+                    assert cycle == starts[len(answers)] + unit.latency
+                    answers.append(ctx.get(unit.o))
+                await ctx.tick()
+                cycle += 1
+
+        sim = Simulator(unit)
+        sim.add_clock(1e-8)
+        sim.add_testbench(driver)
+        sim.add_testbench(monitor)
+        sim.run()
+        return np.array(answers, np.uint32)
+
+    return run
