@@ -1,7 +1,7 @@
 """Program format of a node: 256-bit instructions, shared by the sequencer (RTL) and the compiler (no Amaranth here).
 
 An instruction is two 128-bit memory words, low word first. ``HEAD`` is the low word of every instruction, the
-high word is one of ``MEM``, ``VEC``, ``GEMV``, ``SEND``, by opcode. Fields are packed from bit 0 up in the order listed.
+high word is one of ``MEM``, ``VEC``, ``GEMV``, ``SEND``, by opcode. Fields are packed from bit 0 up in order.
 
 Dynamic values: registers hold what changes from token to token (``Reg``). The effective count and address are
 
@@ -12,6 +12,7 @@ so a program compiled once serves every position. ``n == 0`` makes any instructi
 """
 
 from enum import IntEnum
+from functools import cache
 
 
 class Op(IntEnum):
@@ -26,8 +27,8 @@ class Op(IntEnum):
     GEMV = 6     # engine
     VEC = 7      # vector unit
     KPUT = 8     # n rows' int8 codes at a (32 elements = 8 words) to one lane of a K tile at addr (see layout)
-    VPUT = 9     # insert n words of int8 codes at a into the V tile that arrives on the plane stream; write back to addr
-    SPUT = 10    # scalar register -> one 16- or 32-bit memory element, index R[m_reg]+m_bias (as FP16 or FP32)
+    VPUT = 9     # insert n words of int8 codes at a into the V tile arriving on the plane stream; write back to addr
+    SPUT = 10    # scalar register -> one 16- or 32-bit memory element, index R[lane_reg]+lane_bias (FP16 or FP32)
     TOPK = 11    # offer n elements at a, ids from `index`, to the candidate list; `reset` empties it first
     REPORT = 12  # send the candidate list to the host
     END = 13     # send counters and errors to the host, stop
@@ -122,8 +123,8 @@ HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
 
 MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 9), ("m_mul", 24),
        ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 32), ("reset", 1), ("pad", 1))
-"""addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position whose
-low bits pick the lane (KPUT), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias and lane_bias are signed."""
+"""addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position
+whose low bits pick the lane (KPUT), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are signed."""
 
 VEC = (("imm0", 32), ("imm1", 32), ("mul", 3), ("add", 2), ("fn", 2), ("mul2", 2), ("round", 2), ("reduce", 2),
        ("store", 1), ("swap", 1), ("a_scalar", 1), ("pad32", 1), ("s", 4), ("s_a", 4), ("s_out", 4), ("pad", 35))
@@ -145,19 +146,28 @@ INSTRUCTION_WORDS = 2
 
 
 def pack(fields, values: dict[str, int]) -> int:
-    """Pack ``values`` (missing ones are 0) into one 128-bit word; a value that does not fit is a ValueError naming it."""
-    word, at = 0, 0
-    unknown = set(values) - {name for name, _ in fields}
+    """Pack ``values`` (missing ones are 0) into one 128-bit word; a value that does not fit is a named ValueError."""
+    word, places = 0, _places(fields)
+    unknown = values.keys() - places.keys()
     if unknown:
         raise ValueError(f"no such field: {', '.join(sorted(unknown))}")
-    for name, width in fields:
-        value = int(values.get(name, 0))
-        low, high = (-(1 << width - 1), 1 << width - 1) if name in SIGNED else (0, 1 << width)
+    for name, value in values.items():
+        at, width, low, high = places[name]
         if not low <= value < high:
             raise ValueError(f"field {name}={value} does not fit {width} bits")
-        word |= (value & (1 << width) - 1) << at
-        at += width
+        word |= (int(value) & (1 << width) - 1) << at
     return word
+
+
+@cache
+def _places(fields) -> dict[str, tuple[int, int, int, int]]:
+    """First bit, width and range of values of every field."""
+    places, at = {}, 0
+    for name, width in fields:
+        low, high = (-(1 << width - 1), 1 << width - 1) if name in SIGNED else (0, 1 << width)
+        places[name] = at, width, low, high
+        at += width
+    return places
 
 
 def unpack(fields, word: int) -> dict[str, int]:
@@ -172,7 +182,7 @@ def unpack(fields, word: int) -> dict[str, int]:
 
 def encode(op: Op, **values: int) -> tuple[int, int]:
     """One instruction as (low, high) words; each value goes to the half that has the field."""
-    head_names = {name for name, _ in HEAD}
+    head_names = _places(HEAD)
     head = {name: value for name, value in values.items() if name in head_names}
     rest = {name: value for name, value in values.items() if name not in head_names}
     if rest and op not in FORMATS:

@@ -1,0 +1,8 @@
+"""Compiler: lays a model out in the channels' memory and writes the nodes' programs."""
+
+from .compiler import compile_model
+from .errors import CompileError
+from .image import Image, LogitSlice, RunParameters
+from .regions import Region
+
+__all__ = ["CompileError", "Image", "LogitSlice", "Region", "RunParameters", "compile_model"]

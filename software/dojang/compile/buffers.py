@@ -1,0 +1,65 @@
+"""SRAM buffers of a pass, and the registers its programs use."""
+
+from dojang_hdl.config import BLOCK, ELEMENTS
+
+from .model import KEY_TERMS, ModelLayout
+from .sram import RX, Bank, place_gathers, vector_words
+
+__all__ = ["Buffers"]
+
+
+class Buffers:
+    """SRAM addresses of everything in a pass of ``contexts`` tokens; the same on every node.
+
+    Vectors of several contexts lie ``*_stride`` words apart.
+    """
+
+    def __init__(self, model: ModelLayout, contexts: int):
+        self.contexts = contexts
+        shape, config = model.shape, model.config
+        nodes, head_words = config.nodes, shape.head_dim // ELEMENTS
+        heads = max(sum(model.owner(h) == node for h in range(shape.kv_heads)) for node in range(nodes))
+        self.head_words = head_words
+        self.group_words = shape.group * head_words
+        self.pass_heads = min(shape.group, config.contexts)
+
+        self.local = local = Bank("LOCAL", 0)
+        self.x_stride, self.h_stride = vector_words(shape.d), vector_words(shape.d, BLOCK)
+        self.zeros = local.allocate("zeros", BLOCK // ELEMENTS)
+        self.x = local.allocate("x", contexts * self.x_stride)
+        self.h = local.allocate("h", contexts * self.h_stride)
+        self.inputs_stride = max(sum(linear.rows for linear in item.inputs) for item in model.layers) // ELEMENTS
+        self.rows_stride = max(item.output.rows for item in model.layers) // ELEMENTS
+        self.ffn_words = model.ffn_slice // ELEMENTS
+        logit_block = max(block.rows for block in model.head.blocks) // ELEMENTS
+        self.logits_stride = logit_block
+        self.out = local.allocate("results", contexts * max(
+            self.inputs_stride, self.rows_stride, 2 * self.ffn_words, logit_block))
+        self.a_slice = local.allocate("activation", self.ffn_words)
+        self.product, self.swapped = (local.allocate(name, self.group_words) for name in ("product", "swapped"))
+        self.query = local.allocate("query", shape.group * KEY_TERMS * head_words)
+        self.key = local.allocate("key", head_words)
+        self.value_codes = local.allocate("value codes", head_words)
+        self.rounding, self.term, self.rest, self.codes1, self.codes2 = (
+            local.allocate(name, BLOCK // ELEMENTS) for name in ("rounding", "term", "rest", "codes1", "codes2"))
+        self.scores_stride = model.positions // ELEMENTS
+        self.scores = local.allocate("scores", self.pass_heads * self.scores_stride)
+        self.head_out = local.allocate("head output", self.group_words)
+
+        self.rx = rx = Bank("RX", RX)
+        self.gain = [rx.allocate(f"gain{i}", self.x_stride) for i in range(2)]
+        self.rotary_stride = 2 * self.group_words
+        self.rotary = rx.allocate("rotary", contexts * self.rotary_stride)
+        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(heads, 2))]
+        self.dummy = rx.allocate("dummy", nodes)
+        self.gathered_inputs_stride = nodes * self.inputs_stride
+        self.o_words = shape.heads * head_words
+        self.gathered_rows_stride = nodes * self.rows_stride
+        self.a_gathered_words = nodes * self.ffn_words
+        self.a_stride = max(self.a_gathered_words, vector_words(shape.ffn, BLOCK))
+        rows_words = contexts * max(self.gathered_rows_stride, self.x_stride)
+        self.gathers = place_gathers(rx, contexts * self.gathered_inputs_stride, contexts * self.o_words, rows_words,
+                                     contexts * self.a_stride, rows_words)
+        self.embedding = self.gathers.attention
+        for bank in (local, rx):
+            bank.check(config, contexts)

@@ -1,0 +1,66 @@
+"""From a checkpoint to a memory image."""
+
+import numpy as np
+from dojang_hdl.config import WORD_BYTES, ChipConfig
+
+from ..checkpoints import Checkpoint
+from .buffers import Buffers
+from .image import Image, RunParameters
+from .layer import emit_end, emit_layer, emit_start
+from .model import ModelLayout
+from .regions import MemoryMap
+from .writer import Writer
+
+__all__ = ["compile_model", "compile_programs"]
+
+
+def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
+    """The programs of all nodes for a pass of ``contexts`` tokens, equally long, as bytes."""
+    buffers = Buffers(model, contexts)
+    builders = []
+    for node in range(model.config.nodes):
+        writer = Writer(model, buffers, node)
+        emit_start(writer)
+        for index, layer in enumerate(model.layers):
+            emit_layer(writer, index, layer)
+        emit_end(writer)
+        builders.append(writer.builder)
+    sections = np.diff([builder.counts() for builder in builders], axis=1, prepend=0)
+    counts = np.cumsum(sections.max(axis=0)).tolist()
+    for builder in builders:
+        builder.pad_to(counts)
+    return [builder.finish() for builder in builders]
+
+
+def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Image:
+    """Lay a model out in a chip's memory and write its programs.
+
+    Parameters
+    ----------
+    context: positions the K/V cache must hold.
+
+    Raises
+    ------
+    CompileError: the model does not fit the memory, the SRAM or the engine; both sizes are named.
+    """
+    memory = MemoryMap(config)
+    model = ModelLayout(checkpoint, config, context, memory)
+    memory.check(checkpoint.name)
+    programs, code = {}, []
+    for contexts in range(1, model.contexts + 1):
+        texts = compile_programs(model, contexts)
+        words = len(texts[0]) // WORD_BYTES
+        slot_log2 = (words - 1).bit_length()
+        region = memory.allocate_everywhere(f"programs.{contexts}", config.nodes << slot_log2)
+        programs[contexts] = RunParameters(contexts, region.start, slot_log2, words)
+        regions = {r.channel: r for r in memory.regions[-config.channels:]}
+        for node, text in enumerate(texts):
+            channel = node // config.width
+            code.append((_at(regions[channel], node << slot_log2, words), text))
+    memory.check(checkpoint.name)
+    return Image(model, programs, code)
+
+
+def _at(region, offset: int, words: int):
+    """A part of a region."""
+    return type(region)(region.name, region.channel, region.start + offset, words)

@@ -1,0 +1,7 @@
+"""The error of this package."""
+
+from ..errors import DojangError
+
+
+class CompileError(DojangError):
+    """A model does not fit a chip; the message names what is needed and what there is."""

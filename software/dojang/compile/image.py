@@ -1,0 +1,120 @@
+"""The memory image of a compiled model: what the host loads and what it needs to run it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.isa import INSTRUCTION_WORDS
+
+from ..checkpoints import LlamaShape
+from .model import KEY_TERMS, ModelLayout
+from .regions import Region
+
+__all__ = ["Image", "LogitSlice", "RunParameters"]
+
+
+@dataclass(frozen=True)
+class RunParameters:
+    """Fields of RUN for a pass of ``contexts`` tokens: node i executes ``words`` words at base + (i << slot_log2)."""
+
+    contexts: int
+    base: int
+    slot_log2: int
+    words: int
+
+    @property
+    def instructions(self) -> int:
+        return self.words // INSTRUCTION_WORDS
+
+
+@dataclass(frozen=True)
+class LogitSlice:
+    """``rows`` FP32 logits from token id ``first`` on, at memory word ``start`` of ``channel``."""
+
+    channel: int
+    start: int
+    first: int
+    rows: int
+
+
+class Image:
+    """A compiled model.
+
+    Members
+    -------
+    config, shape, name: of the chip and the model.
+    context: positions the K/V cache holds; positions run from 0 to ``context - 1``.
+    regions: memory map, in ascending order of address within a channel.
+    programs: `RunParameters` by number of tokens of a pass (1, 2, ...).
+    """
+
+    def __init__(self, model: ModelLayout, programs: dict[int, RunParameters], code: list[tuple[Region, np.ndarray]]):
+        self._model, self._code = model, code
+        self.config: ChipConfig = model.config
+        self.shape: LlamaShape = model.shape
+        self.name = model.checkpoint.name
+        self.context = model.context
+        self.regions: list[Region] = model.memory.regions
+        self.programs = programs
+
+    @property
+    def contexts(self) -> int:
+        """Most tokens of a pass."""
+        return max(self.programs)
+
+    def used_bytes(self, channel: int) -> int:
+        """Bytes of the channel up to the end of the last region."""
+        return self._model.memory.used_bytes(channel)
+
+    def logits(self, context: int) -> list[LogitSlice]:
+        """Where the logits of token ``context`` of a pass are, in order of token id."""
+        rows = self._model.head.rows
+        slices = []
+        for node, regions in enumerate(self._model.logits):
+            valid = min(rows, self.shape.vocab - node * rows)
+            if valid > 0:
+                region = regions[context]
+                slices.append(LogitSlice(region.channel, region.start, node * rows, valid))
+        return slices
+
+    def read_logits(self, memories: Sequence[np.ndarray], context: int) -> np.ndarray:
+        """float32 [vocab] from the channels' contents (uint8 arrays)."""
+        parts = [memories[s.channel][s.start * WORD_BYTES:][:s.rows * 4].view("<f4") for s in self.logits(context)]
+        return np.concatenate(parts)
+
+    def fill(self, memories: Sequence[np.ndarray]) -> None:
+        """Write programs, weights and tables into zeroed channels (writable uint8 arrays of the channels' size)."""
+        for source in (self._code, self._model.contents()):
+            for region, content in source:
+                start = region.start * WORD_BYTES
+                memories[region.channel][start:start + len(content)] = content
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Make one sparse file per channel, ``channel<i>.bin`` of ``channel_mib`` MiB; returns their paths."""
+        paths = []
+        for channel in range(self.config.channels):
+            paths.append(Path(folder) / f"channel{channel}.bin")
+            with open(paths[-1], "wb") as file:
+                file.truncate(self.config.channel_words * WORD_BYTES)
+        memories = [np.memmap(path, np.uint8, "r+") for path in paths]
+        self.fill(memories)
+        for memory in memories:
+            memory.flush()
+        return paths
+
+    def bytes_per_token(self, position: int) -> int:
+        """Useful bytes of a decode step: codes, scales and offsets of all matrices, K/V cache up to ``position``.
+
+        Padding rows, tables, program and writes do not count.
+        """
+        weights = sum(matrix.stored_bytes for _, matrix in self._model.checkpoint.matrices())
+        return weights + (position + 1) * self.cache_bytes_per_position
+
+    @property
+    def cache_bytes_per_position(self) -> int:
+        """Bytes of K and V of one position, all layers."""
+        shape = self.shape
+        keys = KEY_TERMS * (shape.head_dim + 2 * self._model.groups)
+        return shape.layers * shape.kv_heads * (keys + shape.head_dim + 4)

@@ -1,0 +1,154 @@
+"""A decoder layer, the entry and the exit of a pass, as one node executes them."""
+
+import math
+
+from dojang_hdl.config import ELEMENTS
+from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round
+
+from .attention import emit_attention
+from .model import LayerLayout
+from .writer import IN_ORDER, LATE, Writer, bits
+
+__all__ = ["emit_end", "emit_layer", "emit_start"]
+
+SQUARES, ROOT = 0, 1
+
+
+def emit_start(w: Writer) -> None:
+    """LOADs of the embedding rows, the first gains and the rotary rows; residual stream."""
+    b, model = w.buffers, w.model
+    for c in range(w.contexts):
+        for channel, (region, (first, last)) in enumerate(zip(model.embedding, model.embedding_columns, strict=True)):
+            if last > first:
+                w.load(LATE, last - first, b.embedding + c * b.x_stride + first, region.start, channel=channel,
+                       m_reg=Reg.TOKEN0 + c, m_mul=last - first)
+    _load_gain(w, 0)
+    if w.heads:
+        _load_rotary(w)
+    _load_gain(w, 1)
+    w.clear_zeros()
+    w.wait(LATE, w.contexts * b.x_stride)
+    for c in range(w.contexts):
+        w.vec(w.shape.d, b.embedding + c * b.x_stride, d=b.x + c * b.x_stride)
+
+
+def _load_gain(w: Writer, index: int) -> None:
+    words = w.model.gain_words
+    w.load(IN_ORDER, words, w.buffers.gain[index % 2], w.model.gains[w.channel].start + index * words)
+
+
+def _load_rotary(w: Writer) -> None:
+    """C and S of every context, once for each query head of a group."""
+    b = w.buffers
+    for c in range(w.contexts):
+        for half in range(2):
+            for query in range(w.shape.group):
+                target = b.rotary + c * b.rotary_stride + half * b.group_words + query * b.head_words
+                w.load(IN_ORDER, b.head_words, target, w.model.rotary[w.channel].start + half * b.head_words,
+                       m_reg=Reg.POS, m_bias=c, m_mul=2 * b.head_words)
+
+
+def _norm(w: Writer, index: int) -> None:
+    """h of every context from the residual stream; the gain after next is then loaded."""
+    b, d = w.buffers, w.shape.d
+    for c in range(w.contexts):
+        x = b.x + c * b.x_stride
+        w.vec(d, x, mul=Mul.A, reduce=Reduce.SUM, s_out=SQUARES)
+        w.scalar(SQUARES, ROOT, mul=Mul.IMM, imm0=bits(1 / d), add=Add.IMM, imm1=bits(w.shape.rms_eps), fn=Fn.RSQRT)
+        if c == 0:
+            w.wait(IN_ORDER, w.model.gain_words)
+        w.vec(d, x, mul=Mul.S, s=ROOT, mul2=Mul2.B, b=b.gain[index % 2], round=Round.FP16, pad32=1,
+              d=b.h + c * b.h_stride)
+    if index + 2 <= 2 * w.shape.layers:
+        _load_gain(w, index + 2)
+
+
+def emit_layer(w: Writer, index: int, layer: LayerLayout) -> None:
+    """One layer; x in LOCAL before and after."""
+    b = w.buffers
+    _norm(w, 2 * index)
+    _inputs(w, layer)
+    if index == 0 and w.heads:
+        w.wait(IN_ORDER, w.contexts * b.rotary_stride)
+    emit_attention(w, layer)
+    w.builder.mark()
+    dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
+    w.gathered(w.contexts * b.o_words + dummies)
+    _add_rows(w, layer.output, b.gathers.o, b.o_words, b.gathers.attention)
+    _norm(w, 2 * index + 1)
+    _activation(w, layer)
+    _add_rows(w, layer.down, b.gathers.a, b.a_stride, b.gathers.ffn)
+
+
+def _inputs(w: Writer, layer: LayerLayout) -> None:
+    """q, k, v of every context, gathered."""
+    b, nodes = w.buffers, w.config.nodes
+    done = 0
+    for linear in layer.inputs:
+        words = linear.rows // ELEMENTS
+        out = b.out + done
+        linear.emit(w.builder, w.node, out, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
+                    out_stride=b.inputs_stride)
+        for c in range(w.contexts):
+            w.send(words, out + c * b.inputs_stride,
+                   b.gathers.qkv + c * b.gathered_inputs_stride + done * nodes + w.node * words)
+        done += words
+    w.gathered(w.contexts * nodes * done)
+
+
+def _add_rows(w: Writer, linear, a: int, stride: int, gathered: int) -> None:
+    """Residual: x plus the linear map of the vectors at ``a``, gathered at ``gathered``."""
+    b = w.buffers
+    words = linear.rows // ELEMENTS
+    linear.emit(w.builder, w.node, b.out, a=a, contexts=w.contexts - 1, act_stride=stride, out_stride=b.rows_stride)
+    for c in range(w.contexts):
+        w.send(words, b.out + c * b.rows_stride, gathered + c * b.gathered_rows_stride + w.node * words)
+    w.gathered(w.contexts * w.config.nodes * words)
+    for c in range(w.contexts):
+        x = b.x + c * b.x_stride
+        w.vec(w.shape.d, x, add=Add.B, b=gathered + c * b.gathered_rows_stride, d=x)
+
+
+def _activation(w: Writer, layer: LayerLayout) -> None:
+    """SiLU(gate) * up of every context, gathered, zeros up to a whole group."""
+    b, rows = w.buffers, w.model.ffn_slice
+    stride = 2 * b.ffn_words
+    done = 0
+    for linear in layer.ffn_inputs:
+        linear.emit(w.builder, w.node, b.out + done, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
+                    out_stride=stride)
+        done += linear.rows // ELEMENTS
+    missing = b.a_stride - b.a_gathered_words
+    for c in range(w.contexts):
+        gate, up, target = b.out + c * stride, b.out + c * stride + b.ffn_words, b.gathers.a + c * b.a_stride
+        w.vec(rows, gate, mul=Mul.IMM, imm0=bits(-math.log2(math.e)), fn=Fn.EXP2, d=b.a_slice)
+        w.vec(rows, b.a_slice, add=Add.IMM, imm1=bits(1), fn=Fn.RECIP, mul2=Mul2.B, b=gate, d=b.a_slice)
+        w.vec(rows, b.a_slice, mul=Mul.B, b=up, round=Round.FP16, d=b.a_slice)
+        w.send(b.ffn_words, b.a_slice, target + w.node * b.ffn_words)
+        if missing and w.node == w.config.nodes - 1:
+            w.send(missing, b.zeros, target + b.a_gathered_words)
+    w.builder.mark()
+    w.gathered(w.contexts * b.a_stride)
+
+
+def emit_end(w: Writer) -> None:
+    """Final norm, logits of every context, candidates of the last one."""
+    b, head = w.buffers, w.model.head
+    _norm(w, 2 * w.shape.layers)
+    first_row = w.node * head.rows
+    for index, block in enumerate(head.blocks):
+        head.emit_block(w.builder, w.node, index, b.out, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
+                        out_stride=b.logits_stride)
+        for c in range(w.contexts):
+            w.builder.emit(Op.STORE, block.rows // ELEMENTS, a=b.out + c * b.logits_stride, channel=w.channel,
+                           addr=w.model.logits[w.node][c].start + block.first // ELEMENTS)
+        valid = min(block.rows, w.shape.vocab - first_row - block.first)
+        if valid > 0:
+            w.builder.emit(Op.TOPK, valid, a=b.out + (w.contexts - 1) * b.logits_stride, index=first_row + block.first,
+                           reset=index == 0)
+    if first_row >= w.shape.vocab:  # no rows: one candidate that is never the best replaces those of the last run
+        w.vec(1, b.zeros, add=Add.IMM, imm1=bits(-math.inf), d=b.h)
+        w.builder.emit(Op.TOPK, 1, a=b.h, index=0, reset=1)
+    w.builder.emit(Op.REPORT)
+    w.builder.mark()
+    w.builder.emit(Op.END)

@@ -1,0 +1,115 @@
+"""A linear map spread over the nodes: which rows where, in which streams, and its GEMVs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.isa import Op, ScaleMode, Stream
+
+from .layout import pack_planes, pack_scales, plane_words, round_up, scale_words
+from .program import ProgramBuilder
+from .regions import MemoryMap, Region
+
+__all__ = ["Linear", "compatible", "split_rows"]
+
+
+def split_rows(rows: int, nodes: int) -> int:
+    """Rows of every node: a multiple of 4."""
+    return round_up(-(-rows // nodes), 4)
+
+
+def compatible(*matrices) -> bool:
+    """Whether matrices can be rows of one GEMV."""
+    return len({(m.groups, m.bits, m.signed, m.offset is None) for m in matrices}) == 1
+
+
+@dataclass(frozen=True)
+class _Block:
+    first: int
+    rows: int
+
+
+class Linear:
+    """One or more matrices of the same input and type, computed by one series of GEMVs.
+
+    Every part is a stack of matrices whose rows are spread over the nodes in order; a node's rows are its slice of
+    each part, one after the other.
+
+    Parameters
+    ----------
+    name: of its memory regions.
+    parts: lists of compatible matrices.
+
+    Members
+    -------
+    slices: rows of a node, per part. rows: their sum. first: a node's first output element of each part.
+    """
+
+    def __init__(self, name: str, config: ChipConfig, *parts: list):
+        self.name, self.config, self.parts = name, config, parts
+        self.matrix = parts[0][0]
+        self.slices = [split_rows(sum(m.rows for m in part), config.nodes) for part in parts]
+        self.rows = sum(self.slices)
+        self.first = [sum(self.slices[:i]) for i in range(len(parts))]
+        self.affine = self.matrix.offset is not None
+        self.blocks = [_Block(first, min(config.acc_rows, self.rows - first))
+                       for first in range(0, self.rows, config.acc_rows)]
+        self._regions: list[list[tuple[Region, Region]]] = []
+
+    def allocate(self, memory: MemoryMap) -> None:
+        """Reserve the streams of every node in the channel of its row."""
+        groups, bits = self.matrix.groups, self.matrix.bits
+        for node in range(self.config.nodes):
+            channel = node // self.config.width
+            self._regions.append([
+                (memory.allocate(f"{self.name}.node{node}.planes{i}", channel, plane_words(block.rows, groups, bits)),
+                 memory.allocate(f"{self.name}.node{node}.scales{i}", channel,
+                                 scale_words(block.rows, groups, self.affine)))
+                for i, block in enumerate(self.blocks)])
+
+    def contents(self):
+        """(region, bytes) of every stream."""
+        codes, scale, offset = (self._by_node(field) for field in ("codes", "scale", "offset"))
+        for node, regions in enumerate(self._regions):
+            for block, (planes, scales) in zip(self.blocks, regions, strict=True):
+                rows = slice(block.first, block.first + block.rows)
+                yield planes, pack_planes(codes[node, rows], self.matrix.bits, self.config.lanes)
+                yield scales, pack_scales(scale[node, rows], None if offset is None else offset[node, rows])
+
+    def _by_node(self, field: str):
+        """An attribute of the matrices as [node, row, ...], zeros where there is no row; None if they have none."""
+        if getattr(self.matrix, field) is None:
+            return None
+        pieces = []
+        for part, rows in zip(self.parts, self.slices, strict=True):
+            stacked = np.concatenate([getattr(m, field) for m in part]) if len(part) > 1 else getattr(part[0], field)
+            missing = rows * self.config.nodes - len(stacked)
+            padding = [(0, missing)] + [(0, 0)] * (stacked.ndim - 1)
+            stacked = np.pad(stacked, padding) if missing else stacked
+            pieces.append(stacked.reshape(self.config.nodes, rows, *stacked.shape[1:]))
+        return np.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
+
+    def emit_block(self, builder: ProgramBuilder, node: int, index: int, out: int, **gemv: int) -> None:
+        """Streams and GEMV of row block ``index``, results at SRAM address ``out``."""
+        channel = node // self.config.width
+        block = self.blocks[index]
+        for kind, region in zip((Stream.PLANES, Stream.SCALES), self._regions[node][index], strict=True):
+            builder.stream(kind, region.words, addr=region.start, channel=channel)
+        builder.consume(Op.GEMV, block.rows, d=out, groups=self.matrix.groups, bits=self.matrix.bits,
+                        signed=self.matrix.signed,
+                        scale_mode=ScaleMode.AFFINE if self.affine else ScaleMode.SCALE, **gemv)
+
+    def emit(self, builder: ProgramBuilder, node: int, out: int, **gemv: int) -> None:
+        """All row blocks, results one after the other from SRAM address ``out`` on.
+
+        Parameters
+        ----------
+        gemv: ``a``, ``contexts`` (less one), ``act_stride``, ``out_stride`` of the GEMVs.
+        """
+        for index, block in enumerate(self.blocks):
+            self.emit_block(builder, node, index, out + block.first // 4, **gemv)
+
+    @property
+    def stream_bytes(self) -> int:
+        """Bytes streamed per pass by all nodes, padding rows included."""
+        return sum(region.words for regions in self._regions for pair in regions for region in pair) * WORD_BYTES

@@ -1,0 +1,180 @@
+"""Where everything of a model lies in the channels' memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
+
+from ..checkpoints import Checkpoint
+from .errors import CompileError
+from .layout import round_up
+from .linear import Linear, compatible, split_rows
+from .program import QUEUE
+from .regions import MemoryMap, Region
+from .sram import vector_words
+
+__all__ = ["KV_BITS", "CacheRegions", "LayerLayout", "ModelLayout"]
+
+KV_BITS = 8
+KEY_TERMS = 2
+"""INT8 codes an element of K is stored as."""
+
+CONTEXT_LIMIT = 16_000
+"""The largest context whose row blocks fit the field ``n_bias``."""
+
+
+@dataclass(frozen=True)
+class CacheRegions:
+    """K/V cache of one layer and KV head, in the channel of the node that owns the head."""
+
+    keys: Region
+    key_scales: Region
+    values: Region
+    value_scales: Region
+
+
+@dataclass(frozen=True)
+class LayerLayout:
+    """A layer's linear maps and caches.
+
+    ``inputs``: q, k, v stacked as far as their types agree; in the gathered vector they start at elements ``at[0]``,
+    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree.
+    """
+
+    inputs: list[Linear]
+    at: tuple[int, int, int]
+    output: Linear
+    ffn_inputs: list[Linear]
+    down: Linear
+    caches: list[CacheRegions]
+
+    def linears(self) -> list[Linear]:
+        return [*self.inputs, self.output, *self.ffn_inputs, self.down]
+
+
+class ModelLayout:
+    """Regions of a model on a chip, and what they hold.
+
+    Parameters
+    ----------
+    context: positions of the K/V cache; ``positions`` is that rounded up to whole tiles.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, config: ChipConfig, context: int, memory: MemoryMap):
+        self.checkpoint, self.config, self.context, self.memory = checkpoint, config, context, memory
+        self.shape = shape = checkpoint.shape
+        self.positions = round_up(context, BLOCK)
+        self.groups = shape.head_dim // BLOCK
+        self._check()
+        channels = range(config.channels)
+        self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.head_dim // ELEMENTS)
+                       for channel in channels]
+        self.gain_words = vector_words(shape.d)
+        self.gains = [memory.allocate("norm.gains", channel, (2 * shape.layers + 1) * self.gain_words)
+                      for channel in channels]
+        edges = [channel * self.gain_words // config.channels for channel in range(config.channels + 1)]
+        self.embedding_columns = list(pairwise(edges))
+        self.embedding = [memory.allocate("embedding", channel, shape.vocab * (last - first))
+                          for channel, (first, last) in enumerate(self.embedding_columns)]
+        self.layers = [self._layer(index) for index in range(shape.layers)]
+        self.head = Linear("head", config, [checkpoint.head])
+        self.head.allocate(memory)
+        self.logit_words = self.head.rows // ELEMENTS
+        self.contexts = min(config.contexts, 4)
+        self.logits = [[memory.allocate(f"logits.node{node}.context{c}", node // config.width, self.logit_words)
+                        for c in range(self.contexts)] for node in range(config.nodes)]
+
+    def _check(self) -> None:
+        shape, config = self.shape, self.config
+        if not 1 <= self.context <= CONTEXT_LIMIT:
+            raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
+        largest = min(QUEUE // KEY_TERMS * BLOCK, config.acc_rows)
+        if shape.head_dim > largest:
+            raise CompileError(f"the model's heads have {shape.head_dim} elements, chip {config.name!r} takes "
+                               f"{largest} at most")
+
+    def _layer(self, index: int) -> LayerLayout:
+        shape, config, memory, layer = self.shape, self.config, self.memory, self.checkpoint.layers[index]
+        name = f"layer{index}"
+        q, k, v = layer.attn_q, layer.attn_k, layer.attn_v
+        stacks = [[q]]
+        for matrix in (k, v):
+            if compatible(stacks[-1][-1], matrix):
+                stacks[-1].append(matrix)
+            else:
+                stacks.append([matrix])
+        inputs = [Linear(f"{name}.{'_'.join(m.name.split('.')[-2] for m in stack)}", config, stack) for stack in stacks]
+        at, start = [], 0
+        for stack, linear in zip(stacks, inputs, strict=True):
+            before = 0
+            for matrix in stack:
+                at.append(start + before)
+                before += matrix.rows
+            start += linear.rows * config.nodes
+        gate, up = layer.ffn_gate, layer.ffn_up
+        if compatible(gate, up):
+            ffn_inputs = [Linear(f"{name}.ffn_gate_up", config, [gate], [up])]
+        else:
+            ffn_inputs = [Linear(f"{name}.ffn_gate", config, [gate]), Linear(f"{name}.ffn_up", config, [up])]
+        layout = LayerLayout(
+            inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.attn_output]),
+            ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.ffn_down]),
+            [self._cache(f"{name}.head{head}", self.owner(head) // config.width) for head in range(shape.kv_heads)])
+        for linear in layout.linears():
+            linear.allocate(memory)
+        return layout
+
+    def _cache(self, name: str, channel: int) -> CacheRegions:
+        group_words = self.positions * KV_BITS // ELEMENTS
+        terms = KEY_TERMS * self.groups
+        sizes = {"keys": terms * group_words, "key_scales": terms * self.positions // 8,
+                 "values": self.groups * group_words, "value_scales": self.positions // ELEMENTS}
+        return CacheRegions(**{part: self.memory.allocate(f"{name}.{part}", channel, words)
+                               for part, words in sizes.items()})
+
+    def owner(self, kv_head: int) -> int:
+        """The node that keeps a KV head."""
+        return kv_head % self.config.nodes
+
+    @property
+    def ffn_slice(self) -> int:
+        """Rows of gate, and of up, of every node."""
+        return split_rows(self.shape.ffn, self.config.nodes)
+
+    def contents(self) -> Iterator[tuple[Region, np.ndarray]]:
+        """(region, bytes from its start) of everything but programs; caches and logits start as zeros."""
+        shape, checkpoint = self.shape, self.checkpoint
+        gains = np.zeros((2 * shape.layers + 1, self.gain_words * ELEMENTS), "<f4")
+        gains[0:-1:2, :shape.d] = [layer.attn_norm for layer in checkpoint.layers]
+        gains[1::2, :shape.d] = [layer.ffn_norm for layer in checkpoint.layers]
+        gains[-1, :shape.d] = checkpoint.output_norm
+        rotary = rotary_table(shape, self.positions)
+        for channel in range(self.config.channels):
+            yield self.rotary[channel], _bytes(rotary)
+            yield self.gains[channel], _bytes(gains)
+        rows = np.zeros((shape.vocab, self.gain_words * ELEMENTS), "<f4")
+        rows[:, :shape.d] = checkpoint.embedding[:]
+        for region, (first, last) in zip(self.embedding, self.embedding_columns, strict=True):
+            yield region, _bytes(rows[:, first * ELEMENTS:last * ELEMENTS])
+        for layer in self.layers:
+            for linear in layer.linears():
+                yield from linear.contents()
+        yield from self.head.contents()
+
+
+def rotary_table(shape, positions: int) -> np.ndarray:
+    """float32 [positions, 2, head_dim]: C and S of numerics.md, computed in float64."""
+    theta = shape.rope_base ** (-np.arange(0, shape.head_dim, 2, dtype=np.float64) / shape.head_dim)
+    if shape.rope_factors is not None:
+        theta = theta / np.array(shape.rope_factors)
+    angle = np.arange(positions)[:, None] * theta
+    table = np.empty((positions, 2, shape.head_dim // 2, 2), np.float64)
+    table[:, 0] = np.cos(angle)[:, :, None]
+    table[:, 1] = np.sin(angle)[:, :, None] * [-1, 1]
+    return table.reshape(positions, 2, shape.head_dim).astype("<f4")
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)

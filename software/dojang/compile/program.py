@@ -1,0 +1,126 @@
+"""Building one node's program: instructions in order of meaning, streams moved ahead of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from dojang_hdl import isa
+from dojang_hdl.isa import Op, Reg, Stream
+
+__all__ = ["QUEUE", "Count", "ProgramBuilder"]
+
+QUEUE = 8
+"""STREAM commands a reader queues: so many are issued and not yet consumed at most, hence STREAM never blocks."""
+
+COUNT_LIMIT = (1 << 16) - 1
+
+
+@dataclass(frozen=True)
+class Count:
+    """n = base + clamp((R[reg] + bias) >> shift, 0, limit) * mul."""
+
+    base: int = 0
+    reg: int = Reg.ZERO
+    shift: int = 0
+    bias: int = 0
+    limit: int = 0
+    mul: int = 0
+
+    def fields(self) -> dict[str, int]:
+        return {"n_base": self.base, "n_reg": self.reg, "n_shift": self.shift, "n_bias": self.bias,
+                "n_max": self.limit, "n_mul": self.mul}
+
+
+@dataclass
+class _Entry:
+    words: tuple[int, int]
+    stream: Stream | None = None   # a STREAM of this kind
+    after: int = 0                 # a STREAM may not be moved before this entry
+    consumer: int = -1             # the entry that consumes a STREAM
+
+
+class ProgramBuilder:
+    """Collects instructions; `finish` moves every STREAM as early as order, hazards and the queue allow.
+
+    A STREAM is emitted just before the instruction that consumes it, with ``after`` telling what it must not be
+    moved ahead of: the writer of the memory it reads. STREAMs of one kind keep their order.
+    """
+
+    def __init__(self):
+        self._entries: list[_Entry] = []
+        self._waiting: list[_Entry] = []
+        self._marks: list[int] = []
+        self._padding: list[int] = []
+
+    def __len__(self) -> int:
+        """Position of the next instruction, for ``after``."""
+        return len(self._entries)
+
+    def emit(self, op: Op, n: int | Count = 1, **fields: int) -> None:
+        """Append an instruction that consumes no stream."""
+        count = n.fields() if isinstance(n, Count) else {"n_base": n}
+        self._entries.append(_Entry(isa.encode(op, **count, **fields)))
+
+    def stream(self, kind: Stream, n: int | Count, after: int = 0, **fields: int) -> None:
+        """A STREAM for the next `consume`."""
+        if isinstance(n, int) and n > COUNT_LIMIT:
+            half = COUNT_LIMIT // 2 + 1  # keeps requests aligned to any chunk
+            self.stream(kind, half, after, **fields)
+            self.stream(kind, n - half, after, **(fields | {"addr": fields["addr"] + half}))
+            return
+        self.emit(Op.STREAM, n, stream=kind, **fields)
+        entry = self._entries[-1]
+        entry.stream, entry.after = kind, after
+        self._waiting.append(entry)
+
+    def consume(self, op: Op, n: int | Count, **fields: int) -> None:
+        """Append an instruction that consumes all STREAMs since the previous `consume`."""
+        for kind in Stream:
+            commands = sum(entry.stream == kind for entry in self._waiting)
+            if commands > QUEUE:
+                raise ValueError(f"{op.name} would need {commands} STREAMs of {kind.name}, the queue holds {QUEUE}")
+        for entry in self._waiting:
+            entry.consumer = len(self._entries)
+        self._waiting = []
+        self.emit(op, n, **fields)
+
+    def mark(self) -> None:
+        """A place where `pad_to` may insert NOPs."""
+        self._marks.append(len(self._entries))
+        self._padding.append(0)
+
+    def counts(self) -> list[int]:
+        """Instructions before each mark."""
+        return list(self._marks)
+
+    def pad_to(self, counts: list[int]) -> None:
+        """Insert NOPs at the marks so that ``counts[i]`` instructions precede mark i."""
+        total = [count - mark for count, mark in zip(counts, self._marks, strict=True)]
+        self._padding = [now - before for before, now in zip([0, *total], total, strict=False)]
+        if min(self._padding, default=0) < 0:
+            raise ValueError(f"cannot pad {self._marks} to {counts}")
+
+    def finish(self) -> np.ndarray:
+        """The program's memory words, as bytes."""
+        ahead: dict[int, list[_Entry]] = {}
+        consumers = {kind: [] for kind in Stream}
+        last = dict.fromkeys(Stream, 0)
+        for entry in self._entries:
+            if entry.stream is None:
+                continue
+            earlier = consumers[entry.stream]
+            room = earlier[-QUEUE] + 1 if len(earlier) >= QUEUE else 0
+            last[entry.stream] = max(last[entry.stream], entry.after, room)
+            ahead.setdefault(last[entry.stream], []).append(entry)
+            earlier.append(entry.consumer)
+        padding = {}
+        for mark, count in zip(self._marks, self._padding, strict=True):
+            padding[mark] = padding.get(mark, 0) + count
+        nop = isa.encode(Op.NOP)
+        words = []
+        for index, entry in enumerate([*self._entries, None]):
+            words += [word for moved in ahead.get(index, ()) for word in moved.words]
+            words += nop * padding.get(index, 0)
+            if entry is not None and entry.stream is None:
+                words += entry.words
+        raw = b"".join(word.to_bytes(16, "little") for word in words)
+        return np.frombuffer(raw, np.uint8)
