@@ -93,7 +93,8 @@ def dependencies(width: int, height: int) -> dict[tuple, set]:
     """
     size = (width, height)
     nodes = [(x, y) for x in range(width) for y in range(height)]
-    packets = [Packet(mode, x, y) for mode in MODES for x, y in nodes]
+    packets = [Packet("ROW"), Packet("ALL"), *(Packet("COLUMN", x) for x in range(width))]
+    packets += [Packet("UNICAST", x, y) for x, y in nodes]
     graph: dict[tuple, set] = {}
     for node in nodes:
         ways = [("data", "send", packet) for packet in packets]

@@ -24,6 +24,9 @@ _Tag = data.StructLayout({"x": 4, "y": 4, "reply": DataKind, "reply_addr": 16, "
 _OUTSTANDING = 16
 """Reads in flight: 16 requests of one word hide a latency of 16 cycles, of 32 words one of 512 cycles."""
 
+_WRITES = 16
+"""Write words that wait while their commands pass through the memory's queue."""
+
 
 class Edge(wiring.Component):
     """Turns requests into memory commands, in order, and read words into unicast data flits for the requester.
@@ -68,28 +71,31 @@ class Edge(wiring.Component):
 
     def _serve(self, m, tags):
         m.submodules.command = command = Buffer(MemoryCommand)
-        m.submodules.write = write = Buffer(MemoryWrite)
+        m.submodules.writes = writes = fifo.SyncFIFO(width=MemoryWrite.size, depth=_WRITES)
         m.submodules.message = message = Buffer(HostMessage)
         wiring.connect(m, command.o, wiring.flipped(self.memory.command))
-        wiring.connect(m, write.o, wiring.flipped(self.memory.write))
         wiring.connect(m, message.o, wiring.flipped(self.host))
         flit = self.request.payload
         accept = Signal()
-        read, writes, to_host = Signal(), Signal(), Signal()
+        read, write, to_host = Signal(), Signal(), Signal()
+        word = data.View(MemoryWrite, writes.w_data)
         # Waiting for all resources, whatever the kind, keeps the flit's fields out of the path to ready.
         m.d.comb += [
-            self.request.ready.eq(command.i.ready & write.i.ready & message.i.ready & tags.w_rdy),
+            self.request.ready.eq(command.i.ready & writes.w_rdy & message.i.ready & tags.w_rdy),
             accept.eq(self.request.valid & self.request.ready),
             read.eq(accept & (flit.kind == RequestKind.READ) & (flit.length != 0)),
-            writes.eq(accept & (flit.kind == RequestKind.WRITE)),
+            write.eq(accept & (flit.kind == RequestKind.WRITE)),
             to_host.eq(accept & (flit.kind == RequestKind.HOST)),
-            command.i.valid.eq(read | writes),
-            command.i.payload.write.eq(writes),
+            command.i.valid.eq(read | write),
+            command.i.payload.write.eq(write),
             command.i.payload.addr.eq(flit.addr),
-            command.i.payload.length.eq(Mux(writes, 1, flit.length)),
-            write.i.valid.eq(writes),
-            write.i.payload.data.eq(flit.payload),
-            write.i.payload.mask.eq(flit.mask),
+            command.i.payload.length.eq(Mux(write, 1, flit.length)),
+            writes.w_en.eq(write),
+            word.data.eq(flit.payload),
+            word.mask.eq(flit.mask),
+            self.memory.write.valid.eq(writes.r_rdy),
+            self.memory.write.payload.eq(writes.r_data),
+            writes.r_en.eq(self.memory.write.ready),
             message.i.valid.eq(to_host),
             message.i.payload.x.eq(flit.x),
             message.i.payload.y.eq(flit.y),

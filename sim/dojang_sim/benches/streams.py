@@ -7,19 +7,24 @@ from amaranth.sim import Simulator
 __all__ = ["receive", "run", "send"]
 
 
-def run(dut, *testbenches, cycles: int) -> None:
-    """Simulate ``dut`` until all ``testbenches`` end; AssertionError if they need more than ``cycles``."""
+def run(dut, *testbenches, cycles: int, background=()) -> None:
+    """Simulate ``dut`` until all ``testbenches`` end; AssertionError if they need more than ``cycles``.
+
+    ``background`` testbenches need not end.
+    """
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
 
     async def watchdog(ctx):
-        for _ in range(cycles):   # repeat() complains when a failing bench abandons it
+        # repeat() and until() cannot be abandoned cleanly when another testbench fails: none is used in this module.
+        for _ in range(cycles):
             await ctx.tick()
         raise AssertionError(f"the bench did not end within {cycles} cycles")
 
     for testbench in testbenches:
         simulator.add_testbench(testbench)
-    simulator.add_testbench(watchdog, background=True)
+    for testbench in (*background, watchdog):
+        simulator.add_testbench(testbench, background=True)
     simulator.run()
 
 
@@ -30,7 +35,9 @@ async def send(ctx, stream, payloads, rng: random.Random | None = None, stall: f
             await ctx.tick()
         ctx.set(stream.payload, payload)
         ctx.set(stream.valid, 1)
-        await ctx.tick().until(stream.ready)
+        ready = 0
+        while not ready:
+            _, _, ready = await ctx.tick().sample(stream.ready)
         ctx.set(stream.valid, 0)
 
 
@@ -42,7 +49,7 @@ async def receive(ctx, stream, count: int, rng: random.Random | None = None, sta
             await ctx.tick()
             continue
         ctx.set(stream.ready, 1)
-        valid, payload = await ctx.tick().sample(stream.valid, stream.payload)
+        _, _, valid, payload = await ctx.tick().sample(stream.valid, stream.payload)
         ctx.set(stream.ready, 0)
         if valid:
             payloads.append(payload)

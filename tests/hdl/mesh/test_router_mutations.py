@@ -24,6 +24,8 @@ MUTATIONS = {
                                  "unicast & (flit.y > self.y), unicast & (flit.y < self.y)"),
     "columns confused": ("router", "in_column = flit.x == self.x", "in_column = flit.x == self.y"),
     "row left out": ("router", "here & in_column | row | tree", "here & in_column | tree"),
+    "sender left out": ("router", "here & in_column | row | tree",
+                        "(here & in_column | row | tree) & (source != 'local')"),
     "no fork into the columns": ("router", "tree = everywhere | column & (", "tree = column & ("),
     "fork again in the column": ("router", '"east": row | everywhere |', '"east": row |'),
     "edge's column ignored": ("router", "unicast if source == \"local\" else unicast | column", "unicast"),
