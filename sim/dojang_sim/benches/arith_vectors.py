@@ -56,10 +56,13 @@ def pairs(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def integers(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
-    """Signed integers below 2^(width − 1) of every length, ties and all ones among them (int64)."""
+    """Signed integers below 2^(width − 1) of every length; ties, ties and one more bit, all ones among them (int64)."""
     length = rng.integers(1, width, count)
     value = rng.integers(0, 1 << 63, count, dtype=np.int64) & (1 << length) - 1
     shift = np.maximum(length - 25, 0)
     value = np.where(rng.integers(0, 4, count) == 0, value >> shift << shift, value)
+    lower = np.where(shift > 0, 1 << rng.integers(0, 64, count) % np.maximum(shift, 1), 0)
+    tie = (value | 1 << length - 1) >> shift << shift | 1 << shift | lower
+    value = np.where(rng.integers(0, 4, count) == 0, tie, value)
     value = np.where(rng.integers(0, 16, count) == 0, (1 << length) - 1, value)
     return np.where(rng.integers(0, 2, count) == 0, value, -value)

@@ -5,7 +5,7 @@ from amaranth.sim import Simulator
 
 @pytest.fixture
 def run_unit():
-    """Runs a unit over operand columns with random gaps, checks the latency, returns the answers (uint32)."""
+    """Runs a unit over operand columns with random gaps, checks latency and idling, returns the answers (uint32)."""
 
     def run(unit, seed=1, **columns):
         count = len(next(iter(columns.values())))
@@ -19,6 +19,8 @@ def run_unit():
             for row in rows:
                 while rng.random() < 0.2:
                     ctx.set(unit.i_valid, 0)
+                    for name, value in row.items():
+                        ctx.set(getattr(unit, name), ~value)
                     await ctx.tick()
                     cycle += 1
                 ctx.set(unit.i_valid, 1)
@@ -36,6 +38,8 @@ def run_unit():
                 if ctx.get(unit.o_valid):
                     assert cycle == starts[len(answers)] + unit.latency
                     answers.append(ctx.get(unit.o))
+                elif answers:
+                    assert ctx.get(unit.o) == answers[-1], "an idle unit changed its answer"
                 await ctx.tick()
                 cycle += 1
 
