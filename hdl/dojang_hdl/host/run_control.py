@@ -51,8 +51,12 @@ class RunControl(wiring.Component):
         m = Module()
         flit = self.control.payload
         done = Signal()
-        m.d.comb += [flit.mode.eq(Mode.ALL), flit.mask.eq(-1),
-                     done.eq(self.running & self.message_valid & (self.message.type == HostType.DONE))]
+        m.d.comb += done.eq(self.running & self.message_valid & (self.message.type == HostType.DONE))
+
+        def offer(kind, payload):
+            m.d.comb += [self.control.valid.eq(1), flit.mode.eq(Mode.ALL), flit.mask.eq(-1), flit.kind.eq(kind),
+                         flit.payload.eq(payload)]
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.count_clear.eq(self.start.valid)
@@ -60,12 +64,11 @@ class RunControl(wiring.Component):
                     m.d.sync += [self.nodes_done.eq(0), self.errors.eq(0), self.cycles.eq(0)]
                     m.next = "TOKENS"
             with m.State("TOKENS"):
-                m.d.comb += [self.control.valid.eq(1), flit.kind.eq(DataKind.TOKENS),
-                             flit.payload.eq(self.start.p.tokens)]
+                offer(DataKind.TOKENS, self.start.p.tokens)
                 with m.If(self.control.ready):
                     m.next = "RUN"
             with m.State("RUN"):
-                m.d.comb += [self.control.valid.eq(1), flit.kind.eq(DataKind.RUN), flit.payload.eq(self.start.p.run)]
+                offer(DataKind.RUN, self.start.p.run)
                 with m.If(self.control.ready):
                     m.d.comb += self.start.ready.eq(1)
                     m.d.sync += self.running.eq(1)

@@ -1,0 +1,181 @@
+"""What a chip can do for its host."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.host import protocol
+from dojang_hdl.host.protocol import Message, Request
+from dojang_hdl.isa import pack, unpack
+
+from .link import Link, LinkError, LinkTimeout
+from .transport import Transport
+
+__all__ = ["Candidates", "Device", "Identity", "RunResult"]
+
+TOKENS = 4
+CANDIDATE = np.dtype([("value", "<f4"), ("id", "<u4")])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What IDENTIFY tells of the chip's configuration."""
+
+    width: int
+    height: int
+    lanes: int
+    contexts: int
+    top_k: int
+    channel_mib: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run. ``errors``: OR of the nodes' bits; ``messages``: stored; ``overflow``: more were dropped."""
+
+    cycles: int
+    errors: int
+    nodes_done: int
+    messages: int
+    overflow: bool
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One node's candidates in the order it sent them: FP32 values, and ids."""
+
+    values: np.ndarray
+    ids: np.ndarray
+
+
+class Device:
+    """A chip behind a transport. Every method may raise `LinkTimeout`, `LinkError` or `TransportError`.
+
+    Parameters
+    ----------
+    transport: the byte stream.
+    timeout_s, attempts: see `Link`.
+    """
+
+    def __init__(self, transport: Transport, timeout_s: float = 2.0, attempts: int = 8):
+        self.link = Link(transport, timeout_s, attempts)
+
+    def identify(self, expected: ChipConfig | None = None) -> Identity:
+        """The chip's identity; must come first. A LinkError tells what differs from the protocol or ``expected``."""
+        self.link.drain()
+        word = unpack(protocol.IDENTITY, int.from_bytes(self._request(Request.IDENTIFY, b"", WORD_BYTES), "little"))
+        if word.pop("magic") != protocol.MAGIC:
+            raise LinkError("what answers on this link is not a Dojang chip")
+        if (version := word.pop("version")) != protocol.VERSION:
+            raise LinkError(f"the chip speaks version {version} of the link protocol, this driver {protocol.VERSION}")
+        identity = Identity(**word)
+        if expected is not None:
+            wrong = [f"{name} is {value}, expected {getattr(expected, name)}" for name, value in word.items()
+                     if value != getattr(expected, name)]
+            if wrong:
+                raise LinkError(f"the chip is not {expected.name}: {'; '.join(wrong)}")
+        return identity
+
+    def write_memory(self, channel: int, byte_addr: int, data: bytes) -> None:
+        """Write whole words of 16 bytes at a word-aligned address."""
+        data = bytes(data)
+        self._check_aligned(byte_addr, len(data))
+        for at in range(0, len(data), protocol.MAX_WORDS * WORD_BYTES):
+            part = data[at:at + protocol.MAX_WORDS * WORD_BYTES]
+            args = self._args((byte_addr + at) // WORD_BYTES, len(part) // WORD_BYTES, channel)
+            self._request(Request.WRITE, args + part, 0)
+
+    def read_memory(self, channel: int, byte_addr: int, length: int) -> bytes:
+        """Read whole words of 16 bytes from a word-aligned address."""
+        self._check_aligned(byte_addr, length)
+        data = bytearray()
+        while len(data) < length:
+            count = min((length - len(data)) // WORD_BYTES, protocol.MAX_WORDS)
+            args = self._args((byte_addr + len(data)) // WORD_BYTES, count, channel)
+            data += self._request(Request.READ, args, count * WORD_BYTES)
+        return bytes(data)
+
+    def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int]) -> None:
+        """Start node programs: see `dojang_hdl.mesh.flit.RunLayout`. ``tokens``: up to four ids, missing ones are 0."""
+        if len(tokens) > TOKENS:
+            raise ValueError(f"{len(tokens)} tokens, at most {TOKENS} in one run")
+        word = pack(protocol.RUN, {"base": base, "slot_log2": slot_log2, "words": words, "position": position,
+                                   "contexts": contexts})
+        ids = np.zeros(TOKENS, "<u4")
+        ids[:len(tokens)] = tokens
+        self._request(Request.RUN, word.to_bytes(WORD_BYTES, "little") + ids.tobytes(), 0)
+
+    def wait(self, timeout_s: float | None = None) -> RunResult:
+        """The run's result; polls until it has ended. Raises LinkTimeout when it has not after ``timeout_s``."""
+        started = time.monotonic()
+        while True:
+            state = unpack(protocol.WAIT, int.from_bytes(self._request(Request.WAIT, b"", WORD_BYTES), "little"))
+            if not state["running"]:
+                return RunResult(state["cycles"], state["errors"], state["nodes_done"], state["messages"],
+                                 bool(state["overflow"]))
+            if timeout_s is not None and time.monotonic() - started >= timeout_s:
+                raise LinkTimeout(f"the run has not ended after {timeout_s:g} s: {state['nodes_done']} nodes are done "
+                                  f"after {state['cycles']} cycles")
+
+    def messages(self, count: int) -> list[tuple[int, int, Message, bytes]]:
+        """The first ``count`` stored messages: x, y, type, 16 bytes of payload; `RunResult.messages` are there."""
+        raw = bytearray()
+        for index in range(0, count, protocol.MAX_MESSAGES):
+            number = min(count - index, protocol.MAX_MESSAGES)
+            raw += self._request(Request.MAILBOX, self._args(index, number), number * protocol.MESSAGE_BYTES)
+        size = protocol.MESSAGE_BYTES
+        return [(raw[at] & 15, raw[at] >> 4, Message(raw[at + 1]), bytes(raw[at + 2:at + size]))
+                for at in range(0, len(raw), size)]
+
+    def mailbox(self, count: int) -> tuple[dict[tuple[int, int], Candidates], dict[tuple[int, int], list[int]]]:
+        """The first ``count`` messages, sorted: candidates, and counter values in order of arrival, by node (x, y)."""
+        payloads: dict[Message, dict[tuple[int, int], bytes]] = {Message.CANDIDATES: {}, Message.COUNTERS: {}}
+        for x, y, kind, payload in self.messages(count):
+            nodes = payloads[kind]
+            nodes[x, y] = nodes.get((x, y), b"") + payload
+        candidates = {}
+        for node, payload in payloads[Message.CANDIDATES].items():
+            pairs = np.frombuffer(payload, CANDIDATE)
+            candidates[node] = Candidates(pairs["value"].copy(), pairs["id"].copy())
+        counters = {node: np.frombuffer(payload, "<u4").tolist()
+                    for node, payload in payloads[Message.COUNTERS].items()}
+        return candidates, counters
+
+    def registers(self, first: int, count: int) -> list[int]:
+        """``count`` 32-bit counter registers of the chip from number ``first``."""
+        values: list[int] = []
+        while len(values) < count:
+            number = min(count - len(values), protocol.MAX_REGISTERS)
+            answer = self._request(Request.COUNTERS, self._args(first + len(values), number),
+                                   WORD_BYTES + number * protocol.REGISTER_BYTES)
+            values += np.frombuffer(answer[WORD_BYTES:], "<u4").tolist()
+        return values
+
+    def counters(self) -> dict[str, int]:
+        """Error counters of the link: the bridge's as ``chip_*``, the driver's as ``host_*``."""
+        answer = self._request(Request.COUNTERS, self._args(0, 0), WORD_BYTES)
+        chip = unpack(protocol.LINK_COUNTERS, int.from_bytes(answer, "little"))
+        return {**{f"chip_{name}": value for name, value in chip.items() if name != "pad"},
+                **{f"host_{name}": value for name, value in self.link.statistics.items()}}
+
+    def reset(self) -> None:
+        """Reset the nodes; a run going on is lost."""
+        self._request(Request.RESET, b"", 0)
+
+    def _request(self, kind: Request, payload: bytes, expected: int) -> bytes:
+        answer = self.link.request(kind, payload)
+        if len(answer) != expected:
+            raise LinkError(f"the chip answered {kind.name} with {len(answer)} bytes instead of {expected}")
+        return answer
+
+    @staticmethod
+    def _args(address: int, count: int, channel: int = 0) -> bytes:
+        word = pack(protocol.ARGS, {"address": address, "channel": channel, "count": count})
+        return word.to_bytes(protocol.ARGS_BYTES, "little")
+
+    @staticmethod
+    def _check_aligned(byte_addr: int, length: int) -> None:
+        if byte_addr % WORD_BYTES or length % WORD_BYTES:
+            raise ValueError(f"address {byte_addr} and length {length} must be multiples of {WORD_BYTES} bytes")
