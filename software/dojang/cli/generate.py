@@ -110,7 +110,8 @@ def _stream(run: Generation, config: ChipConfig, tokens: int, text: TextStream) 
     interrupted = False
     try:
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
+                      disable=not console.is_terminal) as progress:
             task = progress.add_task("prompt", total=len(run.prompt))
             for done in run.prefill(config.contexts):
                 progress.update(task, completed=done)

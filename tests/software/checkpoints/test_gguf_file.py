@@ -1,0 +1,199 @@
+"""GGUF import: round trips over a grid of models, and a sentence for every kind of damage."""
+
+import gguf
+import numpy as np
+import pytest
+from dojang.checkpoints import CheckpointError, LlamaShape, load
+from dojang.checkpoints.synthetic import write_synthetic
+
+SHAPE = LlamaShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, rms_eps=2.0**-17,
+                   rope_base=5000.0)
+TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("shape", [
+    SHAPE, LlamaShape(1, 64, 2, 2, 64, 96, 300, 128, 2.0**-20, 1e4, True),
+    LlamaShape(3, 128, 2, 1, 128, 32, 77, 64, 2.0**-17, 1e4, True, tuple(1 + i / 8 for i in range(64)))])
+def test_synthetic_models_round_trip(tmp_path, shape, kind):
+    checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, kind))
+    assert checkpoint.shape == shape
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors}
+
+    def dequantized(name):
+        tensor = tensors[name]
+        return gguf.dequantize(tensor.data, tensor.tensor_type)
+
+    embedding = dequantized("token_embd.weight")
+    np.testing.assert_array_equal(checkpoint.embedding[:], embedding)
+    np.testing.assert_array_equal(checkpoint.embedding[5], embedding[5])
+    np.testing.assert_array_equal(checkpoint.embedding[[3, 1, 3]], embedding[[3, 1, 3]])
+    np.testing.assert_array_equal(checkpoint.output_norm, tensors["output_norm.weight"].data)
+    names = [*(f"blk.{layer}.{name}.weight" for layer in range(shape.layers) for name in shape.matrices()),
+             "token_embd.weight" if shape.tied else "output.weight"]
+    found = dict(zip(names, (matrix for _, matrix in checkpoint.matrices()), strict=True))
+    for name, matrix in found.items():
+        assert matrix.source == kind and matrix.name == name
+        if kind in ("F32", "F16", "BF16"):
+            step = np.repeat(matrix.scale.astype(np.float32), 32, axis=1)[:, :matrix.cols]
+            assert (np.abs(matrix.dequantize() - dequantized(name)) <= 0.6 * step).all()
+        else:
+            np.testing.assert_array_equal(matrix.dequantize(), dequantized(name))
+    np.testing.assert_array_equal(checkpoint.layers[-1].ffn_norm,
+                                  tensors[f"blk.{shape.layers - 1}.ffn_norm.weight"].data)
+
+
+def test_messages_say_what_was_quantised(tmp_path):
+    path = write_synthetic(tmp_path / "m.gguf", SHAPE, "F16", embedding_type="F32", head_type="Q8_0")
+    messages = load(path, weights_bits=5).messages
+    assert "attn_q quantised from F16 to 5 bits" in messages and len(messages) == len(SHAPE.matrices())
+    assert load(path, weights_bits=5).layers[0].attn_q.bits == 5
+    assert load(write_synthetic(tmp_path / "q.gguf", SHAPE, "Q4_0")).messages == []
+
+
+def test_smollm2():
+    checkpoint = load("smollm2")
+    shape = checkpoint.shape
+    assert (shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn) == (30, 576, 9, 3, 64, 1536)
+    assert (shape.vocab, shape.context, shape.tied, shape.rope_base) == (49152, 8192, True, 1e5)
+    assert checkpoint.messages == []
+    total = sum(matrix.stored_bytes for _, matrix in checkpoint.matrices())
+    gains = 4 * (61 * 576)
+    assert round((total + gains) / 1e6, 2) == 96.58
+
+
+# --- damage ---------------------------------------------------------------------------------------------------------
+
+def rewrite(source, target, skip=(), replace_fields=(), tensors=None):
+    """Copy a GGUF, leaving out or replacing fields and changing tensors."""
+    reader = gguf.GGUFReader(source)
+    replaced = dict(replace_fields)
+    writer = gguf.GGUFWriter(target, replaced.get("general.architecture", "llama"))
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name in skip or name == "general.architecture":
+            continue
+        value = replaced.get(name, field.contents())
+        kind = field.types[0]
+        writer.add_key_value(name, value, kind, field.types[1] if kind == gguf.GGUFValueType.ARRAY else None)
+    for name in set(replaced) - set(reader.fields):
+        value = replaced[name]
+        writer.add_string(name, value) if isinstance(value, str) else writer.add_uint32(name, value)
+    stored = {tensor.name: (np.array(tensor.data), tensor.tensor_type) for tensor in reader.tensors}
+    for name, (data, kind) in (tensors or (lambda all_tensors: all_tensors))(stored).items():
+        writer.add_tensor(name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_synthetic(tmp_path_factory.mktemp("gguf") / "model.gguf", SHAPE, "Q8_0")
+
+
+def without(name):
+    return lambda tensors: {key: value for key, value in tensors.items() if key != name}
+
+
+def with_tensor(name, data, kind):
+    return lambda tensors: tensors | {name: (data, gguf.GGMLQuantizationType[kind])}
+
+
+BAD_SCALE = np.zeros((96, 96 // 32 * 34), np.uint8)
+BAD_SCALE[7, 0:2] = [0, 0x7C]
+
+DAMAGES = [
+    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, only 'llama' is"),
+    ({"replace_fields": {"llama.expert_count": 8}}, "mixtures of experts are not supported"),
+    ({"replace_fields": {"llama.rope.scaling.type": "yarn"}}, "rotary scaling 'yarn' is not supported"),
+    ({"replace_fields": {"llama.rope.dimension_count": 16}}, "rotary sizes of a head differ"),
+    ({"replace_fields": {"llama.attention.head_count_kv": 2}}, "kv_heads=2, expected a divisor of heads=3"),
+    ({"replace_fields": {"llama.embedding_length": 128}},
+     "tensor token_embd.weight has size (131, 96), expected (131, 128)"),
+    ({"replace_fields": {"llama.block_count": 3}}, "tensor blk.2.attn_q.weight is missing"),
+    ({"replace_fields": {"llama.block_count": 2_000_000_000}}, "2000000000 layers but only"),
+    ({"skip": ("llama.block_count",)}, "hyper-parameter llama.block_count is missing"),
+    ({"tensors": without("blk.1.ffn_up.weight")}, "tensor blk.1.ffn_up.weight is missing"),
+    ({"tensors": without("token_embd.weight")}, "tensor token_embd.weight is missing"),
+    ({"tensors": with_tensor("blk.0.attn_q.bias", np.zeros(96, np.float32), "F32")},
+     "tensor blk.0.attn_q.bias is not part of the supported Llama architecture"),
+    ({"tensors": with_tensor("blk.0.attn_q.weight", np.zeros((96, 96 // 32 * 22), np.uint8), "Q5_0")},
+     "tensor blk.0.attn_q.weight has type Q5_0, supported are F32, F16, BF16, Q4_0, Q4_1, Q8_0"),
+    ({"tensors": with_tensor("output_norm.weight", np.full(96, np.nan, np.float32), "F32")},
+     "tensor output_norm.weight holds NaN or infinite values"),
+    ({"tensors": with_tensor("blk.0.attn_q.weight", BAD_SCALE, "Q8_0")},
+     "tensor blk.0.attn_q.weight holds a NaN or infinite scale"),
+]
+
+
+def use(path):
+    """Load and touch everything."""
+    checkpoint = load(path)
+    _ = checkpoint.output_norm, checkpoint.tokenizer, checkpoint.embedding[:]
+    for layer in checkpoint.layers:
+        _ = layer.attn_norm, layer.ffn_norm
+    return list(checkpoint.matrices())
+
+
+@pytest.mark.parametrize("change, message", DAMAGES, ids=[message[:40] for _, message in DAMAGES])
+def test_damage_is_named(model, tmp_path, change, message):
+    path = rewrite(model, tmp_path / "bad.gguf", **change)
+    with pytest.raises(CheckpointError) as error:
+        use(path)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_missing_file_and_foreign_files(tmp_path):
+    with pytest.raises(CheckpointError, match=r"model file .*none\.gguf does not exist"):
+        load(tmp_path / "none.gguf")
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+    for content in (b"", b"GG", b"PK\x03\x04 something else"):
+        (tmp_path / "x.gguf").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"x\.gguf is not a GGUF file"):
+            load(tmp_path / "x.gguf")
+
+
+def test_truncation_at_any_place(model, tmp_path):
+    content = model.read_bytes()
+    end = max(tensor.data_offset + tensor.n_bytes for tensor in gguf.GGUFReader(model).tensors)  # padding follows
+    rng = np.random.default_rng(7)
+    for size in [4, 8, 24, 30, end - 1, *rng.integers(4, end, 60)]:
+        (tmp_path / "cut.gguf").write_bytes(content[:size])
+        with pytest.raises(CheckpointError, match=r"cut\.gguf is truncated or corrupt: "):
+            load(tmp_path / "cut.gguf")
+
+
+def test_flipped_bytes_give_a_model_or_a_sentence(model, tmp_path):
+    content = bytearray(model.read_bytes())
+    header = gguf.GGUFReader(model).data_offset
+    rng = np.random.default_rng(8)
+    refused = 0
+    for _ in range(150):
+        damaged = content.copy()
+        for at in rng.integers(4, header, 3):
+            damaged[at] = rng.integers(256)
+        (tmp_path / "flip.gguf").write_bytes(damaged)
+        try:
+            use(tmp_path / "flip.gguf")
+        except CheckpointError:
+            refused += 1
+    assert refused > 30
+
+
+def test_huge_counts_end_at_once(model, tmp_path):
+    content = bytearray(model.read_bytes())
+    at = content.index(b"tokenizer.ggml.token_type") + len("tokenizer.ggml.token_type") + 8
+    for position in (8, 16, at):  # tensors, fields, array elements
+        damaged = content.copy()
+        damaged[position:position + 8] = (1 << 62).to_bytes(8, "little")
+        (tmp_path / "huge.gguf").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"huge\.gguf is truncated or corrupt"):
+            load(tmp_path / "huge.gguf")
+
+
+def test_weights_bits_out_of_range():
+    with pytest.raises(CheckpointError, match="weights of 9 bits were asked for, expected 2 to 8"):
+        load("glassllm", 9)

@@ -1,0 +1,141 @@
+"""``dojang generate`` with the golden back end: text, JSON, sampling, ends, Ctrl-C, and every error's sentence."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from dojang import session as session_module
+from dojang.checkpoints import LlamaShape
+from dojang.checkpoints.synthetic import write_synthetic
+from dojang.cli import app
+from typer.testing import CliRunner
+
+SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+JSON_FIELDS = {"model", "chip", "backend", "prompt_tokens", "tokens", "text", "cycles", "prefill_cycles",
+               "decode_cycles", "dram_bytes", "dram_utilization", "engine_utilization", "golden_match", "wall_seconds",
+               "simulated_hz"}
+
+DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(write_synthetic(tmp_path_factory.mktemp("cli") / "small.gguf", SHAPE, "Q4_1"))
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["generate", *map(str, arguments)])
+
+
+def generated(model, tmp_path, *arguments):
+    result = run(model, "--backend", "golden", "--json", tmp_path / "deep" / "s.json", *arguments)
+    assert result.exit_code == 0, result.stderr
+    return result, json.loads((tmp_path / "deep" / "s.json").read_text())
+
+
+def test_text_and_json(model, tmp_path):
+    result, summary = generated(model, tmp_path, "--prompt", "abc", "--tokens", 6)
+    assert set(summary) == JSON_FIELDS
+    assert result.stdout == summary["text"] + "\n"
+    assert (summary["model"], summary["chip"], summary["backend"]) == ("small.gguf", "sim-2x2", "golden")
+    assert summary["prompt_tokens"] == [97, 98, 99] and len(summary["tokens"]) == 6
+    assert len(summary["decode_cycles"]) == len(summary["dram_bytes"]) == 6
+    assert summary["golden_match"] is None and summary["wall_seconds"] > 0
+    assert "tokens: prompt + generated" in result.stderr
+
+
+def test_greedy_is_deterministic_and_a_seed_is(model, tmp_path):
+    def tokens(*options):
+        return generated(model, tmp_path, "--prompt", "abc", "--tokens", 12, *options)[1]["tokens"]
+
+    assert tokens() == tokens("--temperature", 0) == tokens("--temperature", 5, "--top-p", 0.01)
+    assert tokens("--temperature", 5, "--seed", 1) == tokens("--temperature", 5, "--seed", 1)
+    assert tokens("--temperature", 5, "--seed", 1) != tokens("--temperature", 5, "--seed", 2)
+
+
+def test_generation_stops_when_the_context_is_full(model, tmp_path):
+    _, summary = generated(model, tmp_path, "--prompt", "x" * 20, "--tokens", 100)
+    assert len(summary["tokens"]) == 5
+
+
+def test_quantised_matrices_are_announced(tmp_path):
+    path = write_synthetic(tmp_path / "f.gguf", SHAPE, "F16")
+    result, _ = generated(str(path), tmp_path, "--prompt", "abc", "--tokens", 1, "--weights", 4)
+    assert "f.gguf: attn_q quantised from F16 to 4 bits" in result.stderr
+    assert "quantised" not in result.stdout
+
+
+def test_glassllm_continues_a_text(tmp_path):
+    _, summary = generated("glassllm", tmp_path, "--prompt", "Once upon a time", "--tokens", 8)
+    assert len(summary["tokens"]) == 8 and summary["text"].strip()
+
+
+def test_ctrl_c_keeps_the_text_so_far(model, tmp_path, monkeypatch):
+    steps = iter(range(100))
+    decode = session_module.GoldenSession.decode
+
+    def interrupted(self, token):
+        if next(steps) == 3:
+            raise KeyboardInterrupt
+        return decode(self, token)
+
+    monkeypatch.setattr(session_module.GoldenSession, "decode", interrupted)
+    result = run(model, "--backend", "golden", "--prompt", "abc", "--json", tmp_path / "s.json")
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert result.exit_code == 130 and len(summary["tokens"]) == 3
+    assert result.stdout == summary["text"] + "\n" and "stopped by Ctrl-C" in result.stderr
+
+
+def test_real_ctrl_c_has_no_traceback(tmp_path):
+    path = write_synthetic(tmp_path / "slow.gguf", LlamaShape(2, 256, 4, 2, 64, 512, 258, 16384), "Q8_0")
+    process = subprocess.Popen([*DOJANG, "generate", path, "--backend", "golden", "--prompt", "a", "--tokens", "16000"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.read(1)  # text has begun to come
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"Traceback" not in error and b"stopped by Ctrl-C" in error
+
+
+ERRORS = [
+    (["{model}", "--backend", "golden"], "give either --prompt or --chat"),
+    (["{model}", "--prompt", "a", "--chat", "b"], "give either --prompt or --chat"),
+    (["{model}", "--prompt", "", "--backend", "golden"], "the prompt is empty"),
+    (["{model}", "--prompt", "a" * 25, "--backend", "golden"],
+     "the prompt has 25 tokens, longer than the context of 24"),
+    (["{model}", "--prompt", "a", "--chip", "huge"],
+     "unknown chip preset 'huge', expected one of sim-1x1, sim-2x2, sim-4x4, small-node"),
+    (["{model}", "--chat", "a", "--backend", "golden"], "the model has no chat template, give it a plain prompt"),
+    (["{model}", "--prompt", "a", "--backend", "golden", "--waves", "w.vcd"], "--waves needs the rtl back end"),
+    (["{model}", "--prompt", "a", "--json", "/"], "cannot write /"),
+    (["{model}", "--prompt", "a", "--temperature", "-1"], "temperature=-1.0, expected 0 or more"),
+    (["{model}", "--prompt", "a", "--top-p", "0"], "top_p=0.0, expected more than 0 and at most 1"),
+    (["/none.gguf", "--prompt", "a"], "model file /none.gguf does not exist"),
+    (["{text}", "--prompt", "a"], "{text} is not a GGUF file"),
+    (["{cut}", "--prompt", "a"], "{cut} is truncated or corrupt: it ends before its contents do"),
+]
+
+
+@pytest.fixture(scope="module")
+def places(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "text.gguf").write_text("once upon a time")
+    with open(model, "rb") as file:
+        (folder / "cut.gguf").write_bytes(file.read()[:20_000])
+    return {"model": model, "text": folder / "text.gguf", "cut": folder / "cut.gguf"}
+
+
+@pytest.mark.parametrize("arguments, message", ERRORS, ids=[message[:30] for _, message in ERRORS])
+def test_one_sentence_and_exit_code_2(places, arguments, message):
+    result = run(*(argument.format(**places) for argument in arguments))
+    assert result.exit_code == 2 and result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert lines == [f"dojang: {message.format(**places)}"]
+
+
+def test_no_traceback_in_a_real_process():
+    result = subprocess.run([*DOJANG, "generate", "/none.gguf", "--prompt", "a"], capture_output=True, text=True,
+                            timeout=60)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr == "dojang: model file /none.gguf does not exist\n"
