@@ -1,0 +1,154 @@
+"""The engine: y = W x, W as bit-planes with FP16 scales, x as FP32 vectors in SRAM."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .. import isa
+from ..config import BLOCK, ELEMENTS, WORD_BITS, ChipConfig
+from ..node.sram import SramRead, SramWrite
+from .accumulator import Accumulator
+from .aligner import Aligner
+from .issue import Issue
+from .lane import Lane
+from .scaler import Scaler
+from .scales import ScaleReader
+from .serializer import Serializer
+
+__all__ = ["Engine", "GemvCommand"]
+
+GemvCommand = data.StructLayout({
+    "act": 16, "out": 16, **{name: width for name, width in isa.GEMV if name not in ("n_is_groups", "pad")}})
+"""SRAM addresses of the first context's activations and results, and the fields of `dojang_hdl.isa.GEMV`."""
+
+
+class Engine(wiring.Component):
+    """Multiplies a streamed matrix with up to ``config.contexts`` vectors, bit-exact to docs/reference/numerics.md.
+
+    Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a group's rows / lanes * bits cycles
+    are no fewer than 8 * contexts + ``Aligner.latency`` + 2 and ``interval``, and bits are no fewer than lanes. Results
+    leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step that
+    takes the last plane, each further context's a cycle later.
+
+    Members
+    -------
+    command: accepted only while not ``busy``; rows a multiple of 4 up to ``config.acc_rows``, bits 1 to 8, contexts
+        less than ``config.contexts``. No rows or no groups: nothing is read or written.
+    planes, scales: streams of docs/reference/layout.md. Of ``scales`` two words may be taken ahead of the next command.
+    sram: reads of the activations: context c's vector starts at act + c * act_stride.
+    write: results: row r of context c is element r of the vector at out + c * out_stride.
+    busy: a command is under way, its last write included.
+    waiting_planes, waiting_scales, waiting_activations: the lanes idle in this cycle, for this reason (at most one).
+    nonfinite: pulse, an activation was an infinity or NaN.
+    """
+
+    def __init__(self, config: ChipConfig):
+        self._config = config
+        self._scalers = [Scaler() for _ in range(config.contexts)]
+        super().__init__({
+            "command": In(stream.Signature(GemvCommand)),
+            "planes": In(stream.Signature(WORD_BITS)), "scales": In(stream.Signature(WORD_BITS)),
+            "sram": Out(SramRead()), "write": Out(SramWrite()),
+            "busy": Out(1), "waiting_planes": Out(1), "waiting_scales": Out(1), "waiting_activations": Out(1),
+            "nonfinite": Out(1),
+        })
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the step that takes the last plane to context 0's last write."""
+        return self._to_serial + self._config.lanes - 1 + self._scalers[0].latency + Accumulator.latency
+
+    @property
+    def _to_serial(self) -> int:
+        """Cycles from a unit's last step to its first row at the scalers: step register, lane, serializer."""
+        return 1 + Lane.latency + Serializer.latency
+
+    @property
+    def interval(self) -> int:
+        """Fewest cycles from a group's start to the next one's: a row must not meet itself in the accumulators, and
+        the group before must have left the serializer."""
+        return max(Accumulator.turnaround, self._to_serial + self._config.lanes)
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.aligner = aligner = Aligner(config.contexts)
+        m.submodules.issue = issue = Issue(config.lanes, self.interval)
+        m.submodules.scale_reader = scale_reader = ScaleReader(config.lanes)
+        m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts)
+        m.submodules.accumulator = accumulator = Accumulator(config.contexts, config.acc_rows)
+        connect(m, flipped(self.planes), issue.planes)
+        connect(m, flipped(self.scales), scale_reader.scales)
+        connect(m, aligner.sram, flipped(self.sram))
+        connect(m, accumulator.write, flipped(self.write))
+        assert self._to_serial < ScaleReader.DEPTH
+
+        command, start = self._accept(m, accumulator.done)
+        for unit in (aligner, issue, serializer, accumulator):
+            m.d.comb += unit.start.eq(start)
+        for unit in (aligner, serializer, accumulator):
+            m.d.comb += unit.contexts.eq(command.contexts)
+        for unit in (issue, accumulator):
+            m.d.comb += [unit.rows.eq(command.rows), unit.groups.eq(command.groups)]
+        m.d.comb += [
+            aligner.act.eq(command.act), aligner.stride.eq(command.act_stride), aligner.groups.eq(command.groups),
+            accumulator.out.eq(command.out), accumulator.stride.eq(command.out_stride),
+            issue.bits.eq(command.bits), issue.aligned.eq(aligner.ready), issue.scaled.eq(scale_reader.available),
+            scale_reader.mode.eq(command.scale_mode),
+            scale_reader.issue.eq(issue.step & issue.last), scale_reader.ends.eq(issue.ends),
+            *(getattr(self, name).eq(getattr(issue, name))
+              for name in ("waiting_planes", "waiting_scales", "waiting_activations")),
+            self.nonfinite.eq(aligner.nonfinite),
+        ]
+        # The serializer needs a cycle a row; the write port a cycle a context for every four rows.
+        crowded = -(-config.lanes * config.contexts // ELEMENTS)
+        m.d.comb += issue.spread.eq(
+            config.lanes if crowded <= config.lanes else Mux(command.contexts >= ELEMENTS, crowded, config.lanes))
+
+        step = Signal(config.contexts)
+        plane = Signal(BLOCK * config.lanes)
+        first, last, take = Signal(), Signal(), Signal()
+        m.d.sync += [step.eq(Cat(issue.step & (command.contexts >= c) for c in range(config.contexts))),
+                     take.eq(issue.step & issue.begins)]
+        with m.If(issue.step):
+            m.d.sync += [plane.eq(issue.plane), first.eq(issue.first), last.eq(issue.last)]
+        m.d.comb += [aligner.take.eq(take), serializer.take.eq(take)]
+
+        for c in range(config.contexts):
+            lanes = [Lane() for _ in range(config.lanes)]
+            for i, lane in enumerate(lanes):
+                m.submodules[f"lane{c}_{i}"] = lane
+                m.d.comb += [
+                    lane.q.eq(aligner.q[c]), lane.i_valid.eq(step[c]), lane.plane.eq(plane.word_select(i, BLOCK)),
+                    lane.first.eq(first), lane.last.eq(last), lane.signed.eq(command.signed),
+                    serializer.dots[c][i].eq(lane.o),
+                ]
+            if c == 0:
+                m.d.comb += [serializer.i_valid.eq(lanes[0].o_valid), scale_reader.pop.eq(lanes[0].o_valid),
+                             serializer.unit.eq(scale_reader.o)]
+            m.d.comb += [serializer.exponent[c].eq(aligner.exponent[c]), serializer.total[c].eq(aligner.total[c])]
+
+            m.submodules[f"scaler{c}"] = scaler = self._scalers[c]
+            m.d.comb += [
+                scaler.i_valid.eq(serializer.o_valid & (command.contexts >= c)),
+                scaler.dot.eq(serializer.o_dot[c]), scaler.total.eq(serializer.o_total[c]),
+                scaler.exponent.eq(serializer.o_exponent[c]), scaler.scale.eq(serializer.o_scale),
+                scaler.offset.eq(serializer.o_offset), scaler.affine.eq(command.scale_mode == isa.ScaleMode.AFFINE),
+                accumulator.t[c].eq(scaler.o),
+            ]
+        m.d.comb += accumulator.i_valid.eq(self._scalers[0].o_valid)
+        return m
+
+    def _accept(self, m, done):
+        """The command under way, and a pulse in its first cycle."""
+        command = Signal(GemvCommand)
+        start = Signal()
+        m.d.comb += self.command.ready.eq(~self.busy)
+        m.d.sync += start.eq(0)
+        with m.If(self.command.valid & self.command.ready):
+            fields = self.command.payload
+            work = (fields.rows != 0) & (fields.groups != 0)
+            m.d.sync += [command.eq(fields), start.eq(work), self.busy.eq(work)]
+        with m.Elif(done):
+            m.d.sync += self.busy.eq(0)
+        return command, start

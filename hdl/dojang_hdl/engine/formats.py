@@ -1,0 +1,23 @@
+"""Widths and ranges inside the engine (docs/reference/numerics.md: Alignment, GEMV)."""
+
+from amaranth.hdl import signed
+
+from ..config import BLOCK
+
+__all__ = ["DOT", "EXPONENT", "E_MAX", "E_MIN", "FRACTION", "LIMIT", "Q_BITS", "TOTAL"]
+
+FRACTION = 14
+"""q = x * 2^(FRACTION - E)."""
+
+Q_BITS = 16
+LIMIT = (1 << Q_BITS - 1) - 1
+E_MIN, E_MAX = -64, 64
+
+EXPONENT = signed(8)
+"""E - FRACTION, the power of two a unit of q stands for."""
+
+TOTAL = signed(Q_BITS + (BLOCK - 1).bit_length())
+"""X, a block's sum of q."""
+
+DOT = signed(29)
+"""I: |I| < 2^28 with 8-bit weights."""

@@ -1,0 +1,98 @@
+"""The scale stream: one entry per unit of rows, on time for its dot products."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS
+from ..isa import ScaleMode
+from .scaler import ONE
+
+__all__ = ["ScaleReader", "unit_layout"]
+
+FACTOR = 16
+
+
+def unit_layout(lanes: int) -> data.StructLayout:
+    """FP16 factors of the ``lanes`` rows of a unit, and whether it is its group's last."""
+    factors = data.ArrayLayout(FACTOR, lanes)
+    return data.StructLayout({"scale": factors, "offset": factors, "ends": 1})
+
+
+class ScaleReader(wiring.Component):
+    """Unpacks the scale stream as units are issued; queues the factors until the units' dot products arrive.
+
+    Sustains a unit per cycle while the stream delivers. Without scales every scale is 1, and nothing is read.
+
+    Parameters
+    ----------
+    lanes: rows of a unit: 1, 2 or 4.
+
+    Members
+    -------
+    mode: `ScaleMode`; changes only while no unit is under way.
+    scales: the scale stream.
+    available: the next unit's factors are here.
+    issue: queue them (only while ``available``).
+    ends: with ``issue``: the group ends here, and with it its last word.
+    pop: remove the oldest entry, two cycles after its issue at the earliest, before 14 more are issued.
+    o: oldest entry.
+    """
+
+    DEPTH = 16
+
+    def __init__(self, lanes: int):
+        self._lanes = lanes
+        self.unit = unit_layout(lanes)
+        super().__init__({
+            "mode": In(2), "scales": In(stream.Signature(WORD_BITS)),
+            "available": Out(1), "issue": In(1), "ends": In(1), "pop": In(1), "o": Out(self.unit),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        words = [Signal(WORD_BITS, name=f"word{i}") for i in range(2)]
+        full = Signal(2)
+        filling, using = Signal(), Signal()
+        narrow, none = self.mode == ScaleMode.SCALE, self.mode == ScaleMode.NONE
+
+        # Two words by turns, so that ready is a register and no cycle is lost between words.
+        m.d.comb += self.scales.ready.eq(~Mux(filling, full[1], full[0]))
+        with m.If(self.scales.valid & self.scales.ready):
+            m.d.sync += filling.eq(~filling)
+            for i, word in enumerate(words):
+                with m.If(filling == i):
+                    m.d.sync += [word.eq(self.scales.payload), full[i].eq(1)]
+
+        units = WORD_BITS // (FACTOR * self._lanes)  # of a word of scales; half as many of scales and offsets
+        unit = Signal(range(units))
+        final = self.ends | (unit == Mux(narrow, units - 1, units // 2 - 1))
+        m.d.comb += self.available.eq(none | Mux(using, full[1], full[0]))
+        with m.If(self.issue & ~none):
+            m.d.sync += unit.eq(Mux(final, 0, unit + 1))
+            with m.If(final):
+                m.d.sync += using.eq(~using)
+                for i in range(2):
+                    with m.If(using == i):
+                        m.d.sync += full[i].eq(0)
+
+        word = Mux(using, words[1], words[0])
+        pairs = word.word_select(unit, 2 * FACTOR * self._lanes)
+        singles = word.word_select(unit, FACTOR * self._lanes)
+        entry, queue = Signal(self.unit), Signal()
+        m.d.sync += queue.eq(self.issue)
+        with m.If(self.issue):
+            m.d.sync += entry.ends.eq(self.ends)
+            for row in range(self._lanes):
+                pair = pairs.word_select(row, 2 * FACTOR)
+                scale = Mux(narrow, singles.word_select(row, FACTOR), pair[:FACTOR])
+                m.d.sync += [entry.scale[row].eq(Mux(none, ONE, scale)), entry.offset[row].eq(pair[FACTOR:])]
+
+        m.submodules.queue = fifo = memory.Memory(shape=self.unit, depth=self.DEPTH, init=[])
+        write, read = fifo.write_port(), fifo.read_port(domain="comb")
+        m.d.comb += [write.en.eq(queue), write.data.eq(entry), self.o.eq(read.data)]
+        with m.If(queue):
+            m.d.sync += write.addr.eq(write.addr + 1)
+        with m.If(self.pop):
+            m.d.sync += read.addr.eq(read.addr + 1)
+        return m

@@ -1,0 +1,20 @@
+"""The whole engine under Verilator, bit for bit against the golden model."""
+
+import pytest
+from dojang_hdl.config import ChipConfig
+from dojang_hdl.engine import Engine, GemvCommand
+from dojang_hdl.isa import GEMV
+from dojang_sim.cocotb_runner import run_bench
+
+
+@pytest.mark.parametrize(("lanes", "contexts", "rows", "cases"), [(1, 1, 128, 20), (2, 4, 128, 24), (4, 3, 256, 24)])
+def test_engine_bench(lanes, contexts, rows, cases):
+    config = ChipConfig("bench", lanes=lanes, contexts=contexts, acc_rows=rows)
+    run_bench(Engine(config), "dojang_sim.benches.engine", "engine", environment={
+        "ENGINE_LANES": str(lanes), "ENGINE_CONTEXTS": str(contexts), "ENGINE_ROWS": str(rows),
+        "ENGINE_CASES": str(cases)})
+
+
+def test_command_has_the_fields_of_the_instruction():
+    fields = {name: width for name, width in GEMV if name not in ("n_is_groups", "pad")}
+    assert dict(GemvCommand.members) == {"act": 16, "out": 16, **fields}
