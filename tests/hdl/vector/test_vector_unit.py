@@ -4,17 +4,16 @@ from random import Random
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 from dojang_hdl import isa
 from dojang_hdl.arith import FloatAdd, FloatMul, RoundTo, Special
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Reduce, Round
 from dojang_hdl.vector import VecCommand, VectorUnit
 from dojang_sim.benches.vector_commands import CORNERS, RX, VectorMachine, command_bits, random_patterns
+from dojang_sim.benches.vector_run import load_scalar, run_commands
 from dojang_sim.cocotb_runner import run_bench
 
 WORDS = 128
 A, B, D = 0x10, RX | 0x08, 0x50
-WATCHDOG = 2000
 
 
 def bits(value: float) -> int:
@@ -22,66 +21,13 @@ def bits(value: float) -> int:
 
 
 def machine(seed: int = 1) -> VectorMachine:
+    """SRAM of random patterns, element 0 a number."""
     rng = Random(seed)
-    return VectorMachine(WORDS, [random_patterns(rng, WORDS * 4) for _ in range(2)])
+    return VectorMachine(WORDS, [[0, *random_patterns(rng, WORDS * 4 - 1)] for _ in range(2)])
 
 
-def run(commands, start: VectorMachine, unit_class=VectorUnit) -> list[int]:
-    """Execute ``commands`` on a unit whose SRAM is that of ``start``; assert that SRAM and scalars end as the model's.
-
-    Returns each command's cycles from acceptance to idle. Sets the scalar file through commands of its own.
-    """
-    dut = unit_class()
-    real = VectorMachine(WORDS, start.banks)
-    model = VectorMachine(WORDS, start.banks)
-    cycles = []
-
-    async def sram(ctx):
-        registered = [0, 0]
-        sampled = (dut.a.addr, dut.b.addr, dut.write.en, dut.write.addr, dut.write.data, dut.write.mask)
-        async for clk, rst, a, b, en, addr, data, mask in ctx.tick().sample(*sampled):
-            if rst or not clk:
-                return
-            ctx.set(dut.a.data, registered[0])
-            ctx.set(dut.b.data, registered[1])
-            registered = [real.word(a), real.word(b)]
-            if en:
-                real.write(addr, data, mask)
-
-    async def drive(ctx):
-        for command in commands:
-            ctx.set(dut.command.payload, VecCommand.from_bits(command_bits(command)))
-            ctx.set(dut.command.valid, 1)
-            assert ctx.get(dut.command.ready), "not ready although idle"
-            await ctx.tick()
-            ctx.set(dut.command.valid, 0)
-            count = 0
-            while ctx.get(dut.busy):
-                assert not ctx.get(dut.command.ready)
-                count += 1
-                assert count < WATCHDOG, "watchdog"
-                await ctx.tick()
-            cycles.append(count)
-            model.execute(command)
-            np.testing.assert_array_equal(real.banks, model.banks, err_msg=str(command))
-        for index, value in enumerate(model.scalars):
-            if value is not None:
-                ctx.set(dut.scalar_index, index)
-                await ctx.tick()
-                assert ctx.get(dut.scalar) == value, f"scalar {index}: {ctx.get(dut.scalar):#x}, expected {value:#x}"
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(sram, background=True)
-    simulator.add_testbench(drive)
-    simulator.run()
-    return cycles
-
-
-def load_scalar(index: int, pattern: int) -> dict[str, int]:
-    """A command that leaves ``pattern`` (a number) in a scalar register."""
-    return {"a": A, "n": 1, "mul": Mul.IMM, "imm0": 0, "add": Add.IMM, "imm1": pattern, "reduce": Reduce.MAX,
-            "s_out": index}
+def run(commands, start: VectorMachine) -> list[int]:
+    return run_commands(VectorUnit(), commands, start)
 
 
 def test_command_holds_the_instruction_fields():
@@ -94,14 +40,14 @@ def test_command_holds_the_instruction_fields():
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 31, 32, 33, 100])
 @pytest.mark.parametrize("pad32", [0, 1])
 def test_lengths(n, pad32):
-    run([load_scalar(3, bits(2.5)),
+    run([load_scalar(3, 2.5),
          {"a": A, "b": B, "d": D, "n": n, "mul": Mul.B, "store": 1, "reduce": Reduce.SUM, "s_out": 3, "pad32": pad32}],
         machine(n))
 
 
 def test_every_operation():
     common = {"a": A, "b": B, "d": D, "n": 9, "store": 1, "s": 1, "s_a": 2, "imm0": bits(-0.37), "imm1": bits(1.75)}
-    commands = [load_scalar(1, bits(1.5)), load_scalar(2, bits(-3))]
+    commands = [load_scalar(1, 1.5), load_scalar(2, -3)]
     commands += [common | {name: code} for name, kind in
                  (("mul", Mul), ("add", Add), ("fn", Fn), ("mul2", Mul2), ("round", Round), ("reduce", Reduce))
                  for code in kind]
@@ -141,7 +87,7 @@ def test_in_place(place, n):
 
 
 def test_zero_length_keeps_everything_and_takes_no_time():
-    load = load_scalar(4, bits(7))
+    load = load_scalar(4, 7)
     nothing = {"a": A, "d": D, "n": 0, "store": 1, "pad32": 1, "reduce": Reduce.MAX, "s_out": 4}
     assert run([load, nothing, nothing], machine())[1:] == [0, 0]
 
