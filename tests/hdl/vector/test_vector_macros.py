@@ -1,0 +1,122 @@
+"""The command sequences of docs/reference/vector-unit.md on the RTL, against the formulas of numerics.md."""
+
+import numpy as np
+import pytest
+from dojang_hdl.isa import Add, Fn, Mul, Mul2, Reduce, Round
+from dojang_hdl.vector import VectorUnit
+from dojang_sim.benches.vector_commands import RX, VectorMachine
+from dojang_sim.benches.vector_run import run_commands
+from dojang_sim.golden import fp, special
+from dojang_sim.golden.vector import reduce_maxabs, reduce_sum
+
+WORDS = 256
+X, Y, T, OUT = 0x00, RX | 0x20, 0x40, 0x60
+N = 50
+
+
+def bits(number) -> int:
+    return int(np.float32(number).view(np.uint32))
+
+
+def vectors(seed):
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=N) * 3).astype(np.float32), rng.normal(size=N).astype(np.float32)
+
+
+def execute(commands, vectors):
+    """Run on the RTL; returns elements of the LOCAL bank, the scalar file and the busy cycles."""
+    machine = VectorMachine(WORDS)
+    for address, values in vectors.items():
+        at = (address & ~RX) * 4
+        machine.banks[address >> 15, at:at + len(values)] = values.view(np.uint32)
+    cycles = run_commands(VectorUnit(), commands, machine)
+    for command in commands:
+        machine.execute(command)
+    return machine.banks[0], machine.scalars, cycles
+
+
+def result(bank, address, count=N):
+    return bank[address * 4:address * 4 + count]
+
+
+def one(s_a, s_out, **steps):
+    return {"n": 1, "a_scalar": 1, "s_a": s_a, "s_out": s_out, "reduce": Reduce.MAX, **steps}
+
+
+def test_rmsnorm():
+    x, gain = vectors(1)
+    bank, _, cycles = execute([
+        {"n": N, "a": X, "mul": Mul.A, "reduce": Reduce.SUM, "s_out": 0},
+        one(0, 1, mul=Mul.IMM, imm0=bits(1 / N), add=Add.IMM, imm1=bits(1e-5), fn=Fn.RSQRT),
+        {"n": N, "a": X, "b": Y, "d": OUT, "mul": Mul.S, "s": 1, "mul2": Mul2.B, "round": Round.FP16, "store": 1},
+    ], {X: x, Y: gain})
+    r = special.rsqrt(fp.add(fp.mul(reduce_sum(fp.mul(x, x)), np.float32(1 / N)), np.float32(1e-5)))
+    expected = fp.round_fp16(fp.mul(fp.mul(x, r), gain))
+    assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
+    assert cycles == [N + 55, 41, N + 27]
+
+
+def test_rotary():
+    q, angles = vectors(2)
+    c, s = np.cos(angles), np.sin(angles)
+    bank, _, cycles = execute([
+        {"n": N, "a": X, "b": Y + 16, "d": T, "swap": 1, "mul": Mul.B, "store": 1},
+        {"n": N, "a": X, "b": Y, "d": X, "mul": Mul.B, "store": 1},
+        {"n": N, "a": X, "b": T, "d": X, "add": Add.B, "round": Round.FP16, "store": 1},
+    ], {X: q, Y: c, Y + 16: s})
+    swapped = q.reshape(-1, 2)[:, ::-1].reshape(-1)
+    expected = fp.round_fp16(fp.add(fp.mul(q, c), fp.mul(swapped, s)))
+    assert np.array_equal(result(bank, X), expected.view(np.uint32))
+    assert cycles == [N + 16, N + 16, N + 20]
+
+
+def test_softmax():
+    scores, scales = vectors(3)
+    c = np.float32(0.18)
+    bank, _, cycles = execute([
+        {"n": N, "a": X, "reduce": Reduce.MAX, "s_out": 0},
+        one(0, 1, mul=Mul.IMM, imm0=bits(-c)),
+        {"n": N, "a": X, "d": T, "mul": Mul.IMM, "imm0": bits(c), "add": Add.S, "s": 1, "fn": Fn.EXP2, "store": 1,
+         "reduce": Reduce.SUM, "s_out": 2},
+        one(2, 3, fn=Fn.RECIP),
+        {"n": N, "a": T, "b": Y, "d": OUT, "mul": Mul.S, "s": 3, "mul2": Mul2.B, "pad32": 1, "store": 1},
+    ], {X: scores, Y: scales})
+    e = special.exp2(fp.add(fp.mul(scores, c), fp.mul(scores.max(), -c)))
+    expected = fp.mul(fp.mul(e, special.recip(reduce_sum(e))), scales)
+    assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
+    assert not result(bank, OUT, 64)[N:].any()
+    assert cycles == [N + 11, 19, N + 77, 27, N + 23 + 3]
+
+
+def test_silu_and_gate():
+    g, u = vectors(4)
+    log2e = np.float32(-np.log2(np.e))
+    bank, _, cycles = execute([
+        {"n": N, "a": X, "d": T, "mul": Mul.IMM, "imm0": bits(log2e), "fn": Fn.EXP2, "store": 1},
+        {"n": N, "a": T, "b": X, "d": T, "add": Add.IMM, "imm1": bits(1), "fn": Fn.RECIP, "mul2": Mul2.B, "store": 1},
+        {"n": N, "a": T, "b": Y, "d": OUT, "mul": Mul.B, "round": Round.FP16, "store": 1},
+    ], {X: g, Y: u})
+    gate = special.recip(fp.add(special.exp2(fp.mul(g, log2e)), np.float32(1)))
+    expected = fp.round_fp16(fp.mul(fp.mul(gate, g), u))
+    assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
+    assert np.allclose(expected, g / (1 + np.exp(-g.astype(float))) * u, rtol=1e-3)
+    assert cycles == [N + 31, N + 38, N + 20]
+
+
+@pytest.mark.parametrize("rounding", [Round.NONE, Round.FP16])
+@pytest.mark.parametrize("zero", [False, True])
+def test_int8(rounding, zero):
+    x = vectors(5)[0] * np.float32(not zero)
+    bank, scalars, cycles = execute([
+        {"n": N, "a": X, "reduce": Reduce.MAXABS, "s_out": 0},
+        one(0, 1, mul=Mul.IMM, imm0=bits(1 / 127), round=rounding),
+        one(1, 2, fn=Fn.RECIP),
+        {"n": N, "a": X, "d": OUT, "mul": Mul.S, "s": 2, "round": Round.INT8, "store": 1},
+    ], {X: x})
+    scale = fp.mul(reduce_maxabs(x), np.float32(1 / 127))
+    scale = fp.round_fp16(scale) if rounding == Round.FP16 else scale
+    codes = fp.round_int8(fp.mul(x, special.recip(scale)))
+    assert scalars[1] == bits(scale)
+    assert np.array_equal(result(bank, OUT).view(np.int32), codes)
+    assert bool(codes.any()) != zero
+    assert cycles == [N + 11, 19 if rounding == Round.NONE else 23, 27, N + 20]
