@@ -58,9 +58,9 @@ class LlamaShape:
     def kv_bytes_per_token(self) -> int:
         """Bytes of K and V cache one position takes in all layers.
 
-        K is two INT8 terms with an FP16 scale per 32 elements each, V one INT8 term with an FP32 scale.
+        K is two INT8 terms with an FP16 scale per 32 elements each, V two INT8 terms that share an FP32 scale.
         """
-        key, value = 2 * (self.head_dim + 2 * (self.head_dim // 32)), self.head_dim + 4
+        key, value = 2 * (self.head_dim + 2 * (self.head_dim // 32)), 2 * self.head_dim + 4
         return self.layers * self.kv_heads * (key + value)
 
     def matrices(self) -> dict[str, tuple[int, int]]:

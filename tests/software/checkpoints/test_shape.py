@@ -22,6 +22,6 @@ def test_bad_value_is_named(field, value, expected):
 
 def test_derived_values():
     assert GOOD.group == 2
-    # per layer and KV head: two INT8 codes and FP16 scales for K, one INT8 code and an FP32 scale for V
-    assert GOOD.kv_bytes_per_token == 2 * 2 * ((2 * 64 + 2 * 2 * 2) + (64 + 4))
+    # per layer and KV head: two INT8 codes and FP16 scales for K, two INT8 codes and one FP32 scale for V
+    assert GOOD.kv_bytes_per_token == 2 * 2 * ((2 * 64 + 2 * 2 * 2) + (2 * 64 + 4))
     assert GOOD.matrices()["attn_output"] == (96, 256)

@@ -25,7 +25,7 @@ def test_inspect_smollm2():
     assert table["Q4_1"] == ["210", "106,168,320", "66,355,200", "5.000"]
     assert table["Q8_0"] == ["1", "28,311,552", "30,081,024", "8.500"]
     assert table["weight bytes read"] == ["96,436,224"] and table["bits per weight, all-in"] == ["5.737"]
-    assert table["KV bytes"] == ["18,360"]
+    assert table["KV bytes"] == ["24,120"]
 
 
 def test_inspect_counts_imported_bits(tmp_path):
