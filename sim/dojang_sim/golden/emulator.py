@@ -243,7 +243,8 @@ class _Node:
         values, scalar = vector.execute(op, a, b, self.scalars[f["s"]], self.scalars[f["s_a"]], n)
         if f["store"]:
             for operand, used in (("a", a is not None), ("b", uses_b)):
-                if used and f[operand] != f["d"] and abs(f[operand] - f["d"]) < -(-len(values) // 4):
+                first, d = f[operand], f["d"]
+                if used and first != d and first < d + -(-len(values) // 4) and d < first + -(-n // 4):
                     raise HazardError(f"results at {f['d']:#x} overlap operand {operand} at {f[operand]:#x}")
             self._write(f["d"], values)
         if scalar is not None:
@@ -364,9 +365,10 @@ class Emulator:
             del self._paths[path]
         node = self.nodes[path[1]]
         words = len(packet.values) // 4
-        if packet.origin is not None and not np.array_equal(
-                packet.values.view(np.uint8), self.peek(packet.origin[0], packet.origin[1], words)):
-            raise HazardError(f"memory {packet.origin[1]:#x} of channel {packet.origin[0]} changed between LOAD and arrival")
+        if packet.origin is not None:
+            channel, addr = packet.origin
+            if not np.array_equal(packet.values.view(np.uint8), self.peek(channel, addr, words)):
+                raise HazardError(f"memory {addr:#x} of channel {channel} changed between LOAD and arrival")
         node.rx.write(packet.addr, packet.values, packet.source, packet.epoch, packet.clock)
         node.arrived[packet.tag].append([words, packet.clock])
 

@@ -3,6 +3,7 @@
 from .compiler import compile_model
 from .errors import CompileError
 from .image import Image, LogitSlice, RunParameters
+from .memory_map import MapEntry, memory_map
 from .regions import Region
 
-__all__ = ["CompileError", "Image", "LogitSlice", "Region", "RunParameters", "compile_model"]
+__all__ = ["CompileError", "Image", "LogitSlice", "MapEntry", "Region", "RunParameters", "compile_model", "memory_map"]

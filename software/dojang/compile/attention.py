@@ -5,7 +5,7 @@ import math
 from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round, ScaleMode, Stream
 
-from .model import KEY_TERMS, KV_BITS, CacheRegions, LayerLayout
+from .model import KV_BITS, TERMS, CacheRegions, LayerLayout
 from .program import Count
 from .writer import LATE, Writer, bits
 
@@ -15,8 +15,11 @@ INT8_STEP = bits(1 / 127)
 INTEGER = 12582912.0
 """1.5 * 2^23: adding and subtracting it rounds to an integer."""
 
+VALUE_RATIO = 256.0
+"""The second term of V counts in this fraction of the first one's scale."""
+
 # Scalar registers.
-MAXIMUM, SCALE, RECIPROCAL, NEGATED, SHIFT, TOTAL, NORMALISER = range(7)
+MAXIMUM, SCALE, RECIPROCAL, NEGATED, SHIFT, TOTAL, NORMALISER, TERM_RATIO = range(8)
 
 
 def emit_attention(w: Writer, layer: LayerLayout) -> None:
@@ -26,9 +29,13 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
     """
     heads = w.heads
     written = {}
+    if heads:
+        w.vec(1, w.buffers.zeros, add=Add.IMM, imm1=bits(VALUE_RATIO), reduce=Reduce.SUM, s_out=TERM_RATIO)
     for index, head in enumerate(heads):
+        after = 0
         for c in range(w.contexts):
-            _put_value(w, layer, head, c)
+            _put_value(w, layer, head, c, after)
+            after = len(w.builder)
         if index < 2:
             _load_value_scales(w, layer.caches[head], index)
         for c in range(w.contexts):
@@ -54,19 +61,23 @@ def _tiles(w: Writer, c: int, first: int, count: int, mul: int) -> Count:
     return Count(reg=Reg.POS, shift=5, bias=c + BLOCK * (1 - first), limit=count, mul=mul)
 
 
-def _put_value(w: Writer, layer: LayerLayout, head: int, c: int) -> None:
+def _put_value(w: Writer, layer: LayerLayout, head: int, c: int, after: int) -> None:
+    """V codes and scale of a position; ``after``: the context before, which may write the same tile."""
     b, cache, n = w.buffers, layer.caches[head], w.shape.head_dim
     value = _gathered(w, layer, 2, head * n, c)
     place = {"addr": cache.values.start, "channel": w.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
-             "m_mul": n * KV_BITS // ELEMENTS}
+             "m_mul": _tile_words(w)}
     w.vec(n, value, reduce=Reduce.MAXABS, s_out=MAXIMUM)
     w.scalar(MAXIMUM, SCALE, mul=Mul.IMM, imm0=INT8_STEP)
     w.scalar(SCALE, RECIPROCAL, fn=Fn.RECIP)
-    w.vec(n, value, mul=Mul.S, s=RECIPROCAL, round=Round.INT8, d=b.value_codes)
-    after = w.previous_values.get(head, 0) if c else 0
-    w.builder.stream(Stream.PLANES, n * KV_BITS // ELEMENTS, after, **place)
-    w.builder.consume(Op.VPUT, n // ELEMENTS, a=b.value_codes, **place, **w.position(c))
-    w.previous_values[head] = len(w.builder)
+    w.vec(n, value, mul=Mul.S, s=RECIPROCAL, d=b.ratio)
+    w.vec(n, b.ratio, add=Add.IMM, imm1=bits(INTEGER), d=b.value_rounding)
+    w.vec(n, b.value_rounding, add=Add.IMM, imm1=bits(-INTEGER), d=b.value_term)
+    w.vec(n, b.value_term, round=Round.INT8, d=b.value_codes)
+    w.vec(n, b.value_term, mul=Mul.IMM, imm0=bits(-1), add=Add.B, b=b.ratio, mul2=Mul2.S, s=TERM_RATIO,
+          round=Round.INT8, d=b.value_codes + b.head_words)
+    w.builder.stream(Stream.PLANES, _tile_words(w), after, **place)
+    w.builder.consume(Op.VPUT, TERMS * b.head_words, a=b.value_codes, **place, **w.position(c))
     w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=SCALE, wide=1, **w.position(c))
 
 
@@ -113,6 +124,10 @@ def _key_group_words(w: Writer) -> int:
     return w.model.positions * KV_BITS // ELEMENTS
 
 
+def _tile_words(w: Writer) -> int:
+    return TERMS * w.shape.head_dim * KV_BITS // ELEMENTS
+
+
 def _rotate(w: Writer, a: int, n: int, c: int) -> None:
     """The two products of the rotary embedding of ``n`` elements (one or more heads)."""
     b = w.buffers
@@ -126,23 +141,26 @@ def _attend(w: Writer, layer: LayerLayout, head: int, c: int, index: int, writte
     _rotate(w, _gathered(w, layer, 0, head * group * n, c), group * n, c)
     for query in range(group):
         source = query * b.head_words
-        for term in range(KEY_TERMS):
+        for term in range(TERMS):
             w.vec(n, b.product + source, add=Add.B, b=b.swapped + source, round=Round.FP16,
-                  d=b.query + (query * KEY_TERMS + term) * b.head_words)
+                  d=b.query + (query * TERMS + term) * b.head_words)
     for first in range(0, group, b.pass_heads):
         count = min(b.pass_heads, group - first)
         _scores(w, layer.caches[head], c, first, count, written)
         for query in range(count):
             _softmax(w, b.scores + query * b.scores_stride, c, index, wait=c == first == query == 0)
         _values(w, layer.caches[head], c, first, count, written)
-    w.vec(group * n, b.head_out, round=Round.FP16, d=b.head_out)
-    w.send(b.group_words, b.head_out, b.gathers.o + c * b.o_words + head * b.group_words)
+    for query in range(group):
+        first_term = b.value_sums + query * TERMS * b.head_words
+        w.vec(n, first_term + b.head_words, mul=Mul.IMM, imm0=bits(1 / VALUE_RATIO), add=Add.B, b=first_term,
+              round=Round.FP16, d=b.o + query * b.head_words)
+    w.send(b.group_words, b.o, b.gathers.o + c * b.o_words + head * b.group_words)
 
 
 def _scores(w: Writer, cache: CacheRegions, c: int, first: int, count: int, written: int) -> None:
     """Scores of ``count`` query heads, one GEMV per ``acc_rows`` positions."""
     b, rows = w.buffers, w.config.acc_rows
-    groups = KEY_TERMS * w.model.groups
+    groups = TERMS * w.model.groups
     for start in range(0, w.model.positions, rows):
         size = min(rows, w.model.positions - start)
         for group in range(groups):
@@ -154,8 +172,8 @@ def _scores(w: Writer, cache: CacheRegions, c: int, first: int, count: int, writ
                 addr=cache.key_scales.start + (group * w.model.positions + start) // 8, channel=w.channel)
         w.builder.consume(
             Op.GEMV, Count(reg=Reg.POS, shift=2, bias=c + 4 - start, limit=size // 4, mul=4),
-            a=b.query + first * KEY_TERMS * b.head_words, d=b.scores + start // ELEMENTS, groups=groups, bits=KV_BITS,
-            signed=1, scale_mode=ScaleMode.SCALE, contexts=count - 1, act_stride=KEY_TERMS * b.head_words,
+            a=b.query + first * TERMS * b.head_words, d=b.scores + start // ELEMENTS, groups=groups, bits=KV_BITS,
+            signed=1, scale_mode=ScaleMode.SCALE, contexts=count - 1, act_stride=TERMS * b.head_words,
             out_stride=b.scores_stride)
 
 
@@ -175,13 +193,13 @@ def _softmax(w: Writer, scores: int, c: int, index: int, wait: bool) -> None:
 
 def _values(w: Writer, cache: CacheRegions, c: int, first: int, count: int, written: int) -> None:
     """Weighted sums of V for ``count`` query heads."""
-    b, n = w.buffers, w.shape.head_dim
-    tile_words, tiles = n * KV_BITS // ELEMENTS, w.model.positions // BLOCK
+    b, rows = w.buffers, TERMS * w.shape.head_dim
+    tile_words, tiles = _tile_words(w), w.model.positions // BLOCK
     piece = ((1 << 16) - 1) // tile_words
     for start in range(0, tiles, piece):
         w.builder.stream(Stream.PLANES, _tiles(w, c, start, min(piece, tiles - start), tile_words), written,
                          addr=cache.values.start + start * tile_words, channel=w.channel)
     w.builder.consume(
-        Op.GEMV, _tiles(w, c, 0, tiles, 1), a=b.scores, d=b.head_out + first * b.head_words, rows=n, bits=KV_BITS,
-        signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride, out_stride=b.head_words,
-        n_is_groups=1)
+        Op.GEMV, _tiles(w, c, 0, tiles, 1), a=b.scores, d=b.value_sums + first * TERMS * b.head_words, rows=rows,
+        bits=KV_BITS, signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride,
+        out_stride=TERMS * b.head_words, n_is_groups=1)

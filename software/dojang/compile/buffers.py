@@ -2,7 +2,7 @@
 
 from dojang_hdl.config import BLOCK, ELEMENTS
 
-from .model import KEY_TERMS, ModelLayout
+from .model import TERMS, ModelLayout
 from .sram import RX, Bank, place_gathers, vector_words
 
 __all__ = ["Buffers"]
@@ -37,14 +37,17 @@ class Buffers:
             self.inputs_stride, self.rows_stride, 2 * self.ffn_words, logit_block))
         self.a_slice = local.allocate("activation", self.ffn_words)
         self.product, self.swapped = (local.allocate(name, self.group_words) for name in ("product", "swapped"))
-        self.query = local.allocate("query", shape.group * KEY_TERMS * head_words)
+        self.query = local.allocate("query", shape.group * TERMS * head_words)
         self.key = local.allocate("key", head_words)
-        self.value_codes = local.allocate("value codes", head_words)
+        self.ratio, self.value_rounding, self.value_term = (
+            local.allocate(name, head_words) for name in ("ratio", "value rounding", "value term"))
+        self.value_codes = local.allocate("value codes", TERMS * head_words)
         self.rounding, self.term, self.rest, self.codes1, self.codes2 = (
             local.allocate(name, BLOCK // ELEMENTS) for name in ("rounding", "term", "rest", "codes1", "codes2"))
         self.scores_stride = model.positions // ELEMENTS
         self.scores = local.allocate("scores", self.pass_heads * self.scores_stride)
-        self.head_out = local.allocate("head output", self.group_words)
+        self.value_sums = local.allocate("value sums", shape.group * TERMS * head_words)
+        self.o = local.allocate("o", self.group_words)
 
         self.rx = rx = Bank("RX", RX)
         self.gain = [rx.allocate(f"gain{i}", self.x_stride) for i in range(2)]

@@ -15,21 +15,18 @@ __all__ = ["compile_model", "compile_programs"]
 
 
 def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
-    """The programs of all nodes for a pass of ``contexts`` tokens, equally long, as bytes."""
+    """The programs of all nodes for a pass of ``contexts`` tokens, as bytes, with NOPs after END made equally long."""
     buffers = Buffers(model, contexts)
-    builders = []
+    texts = []
     for node in range(model.config.nodes):
         writer = Writer(model, buffers, node)
         emit_start(writer)
         for index, layer in enumerate(model.layers):
             emit_layer(writer, index, layer)
         emit_end(writer)
-        builders.append(writer.builder)
-    sections = np.diff([builder.counts() for builder in builders], axis=1, prepend=0)
-    counts = np.cumsum(sections.max(axis=0)).tolist()
-    for builder in builders:
-        builder.pad_to(counts)
-    return [builder.finish() for builder in builders]
+        texts.append(writer.builder.finish())
+    longest = max(len(text) for text in texts)
+    return [np.pad(text, (0, longest - len(text))) for text in texts]  # NOP is 0
 
 
 def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Image:

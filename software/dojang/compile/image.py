@@ -9,7 +9,7 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.isa import INSTRUCTION_WORDS
 
 from ..checkpoints import LlamaShape
-from .model import KEY_TERMS, ModelLayout
+from .model import TERMS, ModelLayout
 from .regions import Region
 
 __all__ = ["Image", "LogitSlice", "RunParameters"]
@@ -116,5 +116,5 @@ class Image:
     def cache_bytes_per_position(self) -> int:
         """Bytes of K and V of one position, all layers."""
         shape = self.shape
-        keys = KEY_TERMS * (shape.head_dim + 2 * self._model.groups)
-        return shape.layers * shape.kv_heads * (keys + shape.head_dim + 4)
+        codes = 2 * TERMS * shape.head_dim
+        return shape.layers * shape.kv_heads * (codes + 2 * TERMS * self._model.groups + 4)

@@ -71,7 +71,6 @@ def emit_layer(w: Writer, index: int, layer: LayerLayout) -> None:
     if index == 0 and w.heads:
         w.wait(IN_ORDER, w.contexts * b.rotary_stride)
     emit_attention(w, layer)
-    w.builder.mark()
     dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
     w.gathered(w.contexts * b.o_words + dummies)
     _add_rows(w, layer.output, b.gathers.o, b.o_words, b.gathers.attention)
@@ -127,7 +126,6 @@ def _activation(w: Writer, layer: LayerLayout) -> None:
         w.send(b.ffn_words, b.a_slice, target + w.node * b.ffn_words)
         if missing and w.node == w.config.nodes - 1:
             w.send(missing, b.zeros, target + b.a_gathered_words)
-    w.builder.mark()
     w.gathered(w.contexts * b.a_stride)
 
 
@@ -150,5 +148,4 @@ def emit_end(w: Writer) -> None:
         w.vec(1, b.zeros, add=Add.IMM, imm1=bits(-math.inf), d=b.h)
         w.builder.emit(Op.TOPK, 1, a=b.h, index=0, reset=1)
     w.builder.emit(Op.REPORT)
-    w.builder.mark()
     w.builder.emit(Op.END)

@@ -18,8 +18,8 @@ from .sram import vector_words
 __all__ = ["KV_BITS", "CacheRegions", "LayerLayout", "ModelLayout"]
 
 KV_BITS = 8
-KEY_TERMS = 2
-"""INT8 codes an element of K is stored as."""
+TERMS = 2
+"""INT8 codes an element of K or V is stored as."""
 
 CONTEXT_LIMIT = 16_000
 """The largest context whose row blocks fit the field ``n_bias``."""
@@ -90,7 +90,7 @@ class ModelLayout:
         shape, config = self.shape, self.config
         if not 1 <= self.context <= CONTEXT_LIMIT:
             raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
-        largest = min(QUEUE // KEY_TERMS * BLOCK, config.acc_rows)
+        largest = min(QUEUE // TERMS * BLOCK, config.acc_rows // TERMS)
         if shape.head_dim > largest:
             raise CompileError(f"the model's heads have {shape.head_dim} elements, chip {config.name!r} takes "
                                f"{largest} at most")
@@ -128,9 +128,9 @@ class ModelLayout:
 
     def _cache(self, name: str, channel: int) -> CacheRegions:
         group_words = self.positions * KV_BITS // ELEMENTS
-        terms = KEY_TERMS * self.groups
+        terms = TERMS * self.groups
         sizes = {"keys": terms * group_words, "key_scales": terms * self.positions // 8,
-                 "values": self.groups * group_words, "value_scales": self.positions // ELEMENTS}
+                 "values": terms * group_words, "value_scales": self.positions // ELEMENTS}
         return CacheRegions(**{part: self.memory.allocate(f"{name}.{part}", channel, words)
                                for part, words in sizes.items()})
 

@@ -48,8 +48,6 @@ class ProgramBuilder:
     def __init__(self):
         self._entries: list[_Entry] = []
         self._waiting: list[_Entry] = []
-        self._marks: list[int] = []
-        self._padding: list[int] = []
 
     def __len__(self) -> int:
         """Position of the next instruction, for ``after``."""
@@ -83,22 +81,6 @@ class ProgramBuilder:
         self._waiting = []
         self.emit(op, n, **fields)
 
-    def mark(self) -> None:
-        """A place where `pad_to` may insert NOPs."""
-        self._marks.append(len(self._entries))
-        self._padding.append(0)
-
-    def counts(self) -> list[int]:
-        """Instructions before each mark."""
-        return list(self._marks)
-
-    def pad_to(self, counts: list[int]) -> None:
-        """Insert NOPs at the marks so that ``counts[i]`` instructions precede mark i."""
-        total = [count - mark for count, mark in zip(counts, self._marks, strict=True)]
-        self._padding = [now - before for before, now in zip([0, *total], total, strict=False)]
-        if min(self._padding, default=0) < 0:
-            raise ValueError(f"cannot pad {self._marks} to {counts}")
-
     def finish(self) -> np.ndarray:
         """The program's memory words, as bytes."""
         ahead: dict[int, list[_Entry]] = {}
@@ -112,14 +94,9 @@ class ProgramBuilder:
             last[entry.stream] = max(last[entry.stream], entry.after, room)
             ahead.setdefault(last[entry.stream], []).append(entry)
             earlier.append(entry.consumer)
-        padding = {}
-        for mark, count in zip(self._marks, self._padding, strict=True):
-            padding[mark] = padding.get(mark, 0) + count
-        nop = isa.encode(Op.NOP)
         words = []
         for index, entry in enumerate([*self._entries, None]):
             words += [word for moved in ahead.get(index, ()) for word in moved.words]
-            words += nop * padding.get(index, 0)
             if entry is not None and entry.stream is None:
                 words += entry.words
         raw = b"".join(word.to_bytes(16, "little") for word in words)

@@ -28,7 +28,6 @@ class Writer:
         self.channel = node // self.config.width
         self.builder = ProgramBuilder()
         self._gather_tag = 0
-        self.previous_values: dict[int, int] = {}
 
     @property
     def heads(self) -> list[int]:
