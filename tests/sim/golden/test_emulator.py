@@ -1,0 +1,213 @@
+"""Compiled programs on the emulated chip give the golden logits bit for bit, and broken ones are noticed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints.synthetic import write_synthetic
+from dojang.compile import attention, buffers, compile_model, layer, program, sram, writer
+from dojang_hdl.config import ChipConfig, preset
+from dojang_sim.golden.emulator import Emulator, HazardError
+from dojang_sim.golden.llama import Llama
+
+ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=256,
+                 scale_fifo=256, channel_mib=16)
+"""More nodes than heads, few accumulators (several row blocks, several scores blocks), few contexts."""
+
+
+def chip(name: str) -> ChipConfig:
+    return ODD if name == "odd" else preset(name)
+
+
+class Machine:
+    """An emulated chip with a model, and the golden model beside it."""
+
+    def __init__(self, checkpoint, config, context, seed=0):
+        self.image = compile_model(checkpoint, config, context)
+        self.memories = [np.zeros(config.channel_words * 16, np.uint8) for _ in range(config.channels)]
+        self.image.fill(self.memories)
+        self.emulator = Emulator(config, self.memories, seed)
+        self.golden = Llama(checkpoint, context)
+        self.position = 0
+
+    def run(self, tokens, **options):
+        run = self.image.programs[len(tokens)]
+        result = self.emulator.run(run.base, run.slot_log2, run.words, self.position, len(tokens), tokens, **options)
+        self.position += len(tokens)
+        return result
+
+    def logits(self, contexts):
+        return np.stack([self.image.read_logits(self.memories, c) for c in range(contexts)])
+
+    def check(self, tokens):
+        """Run a pass and compare all logits and the candidates."""
+        expected = self.golden.forward(tokens, self.position)
+        result = self.run(tokens)
+        assert np.array_equal(self.logits(len(tokens)).view(np.uint32), expected.view(np.uint32))
+        best = sorted((c for node in result.candidates for c in node), key=lambda c: (-c[0], c[1]))
+        order = np.lexsort((np.arange(len(expected[-1])), -expected[-1]))
+        assert [token for _, token in best[:16]] == order[:16].tolist()
+        assert not any(result.nonfinite)
+
+
+def model(path, shape, kind, seed=0):
+    return load(write_synthetic(path / f"{kind}.gguf", shape, kind, seed=seed))
+
+
+GRID = [
+    # heads, KV heads, head_dim, layers, d, ffn, vocab, type, chip, passes
+    (4, 4, 32, 2, 64, 96, 50, "Q4_0", "sim-1x1", (1, 2, 3, 4, 1)),
+    (6, 2, 64, 1, 100, 37, 131, "F16", "sim-1x1", (4, 1)),
+    (4, 2, 64, 2, 96, 160, 131, "Q4_1", "sim-2x2", (1, 4, 2, 1)),
+    (9, 3, 64, 1, 96, 352, 257, "Q8_0", "sim-2x2", (3, 1)),
+    (2, 1, 128, 1, 68, 199, 1023, "F16", "sim-2x2", (4, 1)),
+    (10, 2, 32, 1, 64, 96, 50, "Q4_1", "sim-4x4", (2, 1)),   # nodes without heads or vocabulary rows
+    (4, 1, 128, 1, 160, 352, 131, "Q8_0", "sim-4x4", (1,)),
+    (5, 5, 32, 1, 50, 101, 33, "F16", "odd", (2, 1)),
+    (14, 7, 32, 1, 64, 96, 67, "Q4_0", "odd", (2, 1)),       # two KV heads on one node
+]
+
+
+@pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(str(x) for x in c[:9]))
+def test_logits_are_the_golden_ones(case, tmp_path):
+    heads, kv_heads, head_dim, layers, d, ffn, vocab, kind, name, passes = case
+    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64)
+    machine = Machine(model(tmp_path, shape, kind, seed=heads), chip(name), 40, seed=layers)
+    rng = np.random.default_rng(vocab)
+    for contexts in passes:
+        machine.check(rng.integers(0, vocab, contexts).tolist())
+
+
+@pytest.mark.parametrize("name, context", [("sim-2x2", 40), ("odd", 100)])
+def test_a_context_of_several_tiles_and_score_blocks(name, context, tmp_path):
+    shape = LlamaShape(1, 32, 2, 1, 32, 32, 33, 256)
+    machine = Machine(model(tmp_path, shape, "Q8_0"), chip(name), context)
+    rng = np.random.default_rng(9)
+    width = machine.image.contexts
+    while machine.position < context:
+        machine.check(rng.integers(0, 33, min(width, context - machine.position)).tolist())
+
+
+def test_types_may_differ_within_a_layer(tmp_path):
+    shape = LlamaShape(1, 64, 4, 2, 32, 96, 50, 64)
+    first, second = (model(tmp_path, shape, kind) for kind in ("Q4_1", "Q8_0"))
+
+    def matrix(name):
+        return (second if "attn_v" in name or "ffn_up" in name else first).load_matrix(name)
+
+    machine = Machine(replace(first, load_matrix=matrix), preset("sim-2x2"), 40)
+    machine.check([3, 1, 4])
+    machine.check([15])
+
+
+def test_glassllm():
+    machine = Machine(load("glassllm"), preset("sim-2x2"), 64)
+    machine.check([5, 600, 7, 1])
+    machine.check([9])
+
+
+def test_prefill_is_the_same_in_batches_and_one_by_one(tmp_path):
+    shape = LlamaShape(2, 64, 4, 2, 32, 96, 50, 64)
+    checkpoint = model(tmp_path, shape, "Q4_0")
+    tokens = [3, 1, 4, 1, 5, 9]
+    batches, single = (Machine(checkpoint, preset("sim-2x2"), 40, seed) for seed in range(2))
+    batches.run(tokens[:4])
+    batches.run(tokens[4:])
+    for token in tokens:
+        single.run([token])
+    assert np.array_equal(batches.logits(2)[1], single.logits(1)[0])
+
+
+def test_trace_and_traffic(tmp_path):
+    shape = LlamaShape(1, 64, 4, 2, 32, 96, 50, 64)
+    machine = Machine(model(tmp_path, shape, "Q4_0"), preset("sim-2x2"), 40)
+    result = machine.run([3], trace=True)
+    assert len(result.trace) == sum(result.instructions)
+    useful = machine.image.bytes_per_token(0)
+    assert useful < 16 * sum(result.words_read) < 4 * useful
+    inputs = next(entry for entry in result.trace if entry.node == 1 and entry.op.name == "GEMV")
+    assert [len(values) for _, values in inputs.writes] == [64]  # a quarter of 128 + 64 + 64 rows
+
+
+# Broken compilers: each rule of docs/reference/program.md, broken, is noticed whatever the interleaving.
+
+def broken(tmp_path, **shape):
+    shape = LlamaShape(**{"layers": 2, "d": 64, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 96, "vocab": 50,
+                          "context": 64} | shape)
+    machine = Machine(model(tmp_path, shape, "Q4_0"), preset("sim-2x2"), 40)
+    for _ in range(2):
+        machine.run([3])
+
+
+def test_unbroken(tmp_path):
+    broken(tmp_path)
+
+
+def test_gathers_that_share_words_are_noticed(tmp_path, monkeypatch):
+    def place(rx, qkv, o, attention, a, ffn):
+        base = rx.allocate("all", max(qkv, o, attention, a, ffn))
+        return sram.Gathers(base, base, base, base, base)
+
+    monkeypatch.setattr(buffers, "place_gathers", place)
+    with pytest.raises(HazardError, match="RX"):
+        broken(tmp_path)
+
+
+def test_one_tag_for_all_gathers_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer.Writer, "gathered", lambda self, n: self.wait(0, n))
+    with pytest.raises(HazardError, match=r"later all-gather|no WAIT has covered|have arrived"):
+        for _ in range(20):
+            broken(tmp_path)
+
+
+def test_a_node_that_sends_nothing_is_noticed(tmp_path, monkeypatch):
+    original = layer.emit_attention
+
+    def silent(w, layout):
+        if w.heads:
+            original(w, layout)
+
+    monkeypatch.setattr(layer, "emit_attention", silent)
+    with pytest.raises(HazardError, match="all nodes wait"):
+        broken(tmp_path)
+
+
+def test_a_missing_wait_is_noticed(tmp_path, monkeypatch):
+    original = writer.Writer.wait
+
+    def wait(self, tag, n):
+        if tag != writer.LATE:
+            original(self, tag, n)
+
+    monkeypatch.setattr(writer.Writer, "wait", wait)
+    with pytest.raises(HazardError, match=r"have arrived|no WAIT has covered"):
+        broken(tmp_path)
+
+
+def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
+    original = program.ProgramBuilder.stream
+    monkeypatch.setattr(program.ProgramBuilder, "stream",
+                        lambda self, kind, n, after=0, **fields: original(self, kind, n, 0, **fields))
+    with pytest.raises(HazardError, match="changed between STREAM and use"):
+        broken(tmp_path)
+
+
+def test_an_overfilled_queue_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(program, "QUEUE", 9)
+    with pytest.raises(HazardError, match="9 STREAMs"):
+        broken(tmp_path, kv_heads=1, layers=3)  # a node without heads streams ahead over layers
+
+
+def test_missing_padding_is_noticed(tmp_path, monkeypatch):
+    original = attention._softmax
+
+    def short(w, *args, **kwargs):
+        plain = w.vec
+        w.vec = lambda *a, **fields: plain(*a, **{k: v for k, v in fields.items() if k != "pad32"})
+        original(w, *args, **kwargs)
+        w.vec = plain
+
+    monkeypatch.setattr(attention, "_softmax", short)
+    with pytest.raises(HazardError, match="not all of them are written"):
+        broken(tmp_path)

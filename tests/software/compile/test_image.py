@@ -1,0 +1,104 @@
+"""Images: regions, files, sizes, errors."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints.synthetic import write_synthetic
+from dojang.compile import CompileError, compile_model, memory_map
+from dojang_hdl import isa
+from dojang_hdl.config import preset
+
+SHAPE = LlamaShape(layers=2, d=96, heads=6, kv_heads=3, head_dim=32, ffn=160, vocab=131, context=256)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return load(write_synthetic(tmp_path_factory.mktemp("model") / "model.gguf", SHAPE, "Q4_1", seed=5))
+
+
+@pytest.mark.parametrize("chip", ["sim-1x1", "sim-2x2", "sim-4x4"])
+def test_regions_lie_apart_and_start_on_chunks(checkpoint, chip):
+    image = compile_model(checkpoint, preset(chip), 200)
+    for channel in range(image.config.channels):
+        end = 0
+        for region in (r for r in image.regions if r.channel == channel):
+            assert region.start >= end and region.start % image.config.chunk == 0
+            end = region.start + region.words
+        assert end * 16 <= image.used_bytes(channel) < image.config.channel_words * 16
+
+
+def test_programs_end_with_end_and_have_one_length(checkpoint):
+    image = compile_model(checkpoint, preset("sim-2x2"), 64)
+    memories = [np.zeros(image.used_bytes(c), np.uint8) for c in range(image.config.channels)]
+    image.fill(memories)
+    assert sorted(image.programs) == [1, 2, 3, 4]
+    for run in image.programs.values():
+        assert run.words <= 1 << run.slot_log2
+        for node in range(image.config.nodes):
+            start = 16 * (run.base + (node << run.slot_log2))
+            ops = memories[node // image.config.width][start:start + 16 * run.words:32].tolist()
+            end = ops.index(isa.Op.END)
+            assert set(ops[end + 1:]) <= {isa.Op.NOP}
+            assert isa.Op.NOP not in ops[:end]
+
+
+def test_the_files_are_the_filled_memories(checkpoint, tmp_path):
+    config = replace(preset("sim-2x2"), channel_mib=4)
+    image = compile_model(checkpoint, config, 64)
+    paths = image.write(tmp_path)
+    assert [path.name for path in paths] == ["channel0.bin", "channel1.bin"]
+    memories = [np.zeros(config.channel_words * 16, np.uint8) for _ in paths]
+    image.fill(memories)
+    for path, memory in zip(paths, memories, strict=True):
+        assert path.stat().st_size == 4 << 20
+        assert np.array_equal(np.fromfile(path, np.uint8), memory)
+
+
+def test_logit_slices_cover_the_vocabulary(checkpoint):
+    for chip in ("sim-1x1", "sim-2x2", "sim-4x4"):
+        image = compile_model(checkpoint, preset(chip), 32)
+        for context in range(image.contexts):
+            slices = image.logits(context)
+            assert [s.first for s in slices] == np.cumsum([0, *(s.rows for s in slices)])[:-1].tolist()
+            assert sum(s.rows for s in slices) == SHAPE.vocab
+
+
+def test_useful_bytes(checkpoint):
+    image = compile_model(checkpoint, preset("sim-2x2"), 64)
+    d, ffn, q, kv = 96, 160, 192, 96
+    weights = 2 * (d * (q + 2 * kv) + q * d + 3 * d * ffn) + 131 * d
+    per_position = 2 * 3 * (2 * 32 + 2 * 2 + 2 * 32 + 4)
+    assert image.bytes_per_token(9) == weights * 20 // 32 + 10 * per_position
+
+
+def test_too_large_for_the_memory(checkpoint):
+    with pytest.raises(CompileError, match=r"needs .* MiB of memory per channel, chip 'sim-2x2' has 1 MiB"):
+        compile_model(checkpoint, replace(preset("sim-2x2"), channel_mib=1), 16000)
+
+
+def test_too_large_for_the_sram(checkpoint):
+    with pytest.raises(CompileError, match=r"SRAM of chip 'sim-1x1' holds 128 words, a pass of 1 contexts needs"):
+        compile_model(checkpoint, replace(preset("sim-1x1"), sram_words=128), 64)
+
+
+@pytest.mark.parametrize("context", [0, 16001])
+def test_context_out_of_range(checkpoint, context):
+    with pytest.raises(CompileError, match=f"context of {context} positions was asked for, expected 1 to 16000"):
+        compile_model(checkpoint, preset("sim-2x2"), context)
+
+
+def test_heads_too_large_for_the_accumulators(checkpoint):
+    with pytest.raises(CompileError, match="heads have 32 elements, chip 'sim-2x2' takes 16 at most"):
+        compile_model(checkpoint, replace(preset("sim-2x2"), acc_rows=32), 64)
+
+
+def test_memory_map_joins_neighbours(checkpoint):
+    entries = memory_map(checkpoint, preset("sim-2x2"))
+    assert {entry.channel for entry in entries} == {0, 1}
+    assert [entry.name for entry in entries if entry.channel == 0] == [
+        "rotary", "norm", "embedding", "layer0", "layer1", "head", "logits", "programs"]
+    for a, b in pairwise(entries):
+        assert a.channel != b.channel or a.address + a.bytes <= b.address
