@@ -1,11 +1,10 @@
 """``dojang chip``: a configuration, its peak rates, and where a model lies in its memory."""
 
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import Annotated
 
 import typer
-from dojang_hdl.config import BLOCK, PRESETS, WORD_BYTES, preset
+from dojang_hdl.config import BLOCK, PRESETS, preset
 from rich.console import Console
 from rich.table import Table
 
@@ -30,27 +29,18 @@ def chip(
                                         f"{BLOCK}), each to {config.contexts} activation vectors")
     console.print(peak)
     if model is not None:
-        from ..compile import compile_model
+        from ..compile import memory_map
 
         checkpoint = load(model, weights)
-        image = compile_model(checkpoint, config, min(context, checkpoint.shape.context))
+        context = min(context, checkpoint.shape.context)
+        with Console(stderr=True).status("placing the model"):
+            entries = memory_map(checkpoint, config, context)
         layout = Table("channel", "region", "first byte", "bytes",
-                       title=f"memory map of {checkpoint.name}, {image.context} positions")
+                       title=f"memory map of {checkpoint.name}, {context} positions")
         for channel in range(config.channels):
-            parts = ((region.name, region.start * WORD_BYTES, region.bytes) for region in image.regions
-                     if region.channel == channel)
-            for name, start, size in _by_part(parts):
-                layout.add_row(str(channel), name, f"{start:#x}", f"{size:,}")
-            layout.add_row(str(channel), "used", "", f"{image.used_bytes(channel):,} of {config.channel_mib << 20:,}",
-                           end_section=True)
+            mine = [entry for entry in entries if entry.channel == channel]
+            for entry in mine:
+                layout.add_row(str(channel), entry.name, f"{entry.address:#x}", f"{entry.bytes:,}")
+            end = max(entry.address + entry.bytes for entry in mine)
+            layout.add_row(str(channel), "end", f"{end:#x}", f"of {config.channel_mib << 20:,}", end_section=True)
         console.print(layout)
-
-
-def _by_part(regions: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-    """Regions (name, first byte, bytes) summed over the first part of their names, e.g. over a layer."""
-    parts: dict[str, tuple[int, int]] = {}
-    for name, start, size in regions:
-        part = name.split(".")[0]
-        first, total = parts.get(part, (start, 0))
-        parts[part] = min(first, start), total + size
-    return [(part, first, total) for part, (first, total) in parts.items()]

@@ -45,7 +45,7 @@ def test_memory_map_of_a_model():
     assert "memory map of glassllm, 64 positions" in output
     cells = [line.split("│")[1:-1] for line in output.splitlines() if line.count("│") == 5]
     names = [row[1].strip() for row in cells if row[0].strip() == "1"]
-    assert {"rotary", "embedding", "layer0", "layer3", "head", "logits", "programs", "used"} <= set(names)
+    assert {"rotary", "embedding", "layer0", "layer3", "head", "logits", "programs", "end"} <= set(names)
     rotary = next(row for row in cells if row[1].strip() == "rotary")
     assert int(rotary[3].replace(",", "")) == 64 * 2 * 32 * 4  # C and S of head_dim FP32 each, per position
 

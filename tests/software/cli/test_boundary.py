@@ -1,0 +1,35 @@
+"""Which errors become a sentence, and that a defect does not."""
+
+import pytest
+import typer
+from dojang.checkpoints import CheckpointError
+from dojang.cli.boundary import ErrorBoundary
+from dojang.driver.link import LinkTimeout
+from dojang.driver.transport import TransportError
+from dojang_hdl.config import ConfigError
+from dojang_sim.toolchain import ToolchainError
+from typer.testing import CliRunner
+
+
+def run(error):
+    app = typer.Typer(cls=ErrorBoundary)
+
+    @app.command()
+    def fail():
+        raise error
+
+    @app.command()
+    def other():
+        """Keeps `app` a group."""
+
+    return CliRunner().invoke(app, ["fail"])
+
+
+@pytest.mark.parametrize("kind", [CheckpointError, ConfigError, LinkTimeout, TransportError, ToolchainError])
+def test_expected_errors_are_one_line(kind):
+    result = run(kind("something is\n  missing"))
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "dojang: something is missing\n")
+
+
+def test_a_defect_is_not_hidden():
+    assert isinstance(run(ZeroDivisionError("oops")).exception, ZeroDivisionError)
