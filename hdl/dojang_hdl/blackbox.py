@@ -7,11 +7,11 @@ __all__ = ["BlackBox"]
 
 
 class BlackBox(wiring.Component):
-    """Has the ports of ``component``, is an instance of the module ``name`` (converted on its own, same port names)."""
+    """An instance of the module ``name``, which was converted on its own from a component with this ``signature``."""
 
-    def __init__(self, component: wiring.Component, name: str):
+    def __init__(self, signature: wiring.Signature, name: str):
         self._name = name
-        super().__init__(component.signature)
+        super().__init__(signature)
 
     def elaborate(self, platform):
         m = Module()

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig
-from .host import HostBridge
+from .host.bridge import HostBridge
 from .memory import MemoryPort
 from .memory_arbiter import MemoryArbiter
 from .mesh.edge import Edge

@@ -4,11 +4,11 @@ import hashlib
 import os
 from pathlib import Path
 
-from amaranth.back import verilog
 from amaranth.lib.wiring import Component
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator, Verilog
 
+from .netlist import to_verilog
 from .toolchain import build_environment, cache_root
 
 __all__ = ["run_bench"]
@@ -29,7 +29,7 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
     Top-level ports keep Amaranth's flattened names (``input__payload``, ``clk``, ``rst``). ``environment`` reaches the
     bench through ``os.environ``. Raises AssertionError with the number of failed tests.
     """
-    text = verilog.convert(component, name=name, strip_internal_attrs=True)
+    text = to_verilog(component, name)
     digest = hashlib.sha256(text.encode())
     for source in extra_sources:
         digest.update(source.read_bytes())

@@ -116,5 +116,7 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     if backend == "golden":
         return GoldenSession(checkpoint, context)
     if backend == "rtl":
-        raise SessionError("the rtl back end is not built yet, use --backend golden")
+        from .device_session import open_simulated
+
+        return open_simulated(checkpoint, config, context, waves, compare_golden)
     raise SessionError(f"unknown back end {backend!r}, expected rtl or golden")

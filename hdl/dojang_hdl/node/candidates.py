@@ -8,7 +8,7 @@ from ..config import ELEMENTS
 from .source import SourceCommand, SramSource
 from .sram import SramRead
 
-__all__ = ["Candidate", "CandidatesCommand", "Candidates"]
+__all__ = ["Candidate", "Candidates", "CandidatesCommand"]
 
 CandidatesCommand = data.StructLayout({"a": 16, "n": 16, "index": 32, "reset": 1})
 
@@ -26,8 +26,8 @@ class Candidates(wiring.Component):
     element enters per cycle and every cell has one comparator. Of equal values the one offered first stays in
     front. NaN is never listed. -0 ranks below +0.
 
-    A command offers ``n`` elements from SRAM word ``a``, with ids counting up from ``index``; ``reset`` empties the list
-    first. It takes about n + k + 8 cycles; commands are accepted only when idle.
+    A command offers ``n`` elements from SRAM word ``a``, with ids counting up from ``index``; ``reset`` empties the
+    list first. It takes about n + k + 8 cycles; commands are accepted only when idle.
 
     Members
     -------

@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, ChipConfig
 from ..isa import Mode, Op
-from ..mesh.flit import DataFlit, DataKind, DataLink, HostType, RequestFlit, RequestKind, RequestLink
+from ..mesh.flit import DataKind, DataLink, HostType, RequestKind, RequestLink
 from .candidates import Candidate
 from .planes import KeyPacker, ValueInserter
-from .source import SourceCommand, SramSource
+from .source import SramSource
 from .sram import SramRead
 
 __all__ = ["Mover", "MoverCommand"]

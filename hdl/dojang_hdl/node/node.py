@@ -17,15 +17,15 @@ from .mover import Mover
 from .sequencer import MemLayout, Sequencer, Unit, field_layout
 from .sram import Sram
 
-__all__ = ["Node"]
+__all__ = ["Node", "NodePorts"]
 
 GemvLayout, VecLayout, SendLayout = (field_layout(fields) for fields in (isa.GEMV, isa.VEC, isa.SEND))
 
 DIRECTIONS = ("north", "east", "south", "west")
 
 
-class Node(wiring.Component):
-    """Routers, SRAM, stream readers, engine, vector unit, candidate list, mover and sequencer.
+class NodePorts(wiring.Signature):
+    """A node's ports, the same for every configuration.
 
     Members
     -------
@@ -33,8 +33,7 @@ class Node(wiring.Component):
     data_i_*, data_o_*, request_i_*, request_o_*: links to the four neighbours (or edges).
     """
 
-    def __init__(self, config: ChipConfig):
-        self.config = config
+    def __init__(self):
         members = {"x": In(4), "y": In(4)}
         for direction in DIRECTIONS:
             members |= {
@@ -42,6 +41,14 @@ class Node(wiring.Component):
                 f"request_i_{direction}": In(RequestLink()), f"request_o_{direction}": Out(RequestLink()),
             }
         super().__init__(members)
+
+
+class Node(wiring.Component):
+    """Routers, SRAM, stream readers, engine, vector unit, candidate list, mover and sequencer; see `NodePorts`."""
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        super().__init__(NodePorts())
 
     def elaborate(self, platform):
         m = Module()
@@ -108,7 +115,7 @@ class Node(wiring.Component):
     def _receive(self, m, local, sram, readers, sequencer):
         """Every data flit for this node sinks at once."""
         flit = local.payload
-        run = data.View(RunLayout, flit.payload)
+        run = data.View(RunLayout, flit.payload[:RunLayout.size])
         m.d.comb += local.ready.eq(1)
         for reader, kind in zip(readers, (DataKind.PLANES, DataKind.SCALES, DataKind.PROGRAM), strict=True):
             m.d.comb += [reader.fill.valid.eq(local.valid & (flit.kind == kind)),

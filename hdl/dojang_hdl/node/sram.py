@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import ELEMENTS, WORD_BITS, ChipConfig
 
-__all__ = ["SRAM_LATENCY", "SramRead", "SramWrite", "Sram"]
+__all__ = ["SRAM_LATENCY", "Sram", "SramRead", "SramWrite"]
 
 SRAM_LATENCY = 2
 """Cycles from ``addr`` to ``data``: the memory's own register and the output register behind the bank multiplexer."""
@@ -15,7 +15,7 @@ BANK_BIT = 15
 
 
 class SramRead(wiring.Signature):
-    """Reader's view: present ``addr`` in cycle t, use ``data`` in cycle t + SRAM_LATENCY. One read per cycle, no stall."""
+    """Reader's view: present ``addr`` in cycle t, use ``data`` in cycle t + SRAM_LATENCY. One read per cycle."""
 
     def __init__(self):
         super().__init__({"addr": Out(16), "data": In(WORD_BITS)})

@@ -1,15 +1,18 @@
 """Builds the simulated chip; the result is cached by the content of everything that goes into it."""
 
 import hashlib
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 
-from amaranth.back import verilog
-
+import amaranth
+import dojang_hdl
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
-from ..memory import DPI_SOURCES
+from ..memory import SOURCES
+from ..netlist import to_verilog
 from ..toolchain import ToolchainError, build_environment, cache_root
 from .top import NODE_MODULE, ChipTop
 
@@ -26,33 +29,46 @@ FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assig
          "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")
 
 
+def _sources() -> list[Path]:
+    """Everything the model is made from; converting it anew to find out would take longer than most simulations."""
+    hardware = sorted(Path(dojang_hdl.__file__).parent.rglob("*.py"))
+    return [*hardware, MAIN, *SOURCES, Path(__file__).with_name("top.py"), Path(to_verilog.__code__.co_filename)]
+
+
 def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY) -> Path:
     """The executable for ``config``, built unless the same one is in the cache.
 
-    A model with ``trace`` can write a VCD and runs much slower. Raises `ToolchainError` with the end of the log when
+    A model with ``trace`` can write a VCD and runs much slower. Raises `ToolchainError` with the first error when
     Verilator or the compiler fails.
     """
-    node = verilog.convert(Node(config), name=NODE_MODULE, strip_internal_attrs=True)
-    top = verilog.convert(ChipTop(config, latency), name=TOP, strip_internal_attrs=True)
     flags = list(FLAGS)
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
-    digest = hashlib.sha256("\0".join((node, top, *flags)).encode())
-    for source in (MAIN, *DPI_SOURCES):
+    digest = hashlib.sha256(repr((config, latency, flags, amaranth.__version__)).encode())
+    for source in _sources():
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
     executable = folder / "objects" / f"V{TOP}"
-    if executable.exists():
-        return executable
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "node.v").write_text(node)
-    (folder / "top.v").write_text(top)
-    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", str(folder / "objects"),
-               str(folder / "top.v"), str(folder / "node.v"), *map(str, DPI_SOURCES), str(MAIN)]
+    if not executable.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            _build(Path(scratch), config, latency, flags)
+            try:
+                os.replace(scratch, folder)  # at once, so that nobody sees half a model
+            except OSError:
+                if not executable.exists():  # else somebody was faster
+                    raise
+            Path(scratch).mkdir(exist_ok=True)
+    return executable
+
+
+def _build(folder: Path, config: ChipConfig, latency: int, flags: list[str]) -> None:
+    (folder / "node.v").write_text(to_verilog(Node(config), NODE_MODULE))
+    (folder / "top.v").write_text(to_verilog(ChipTop(config, latency), TOP))
+    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", "top.v", "node.v",
+               *map(str, SOURCES), str(MAIN)]
     result = subprocess.run(command, env=build_environment(), cwd=folder, capture_output=True, text=True)
     if result.returncode:
-        (folder / "build.log").write_text(result.stdout + result.stderr)
-        executable.unlink(missing_ok=True)
-        raise ToolchainError(f"building chip {config.name} failed, see {folder / 'build.log'}: "
-                             f"{(result.stderr or result.stdout).strip()[-400:]}")
-    return executable
+        output = (result.stdout + result.stderr).splitlines()
+        reason = next((line for line in output if "error" in line.lower()), "no message")
+        raise ToolchainError(f"building chip {config.name} failed: {reason.strip()}")

@@ -91,16 +91,16 @@ int main(int argc, char** argv) {
     auto started = std::chrono::steady_clock::now();
 
     top.rst = 1;
-    top.tx__ready = 1;
+    top.tx_ready = 1;
     while (true) {
         if (cycles == 8) top.rst = 0;
         top.clk = 0;
-        top.rx__valid = link.waiting() && cycles > 16;
-        if (top.rx__valid) top.rx__payload = link.head();
+        top.rx_valid = link.waiting() && cycles > 16;
+        if (top.rx_valid) top.rx_payload = link.head();
         top.eval();
-        const bool received = top.rx__valid && top.rx__ready;
-        const bool sent = top.tx__valid;
-        if (sent) link.give(top.tx__payload);
+        const bool received = top.rx_valid && top.rx_ready;
+        const bool sent = top.tx_valid;
+        if (sent) link.give(top.tx_payload);
         const bool running = top.running;
 #ifdef DOJANG_TRACE
         const bool record = !trace.empty() && running && trace_left;

@@ -1,13 +1,12 @@
 """The chip with ideal memories, as it is simulated."""
 
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from dojang_hdl.blackbox import BlackBox
 from dojang_hdl.chip import Chip
 from dojang_hdl.config import ChipConfig
-from dojang_hdl.node.node import Node
+from dojang_hdl.node.node import NodePorts
 
 from ..memory import IdealMemory
 
@@ -19,8 +18,13 @@ NODE_MODULE = "dojang_node"
 class ChipTop(wiring.Component):
     """`Chip` whose memory ports end in memory-mapped image files; nodes are black boxes named `NODE_MODULE`."""
 
-    rx: In(stream.Signature(8))
-    tx: Out(stream.Signature(8))
+    # Single underscores: Verilator mangles the double ones of nested members in C++ names.
+    rx_valid: In(1)
+    rx_ready: Out(1)
+    rx_payload: In(8)
+    tx_valid: Out(1)
+    tx_ready: In(1)
+    tx_payload: Out(8)
     running: Out(1)
 
     def __init__(self, config: ChipConfig, latency: int):
@@ -30,10 +34,12 @@ class ChipTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.chip = chip = Chip(config, lambda config: BlackBox(Node(config), NODE_MODULE))
-        wiring.connect(m, wiring.flipped(self.rx), chip.rx)
-        wiring.connect(m, chip.tx, wiring.flipped(self.tx))
-        m.d.comb += self.running.eq(chip.running)
+        m.submodules.chip = chip = Chip(config, lambda _: BlackBox(NodePorts(), NODE_MODULE))
+        m.d.comb += [
+            chip.rx.valid.eq(self.rx_valid), self.rx_ready.eq(chip.rx.ready), chip.rx.payload.eq(self.rx_payload),
+            self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
+            self.running.eq(chip.running),
+        ]
         for channel, port in enumerate(chip.memory):
             memory = IdealMemory(channel, config.channel_words, latency=self.latency)
             m.submodules[f"memory_{channel}"] = memory

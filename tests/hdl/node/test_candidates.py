@@ -5,7 +5,6 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
-
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.candidates import Candidates
 from dojang_hdl.node.sram import Sram

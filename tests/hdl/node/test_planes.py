@@ -2,7 +2,6 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-
 from dojang_hdl.node.planes import KeyPacker, ValueInserter
 
 MASK = 0xFF

@@ -4,7 +4,6 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
-
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.source import SramSource
 from dojang_hdl.node.sram import Sram

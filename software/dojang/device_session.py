@@ -1,0 +1,147 @@
+"""A session on a chip behind the host link; the simulated chip is one, a board another."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from dojang_hdl.config import WORD_BYTES, ChipConfig
+
+from .checkpoints import Checkpoint
+from .compile import Image, compile_model
+from .driver import Device, PipeTransport
+from .session import GoldenSession, Session, SessionError, Step
+
+__all__ = ["DeviceSession", "open_simulated"]
+
+CHANNEL_REGISTERS = ("cycles", "busy", "stalled", "idle", "useful_read", "useful_written")
+"""Counter registers of a channel, in order; each channel has REGISTERS_PER_CHANNEL places."""
+
+REGISTERS_PER_CHANNEL = 8
+LINK_TIMEOUT_S = 120.0
+"""The simulated chip may need long for the cycles that a real one answers within at once."""
+
+
+class DeviceSession(Session):
+    """Runs an image that is already in the chip's memory.
+
+    Parameters
+    ----------
+    device: the chip.
+    image: what was loaded.
+    read_logits: float32 [vocab] of a context of the last pass, or None if nobody looks at them.
+    golden: compared with after every pass, while the chip works.
+    on_close: releases what belongs to the chip.
+    """
+
+    def __init__(self, device: Device, image: Image, read_logits: Callable[[int], np.ndarray] | None = None,
+                 golden: GoldenSession | None = None, on_close: Callable[[], None] = lambda: None):
+        self.context = image.context
+        self._device, self._image, self._read_logits = device, image, read_logits
+        self._golden, self._on_close = golden, on_close
+        self._position = 0
+        self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
+        self._cycles, self._seconds = 0, 0.0
+        device.identify(image.config)
+
+    def prefill(self, tokens: Sequence[int]) -> list[Step]:
+        steps: list[Step] = []
+        for start in range(0, len(tokens), self._image.contexts):
+            steps += self._pass(tokens[start:start + self._image.contexts], decode=False)
+        return steps
+
+    def decode(self, token: int) -> Step:
+        return self._pass([token], decode=True)[0]
+
+    def _pass(self, tokens: Sequence[int], decode: bool) -> list[Step]:
+        if self._position + len(tokens) > self.context:
+            raise SessionError(f"position {self._position + len(tokens) - 1} is beyond the context of {self.context}")
+        program = self._image.programs[len(tokens)]
+        started = time.perf_counter()
+        self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens)
+        expected = self._golden.prefill(tokens) if self._golden else []
+        result = self._device.wait()
+        self._seconds += time.perf_counter() - started
+        self._position += len(tokens)
+        if result.errors or result.overflow:
+            raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
+                               f"activation) and mailbox overflow {result.overflow} at position {self._position - 1}")
+        used = self._count(result.cycles, result.messages, decode)
+        logits = [self._read_logits(c) if self._read_logits else None for c in range(len(tokens))]
+        matches = [None if row is None or not expected else _same_bits(row, expected[c].logits)
+                   for c, row in enumerate(logits)]
+        last = len(tokens) - 1
+        return [Step(self._candidates if c == last else None, logits[c], result.cycles if c == last else 0,
+                     used if c == last else 0, matches[c]) for c in range(len(tokens))]
+
+    def _count(self, cycles: int, messages: int, decode: bool) -> int:
+        """Read the mailbox and the counters of the pass; returns the bytes moved by all channels."""
+        config = self._image.config
+        candidates, counters = self._device.mailbox(messages)
+        ids = np.concatenate([node.ids for node in candidates.values()])
+        values = np.concatenate([node.values for node in candidates.values()])
+        real = ids != 0xFFFFFFFF
+        ids, values = ids[real].astype(np.int64), values[real]
+        order = np.lexsort((ids, -values))[:config.top_k]
+        self._candidates = ids[order], values[order]
+        moved = 0
+        for channel in range(config.channels):
+            registers = dict(zip(CHANNEL_REGISTERS, self._device.registers(
+                channel * REGISTERS_PER_CHANNEL, len(CHANNEL_REGISTERS)), strict=True))
+            moved += (registers["useful_read"] + registers["useful_written"]) * WORD_BYTES
+        self._cycles += cycles
+        if decode:
+            self._decode["cycles"] += cycles
+            self._decode["bytes"] += moved
+            for busy, weights, activations, total in counters.values():
+                self._decode["engine"] += busy - weights - activations
+                self._decode["engine_cycles"] += total
+        return moved
+
+    def summary(self) -> dict:
+        decode, config = self._decode, self._image.config
+        peak = decode["cycles"] * config.peak_bytes_per_cycle
+        return {
+            "dram_utilization": decode["bytes"] / peak if peak else None,
+            "engine_utilization": decode["engine"] / decode["engine_cycles"] if decode["engine_cycles"] else None,
+            "simulated_hz": self._cycles / self._seconds if self._seconds else None,
+        }
+
+    def close(self) -> None:
+        on_close, self._on_close = self._on_close, lambda: None
+        on_close()
+
+
+def _same_bits(got: np.ndarray, expected: np.ndarray | None) -> bool:
+    return expected is not None and np.array_equal(got.view(np.uint32), expected.view(np.uint32))
+
+
+def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, waves: Path | None,
+                   compare_golden: bool) -> Session:
+    """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
+    from dojang_sim.chip.build import build_chip
+
+    image = compile_model(checkpoint, config, context)
+    executable = build_chip(config, trace=waves is not None)
+    folder = tempfile.TemporaryDirectory(prefix="dojang-")
+    paths = image.write(folder.name)
+    command = [str(executable)]
+    if waves is not None:
+        command += ["--trace", str(waves)]
+    environment = os.environ | {f"DOJANG_MEMORY_{channel}": str(path) for channel, path in enumerate(paths)}
+    transport = PipeTransport.spawn(command, env=environment)
+    memories = [np.memmap(path, np.uint8, "r") for path in paths]
+
+    def close():
+        transport.close()
+        folder.cleanup()
+
+    try:
+        device = Device(transport, timeout_s=LINK_TIMEOUT_S)
+        golden = GoldenSession(checkpoint, image.context) if compare_golden else None
+        return DeviceSession(device, image, lambda c: image.read_logits(memories, c), golden, close)
+    except BaseException:
+        close()
+        raise
