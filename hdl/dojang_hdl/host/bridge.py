@@ -40,6 +40,9 @@ class HostBridge(wiring.Component):
     """
 
     def __init__(self, config: ChipConfig, byte_timeout: int = 1 << 18, wait_cycles: int = 1 << 18):
+        for name, value in (("byte_timeout", byte_timeout), ("wait_cycles", wait_cycles)):
+            if value < 2:
+                raise ValueError(f"{name}={value}, expected at least 2 cycles")
         self._config = config
         self._byte_timeout = byte_timeout
         self._wait_cycles = wait_cycles

@@ -54,8 +54,6 @@ class Executor(wiring.Component):
     """
 
     def __init__(self, config: ChipConfig, mailbox_depth: int, wait_cycles: int):
-        if wait_cycles < 1:
-            raise ValueError(f"wait_cycles={wait_cycles}, expected at least 1")
         self._config = config
         self._wait_cycles = wait_cycles
         super().__init__({
@@ -259,27 +257,20 @@ class Executor(wiring.Component):
                     next_word()
                     m.next = "READ"
 
+            # Here and in COUNTERS the index changed while at least four bytes went out: its data has come.
             with m.State("MAILBOX"), m.If(~busy):
                 with m.If(args.count == 0):
                     finish(Status.OK)
                 with m.Else():
-                    m.next = "MESSAGE"
-            with m.State("MESSAGE"):
-                emit(self.stored, protocol.MESSAGE_BYTES)
-                next_word()
-                m.next = "MAILBOX"
+                    emit(self.stored, protocol.MESSAGE_BYTES)
+                    next_word()
 
             with m.State("COUNTERS"), m.If(~busy):
                 with m.If(args.count == 0):
                     finish(Status.OK)
                 with m.Else():
-                    m.next = "REGISTER WAIT"
-            with m.State("REGISTER WAIT"):
-                m.next = "REGISTER"
-            with m.State("REGISTER"):
-                emit(self.csr_data, protocol.REGISTER_BYTES)
-                next_word()
-                m.next = "COUNTERS"
+                    emit(self.csr_data, protocol.REGISTER_BYTES)
+                    next_word()
 
             with m.State("RUN WORD"), m.If(~busy):
                 m.d.sync += run.eq(word)

@@ -43,8 +43,6 @@ class FrameReceiver(wiring.Component):
     overrun: Out(1)
 
     def __init__(self, byte_timeout: int):
-        if byte_timeout < 2:
-            raise ValueError(f"byte_timeout={byte_timeout}, expected at least 2 cycles")
         self._byte_timeout = byte_timeout
         super().__init__()
 

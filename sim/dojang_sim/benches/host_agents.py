@@ -200,10 +200,10 @@ class Environment:
             await self.step()
         raise AssertionError(f"watchdog: no {what} within {limit} cycles")
 
-    async def quiet(self, cycles: int):
-        """Step until nothing was sent or received for ``cycles``."""
+    async def quiet(self, cycles: int, enough=lambda: False):
+        """Step until nothing was sent or received for ``cycles``, or ``enough()``."""
         since, seen = self.cycle, len(self.received)
-        while self.cycle - since < cycles:
+        while self.cycle - since < cycles and not enough():
             await self.step()
             if self.rx.queue or len(self.received) != seen:
                 since, seen = self.cycle, len(self.received)

@@ -23,6 +23,7 @@ SEED = int(os.environ.get("HOST_SEED", "1"))
 IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET = range(1, 9)
 CANDIDATES, NODE_COUNTERS, DONE = range(3)
 ANSWER_CYCLES = 20_000
+SILENCE = 900  # longer than any request takes
 LAST_WORD = 65_535
 
 
@@ -191,7 +192,6 @@ async def faults(dut):
     env, model, rng = bench.env, bench.model, bench.rng
     await bench.start()
     await bench.request(IDENTIFY)
-    silence = 2 * BYTE_TIMEOUT
     sent_again = 0
     for _ in range(30):
         data = bench.encode(*bench.random_transfer())
@@ -200,7 +200,7 @@ async def faults(dut):
         for attempt in range(10):
             start = len(env.received)
             env.rx.queue.extend(damage(data, rng) if rng.random() < 0.7 and attempt < 9 else data)
-            await env.quiet(silence + 500)
+            await env.quiet(SILENCE, lambda start=start, answer=expected: env.received.endswith(answer, start))
             if expected in bytes(env.received[start:]):
                 if not answer_lost:
                     break
@@ -208,6 +208,7 @@ async def faults(dut):
                 sent_again += 1
         else:
             raise AssertionError("no answer to an intact frame")
+    await env.quiet(SILENCE)
     bench.check_memory()
     operations = [0, 0]
     for kind, payload in model.executed:

@@ -72,7 +72,8 @@ class Link:
 
     def drain(self) -> None:
         """Throw away what an earlier session left in the stream."""
-        while self._transport.read(READ_SIZE, 0):
+        deadline = time.monotonic() + self._timeout_s
+        while self._transport.read(READ_SIZE, 0) and time.monotonic() < deadline:
             pass
         self._parser.clear()
 

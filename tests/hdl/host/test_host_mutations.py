@@ -1,0 +1,259 @@
+"""Each of these broken bridges must be caught by the short session that the real one passes."""
+
+import importlib
+import inspect
+import struct
+import types
+
+import pytest
+from amaranth.sim import Simulator
+from dojang_hdl.config import ChipConfig
+from dojang_sim.bridge_model import BridgeModel, frame
+
+CONFIG = ChipConfig("bench", width=1, height=2, channel_mib=1)
+BYTE_TIMEOUT, WAIT_CYCLES = 30, 40
+IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET = range(1, 9)
+PARTS = {"receiver": "FrameReceiver", "sender": "FrameSender", "executor": "Executor", "mailbox": "Mailbox",
+         "run_control": "RunControl", "counters": "LinkCounters"}
+
+MUTATIONS = {
+    "CRC not checked": ("receiver", "frame.bad.eq(~crc.match_detected)", "frame.bad.eq(0)"),
+    "CRC never right": ("receiver", "frame.bad.eq(~crc.match_detected)", "frame.bad.eq(1)"),
+    "CRC goes on from the last frame": ("receiver", "m.d.comb += [begun.eq(1), crc.start.eq(1)]",
+                                        "m.d.comb += begun.eq(1)"),
+    "no byte time-out": ("receiver", "expired.eq(begun & ~self.rx.valid & (idle_for == self._byte_timeout - 1))",
+                         "expired.eq(0)"),
+    "second sync byte not checked": ("receiver", "with m.If(self.rx.payload == protocol.SYNC[1]):", "with m.If(1):"),
+    "doubled first sync byte": ("receiver", "with m.If(self.rx.payload != protocol.SYNC[0]):", "with m.If(1):"),
+    "illegal length taken": ("receiver", "with m.If(self.rx.payload > protocol.MAX_PAYLOAD):", "with m.If(0):"),
+    "payload shifted": ("receiver", "m.d.sync += write.addr.eq(0)", "m.d.sync += write.addr.eq(1)"),
+    "executed twice": ("executor", "any_executed & (request.sequence == last.sequence)", "0"),
+    "first sequence number taken as old": ("executor", "with m.Elif(any_executed & (", "with m.Elif(("),
+    "identify from the buffer": ("executor", "& (request.type != Request.IDENTIFY)", ""),
+    "damaged frame executed": ("executor", "with m.If(request.bad):", "with m.If(0):"),
+    "NAK spoils the stored response": ("executor", 'm.d.comb += [self.response.valid.eq(1), self.response.p.eq(',
+                                       'm.d.sync += last.length.eq(1)\n                m.d.comb += '
+                                       '[self.response.valid.eq(1), self.response.p.eq('),
+    "always channel 0": ("executor", "selected.eq(args.channel == number)", "selected.eq(number == 0)"),
+    "same word again": ("executor", "args.address.eq(args.address + 1), ", ""),
+    "end not checked": ("executor", "& (end <= self._config.channel_words)", ""),
+    "always the same register": ("executor", "self.csr_addr.eq(args.address)", "self.csr_addr.eq(9)"),
+    "always the same message": ("executor", "self.index.eq(args.address)", "self.index.eq(0)"),
+    "run while running": ("executor", "with m.Elif(self.running):", "with m.Elif(0):"),
+    "wait answered at once": ("executor", "with m.If(~self.running | (timer == self._wait_cycles - 1)):",
+                              "with m.If(1):"),
+    "mailbox not emptied": ("executor", 'm.d.comb += self.clear.eq(1)\n                m.next = "START"',
+                            'm.next = "START"'),
+    "write data given up early": ("executor", "m.If(~command & ~write)", "m.If(~command)"),
+    "status always 0": ("executor", "self.response_data.eq(status)", "self.response_data.eq(0)"),
+    "DONE stored": ("mailbox", "wanted.eq(self.messages.valid & (message.type != HostType.DONE))",
+                    "wanted.eq(self.messages.valid)"),
+    "x and y exchanged": ("mailbox", "write.data.x.eq(message.x), write.data.y.eq(message.y)",
+                          "write.data.x.eq(message.y), write.data.y.eq(message.x)"),
+    "first DONE ends the run": ("run_control", "with m.If(self.nodes_done == self._nodes - 1):", "with m.If(1):"),
+    "last errors only": ("run_control", "self.errors | self.message", "self.message"),
+    "unicast": ("run_control", "flit.mode.eq(Mode.ALL)", "flit.mode.eq(Mode.UNICAST)"),
+    "tokens left out": ("run_control", 'm.next = "TOKENS"', 'm.next = "RUN"'),
+    "counters not cleared": ("run_control", "self.count_clear.eq(self.start.valid)", "self.count_clear.eq(0)"),
+    "cycles of all runs": ("run_control", "self.errors.eq(0), self.cycles.eq(0)", "self.errors.eq(0)"),
+    "reset leaves it running": ("run_control", "with m.If(self.abort):", "with m.If(0):"),
+    "byte changed during a stall": ("sender", "step.eq(~self.tx.valid | self.tx.ready)", "step.eq(1)"),
+    "payload late": ("sender", "self.addr.eq(index + 1)", "self.addr.eq(index)"),
+    "CRC of the first frame only": ("sender", "[self.frame.ready.eq(1), crc.start.eq(1)]", "self.frame.ready.eq(1)"),
+    "events not counted": ("counters", "counter.eq(counter + 1)", "counter.eq(counter)"),
+}
+
+
+def mutant(module=None, old="", new=""):
+    """HostBridge with ``old`` replaced by ``new`` in the source of one of its parts."""
+    def load(name):
+        original = importlib.import_module(f"dojang_hdl.host.{name}")
+        source = inspect.getsource(original)
+        if name == module:
+            assert source.count(old) == 1, f"mutation does not apply: {old!r}"
+            source = source.replace(old, new)
+        changed = types.ModuleType(original.__name__)
+        changed.__package__ = original.__package__
+        exec(compile(source, original.__file__, "exec"), changed.__dict__)
+        return changed
+
+    bridge = load("bridge")
+    if module:
+        setattr(bridge, PARTS[module], getattr(load(module), PARTS[module]))
+    return bridge.HostBridge(CONFIG, BYTE_TIMEOUT, WAIT_CYCLES)
+
+
+class Session:
+    """A host, memories that answer slowly and registers, around ``dut`` in Amaranth's simulator."""
+
+    def __init__(self, ctx, dut):
+        self.ctx, self.dut = ctx, dut
+        registers = [(7 * i + 1) * 0x01010101 & 0xFFFFFFFF for i in range(256)]
+        self.model = BridgeModel(CONFIG.width, CONFIG.height, CONFIG.lanes, CONFIG.contexts, CONFIG.top_k,
+                                 CONFIG.channel_mib, registers=registers)
+        self.received = bytearray()
+        self.flits, self.log = [], []
+        self.words = {}
+        self.cycle = self.clears = self.sequence = 0
+        self._addresses = [0, 0]
+
+    async def tick(self, byte=None, message=None):
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.rx.valid, byte is not None)
+        ctx.set(dut.rx.payload, byte or 0)
+        ctx.set(dut.messages.valid, message is not None)
+        if message is not None:
+            ctx.set(dut.messages.payload.as_value(), message)
+        ctx.set(dut.tx.ready, self.cycle % 3 > 0)
+        ctx.set(dut.csr_data, self.model.registers[self._addresses.pop(0)])
+        self._addresses.append(ctx.get(dut.csr_addr))
+        for channel, port in enumerate(dut.memory):
+            self._memory(channel, port)
+        ctx.set(dut.control.ready, self.cycle % 2)
+        if self.cycle % 3 and ctx.get(dut.tx.valid):
+            self.received.append(ctx.get(dut.tx.payload))
+        if self.cycle % 2 and ctx.get(dut.control.valid):
+            flit = ctx.get(dut.control.payload)
+            self.flits.append((flit.kind.name, flit.mode, flit.payload))
+        self.clears += ctx.get(dut.count_clear)
+        await ctx.tick()
+        self.cycle += 1
+        assert self.cycle < 8000, "watchdog: the session did not end within 8000 cycles"
+
+    def _memory(self, channel, port):
+        """Commands in one cycle of four, their word in the next: neither is ever ready when it is first offered."""
+        ctx, phase = self.ctx, self.cycle % 4
+        ctx.set(port.command.ready, phase == 1)
+        ctx.set(port.write.ready, phase == 2)
+        ctx.set(port.read.valid, 0)
+        if phase == 1 and ctx.get(port.command.valid):
+            command = ctx.get(port.command.payload)
+            self.log.append((command.write, channel, command.addr))
+        if phase == 2 and ctx.get(port.write.valid):
+            assert self.log[-1][:2] == (1, channel)
+            self.words[self.log[-1][1:]] = ctx.get(port.write.payload).data.to_bytes(16, "little")
+        if phase == 3 and self.log and self.log[-1][:2] == (0, channel) and ctx.get(port.read.ready):
+            ctx.set(port.read.payload, int.from_bytes(self.words.get(self.log[-1][1:], bytes(16)), "little"))
+            ctx.set(port.read.valid, 1)
+
+    async def exchange(self, data, expected):
+        """``expected`` must come and nothing else; a bridge that is silent or too slow is caught here."""
+        self.received.clear()
+        for byte in data:
+            await self.tick(byte)
+        for _ in range(4 * len(expected) + 200):
+            if len(self.received) >= len(expected):
+                break
+            await self.tick()
+        for _ in range(4):
+            await self.tick()
+        assert bytes(self.received) == expected
+
+    async def request(self, kind, payload=b""):
+        self.sequence += 1
+        data = frame(kind, self.sequence, payload)
+        await self.exchange(data, self.model.feed(data))
+        return data
+
+    async def message(self, x, y, kind, payload):
+        await self.tick(message=x | y << 4 | kind << 8 | payload << 16)
+        self.model.message(x, y, kind, payload.to_bytes(16, "little"))
+
+
+def args(address=0, channel=0, count=0):
+    return struct.pack("<IBBH", address, channel, count, 0)
+
+
+async def framing(session):
+    session.sequence = -1
+    await session.request(READ, args(0, 0, 1))
+    session.sequence -= 1
+    await session.request(IDENTIFY)
+    await session.request(WRITE, args(3, 1, 2) + bytes(range(100, 132)))
+    good = await session.request(READ, args(3, 1, 2))
+    log = list(session.log)
+    await session.exchange(good, session.model.feed(good))
+    for damaged in (good[:-1] + b"\x00", b"\xd0\x6a\x02\x09\xf9", b"\xd0\xd0\x6a\x02\x77\x00abcd"):
+        await session.exchange(damaged, session.model.feed(damaged))
+    assert session.model.feed(good[:6]) == b""
+    await session.exchange(good[:6], session.model.expire())
+    garbage = b"\x01\xd0\x02\x05\x00" + good
+    await session.exchange(garbage, session.model.feed(garbage))
+    assert session.log == log == [(0, 0, 0), (1, 1, 3), (1, 1, 4), (0, 1, 3), (0, 1, 4)]
+    assert session.words == {(1, 3): bytes(range(100, 116)), (1, 4): bytes(range(116, 132))}
+
+
+async def run(session, tokens, errors, cycles):
+    """One run of which the second DONE comes ``cycles`` after the RUN flit, at least."""
+    await session.request(RUN, (5).to_bytes(16, "little") + tokens.to_bytes(16, "little"))
+    assert session.flits[-2:] == [("TOKENS", 3, tokens), ("RUN", 3, 5)]
+    await session.message(0, 1, 0, 0x0102030405060708090A0B0C0D0E0F10)
+    await session.message(0, 0, 1, tokens)
+    await session.message(0, 0, 2, errors[0])
+    session.sequence += 1
+    data = frame(WAIT, session.sequence)
+    started = session.cycle
+    session.received.clear()
+    for byte in data:
+        await session.tick(byte)
+    asked = session.cycle
+    while not session.received:
+        await session.tick()
+        assert session.cycle < started + 300
+    assert session.cycle - asked > WAIT_CYCLES
+    while len(session.received) < 26:
+        await session.tick()
+    assert bytes(session.received[:14]) == session.model.feed(data)[:14]
+    await session.request(RUN, bytes(32))
+    for _ in range(cycles):
+        await session.tick()
+    await session.message(0, 1, 2, errors[1])
+    session.received.clear()
+    session.sequence += 1
+    data = frame(WAIT, session.sequence)
+    for byte in data:
+        await session.tick(byte)
+    while len(session.received) < 26:
+        await session.tick()
+        assert session.cycle < started + 900
+    session.model.cycles, = struct.unpack("<Q", session.received[14:22])
+    assert cycles < session.model.cycles < session.cycle - started + 60
+    assert bytes(session.received) == session.model.feed(data)
+    await session.request(MAILBOX, args(0, 0, 1))
+    await session.request(MAILBOX, args(0, 0, 2))
+    await session.request(MAILBOX, args(0, 0, 3))
+
+
+async def session(ctx, dut):
+    host = Session(ctx, dut)
+    await framing(host)
+    await host.request(READ, args(65_535, 0, 2))
+    await run(host, 0x11112222333344445555666677778888, (1, 4), 30)
+    await run(host, 0x1234, (2, 0), 10)
+    assert host.clears == 2
+    await host.request(RUN, bytes(32))
+    await host.request(RESET)
+    await host.request(RUN, bytes(32))
+    await host.request(COUNTERS, args(9, 0, 2))
+
+
+def check(dut):
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+
+    async def bench(ctx):
+        await session(ctx, dut)
+
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+def test_the_bridge_passes():
+    check(mutant())
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_bridge_is_caught(name):
+    with pytest.raises(AssertionError) as caught:
+        check(mutant(*MUTATIONS[name]))
+    assert "mutation does not apply" not in str(caught.value)
