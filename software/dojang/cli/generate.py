@@ -22,6 +22,9 @@ from .boundary import console
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+CONTEXT = 2048
+"""Positions of the KV cache that are reserved if the prompt and the tokens asked for need no more."""
+
 
 class Backend(StrEnum):
     RTL = "rtl"
@@ -63,9 +66,10 @@ def generate(
         console.print(f"{checkpoint.name}: {message}")
     ids = tokenizer.encode(tokenizer.chat(chat) if chat is not None else prompt or "")
     check_prompt(ids, checkpoint.shape)
+    context = min(checkpoint.shape.context, max(CONTEXT, len(ids) + tokens))
     with console.status("placing the model on the chip"):
         session = open_session(checkpoint, config, backend.value, waves=waves,
-                               compare_golden=backend is Backend.RTL, context=None)
+                               compare_golden=backend is Backend.RTL, context=context)
     with session:
         check_prompt(ids, checkpoint.shape, session.context)
         run = Generation(session, ids, sampler, tokenizer.eos_ids)
