@@ -145,6 +145,8 @@ class _Node:
 
     def _stream(self, n, f) -> None:
         queue = self.streams[Stream(f["stream"])]
+        while queue and not len(queue[0][2]):  # empty commands pass without a consumer
+            queue.popleft()
         if len(queue) >= QUEUE:
             raise HazardError(f"{len(queue) + 1} STREAMs of {Stream(f['stream']).name} are queued")
         queue.append((f["channel"], self._address(f), self.chip.read_words(f["channel"], self._address(f), n)))
