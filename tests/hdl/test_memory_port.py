@@ -30,3 +30,19 @@ def test_memory_port(name, image):
               environment=environment(latency, DOJANG_MEMORY_1=str(image)))
     if name == "ideal":
         assert image.read_bytes() != bytes(WORDS * WORD_BYTES), "what was written must be in the file"
+
+
+@pytest.mark.parametrize(("make_image", "message"), [
+    (lambda path: None, "cannot open"),
+    (lambda path: path.write_bytes(bytes(100)), "has 100 bytes, expected 512"),
+    (lambda path: path.write_bytes(bytes(512)), "memory channel 1: write of word 0x20, the memory has 0x20 words"),
+])
+def test_ideal_memory_refuses(make_image, message, tmp_path, capfd):
+    """No image, a wrong size, and (as the bench takes it for larger than it is) an access beyond the end."""
+    path = tmp_path / "image"
+    make_image(path)
+    with pytest.raises((AssertionError, RuntimeError, SystemExit)):
+        run_bench(IdealMemory(1, 32), "dojang_sim.benches.memory_port", "memory_refusing", extra_sources=SOURCES,
+                  environment=environment("32", DOJANG_MEMORY_1=str(path)))
+    output = capfd.readouterr()
+    assert message in output.out + output.err
