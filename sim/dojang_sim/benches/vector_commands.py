@@ -54,6 +54,11 @@ class VectorMachine:
         at = np.arange(n) + address % self.words * 4
         return self.banks[address >> 15, at % (self.words * 4)]
 
+    def fill(self, address: int, patterns: list[int]) -> None:
+        """Elements from outside, from word ``address`` on."""
+        at = address % self.words * 4
+        self.banks[address >> 15, at:at + len(patterns)] = patterns
+
     def execute(self, command: dict[str, int]) -> None:
         """What is in SRAM and in the scalar file after ``command``."""
         def get(name):
@@ -72,13 +77,13 @@ class VectorMachine:
             self.scalars[get("s_out")] = int(scalar)
 
 
-def random_patterns(rng: Random, count: int) -> list[int]:
-    """FP32 patterns: numbers of everyday size, any bits, and corners."""
+def random_patterns(rng: Random, count: int, everyday: float = 0.7) -> list[int]:
+    """FP32 patterns: numbers of everyday size (that share of them), any bits, and corners."""
     def one():
         kind = rng.random()
-        if kind < 0.70:
+        if kind < everyday:
             return int(np.float32(rng.gauss(0, 1) * 2.0 ** rng.randint(-6, 6)).view(np.uint32))
-        return rng.getrandbits(32) if kind < 0.85 else rng.choice(CORNERS)
+        return rng.getrandbits(32) if rng.random() < 0.5 else rng.choice(CORNERS)
     return [one() for _ in range(count)]
 
 
@@ -106,7 +111,10 @@ def random_command(rng: Random, machine: VectorMachine, counts) -> dict[str, int
     for name in ("swap", "a_scalar", "pad32"):
         command[name] = rng.random() < 0.25
     command["store"] = rng.random() < 0.85
-    imm0, imm1 = random_patterns(rng, 2)
+    imm0, imm1 = random_patterns(rng, 2, everyday=0.9)
+    if rng.random() < 0.15:  # a fresh number for the scalar file
+        command |= {"n": 1, "mul": Mul.IMM, "add": Add.ZERO, "round": Round.NONE,
+                    "reduce": rng.choice((Reduce.SUM, Reduce.MAX))}
     if known:
         s, s_a = rng.choice(known), rng.choice(known)
     else:
@@ -115,5 +123,5 @@ def random_command(rng: Random, machine: VectorMachine, counts) -> dict[str, int
         for name, kind in (("mul", Mul), ("add", Add), ("mul2", Mul2)):
             if command[name] == kind.S:
                 command[name] = kind.B
-    return command | {"a": a, "b": b, "d": d, "n": n, "imm0": imm0, "imm1": imm1, "s": s, "s_a": s_a,
+    return {"n": n} | command | {"a": a, "b": b, "d": d, "imm0": imm0, "imm1": imm1, "s": s, "s_a": s_a,
                       "s_out": rng.randrange(16)}

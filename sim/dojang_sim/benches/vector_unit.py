@@ -68,10 +68,14 @@ class Driver:
 
 
 class CommandSource:
-    """The model side: random commands for the state the machine will be in, executed when the unit accepts them."""
+    """The model side: random commands for the state the machine will be in, executed when the unit accepts them.
 
-    def __init__(self, rng: Random, machine: VectorMachine, count: int, counts):
-        self._rng, self.machine, self._left, self._counts = rng, machine, count, counts
+    Most commands find fresh operands, since results of results are soon nothing but zeros and NaNs; ``real`` is the
+    unit's SRAM.
+    """
+
+    def __init__(self, rng: Random, machine: VectorMachine, real: VectorMachine, count: int, counts):
+        self._rng, self.machine, self._real, self._left, self._counts = rng, machine, real, count, counts
         self.log: list[dict[str, int]] = []
 
     def next(self) -> dict[str, int] | None:
@@ -81,6 +85,12 @@ class CommandSource:
         return random_command(self._rng, self.machine, self._counts)
 
     def accepted(self, command: dict[str, int]) -> None:
+        rng = self._rng
+        for operand in ("a", "b"):
+            if rng.random() < 0.8:
+                patterns = random_patterns(rng, command["n"] + 1, everyday=rng.choice((0.6, 1, 1)))
+                for machine in (self.machine, self._real):
+                    machine.fill(command[operand], patterns)
         self.log.append(command)
         self.machine.execute(command)
 
@@ -141,7 +151,7 @@ async def random_commands(dut):
     start = VectorMachine(WORDS, [random_patterns(rng, WORDS * 4) for _ in range(2)])
     model = VectorMachine(WORDS, start.banks)
     sram = SramModel(dut, start)
-    source = CommandSource(rng, model, count, counts)
+    source = CommandSource(rng, model, start, count, counts)
     driver, checker = Driver(dut, rng), Checker(dut, sram, source)
 
     cocotb.start_soon(Clock(dut.clk, PERIOD_NS, unit="ns").start())

@@ -63,11 +63,16 @@ def execute(op: VectorOp, a=None, b=None, s=0, s_a=0, n: int | None = None):
     """
     a, b = (None if operand is None else _floats(operand) for operand in (a, b))
     if n is None:
-        n = (a if a is not None else b).shape[-1]
+        given = b if a is None else a
+        if given is None:
+            raise ValueError("neither an operand nor n")
+        n = int(given.shape[-1])
     s, s_a = (_floats(scalar)[..., None] for scalar in (s, s_a))
     if op.a_scalar:
         rows = () if b is None else b.shape[:-1]
         x = np.broadcast_to(s_a, (*np.broadcast_shapes(rows, s_a.shape[:-1]), n))
+    elif a is None:
+        raise ValueError("operand a is missing")
     elif op.swap:
         pairs = a[..., :n + n % 2]
         x = pairs.reshape(*pairs.shape[:-1], -1, 2)[..., ::-1].reshape(pairs.shape)[..., :n]

@@ -182,6 +182,13 @@ def test_operands_may_be_floats_and_unused_ones_missing():
     assert results.view(np.float32).tolist() == [0.5, -1, 1.5]
 
 
+def test_missing_operands_are_refused():
+    with pytest.raises(ValueError, match="neither an operand nor n"):
+        execute(VectorOp())
+    with pytest.raises(ValueError, match="operand a is missing"):
+        execute(VectorOp(), b=np.zeros(3, np.uint32))
+
+
 def test_unknown_name_is_refused():
     with pytest.raises(ValueError, match="mul='TWO', expected one of ONE, A"):
         VectorOp(mul="TWO")
