@@ -30,7 +30,7 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
     heads = w.heads
     written = {}
     if heads:
-        w.vec(1, w.buffers.zeros, add=Add.IMM, imm1=bits(VALUE_RATIO), reduce=Reduce.SUM, s_out=TERM_RATIO)
+        w.vec(1, w.buffers.zeros, add=Add.IMM, imm1=bits(VALUE_RATIO), reduce=Reduce.MAX, s_out=TERM_RATIO)
     for index, head in enumerate(heads):
         after = 0
         for c in range(w.contexts):
@@ -185,7 +185,7 @@ def _softmax(w: Writer, scores: int, c: int, index: int, wait: bool) -> None:
     w.scalar(MAXIMUM, SHIFT, mul=Mul.IMM, imm0=bits(-factor))
     w.vec(n, scores, mul=Mul.IMM, imm0=bits(factor), add=Add.S, s=SHIFT, fn=Fn.EXP2, d=scores,
           reduce=Reduce.SUM, s_out=TOTAL)
-    w.scalar(TOTAL, NORMALISER, fn=Fn.RECIP)
+    w.scalar(TOTAL, NORMALISER, nan=True, fn=Fn.RECIP)
     if wait:
         w.wait(LATE, _scale_words(w))
     w.vec(n, scores, mul=Mul.S, s=NORMALISER, mul2=Mul2.B, b=w.buffers.value_scales[index % 2], pad32=1, d=scores)

@@ -38,9 +38,13 @@ class Writer:
         """VEC with vector operand ``a``; results are stored where ``d`` is given."""
         self.builder.emit(Op.VEC, n, a=a, store="d" in fields, **fields)
 
-    def scalar(self, s_a: int, s_out: int, **fields: int) -> None:
-        """Scalar register ``s_out`` = one element computed from scalar ``s_a`` (a SUM of one keeps its value)."""
-        self.builder.emit(Op.VEC, 1, a_scalar=1, s_a=s_a, s_out=s_out, reduce=Reduce.SUM, **fields)
+    def scalar(self, s_a: int, s_out: int, nan: bool = False, **fields: int) -> None:
+        """Scalar register ``s_out`` = one element computed from scalar ``s_a``.
+
+        The MAX of one element is that element, unless it may be a NaN (``nan``): SUM keeps it, 37 cycles later.
+        """
+        reduce = Reduce.SUM if nan else Reduce.MAX
+        self.builder.emit(Op.VEC, 1, a_scalar=1, s_a=s_a, s_out=s_out, reduce=reduce, **fields)
 
     def load(self, tag: int, n: int | Count, d: int, addr: int, **fields: int) -> None:
         self.builder.emit(Op.LOAD, n, tag=tag, d=d, addr=addr, **({"channel": self.channel} | fields))
