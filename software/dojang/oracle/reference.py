@@ -74,6 +74,10 @@ class LlamaCpp:
                                           n_threads_batch=1, logits_all=True, flash_attn=False, type_k=f32, type_v=f32,
                                           use_mmap=False, verbose=False)
 
+    @property
+    def vocab(self) -> int:
+        return self._model.n_vocab()
+
     def tokenize(self, text: str) -> list[int]:
         return self._model.tokenize(text.encode(), add_bos=False, special=True)
 
@@ -104,16 +108,16 @@ def smollm2_path() -> Path:
 
 def package_text() -> str:
     """The README that ships as the description in the package's metadata."""
-    return str(metadata(TEXT_PACKAGE).get_payload())
+    return str(metadata(TEXT_PACKAGE).json["description"])
 
 
 def make_reference(model: LlamaCpp, gguf_path: Path) -> dict:
     """The JSON's contents; about four minutes on one core."""
-    prompts, logit_ids = [], None
+    prompts = []
+    logit_ids = np.arange(0, model.vocab, model.vocab // 256)[:256]
     for text in PROMPTS:
         ids = model.tokenize(text)
         tokens, logits = model.greedy(ids, TOKENS)
-        logit_ids = np.arange(0, logits.shape[1], logits.shape[1] // 256)[:256]
         best = np.partition(logits, -2, axis=1)[:, -2:]
         prompts.append({"text": text, "ids": ids, "tokens": tokens,
                         "gaps": [round(float(gap), 4) for gap in best[:, 1] - best[:, 0]],
