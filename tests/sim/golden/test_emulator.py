@@ -89,6 +89,14 @@ def test_a_context_of_several_tiles_and_score_blocks(name, context, tmp_path):
         machine.check(rng.integers(0, 33, min(width, context - machine.position)).tolist())
 
 
+def test_a_large_context_at_its_beginning(tmp_path):
+    """Most row blocks of the scores are empty: their streams and GEMVs do nothing."""
+    shape = LlamaShape(1, 32, 2, 1, 64, 32, 33, 1024)
+    machine = Machine(model(tmp_path, shape, "Q8_0"), replace(ODD, acc_rows=128), 1000)
+    machine.check([3, 1])
+    machine.check([4])
+
+
 def test_types_may_differ_within_a_layer(tmp_path):
     shape = LlamaShape(1, 64, 4, 2, 32, 96, 50, 64)
     first, second = (model(tmp_path, shape, kind) for kind in ("Q4_1", "Q8_0"))
