@@ -13,7 +13,8 @@ Sent = data.StructLayout({"type": 8, "sequence": 8, "length": 8})
 
 
 class FrameSender(wiring.Component):
-    """One frame out for each header in; the payload is read from a buffer. One byte per cycle, 9 bytes of framing.
+    """One frame out for each header in; the payload is read from a buffer. One byte per cycle, 9 bytes of
+    framing, and a pause of one cycle before the CRC.
 
     ``frame`` is ready while no frame is being sent; the buffer must not change until it is ready again.
 
@@ -35,15 +36,17 @@ class FrameSender(wiring.Component):
         head = Signal(Sent)
         index = Signal(8)
         position = Signal(range(protocol.CRC_BYTES))
-        step, covered = Signal(), Signal()
+        step, covered, fed = Signal(), Signal(), Signal()
         byte = Signal(8)
 
         m.d.comb += [
             step.eq(~self.tx.valid | self.tx.ready),
-            crc.data.eq(byte), crc.valid.eq(covered & step),
+            crc.data.eq(self.tx.payload), crc.valid.eq(fed),
             self.addr.eq(index),
         ]
         sending = Signal()
+        # The CRC takes the byte from the output register: buffer and CRC in one cycle would be the longest path.
+        m.d.sync += fed.eq(covered & step)
         with m.If(step):
             m.d.sync += [self.tx.valid.eq(sending), self.tx.payload.eq(byte)]
 
@@ -65,7 +68,7 @@ class FrameSender(wiring.Component):
                 m.d.comb += [byte.eq(head.length), covered.eq(1)]
                 with m.If(step):
                     with m.If(head.length == 0):
-                        m.next = "CRC"
+                        m.next = "SETTLE"
                     with m.Else():
                         m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
@@ -75,12 +78,14 @@ class FrameSender(wiring.Component):
                     m.d.comb += self.addr.eq(index + 1)
                     m.d.sync += index.eq(index + 1)
                     with m.If(index == head.length - 1):
-                        m.next = "CRC"
+                        m.next = "SETTLE"
+            with m.State("SETTLE"):
+                m.next = "CRC"
             with m.State("CRC"):
                 m.d.comb += byte.eq(crc.crc.word_select(position, 8))
                 with m.If(step):
                     m.d.sync += position.eq(position + 1)
                     with m.If(position == protocol.CRC_BYTES - 1):
                         m.next = "IDLE"
-        m.d.comb += sending.eq(~fsm.ongoing("IDLE"))
+        m.d.comb += sending.eq(~fsm.ongoing("IDLE") & ~fsm.ongoing("SETTLE"))
         return m

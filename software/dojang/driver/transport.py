@@ -5,7 +5,7 @@ import select
 import socket
 import subprocess
 from abc import ABC, abstractmethod
-from typing import BinaryIO
+from typing import IO
 
 __all__ = ["PipeTransport", "SerialTransport", "SocketTransport", "Transport", "TransportError"]
 
@@ -39,7 +39,7 @@ class Transport(ABC):
 class PipeTransport(Transport):
     """A pair of pipes; ``spawn`` connects to the standard input and output of a new process, which ``close`` ends."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO, process: subprocess.Popen | None = None):
+    def __init__(self, reader: IO[bytes], writer: IO[bytes], process: subprocess.Popen | None = None):
         self._reader, self._writer, self._process = reader, writer, process
 
     @classmethod

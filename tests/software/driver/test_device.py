@@ -1,5 +1,7 @@
 import random
 import struct
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -72,6 +74,11 @@ def test_shared_layouts_are_those_of_the_hardware():
         at += width
     assert RunLayout.size == at
     assert {kind.name: kind.value for kind in protocol.Message} == {kind.name: kind.value for kind in HostType}
+
+
+def test_the_driver_needs_no_hardware_description():
+    code = "import sys, dojang.driver; sys.exit('amaranth' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_identity_is_compared():
