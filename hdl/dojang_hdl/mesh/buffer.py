@@ -1,6 +1,6 @@
 """A stream register that cuts every combinational path."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,9 @@ __all__ = ["Buffer"]
 
 
 class Buffer(wiring.Component):
-    """Holds up to two words; valid, payload and ready all come straight from flip-flops. Throughput one word per cycle.
+    """Holds up to two words; valid and ready are flip-flops, payload one multiplexer away. One word per cycle.
+
+    The words stay where they were written: a late ``o.ready`` has to reach only pointers, not the wide registers.
 
     Parameters
     ----------
@@ -26,16 +28,23 @@ class Buffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        spare = Signal.like(self.o.payload)
-        spare_full = Signal()
-        m.d.comb += self.i.ready.eq(~spare_full)
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += self.o.valid.eq(spare_full | self.i.valid)
-            m.d.sync += spare_full.eq(0)
-            with m.If(spare_full):
-                m.d.sync += self.o.payload.eq(spare)
-            with m.Elif(self.i.valid):
-                m.d.sync += self.o.payload.eq(self.i.payload)
-        with m.Elif(self.i.valid & ~spare_full):
-            m.d.sync += [spare.eq(self.i.payload), spare_full.eq(1)]
+        words = [Signal.like(self.o.payload, name=f"word{index}") for index in range(2)]
+        write, read = Signal(), Signal()   # the words' numbers
+        put, take = Signal(), Signal()
+        full = Signal()
+        m.d.comb += [
+            self.i.ready.eq(~full), put.eq(self.i.valid & ~full), take.eq(self.o.valid & self.o.ready),
+            self.o.payload.eq(Mux(read, words[1], words[0])),
+        ]
+        for index, word in enumerate(words):
+            with m.If(put & (write == index)):
+                m.d.sync += word.eq(self.i.payload)
+        with m.If(put):
+            m.d.sync += write.eq(~write)
+        with m.If(take):
+            m.d.sync += read.eq(~read)
+        with m.If(put & ~take):
+            m.d.sync += [self.o.valid.eq(1), full.eq(self.o.valid)]
+        with m.Elif(take & ~put):
+            m.d.sync += [self.o.valid.eq(full), full.eq(0)]
         return m

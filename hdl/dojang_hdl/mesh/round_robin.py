@@ -1,6 +1,6 @@
 """Fair choice of one requester."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,11 +26,16 @@ class RoundRobin(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         later = Signal(self._count)   # requesters behind the one served last
-        candidates = Signal(self._count)
+        again = Signal(self._count)
         m.d.comb += [
-            candidates.eq(Mux((self.request & later).any(), self.request & later, self.request)),
-            self.grant.eq(candidates & -candidates),
+            again.eq(self.request & later),
+            self.grant.eq(Mux(again.any(), _lowest(again), _lowest(self.request))),
         ]
         with m.If(self.advance & self.request.any()):
-            m.d.sync += later.eq(~(self.grant | (self.grant - 1)))
+            m.d.sync += later.eq(Cat(self.grant[:index].any() for index in range(self._count)))
         return m
+
+
+def _lowest(bits):
+    """The lowest set bit alone; written out because ``x & -x`` would become a slow carry chain."""
+    return Cat(bits[index] & ~bits[:index].any() for index in range(len(bits)))

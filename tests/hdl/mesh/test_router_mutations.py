@@ -29,10 +29,11 @@ MUTATIONS = {
     "no fork into the columns": ("router", "tree = everywhere | column & (", "tree = column & ("),
     "fork again in the column": ("router", '"east": row | everywhere |', '"east": row |'),
     "edge's column ignored": ("router", "unicast if source == \"local\" else unicast | column", "unicast"),
-    "unfair": ("round_robin", "Mux((self.request & later).any(), self.request & later, self.request)", "self.request"),
-    "word lost on a stall": ("buffer", "spare_full.eq(1)", "spare_full.eq(0)"),
-    "word overwritten": ("buffer", "self.i.ready.eq(~spare_full)", "self.i.ready.eq(1)"),
-    "words out of order": ("buffer", "with m.If(spare_full):", "with m.If(spare_full & ~self.i.valid):"),
+    "unfair": ("round_robin", "Mux(again.any(), _lowest(again), _lowest(self.request))", "_lowest(self.request)"),
+    "word lost on a stall": ("buffer", "full.eq(self.o.valid)", "full.eq(0)"),
+    "word overwritten": ("buffer", "self.i.ready.eq(~full), put.eq(self.i.valid & ~full)",
+                         "self.i.ready.eq(1), put.eq(self.i.valid)"),
+    "words out of order": ("buffer", "Mux(read, words[1], words[0])", "Mux(read ^ full, words[1], words[0])"),
 }
 CLASSES = {"round_robin": "RoundRobin", "buffer": "Buffer"}
 
