@@ -69,17 +69,16 @@ class Linear:
 
     def contents(self):
         """(region, bytes) of every stream."""
-        codes, scale, offset = (self._by_node(field) for field in ("codes", "scale", "offset"))
+        codes, scale = self._by_node("codes"), self._by_node("scale")
+        offset = self._by_node("offset") if self.affine else None
         for node, regions in enumerate(self._regions):
             for block, (planes, scales) in zip(self.blocks, regions, strict=True):
                 rows = slice(block.first, block.first + block.rows)
                 yield planes, pack_planes(codes[node, rows], self.matrix.bits, self.config.lanes)
                 yield scales, pack_scales(scale[node, rows], None if offset is None else offset[node, rows])
 
-    def _by_node(self, field: str):
-        """An attribute of the matrices as [node, row, ...], zeros where there is no row; None if they have none."""
-        if getattr(self.matrix, field) is None:
-            return None
+    def _by_node(self, field: str) -> np.ndarray:
+        """An attribute of the matrices as [node, row, ...], zeros where there is no row."""
         pieces = []
         for part, rows in zip(self.parts, self.slices, strict=True):
             stacked = np.concatenate([getattr(m, field) for m in part]) if len(part) > 1 else getattr(part[0], field)

@@ -1,0 +1,240 @@
+"""State and instructions of one emulated node; `emulator` has the chip around it."""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from dojang_hdl import isa
+from dojang_hdl.config import WORD_BYTES
+from dojang_hdl.isa import Op, ScaleMode, Stream
+
+from . import engine, vector
+from .streams import insert_value, lane_words, unpack_planes, unpack_scales
+from .tracked_sram import RX, HazardError, LocalBank, ReceiveBank
+
+__all__ = ["Node", "TraceEntry", "decode"]
+
+QUEUE = 8
+GATHER_TAGS = (0, 1)
+POISON = 0x7FC0DEAD
+"""A scalar register that was not written: a NaN."""
+
+
+@dataclass(frozen=True)
+class TraceEntry:
+    """One executed instruction: what it wrote to LOCAL, uint32 elements from word address `addr` on, per write."""
+
+    node: int
+    pc: int
+    op: Op
+    writes: list[tuple[int, np.ndarray]]
+
+
+@cache
+def decode(raw: bytes) -> tuple[Op, dict[str, int]]:
+    """Opcode and fields of an instruction."""
+    low, high = (int.from_bytes(raw[at:at + 16], "little") for at in (0, 16))
+    head = isa.unpack(isa.HEAD, low)
+    op = Op(head.pop("op"))
+    rest = isa.unpack(isa.FORMATS[op], high) if op in isa.FORMATS else {}
+    return op, rest | head
+
+
+class Node:
+    """One node of `chip`, an `Emulator`, which carries its packets and has the memories."""
+
+    def __init__(self, chip, index: int):
+        self.chip, self.index = chip, index
+        self.local = LocalBank(chip.config.sram_words)
+        self.rx = ReceiveBank(chip.config.sram_words, index)
+        self.scalars = np.full(16, POISON, np.uint32)
+        self.list: list[tuple[int, int, float]] = []
+
+    def start(self, program: np.ndarray, registers: dict[int, int]) -> None:
+        self.program, self.registers = program, registers
+        self.pc, self.running, self.nonfinite, self.executed = 0, True, False, 0
+        self.clock = np.zeros(self.chip.sources, np.int64)
+        self.streams = {kind: deque() for kind in Stream}
+        self.arrived = {tag: deque() for tag in range(4)}  # [words, clock] by order of arrival
+        self.local.clear()
+        self.rx.clear()
+        self.candidates = None
+
+    def step(self) -> bool:
+        """Execute the next instruction; False if it must wait."""
+        at = self.pc * isa.INSTRUCTION_WORDS * WORD_BYTES
+        raw = self.program[at:at + isa.INSTRUCTION_WORDS * WORD_BYTES].tobytes()
+        if not raw:
+            raise HazardError(f"node {self.index}: the program ends without END")
+        op, f = decode(raw)
+        n = (f["n_base"] + min(max(self._register(f["n_reg"]) + f["n_bias"] >> f["n_shift"], 0), f["n_max"])
+             * f["n_mul"])
+        if n >= 1 << 16:
+            raise HazardError(f"node {self.index} pc {self.pc}: n = {n} does not fit 16 bits")
+        if op == Op.WAIT and sum(words for words, _ in self.arrived[f["tag"]]) < n:
+            return False
+        self.clock[self.index] += 1
+        self.writes = []
+        try:
+            if op == Op.STREAM or (n and op != Op.NOP):
+                getattr(self, f"_{op.name.lower()}")(n, f)
+        except HazardError as error:
+            raise HazardError(f"node {self.index} pc {self.pc} {op.name}: {error}") from None
+        if self.chip.trace is not None:
+            self.chip.trace.append(TraceEntry(self.index, self.pc, op, self.writes))
+        self.pc += 1
+        self.executed += 1
+        return True
+
+    def _register(self, reg: int) -> int:
+        return self.registers[reg]
+
+    def _address(self, f) -> int:
+        return f["addr"] + max(self._register(f["m_reg"]) + f["m_bias"] >> f["m_shift"], 0) * f["m_mul"]
+
+    def _lane(self, f) -> int:
+        return self._register(f["lane_reg"]) + f["lane_bias"]
+
+    def _read(self, addr: int, elements: int) -> np.ndarray:
+        return self.rx.read(addr, elements, self.clock) if addr & RX else self.local.read(addr, elements)
+
+    def _write(self, addr: int, values: np.ndarray) -> None:
+        if addr & RX:
+            raise HazardError(f"a unit writes to RX {addr:#x}")
+        self.local.write(addr, values)
+        self.writes.append((addr, values))
+
+    # memory
+
+    def _stream(self, n, f) -> None:
+        queue = self.streams[Stream(f["stream"])]
+        while queue and not len(queue[0][2]):  # empty commands pass without a consumer
+            queue.popleft()
+        if len(queue) >= QUEUE:
+            raise HazardError(f"{len(queue) + 1} STREAMs of {Stream(f['stream']).name} are queued")
+        queue.append((f["channel"], self._address(f), self.chip.read_words(f["channel"], self._address(f), n)))
+
+    def _take(self, kind: Stream, words: int) -> np.ndarray:
+        """The next words of a stream; commands must end where a consumer's need ends."""
+        parts, queue = [], self.streams[kind]
+        while words > 0 or (queue and not len(queue[0][2])):
+            if not queue:
+                raise HazardError(f"{words} words of {kind.name} are missing")
+            channel, addr, data = queue.popleft()
+            if not np.array_equal(data, self.chip.peek(channel, addr, len(data) // WORD_BYTES)):
+                raise HazardError(f"{kind.name} at {addr:#x} of channel {channel} changed between STREAM and use")
+            words -= len(data) // WORD_BYTES
+            parts.append(data)
+        if words:
+            raise HazardError(f"{-words} words of {kind.name} are left over")
+        return np.concatenate(parts) if parts else np.zeros(0, np.uint8)
+
+    def _load(self, n, f) -> None:
+        addr, channel = self._address(f), f["channel"]
+        values = self.chip.read_words(channel, addr, n).view("<u4")
+        source = self.chip.config.nodes + self.index * self.chip.config.channels + channel
+        self.chip.post(self.index, f["d"], values, f["tag"], source, self.clock, (channel, addr))
+
+    def _wait(self, n, f) -> None:
+        arrived = self.arrived[f["tag"]]
+        while n:
+            words, clock = arrived[0]
+            np.maximum(self.clock, clock, out=self.clock)
+            taken = min(n, words)
+            n -= taken
+            arrived[0][0] -= taken
+            if not arrived[0][0]:
+                arrived.popleft()
+        if arrived and f["tag"] in GATHER_TAGS:
+            raise HazardError("words of a later all-gather have arrived under the same tag")
+
+    def _store(self, n, f) -> None:
+        self.chip.write_bytes(f["channel"], self._address(f) * WORD_BYTES, self._read(f["a"], 4 * n).view(np.uint8))
+
+    def _send(self, n, f) -> None:
+        if f["mode"] != isa.Mode.ALL:
+            raise HazardError(f"SEND with mode {f['mode']} is not modelled")
+        values = self._read(f["a"], 4 * n)
+        for target in range(self.chip.config.nodes):
+            self.chip.post(target, f["d"], values, f["tag"], self.index, self.clock)
+
+    def _kput(self, n, f) -> None:
+        lanes = self.chip.config.lanes
+        codes = self._read(f["a"], 32).astype(np.uint8).view(np.int8)
+        at = self._address(f) * WORD_BYTES + self._lane(f) % lanes * 4
+        for plane, word in enumerate(lane_words(codes)):
+            self.chip.write_bytes(f["channel"], at + plane * lanes * 4, word)
+
+    def _vput(self, n, f) -> None:
+        tile = self._take(Stream.PLANES, 8 * n)
+        codes = self._read(f["a"], 4 * n).astype(np.uint8).view(np.int8)
+        tile = insert_value(tile, codes, self._lane(f) % 32, self.chip.config.lanes)
+        self.chip.write_bytes(f["channel"], self._address(f) * WORD_BYTES, tile)
+
+    def _sput(self, n, f) -> None:
+        value = self.scalars[f["s"]:f["s"] + 1]
+        if not f["wide"]:
+            value = value.view(np.float32).astype(np.float16)
+        self.chip.write_bytes(f["channel"], f["addr"] * WORD_BYTES + self._lane(f) * value.itemsize,
+                              value.view(np.uint8))
+
+    # compute
+
+    def _gemv(self, n, f) -> None:
+        rows, groups = (f["rows"], n) if f["n_is_groups"] else (n, f["groups"])
+        lanes, mode = self.chip.config.lanes, ScaleMode(f["scale_mode"])
+        if rows % 4 or rows > self.chip.config.acc_rows or f["contexts"] >= self.chip.config.contexts:
+            raise HazardError(f"{rows} rows, {f['contexts'] + 1} contexts")
+        stream = self._take(Stream.PLANES, rows * groups * f["bits"] // 4)
+        codes = unpack_planes(stream, rows, groups, f["bits"], bool(f["signed"]), lanes)
+        scale = offset = None
+        if mode != ScaleMode.NONE:
+            affine = mode == ScaleMode.AFFINE
+            stream = self._take(Stream.SCALES, groups * -(-rows // (4 if affine else 8)))
+            scale, offset = unpack_scales(stream, rows, groups, affine)
+        x = np.stack([self._read(f["a"] + c * f["act_stride"], groups * 32) for c in range(f["contexts"] + 1)])
+        self.nonfinite |= engine.nonfinite(x.view(np.float32))
+        for c, y in enumerate(engine.gemv(codes, scale, offset, x.view(np.float32))):
+            self._write(f["d"] + c * f["out_stride"], y.view(np.uint32))
+
+    def _vec(self, n, f) -> None:
+        op = vector.VectorOp(
+            isa.Mul(f["mul"]).name, isa.Add(f["add"]).name, isa.Fn(f["fn"]).name, isa.Mul2(f["mul2"]).name,
+            isa.Round(f["round"]).name, isa.Reduce(f["reduce"]).name, f["imm0"], f["imm1"], bool(f["swap"]),
+            bool(f["a_scalar"]), bool(f["pad32"]))
+        a = None if op.a_scalar else self._read(f["a"], n + (n % 2 if op.swap else 0))
+        uses_b = "B" in (op.mul, op.add, op.mul2)
+        b = self._read(f["b"], n) if uses_b else None
+        values, scalar = vector.execute(op, a, b, self.scalars[f["s"]], self.scalars[f["s_a"]], n)
+        if f["store"]:
+            for operand, used in (("a", a is not None), ("b", uses_b)):
+                first, d = f[operand], f["d"]
+                if used and first != d and first < d + -(-len(values) // 4) and d < first + -(-n // 4):
+                    raise HazardError(f"results at {f['d']:#x} overlap operand {operand} at {f[operand]:#x}")
+            self._write(f["d"], values)
+        if scalar is not None:
+            self.scalars[f["s_out"]] = scalar
+
+    # host
+
+    def _topk(self, n, f) -> None:
+        if f["reset"]:
+            self.list = []
+        values = self._read(f["a"], n)
+        signed = values.view(np.int32)
+        keys = np.where(signed < 0, signed ^ 0x7FFFFFFF, signed)
+        offered = [(int(k), f["index"] + i, float(v))
+                   for i, (k, v) in enumerate(zip(keys, values.view(np.float32), strict=True)) if v == v]
+        self.list = sorted([*self.list, *offered], key=lambda item: -item[0])[:self.chip.config.top_k]
+
+    def _report(self, n, f) -> None:
+        self.candidates = [(value, token) for _, token, value in self.list]
+
+    def _end(self, n, f) -> None:
+        for kind, queue in self.streams.items():
+            if any(len(data) for _, _, data in queue):
+                raise HazardError(f"words of {kind.name} are left over")
+        if any(self.arrived.values()):
+            raise HazardError("arrived words that no WAIT has consumed")
+        self.running = False
