@@ -40,7 +40,7 @@ class Aligner(wiring.Component):
     nonfinite: pulse, a word held an infinity or a NaN.
     """
 
-    latency = SRAM_LATENCY + 2 + BlockExponent.latency + WORDS + ElementAligner.latency + 3
+    latency = SRAM_LATENCY + 1 + BlockExponent.latency + WORDS + ElementAligner.latency + 3
 
     def __init__(self, contexts: int):
         self._contexts = contexts

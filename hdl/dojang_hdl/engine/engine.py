@@ -26,7 +26,7 @@ class Engine(wiring.Component):
     """Multiplies a streamed matrix with up to ``config.contexts`` vectors, bit-exact to docs/reference/numerics.md.
 
     Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a group's rows / lanes * bits cycles
-    are no fewer than 8 * contexts + ``Aligner.latency`` + 2 and ``interval``, and bits are no fewer than lanes. Results
+    are no fewer than 8 * contexts + ``Aligner.latency`` + 1, and bits are no fewer than lanes. Results
     leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step that
     takes the last plane, each further context's a cycle later.
 
@@ -63,17 +63,11 @@ class Engine(wiring.Component):
         """Cycles from a unit's last step to its first row at the scalers: step register, lane, serializer."""
         return 1 + Lane.latency + Serializer.latency
 
-    @property
-    def interval(self) -> int:
-        """Fewest cycles from a group's start to the next one's: a row must not meet itself in the accumulators, and
-        the group before must have left the serializer."""
-        return max(Accumulator.turnaround, self._to_serial + self._config.lanes)
-
     def elaborate(self, platform):
         m = Module()
         config = self._config
         m.submodules.aligner = aligner = Aligner(config.contexts)
-        m.submodules.issue = issue = Issue(config.lanes, self.interval)
+        m.submodules.issue = issue = Issue(config.lanes, Accumulator.turnaround)
         m.submodules.scale_reader = scale_reader = ScaleReader(config.lanes)
         m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts)
         m.submodules.accumulator = accumulator = Accumulator(config.contexts, config.acc_rows)
@@ -82,6 +76,7 @@ class Engine(wiring.Component):
         connect(m, aligner.sram, flipped(self.sram))
         connect(m, accumulator.write, flipped(self.write))
         assert self._to_serial < ScaleReader.DEPTH
+        assert self._to_serial + config.lanes < Aligner.latency, "a group must leave the serializer within the next one"
 
         command, start = self._accept(m, accumulator.done)
         for unit in (aligner, issue, serializer, accumulator):

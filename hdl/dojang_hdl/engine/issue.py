@@ -15,7 +15,7 @@ class Issue(wiring.Component):
     Parameters
     ----------
     lanes: rows of a unit: 1, 2 or 4.
-    interval: fewest cycles from one group's start to the next one's.
+    interval: fewest cycles from a row's step to the same row's in the next group.
 
     Members
     -------

@@ -1,0 +1,92 @@
+"""Each of these broken engines must be caught by the checks that the real one passes."""
+
+import importlib
+import inspect
+import types
+
+import pytest
+from dojang_sim.benches import engine_units as checks
+
+MUTATIONS = {
+    "truncation": ("element", "s.value[8] & (s.value[9] | s.value[:8].any() | s.sticky)", "0"),
+    "ties away from zero": ("element", "s.value[8] & (s.value[9] | s.value[:8].any() | s.sticky)", "s.value[8]"),
+    "sticky bit lost": ("element", "sticky | s.places[level] & value[:1 << level].any()", "sticky"),
+    "no saturation": ("element", "Mux(s.above | rounded[-1], LIMIT, rounded[:-1])", "rounded[:-1]"),
+    "tiny elements count": ("element", "(x.exponent < BIAS + E_MIN) | ", ""),
+    "maximum of the block before": ("exponent", "Mux(complete, BIAS + E_MIN, running)", "running"),
+    "exponent without upper end": ("exponent", "Mux(running > BIAS + E_MAX, BIAS + E_MAX, running)", "running"),
+    "NaN sets the exponent": ("exponent", "Mux(is_nan(x), 0, x.exponent)", "x.exponent"),
+    "infinity not reported": ("exponent", "pipe.valid & s.nonfinite", "0"),
+    "sum not restarted": ("aligner", "Mux(s.first, 0, running) + s.four", "running + s.four"),
+    "activation stride ignored": ("aligner", "following.eq(base + self.stride)", "following.eq(base + WORDS)"),
+    "contexts mixed": ("aligner", "m.If(pipe.valid & (s.context == c))", "m.If(pipe.valid)"),
+    "block replaced while in use": ("aligner", "m.If(self.take & (self.contexts >= c))", "m.If(pipe.valid)"),
+    "sign plane positive": ("lane", "self.first & self.signed", "self.first & 0"),
+    "planes of equal weight": ("lane", "Mux(s.first, 0, self.o << 1)", "Mux(s.first, 0, self.o)"),
+    "row not restarted": ("lane", "Mux(s.first, 0, self.o << 1)", "self.o << 1"),
+    "denormal scale's exponent": ("scaler", "Mux(denormal, 1, factor.exponent)", "factor.exponent"),
+    "denormal scale's hidden bit": ("scaler", "~denormal, Const(0, 1)", "Const(1, 1), Const(0, 1)"),
+    "scale's sign": ("scaler", "Mux(factor.sign, -magnitude, magnitude)", "magnitude"),
+    "carry between product halves": ("scaler", "s.high + (s.low >> HALF)", "s.high"),
+    "offset of an earlier command": ("scaler", "Mux(self.affine, shifted.o, 0)", "shifted.o"),
+    "sums not restarted": ("accumulator", "Mux(s.fresh, 0, read.data)", "read.data"),
+    "only context 0 sent": ("accumulator", "word.eq(words[c + 1])", "word.eq(word)"),
+    "result stride ignored": ("accumulator", "self.write.addr + self.stride", "self.write.addr + 1"),
+    "partial sums written": ("accumulator", "summed & (group == 1) &", "summed &"),
+    "idle before the last write": ("accumulator", "final & (left == 1)", "final & (left != 0)"),
+    "scales run on into the group": ("scales", "self.ends | (unit ==", "(unit =="),
+    "scales read as pairs": ("scales", "Mux(narrow, singles.word_select(row, FACTOR), pair[:FACTOR])", "pair[:FACTOR]"),
+    "next group's exponent": ("serializer", "Mux(group_out, exponent1,", "Mux(~group_in, exponent1,"),
+    "a unit's first row repeated": ("serializer", "dots.eq(dots >> DOT.width)", "dots.eq(dots)"),
+    "scales not awaited": ("issue", " & (~self.last | self.scaled)", ""),
+    "activations not awaited": ("issue", "(~first_step | self.aligned) & (~self.last", "(~self.last"),
+    "units overtake the serializer": ("issue", "(gap == 0)", "(gap == gap)"),
+    "sum read before it is written": ("issue", "(age == self._interval)", "(age == age)"),
+    "cycles lost between units": ("issue", "gap.eq(self.spread - 1)", "gap.eq(self.bits)"),
+    "plane word kept": ("issue", "allowed & part.all()", "allowed & (part == 0)"),
+    "never signed": ("engine", "lane.signed.eq(command.signed)", "lane.signed.eq(0)"),
+    "empty command runs": ("engine", "(fields.rows != 0) & (fields.groups != 0)", "fields.rows != 0"),
+}
+USERS = {"element": ("ElementAligner", "aligner"), "exponent": ("BlockExponent", "aligner"),
+         "aligner": ("Aligner", "engine"), "lane": ("Lane", "engine"), "scaler": ("Scaler", "engine"),
+         "accumulator": ("Accumulator", "engine"),
+         "scales": ("ScaleReader", "engine"), "serializer": ("Serializer", "engine"), "issue": ("Issue", "engine")}
+"""A class of each module, and the module that instantiates it."""
+
+
+def mutant(name: str, old: str, new: str) -> dict[str, type]:
+    """The classes that change when ``old`` becomes ``new`` in the source of module ``name``."""
+    def load(module, edit):
+        original = importlib.import_module(f"dojang_hdl.engine.{module}")
+        source = inspect.getsource(original)
+        if edit:
+            assert old in source, f"mutation does not apply: {old!r}"
+            source = source.replace(old, new)
+        changed = types.ModuleType(original.__name__)
+        changed.__package__ = original.__package__
+        exec(compile(source, original.__file__, "exec"), changed.__dict__)
+        return changed
+
+    module, classes = load(name, True), {}
+    while name in USERS:
+        class_name, user = USERS[name]
+        classes[class_name] = getattr(module, class_name)
+        module, name = load(user, False), user
+        setattr(module, class_name, classes[class_name])
+    return classes | {"Engine": module.Engine}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_caught(name):
+    classes = mutant(*MUTATIONS[name])
+    with pytest.raises(AssertionError):
+        if "Aligner" in classes:
+            checks.check_aligner(classes["Aligner"], contexts=3, groups=8, seed=1)
+        if "Lane" in classes:
+            checks.check_lane(classes["Lane"], seed=1)
+        if "Scaler" in classes:
+            checks.check_scaler(classes["Scaler"], seed=1)
+        checks.check_engine(classes["Engine"], lanes=2, contexts=2, cases=8, seed=3)
+        checks.check_throughput(classes["Engine"], lanes=2)
+        checks.check_revisits(classes["Engine"], lanes=2)

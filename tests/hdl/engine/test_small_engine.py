@@ -1,0 +1,20 @@
+"""The whole engine in Amaranth's own simulator, on small products."""
+
+import pytest
+from dojang_hdl.engine import Engine
+from dojang_sim.benches.engine_units import check_engine, check_revisits, check_throughput
+
+
+@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), (2, 6), (4, 8)])
+def test_small_products(lanes, contexts):
+    check_engine(Engine, lanes, contexts, cases=4, seed=lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_a_row_waits_for_its_sum_of_the_group_before(lanes):
+    check_revisits(Engine, lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_no_cycle_is_lost_between_groups(lanes):
+    check_throughput(Engine, lanes)
