@@ -124,7 +124,7 @@ HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
 MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 9), ("m_mul", 24),
        ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 32), ("reset", 1), ("pad", 1))
 """addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position
-whose low bits pick the lane (KPUT), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are signed."""
+whose low bits pick lane (KPUT), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are signed."""
 
 VEC = (("imm0", 32), ("imm1", 32), ("mul", 3), ("add", 2), ("fn", 2), ("mul2", 2), ("round", 2), ("reduce", 2),
        ("store", 1), ("swap", 1), ("a_scalar", 1), ("pad32", 1), ("s", 4), ("s_a", 4), ("s_out", 4), ("pad", 35))
