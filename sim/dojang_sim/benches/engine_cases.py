@@ -73,8 +73,10 @@ class GemvCase:
         return pack_words(planes, BLOCK)
 
     def scale_words(self) -> list[int]:
+        if self.scale is None:
+            return []
         words = []
-        for group in range(self.groups if self.scale is not None else 0):
+        for group in range(self.groups):
             values = self.scale[:, group].view(np.uint16).astype(int)
             if self.offset is None:
                 words += pack_words(values, 16)
