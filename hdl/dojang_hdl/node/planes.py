@@ -1,6 +1,6 @@
 """INT8 codes to and from bit-planes: the two ways a new position enters the KV cache (see docs/reference/layout.md)."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -80,26 +80,26 @@ class ValueInserter(wiring.Component):
         words = 2 * ELEMENTS
         at = Signal(range(words))
         per_word = ELEMENTS // self.lanes
-        select = Signal(32)
-        passing = Signal()
+        space, passing = Signal(), Signal()
         m.d.comb += [
-            select.eq(1 << self.position),
-            self.o.valid.eq(self.i.valid & self.codes.valid),
-            passing.eq(self.o.valid & self.o.ready),
-            self.i.ready.eq(self.codes.valid & self.o.ready),
-            self.codes.ready.eq(self.i.valid & self.o.ready & (at == words - 1)),
-            self.o.payload.mask.eq(~0),
+            space.eq(~self.o.valid | self.o.ready),
+            passing.eq(self.i.valid & self.codes.valid & space),
+            self.i.ready.eq(self.codes.valid & space),
+            self.codes.ready.eq(self.i.valid & space & (at == words - 1)),
         ]
+        with m.If(space):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(passing):
-            m.d.sync += at.eq(at + 1)
-        for j in range(ELEMENTS):
-            bits = []
-            for w in range(words):
-                unit, word = divmod(w, 2 * self.lanes)
-                plane = PLANES - 1 - (word * per_word + j // self.lanes)
-                element = unit * self.lanes + j % self.lanes
-                bits.append(self.codes.payload[32 * element + plane])
-            old = self.i.payload.word_select(j, 32)
-            m.d.comb += self.o.payload.data.word_select(j, 32).eq(
-                (old & ~select) | (Array(bits)[at].replicate(32) & select))
+            m.d.sync += [at.eq(at + 1), self.o.valid.eq(1), self.o.payload.mask.eq(~0)]
+            select = 1 << self.position
+            for j in range(ELEMENTS):
+                bits = []
+                for w in range(words):
+                    unit, word = divmod(w, 2 * self.lanes)
+                    plane = PLANES - 1 - (word * per_word + j // self.lanes)
+                    element = unit * self.lanes + j % self.lanes
+                    bits.append(self.codes.payload[32 * element + plane])
+                old = self.i.payload.word_select(j, 32)
+                m.d.sync += self.o.payload.data.word_select(j, 32).eq(
+                    (old & ~select) | (Cat(bits).bit_select(at, 1) << self.position))
         return m
