@@ -1,6 +1,6 @@
 """FP32 accumulators of all rows and contexts, and the way of the finished sums to SRAM."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,8 +41,8 @@ class Accumulator(wiring.Component):
     latency = READ_LATENCY + FloatAdd.latency + 1
     """From the last row of a word to the write of context 0's word; each further context takes a cycle more."""
 
-    def __init__(self, contexts: int, acc_rows: int):
-        self._contexts, self._depth = contexts, acc_rows
+    def __init__(self, contexts: int, acc_rows: int, spare_domain: str = "sync"):
+        self._contexts, self._depth, self._spare_domain = contexts, acc_rows, spare_domain
         super().__init__({
             "start": In(1), "rows": In(16), "groups": In(16), "contexts": In(3), "out": In(16), "stride": In(16),
             "i_valid": In(1), "t": In(32).array(contexts),
@@ -63,7 +63,8 @@ class Accumulator(wiring.Component):
             active = self.i_valid & (self.contexts >= c)
             m.submodules[f"memory{c}"] = ram = memory.Memory(shape=32, depth=self._depth, init=[])
             write, read = ram.write_port(), ram.read_port()
-            m.submodules[f"add{c}"] = add = FloatAdd()
+            add = FloatAdd()
+            m.submodules[f"add{c}"] = DomainRenamer(self._spare_domain if c else "sync")(add)
             m.d.comb += [read.addr.eq(row), read.en.eq(active)]
             pipe = Pipeline(m, active)
             s = pipe.stage(t=self.t[c], fresh=fresh)

@@ -1,6 +1,6 @@
 """The engine: y = W x, W as bit-planes with FP16 scales, x as FP32 vectors in SRAM."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -40,17 +40,22 @@ class Engine(wiring.Component):
     busy: a command is under way, its last write included.
     waiting_planes, waiting_scales, waiting_activations: the lanes idle in this cycle, for this reason (at most one).
     nonfinite: pulse, an activation was an infinity or NaN.
+    spare: contexts beyond the first are in use; while it is low nothing changes in ``spare_domain``.
+
+    Parameters
+    ----------
+    spare_domain: clock domain of the arithmetic of contexts beyond the first.
     """
 
-    def __init__(self, config: ChipConfig):
-        self._config = config
+    def __init__(self, config: ChipConfig, spare_domain: str = "sync"):
+        self._config, self._spare_domain = config, spare_domain
         self._scalers = [Scaler() for _ in range(config.contexts)]
         super().__init__({
             "command": In(stream.Signature(GemvCommand)),
             "planes": In(stream.Signature(WORD_BITS)), "scales": In(stream.Signature(WORD_BITS)),
             "sram": Out(SramRead()), "write": Out(SramWrite()),
             "busy": Out(1), "waiting_planes": Out(1), "waiting_scales": Out(1), "waiting_activations": Out(1),
-            "nonfinite": Out(1),
+            "nonfinite": Out(1), "spare": Out(1),
         })
 
     @property
@@ -70,7 +75,8 @@ class Engine(wiring.Component):
         m.submodules.issue = issue = Issue(config.lanes, Accumulator.turnaround)
         m.submodules.scale_reader = scale_reader = ScaleReader(config.lanes)
         m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts)
-        m.submodules.accumulator = accumulator = Accumulator(config.contexts, config.acc_rows)
+        m.submodules.accumulator = accumulator = Accumulator(
+            config.contexts, config.acc_rows, self._spare_domain)
         connect(m, flipped(self.planes), issue.planes)
         connect(m, flipped(self.scales), scale_reader.scales)
         connect(m, aligner.sram, flipped(self.sram))
@@ -94,6 +100,7 @@ class Engine(wiring.Component):
             *(getattr(self, name).eq(getattr(issue, name))
               for name in ("waiting_planes", "waiting_scales", "waiting_activations")),
             self.nonfinite.eq(aligner.nonfinite),
+            self.spare.eq(self.busy & (command.contexts != 0)),
         ]
         # The serializer needs a cycle a row; the write port a cycle a context for every four rows.
         crowded = -(-config.lanes * config.contexts // ELEMENTS)
@@ -110,9 +117,10 @@ class Engine(wiring.Component):
         m.d.comb += [aligner.take.eq(take), serializer.take.eq(take)]
 
         for c in range(config.contexts):
+            place = DomainRenamer(self._spare_domain if c else "sync")
             lanes = [Lane() for _ in range(config.lanes)]
             for i, lane in enumerate(lanes):
-                m.submodules[f"lane{c}_{i}"] = lane
+                m.submodules[f"lane{c}_{i}"] = place(lane)
                 m.d.comb += [
                     lane.q.eq(aligner.q[c]), lane.i_valid.eq(step[c]), lane.plane.eq(plane.word_select(i, BLOCK)),
                     lane.first.eq(first), lane.last.eq(last), lane.signed.eq(command.signed),
@@ -123,7 +131,8 @@ class Engine(wiring.Component):
                              serializer.unit.eq(scale_reader.o)]
             m.d.comb += [serializer.exponent[c].eq(aligner.exponent[c]), serializer.total[c].eq(aligner.total[c])]
 
-            m.submodules[f"scaler{c}"] = scaler = self._scalers[c]
+            scaler = self._scalers[c]
+            m.submodules[f"scaler{c}"] = place(scaler)
             m.d.comb += [
                 scaler.i_valid.eq(serializer.o_valid & (command.contexts >= c)),
                 scaler.dot.eq(serializer.o_dot[c]), scaler.total.eq(serializer.o_total[c]),

@@ -1,10 +1,11 @@
 """The node: what the chip repeats."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
+from ..clock_gate import gated_domain
 from ..config import ELEMENTS, ChipConfig
 from ..engine import Engine
 from ..mesh.flit import DataKind, DataLink, RequestFlit, RequestLink, RunLayout
@@ -44,10 +45,15 @@ class NodePorts(wiring.Signature):
 
 
 class Node(wiring.Component):
-    """Routers, SRAM, stream readers, engine, vector unit, candidate list, mover and sequencer; see `NodePorts`."""
+    """Routers, SRAM, stream readers, engine, vector unit, candidate list, mover and sequencer; see `NodePorts`.
 
-    def __init__(self, config: ChipConfig):
-        self.config = config
+    Parameters
+    ----------
+    gated: stop the clocks of units that wait for the sequencer (see `clock_gate`); behaviour is the same.
+    """
+
+    def __init__(self, config: ChipConfig, gated: bool = False):
+        self.config, self._gated = config, gated
         super().__init__(NodePorts())
 
     def elaborate(self, platform):
@@ -60,11 +66,19 @@ class Node(wiring.Component):
         m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES)
         m.submodules.program = program = StreamReader(
             config.program_fifo, min(config.chunk, config.program_fifo // 2), DataKind.PROGRAM)
-        m.submodules.engine = engine = Engine(config)
-        m.submodules.vector = vector = VectorUnit()
-        m.submodules.candidates = candidates = Candidates(config.top_k)
-        m.submodules.mover = mover = Mover(config)
         m.submodules.sequencer = sequencer = Sequencer()
+        engine, vector = Engine(config, spare_domain="spare"), VectorUnit()
+        candidates, mover = Candidates(config.top_k), Mover(config)
+        # While the engine computes, the other units wait for their next instruction.
+        computing = Signal()
+        m.d.comb += computing.eq(engine.busy & ~sequencer.issue.any())
+        gated_domain(m, "others", ~computing, self._gated)
+        gated_domain(m, "spare", engine.spare, self._gated)
+        in_others = DomainRenamer("others")
+        m.submodules.engine = engine
+        m.submodules.vector = in_others(vector)
+        m.submodules.candidates = in_others(candidates)
+        m.submodules.mover = in_others(mover)
         m.submodules.requests = requests = StreamMerge(RequestFlit, 4)
 
         for router, name in ((data_router, "data"), (request_router, "request")):

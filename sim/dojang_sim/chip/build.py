@@ -22,17 +22,17 @@ MEMORY_LATENCY = 32
 """Cycles from a read command to its first word in the ideal memory."""
 
 TOP = "chip_top"
-MAIN = Path(__file__).with_name("main.cpp")
+MAIN, GATE = (Path(__file__).with_name(name) for name in ("main.cpp", "clock_gate.v"))
 
 # Inlining the nodes would compile each of them anew and overflow the instruction cache.
-FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assign", "fast", "--x-initial", "fast",
+FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assign", "fast", "--x-initial", "0",
          "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")
 
 
 def _sources() -> list[Path]:
     """Everything the model is made from; converting it anew to find out would take longer than most simulations."""
     hardware = sorted(Path(dojang_hdl.__file__).parent.rglob("*.py"))
-    return [*hardware, MAIN, *SOURCES, Path(__file__).with_name("top.py"), Path(to_verilog.__code__.co_filename)]
+    return [*hardware, MAIN, GATE, *SOURCES, Path(__file__).with_name("top.py"), Path(to_verilog.__code__.co_filename)]
 
 
 def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY) -> Path:
@@ -52,7 +52,7 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
     if not executable.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            _build(Path(scratch), config, latency, flags)
+            _build(Path(scratch), config, latency, trace, flags)
             try:
                 os.replace(scratch, folder)  # at once, so that nobody sees half a model
             except OSError:
@@ -62,10 +62,10 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
     return executable
 
 
-def _build(folder: Path, config: ChipConfig, latency: int, flags: list[str]) -> None:
-    (folder / "node.v").write_text(to_verilog(Node(config), NODE_MODULE))
-    (folder / "top.v").write_text(to_verilog(ChipTop(config, latency), TOP))
-    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", "top.v", "node.v",
+def _build(folder: Path, config: ChipConfig, latency: int, trace: bool, flags: list[str]) -> None:
+    (folder / "node.v").write_text(to_verilog(Node(config, gated=True), NODE_MODULE, flatten=not trace))
+    (folder / "top.v").write_text(to_verilog(ChipTop(config, latency), TOP, flatten=not trace))
+    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", "top.v", "node.v", str(GATE),
                *map(str, SOURCES), str(MAIN)]
     result = subprocess.run(command, env=build_environment(), cwd=folder, capture_output=True, text=True)
     if result.returncode:

@@ -1,6 +1,6 @@
 """The chip with ideal memories, as it is simulated."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.blackbox import BlackBox
@@ -34,7 +34,13 @@ class ChipTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.chip = chip = Chip(config, lambda _: BlackBox(NodePorts(), NODE_MODULE))
+        # A registered reset: Verilator evaluates what depends on an input port at both edges of the clock.
+        m.domains.chip = ClockDomain(local=True)
+        m.d.comb += ClockSignal("chip").eq(ClockSignal())
+        m.d.sync += ResetSignal("chip").eq(ResetSignal())
+        chip = Chip(config, lambda _: BlackBox(NodePorts(), NODE_MODULE))
+        in_chip = DomainRenamer("chip")
+        m.submodules.chip = in_chip(chip)
         m.d.comb += [
             chip.rx.valid.eq(self.rx_valid), self.rx_ready.eq(chip.rx.ready), chip.rx.payload.eq(self.rx_payload),
             self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
@@ -42,6 +48,6 @@ class ChipTop(wiring.Component):
         ]
         for channel, port in enumerate(chip.memory):
             memory = IdealMemory(channel, config.channel_words, latency=self.latency)
-            m.submodules[f"memory_{channel}"] = memory
+            m.submodules[f"memory_{channel}"] = in_chip(memory)
             wiring.connect(m, port, memory.port)
         return m
