@@ -20,8 +20,14 @@ CHANNEL_REGISTERS = ("cycles", "busy", "stalled", "idle", "useful_read", "useful
 """Counter registers of a channel, in order; each channel has REGISTERS_PER_CHANNEL places."""
 
 REGISTERS_PER_CHANNEL = 8
+NO_TOKEN = 0xFFFFFFFF
+"""Id of an empty place in a list of candidates."""
+
 LINK_TIMEOUT_S = 120.0
 """The simulated chip may need long for the cycles that a real one answers within at once."""
+
+RUN_TIMEOUT_S = 900.0
+"""Longest pass; a chip that is slower than this hangs."""
 
 
 class DeviceSession(Session):
@@ -62,7 +68,7 @@ class DeviceSession(Session):
         started = time.perf_counter()
         self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens)
         expected = self._golden.prefill(tokens) if self._golden else []
-        result = self._device.wait()
+        result = self._device.wait(RUN_TIMEOUT_S)
         self._seconds += time.perf_counter() - started
         self._position += len(tokens)
         if result.errors or result.overflow:
@@ -82,7 +88,7 @@ class DeviceSession(Session):
         candidates, counters = self._device.mailbox(messages)
         ids = np.concatenate([node.ids for node in candidates.values()])
         values = np.concatenate([node.values for node in candidates.values()])
-        real = ids != 0xFFFFFFFF
+        real = (ids != NO_TOKEN) & (values > -np.inf)  # a node without vocabulary rows offers one -infinity
         ids, values = ids[real].astype(np.int64), values[real]
         order = np.lexsort((ids, -values))[:config.top_k]
         self._candidates = ids[order], values[order]

@@ -1,5 +1,7 @@
 """Small random Llama models as GGUF files, for tests."""
 
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import gguf
@@ -11,20 +13,23 @@ from .shape import LlamaShape
 END = "<|end|>"
 
 
-def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str = "Q4_1", embedding_type: str | None = None,
-                    head_type: str | None = None, seed: int = 0, eos: bool = False) -> Path:
+def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequence[str] = "Q4_1",
+                    embedding_type: str | None = None, head_type: str | None = None, seed: int = 0,
+                    eos: bool = False) -> Path:
     """Write a random model of `shape` with a byte-level tokenizer and return its path.
 
     Parameters
     ----------
     path: the file to write.
     shape: any shape whose `d`, `ffn` and ``heads * head_dim`` are multiples of 32 where a block type is used.
-    matrix_type, embedding_type, head_type: ``F32``, ``F16``, ``BF16``, ``Q4_0``, ``Q4_1`` or ``Q8_0``; embedding and
-        head follow `matrix_type` if None.
+    matrix_type, embedding_type, head_type: ``F32``, ``F16``, ``BF16``, ``Q4_0``, ``Q4_1`` or ``Q8_0``. Of several
+        `matrix_type` the layers' matrices take turns; embedding and head have the first and the last one if None.
     seed: of all weights.
     eos: name an end token, which a random model may then hit; without, generation never ends by itself.
     """
     rng = np.random.default_rng(seed)
+    kinds = [matrix_type] if isinstance(matrix_type, str) else list(matrix_type)
+    turns = cycle(kinds)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(shape.layers)
     writer.add_context_length(shape.context)
@@ -50,15 +55,15 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str = "Q4_
     def gain():
         return 1 + 0.2 * rng.standard_normal(shape.d)
 
-    add("token_embd.weight", rng.standard_normal((shape.vocab, shape.d)), embedding_type or matrix_type)
+    add("token_embd.weight", rng.standard_normal((shape.vocab, shape.d)), embedding_type or kinds[0])
     for layer in range(shape.layers):
         add(f"blk.{layer}.attn_norm.weight", gain(), "F32")
         add(f"blk.{layer}.ffn_norm.weight", gain(), "F32")
         for kind, size in shape.matrices().items():
-            add(f"blk.{layer}.{kind}.weight", matrix(*size), matrix_type)
+            add(f"blk.{layer}.{kind}.weight", matrix(*size), next(turns))
     add("output_norm.weight", gain(), "F32")
     if not shape.tied:
-        add("output.weight", matrix(shape.vocab, shape.d), head_type or matrix_type)
+        add("output.weight", matrix(shape.vocab, shape.d), head_type or kinds[-1])
     if shape.rope_factors is not None:
         add("rope_freqs.weight", np.array(shape.rope_factors), "F32")
     writer.write_header_to_file()

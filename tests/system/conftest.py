@@ -1,0 +1,62 @@
+"""Sessions on the simulated chip in which every position is compared with the golden model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from dojang import device_session
+from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints.synthetic import write_synthetic
+from dojang.sampling import best_candidates
+from dojang.session import open_session
+
+PASS_LIMIT_S = 240
+"""Watchdog: a pass that takes longer hangs."""
+
+
+class Conversation:
+    """One session; each call fails unless all logits, and the reported candidates, are the golden model's."""
+
+    def __init__(self, checkpoint, config, context: int):
+        self.vocab, self.top_k = checkpoint.shape.vocab, config.top_k
+        self.session = open_session(checkpoint, config, "rtl", compare_golden=True, context=context)
+        self.position = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session.close()
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        for step in self.session.prefill(tokens):
+            self._check(step)
+
+    def decode(self, token: int) -> int:
+        """The next token, chosen greedily among the chip's candidates."""
+        step = self.session.decode(token)
+        self._check(step)
+        ids, values = best_candidates(step.logits, self.top_k)
+        np.testing.assert_array_equal(step.candidates[0], ids)
+        np.testing.assert_array_equal(step.candidates[1], values)
+        return int(step.candidates[0][0])
+
+    def _check(self, step) -> None:
+        assert step.logits.shape == (self.vocab,) and np.isfinite(step.logits).all()
+        assert step.golden_match, f"logits of position {self.position} differ from the golden model's"
+        self.position += 1
+
+
+@pytest.fixture
+def converse(monkeypatch):
+    """``converse(checkpoint, config, context)`` opens a `Conversation` under a watchdog."""
+    monkeypatch.setattr(device_session, "RUN_TIMEOUT_S", PASS_LIMIT_S)
+    return Conversation
+
+
+@pytest.fixture
+def random_model(tmp_path):
+    """``random_model(shape, types, seed)``: a checkpoint in a GGUF file; the matrices take turns of tensor types."""
+    def make(shape: LlamaShape, types: Sequence[str], seed: int = 0):
+        return load(write_synthetic(tmp_path / f"random-{seed}.gguf", shape, types, seed=seed))
+    return make

@@ -1,0 +1,63 @@
+"""Random models of many shapes on chips of several configurations, logits compared with the golden model bit for bit."""
+
+import numpy as np
+import pytest
+from dojang.checkpoints import LlamaShape
+from dojang_hdl.config import ChipConfig, preset
+
+ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
+                 scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16)
+"""No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
+
+MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
+"""Types of q, k, v, output, gate, up and down; down has no whole blocks where ffn is odd."""
+
+GRID = [
+    # chip, heads, KV heads, head_dim, layers, d, ffn, vocab, types, tied, tokens of the passes
+    ("sim-1x1", 4, 4, 32, 2, 64, 96, 50, ["Q4_0"], False, (1, 2, 3, 4, 1)),
+    ("sim-1x1", 6, 2, 64, 1, 100, 37, 131, ["F16"], True, (4, 1)),
+    ("sim-1x1", 10, 1, 32, 1, 64, 101, 77, MIXED, False, (3, 1)),              # more queries of a head than contexts
+    ("sim-1x1", 1, 1, 128, 3, 32, 33, 5, ["F32"], False, (2, 1)),              # fewer tokens than candidates
+    ("sim-2x2", 4, 2, 64, 2, 96, 160, 131, ["Q4_1"], False, (1, 4, 2, 1)),
+    ("sim-2x2", 9, 3, 64, 1, 96, 352, 257, ["Q8_0"], True, (3, 1)),
+    ("sim-2x2", 2, 1, 128, 1, 68, 199, 1023, ["F16"], False, (4, 1)),
+    ("sim-2x2", 12, 2, 32, 3, 160, 149, 301, MIXED, False, (4, 1)),
+    ("sim-2x2", 5, 5, 32, 1, 50, 101, 3, ["F32"], False, (2, 1)),              # a node without vocabulary rows
+    ("sim-4x4", 10, 2, 32, 1, 64, 96, 50, ["Q4_1"], False, (2, 1)),            # nodes without heads
+    ("sim-4x4", 4, 1, 128, 1, 160, 352, 131, ["Q8_0"], True, (1, 4)),
+    ("sim-4x4", 18, 18, 32, 1, 96, 96, 70, ["Q4_0"], False, (2, 1)),           # two KV heads on a node
+    ("sim-4x4", 6, 3, 64, 2, 96, 149, 333, MIXED, False, (3, 1)),
+    ("odd", 5, 5, 32, 1, 50, 101, 33, ["F16"], False, (2, 1)),
+    ("odd", 14, 7, 32, 2, 64, 199, 450, MIXED, False, (2, 1, 1)),
+]
+
+
+def chip(name: str) -> ChipConfig:
+    return ODD if name == "odd" else preset(name)
+
+
+@pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(map(str, (*c[:8], "mixed" if len(c[8]) > 1 else c[8][0]))))
+def test_shapes(case, converse, random_model):
+    name, heads, kv_heads, head_dim, layers, d, ffn, vocab, types, tied, passes = case
+    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
+    rng = np.random.default_rng(vocab)
+    with converse(random_model(shape, types, seed=heads), chip(name), 40) as conversation:
+        for count in passes:
+            tokens = rng.integers(0, vocab, count).tolist()
+            if count == 1:
+                conversation.decode(tokens[0])
+            else:
+                conversation.prefill(tokens)
+
+
+@pytest.mark.parametrize("name, positions", [("sim-1x1", 35), ("sim-2x2", 67), ("sim-4x4", 35), ("odd", 100)])
+def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model):
+    """Positions beyond 32, 64 and 96 begin a tile of V; on the odd chip 64 begins a block of scores."""
+    checkpoint = random_model(LlamaShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
+    rng = np.random.default_rng(9)
+    with converse(checkpoint, chip(name), positions) as conversation:
+        while conversation.position < positions:
+            width = min(int(rng.integers(1, 6)), positions - conversation.position)
+            tokens = rng.integers(0, 33, width).tolist()
+            conversation.prefill(tokens[:-1])
+            conversation.decode(tokens[-1])
