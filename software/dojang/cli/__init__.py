@@ -6,10 +6,11 @@ from .boundary import ErrorBoundary
 from .chip import chip
 from .generate import generate
 from .inspect import inspect
+from .report import report
 
 __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip):
+for command in (generate, inspect, chip, report):
     app.command()(command)

@@ -1,0 +1,88 @@
+"""``dojang report``: area and clock of the blocks on an FPGA."""
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import DojangError
+from .boundary import console as messages
+
+FIGURES = Path("docs/figures/fpga.json")
+DOCUMENTS = (Path("docs/reference/fpga.md"), Path("README.md"))
+
+Block = Enum("Block", {name: name for name in ("engine", "vector", "router", "node")}, type=str)
+"""Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
+
+
+def report(
+    blocks: Annotated[list[Block] | None, typer.Argument(metavar="[BLOCK]...", show_default=False,
+                      help=f"Some of {', '.join(block.value for block in Block)}; all without any.")] = None,
+    json_file: Annotated[Path, typer.Option("--json", metavar="FILE",
+                         help="Where the figures go; those of other blocks in it are kept.")] = FIGURES,
+    seeds: Annotated[int, typer.Option(min=1, help="Placements to try until a block is fast enough.")] = 3,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds a tool may take.")] = 3600,
+):
+    """Synthesise, place and route the blocks for an ECP5 (LFE5U-85F), each alone.
+
+    With the default FILE the tables in docs/reference/fpga.md and README.md are made anew from it.
+    The whole takes about half an hour. It needs the tools of the extra `report`.
+
+    Example: dojang report router --json build/router.json
+    """
+    try:
+        from dojang_fpga.synth import SynthesisError, require_tools
+        from dojang_fpga.table import TableError, update
+    except ModuleNotFoundError as error:
+        raise DojangError(f"dojang report needs the package {error.name}, which is not installed") from None
+    try:
+        require_tools()
+        from dojang_fpga.report import TARGET_MHZ, measure
+
+        folder = Path("build/fpga")
+        known = _read(json_file)
+        names = [block.value for block in blocks or Block]
+        for name in names:  # written after each: the node alone is long
+            with messages.status(name) as status:
+                known = measure([name], folder, range(1, seeds + 1), known, timeout, status.update)
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            json_file.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            result = known["blocks"][name]
+            messages.print(f"{name}: {result['fmax_mhz']} MHz, {result['seconds']} s")
+        _print({name: known["blocks"][name] for name in names})
+        messages.print(f"figures: {json_file}; netlists, reports and logs: {folder}")
+        if json_file == FIGURES:
+            for document in DOCUMENTS:
+                if document.exists() and update(document, known):
+                    messages.print(f"table: {document}")
+    except (SynthesisError, TableError) as error:
+        raise DojangError(str(error)) from None
+    slow = [f"{name} ({known['blocks'][name]['fmax_mhz']} MHz)" for name in names
+            if known["blocks"][name]["fmax_mhz"] < TARGET_MHZ]
+    if slow:
+        raise DojangError(f"slower than {TARGET_MHZ:g} MHz: {', '.join(slow)}")
+
+
+def _read(path: Path) -> dict | None:
+    if not path.exists():
+        return None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DojangError(f"{path} is not a report: {error}") from None
+    if not isinstance(known, dict) or not isinstance(known.get("blocks"), dict):
+        raise DojangError(f"{path} is not a report: it has no blocks")
+    return known
+
+
+def _print(blocks: dict) -> None:
+    table = Table("block", "MHz", "COMB", "FF", "DSP", "BRAM", "slowest path", title="placed and routed alone")
+    for name, block in blocks.items():
+        path = block["critical_path"]
+        table.add_row(name, f"{block['fmax_mhz']:.1f}", f"{block['comb']:,}", f"{block['ff']:,}", str(block["dsp"]),
+                      str(block["bram"]), f"{path['start']} → {path['end']}")
+    Console(highlight=False).print(table)
