@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import amaranth
@@ -14,6 +15,7 @@ from dojang_hdl.node.node import Node
 from ..memory import SOURCES
 from ..netlist import to_verilog
 from ..toolchain import ToolchainError, build_environment, cache_root
+from ..waves import hide_internal
 from .top import NODE_MODULE, ChipTop
 
 __all__ = ["MEMORY_LATENCY", "build_chip"]
@@ -29,14 +31,17 @@ FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assig
          "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")
 
 
-def _sources() -> list[Path]:
+def _sources(trace: bool) -> list[Path]:
     """Everything the model is made from; converting it anew to find out would take longer than most simulations."""
     hardware = sorted(Path(dojang_hdl.__file__).parent.rglob("*.py"))
-    return [*hardware, MAIN, GATE, *SOURCES, Path(__file__).with_name("top.py"), Path(to_verilog.__code__.co_filename)]
+    converters = [to_verilog, hide_internal] if trace else [to_verilog]
+    return [*hardware, MAIN, GATE, *SOURCES, Path(__file__).with_name("top.py"),
+            *(Path(converter.__code__.co_filename) for converter in converters)]
 
 
-def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY) -> Path:
-    """The executable for ``config``, built unless the same one is in the cache.
+def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY,
+               on_build: Callable[[], None] = lambda: None) -> Path:
+    """The executable for ``config``, built unless the same one is in the cache; ``on_build`` is called if it is not.
 
     A model with ``trace`` can write a VCD and runs much slower. Raises `ToolchainError` with the first error when
     Verilator or the compiler fails.
@@ -45,11 +50,12 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
     digest = hashlib.sha256(repr((config, latency, flags, amaranth.__version__)).encode())
-    for source in _sources():
+    for source in _sources(trace):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
     executable = folder / "objects" / f"V{TOP}"
     if not executable.exists():
+        on_build()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             _build(Path(scratch), config, latency, trace, flags)
@@ -63,10 +69,11 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
 
 
 def _build(folder: Path, config: ChipConfig, latency: int, trace: bool, flags: list[str]) -> None:
-    (folder / "node.v").write_text(to_verilog(Node(config, gated=True), NODE_MODULE, flatten=not trace))
-    (folder / "top.v").write_text(to_verilog(ChipTop(config, latency), TOP, flatten=not trace))
-    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", "top.v", "node.v", str(GATE),
-               *map(str, SOURCES), str(MAIN)]
+    for name, component in (NODE_MODULE, Node(config, gated=True)), (TOP, ChipTop(config, latency)):
+        text = to_verilog(component, name, flatten=not trace)
+        (folder / f"{name}.v").write_text(hide_internal(text) if trace else text)
+    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", f"{TOP}.v", f"{NODE_MODULE}.v",
+               str(GATE), *map(str, SOURCES), str(MAIN)]
     result = subprocess.run(command, env=build_environment(), cwd=folder, capture_output=True, text=True)
     if result.returncode:
         output = (result.stdout + result.stderr).splitlines()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def translate(text: str, code: str) -> str:
-    """The floats of struct format ``code`` in ``text``, that of the lowest bits first; other text comes back as it is."""
+    """The floats of struct format ``code`` in ``text``, the lowest bits first; other text comes back as it is."""
     digits = 2 * struct.calcsize(code)
     try:
         values = [struct.unpack(f">{code}", bytes.fromhex(text[at - digits:at]))[0]

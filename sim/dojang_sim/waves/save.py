@@ -66,5 +66,5 @@ def _group(save: GTKWSave, group: Group, header: Header, filters: Filters, missi
 
 
 def _alias(signal: str) -> str:
-    """``request__payload.addr`` is shown as ``request.addr``."""
-    return signal.replace("__payload", "").replace("__", ".")
+    """``request__payload.addr`` is shown as ``request addr``: GTKWave would show only what follows the last dot."""
+    return signal.replace("__payload", "").replace("__", " ").replace(".", " ")
