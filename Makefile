@@ -22,7 +22,7 @@ test: system-tools $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
 
 waves: system-tools $(VENV)/.models
-	$(BIN)/python -m dojang_sim.waves build/waves
+	$(BIN)/dojang waves --out build/waves
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

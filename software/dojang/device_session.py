@@ -4,7 +4,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
@@ -12,7 +11,7 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from .checkpoints import Checkpoint
 from .compile import Image, compile_model
 from .driver import Device, PipeTransport
-from .session import GoldenSession, Session, SessionError, Step
+from .session import GoldenSession, Session, SessionError, Step, Waves
 
 __all__ = ["DeviceSession", "open_simulated"]
 
@@ -124,20 +123,24 @@ def _same_bits(got: np.ndarray, expected: np.ndarray | None) -> bool:
     return expected is not None and np.array_equal(got.view(np.uint32), expected.view(np.uint32))
 
 
-def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, waves: Path | None,
-                   compare_golden: bool) -> Session:
+def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, waves: Waves | None,
+                   compare_golden: bool, progress: Callable[[str], None]) -> Session:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
     from dojang_sim.chip.build import build_chip
 
+    progress("compiling the model")
     image = compile_model(checkpoint, config, context)
-    executable = build_chip(config, trace=waves is not None)
+    executable = build_chip(config, trace=waves is not None, on_build=lambda: progress(
+        "building the simulated chip (about a minute, once)"))
+    progress("loading the model into the chip's memory")
     folder = tempfile.TemporaryDirectory(prefix="dojang-")
     paths = image.write(folder.name)
     command = [str(executable)]
     if waves is not None:
-        command += ["--trace", str(waves)]
+        command += ["--trace", str(waves.file), "--trace-cycles", str(waves.cycles)]
     environment = os.environ | {f"DOJANG_MEMORY_{channel}": str(path) for channel, path in enumerate(paths)}
-    transport = PipeTransport.spawn(command, env=environment)
+    # In a session of its own, Ctrl-C at the terminal reaches this process only, which then ends the simulator.
+    transport = PipeTransport.spawn(command, env=environment, start_new_session=True)
     memories = [np.memmap(path, np.uint8, "r") for path in paths]
 
     def close():
@@ -146,6 +149,8 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, wav
 
     try:
         device = Device(transport, timeout_s=LINK_TIMEOUT_S)
+        if compare_golden:
+            progress("preparing the golden model")
         golden = GoldenSession(checkpoint, image.context) if compare_golden else None
         return DeviceSession(device, image, lambda c: image.read_logits(memories, c), golden, close)
     except BaseException:

@@ -1,7 +1,7 @@
 """One conversation with a model on a chip: the interface between command line and back ends."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from .checkpoints import Checkpoint
 from .errors import DojangError
 from .sampling import best_candidates
 
-__all__ = ["Session", "SessionError", "Step", "open_session"]
+__all__ = ["Session", "SessionError", "Step", "Waves", "open_session"]
 
 
 class SessionError(DojangError):
@@ -37,6 +37,14 @@ class Step:
     cycles: int = 0
     dram_bytes: int = 0
     golden_match: bool | None = None
+
+
+@dataclass(frozen=True)
+class Waves:
+    """A waveform to write: a VCD ``file`` with the first ``cycles`` cycles in which the chip runs."""
+
+    file: Path
+    cycles: int = 20_000
 
 
 class Session(ABC):
@@ -97,16 +105,18 @@ class GoldenSession(Session):
         pass
 
 
-def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Path | None = None,
-                 compare_golden: bool = False, context: int | None = None) -> Session:
+def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Waves | None = None,
+                 compare_golden: bool = False, context: int | None = None,
+                 progress: Callable[[str], None] = lambda _: None) -> Session:
     """Load `checkpoint` on a chip.
 
     Parameters
     ----------
     backend: ``"rtl"`` (Verilated chip) or ``"golden"`` (numpy).
-    waves: waveform file to write, ``rtl`` only.
+    waves: waveform to write, ``rtl`` only.
     compare_golden: run the golden model alongside and compare the logits of every position.
     context: positions to reserve; the model's own context if None.
+    progress: is told what begins, before every part that can take seconds.
 
     Raises
     ------
@@ -114,9 +124,10 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     """
     context = min(context or checkpoint.shape.context, checkpoint.shape.context)
     if backend == "golden":
+        progress("preparing the golden model")
         return GoldenSession(checkpoint, context)
     if backend == "rtl":
         from .device_session import open_simulated
 
-        return open_simulated(checkpoint, config, context, waves, compare_golden)
+        return open_simulated(checkpoint, config, context, waves, compare_golden, progress)
     raise SessionError(f"unknown back end {backend!r}, expected rtl or golden")

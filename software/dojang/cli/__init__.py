@@ -2,15 +2,18 @@
 
 import typer
 
+from .bench import bench
 from .boundary import ErrorBoundary
 from .chip import chip
 from .generate import generate
 from .inspect import inspect
 from .report import report
+from .waves import waves
 
 __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, report):
+for command in (generate, inspect, chip, waves, report):
     app.command()(command)
+app.add_typer(bench, name="bench")

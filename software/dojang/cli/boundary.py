@@ -1,6 +1,8 @@
 """The one place where expected errors become a sentence on stderr and exit code 2."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import typer
 from dojang_hdl.config import ConfigError
@@ -15,12 +17,26 @@ console = Console(stderr=True, highlight=False)
 """Everything but the result goes to stderr: progress, messages, tables of `generate`."""
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+@contextmanager
+def working(text: str) -> Iterator[Callable[[str], None]]:
+    """A status line while something takes long (on a terminal only); call what it yields with its next text."""
+    with console.status(text) as status:
+        yield status.update
+
+
 class ErrorBoundary(TyperGroup):
-    """A command group that prints expected errors instead of a traceback."""
+    """A command group that prints expected errors instead of a traceback, and ends cleanly on Ctrl-C."""
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("stopped by Ctrl-C", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             if not isinstance(error, _expected()):
                 raise

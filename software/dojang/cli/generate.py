@@ -15,12 +15,10 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation, check_prompt
 from ..sampling import Sampler
-from ..session import open_session
+from ..session import Waves, open_session
 from ..tokenizer import TextStream, Tokenizer
-from .boundary import console
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+from .boundary import INTERRUPTED, console, working
+from .waves import prepare_waves, write_save_file
 
 CONTEXT = 2048
 """Positions of the KV cache that are reserved if the prompt and the tokens asked for need no more."""
@@ -42,7 +40,8 @@ def generate(
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens to generate.")] = 32,
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
     backend: Annotated[Backend, typer.Option(help="Verilated RTL, or the numpy golden model.")] = Backend.RTL,
-    waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (slow).")] = None,
+    waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (slow, large).")] = None,
+    wave_cycles: Annotated[int, typer.Option(min=1, help="Clock cycles of the waveform.")] = 20_000,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write a summary.")] = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy; 1 if only --top-p is given.")] = None,
@@ -59,6 +58,8 @@ def generate(
         raise UsageError("--waves needs the rtl back end")
     if json_file is not None and (json_file.is_dir() or not _can_create(json_file)):
         raise UsageError(f"cannot write {json_file}")
+    if waves is not None:
+        prepare_waves(waves)
     with console.status("reading the model"):
         checkpoint = load(model, weights)
         tokenizer = Tokenizer(checkpoint.tokenizer)
@@ -67,9 +68,9 @@ def generate(
     ids = tokenizer.encode(tokenizer.chat(chat) if chat is not None else prompt or "")
     check_prompt(ids, checkpoint.shape)
     context = min(checkpoint.shape.context, max(CONTEXT, len(ids) + tokens))
-    with console.status("placing the model on the chip"):
-        session = open_session(checkpoint, config, backend.value, waves=waves,
-                               compare_golden=backend is Backend.RTL, context=context)
+    with working("placing the model on the chip") as progress:
+        session = open_session(checkpoint, config, backend.value, waves=Waves(waves, wave_cycles) if waves else None,
+                               compare_golden=backend is Backend.RTL, context=context, progress=progress)
     with session:
         check_prompt(ids, checkpoint.shape, session.context)
         run = Generation(session, ids, sampler, tokenizer.eos_ids)
@@ -86,6 +87,8 @@ def generate(
     if json_file is not None:
         json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(_table(result))
+    if waves is not None:
+        typer.echo(f"waveform of the first {wave_cycles:,} cycles: {write_save_file(waves, config)}", err=True)
     if interrupted:
         console.print("stopped by Ctrl-C")
         raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,97 @@
+"""``dojang bench``: how fast the chip is."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dojang_hdl.config import PRESETS, preset
+from rich.console import Console
+from rich.table import Table
+
+from ..checkpoints import load
+from ..errors import DojangError
+from ..generation import Generation
+from ..sampling import Sampler
+from ..session import open_session
+from .boundary import working
+
+bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip.")
+
+CONTEXT = 2048
+"""Positions reserved, as `dojang generate` does."""
+
+PROMPT = [1]
+"""One token, whichever: what a step costs does not depend on it."""
+
+
+class BenchError(DojangError):
+    """A figure cannot be measured or written."""
+
+
+@bench.callback()
+def _group():
+    """Keeps ``decode`` a subcommand while it is the only one."""
+
+
+@bench.command()
+def decode(
+    model: Annotated[str, typer.Option(help="Path of a GGUF file, smollm2 or glassllm.")] = "smollm2",
+    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+):
+    """Cycles per token and utilisation while decoding, by the chip's own counters.
+
+    Example: dojang bench decode --model glassllm --chip sim-1x1 --tokens 10 --json figures.json
+    """
+    started = time.perf_counter()
+    config = preset(chip)
+    if json_file is not None:
+        _check_writable(json_file)
+    with working("reading the model") as progress:
+        checkpoint = load(model, weights)
+        context = min(CONTEXT, checkpoint.shape.context)
+        if tokens > context:
+            raise BenchError(f"{tokens} tokens are more than the context of {context}")
+        with open_session(checkpoint, config, context=context, progress=progress) as session:
+            run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
+            for done, _ in enumerate(run.decode(tokens), 1):
+                progress(f"decoding: {done} of {tokens} tokens")
+            summary = session.summary()
+    figures = {
+        "model": checkpoint.name, "chip": config.name, "tokens": len(run.tokens),
+        "cycles_per_token": sum(run.decode_cycles) / len(run.tokens), "decode_cycles": run.decode_cycles,
+        "dram_bytes_per_token": sum(run.dram_bytes) / len(run.tokens),
+        "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle, **summary,
+        "wall_seconds": time.perf_counter() - started,
+    }
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    Console(highlight=False).print(_table(figures))
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _table(figures: dict) -> Table:
+    peak = figures["dram_peak_bytes_per_cycle"]
+    table = Table("figure", "value", title=f"decode: {figures['model']} on {figures['chip']}")
+    for name, value in (
+        ("tokens", str(figures["tokens"])),
+        ("cycles per token", f"{figures['cycles_per_token']:,.0f}"),
+        ("memory bytes per token", f"{figures['dram_bytes_per_token']:,.0f}"),
+        ("DRAM utilisation", f"{figures['dram_utilization']:.1%} of {peak} bytes a cycle"),
+        ("engine utilisation", f"{figures['engine_utilization']:.1%}"),
+        ("simulated cycles per second", f"{figures['simulated_hz']:,.0f}"),
+        ("wall time", f"{figures['wall_seconds']:.1f} s"),
+    ):
+        table.add_row(name, value)
+    return table
