@@ -7,13 +7,14 @@ from dojang_sim.memory import SOURCES, IdealMemory, SramMemory
 
 WORDS = 64
 MEMORIES = {
-    "sram": (lambda: SramMemory(WORDS, latency=3), (), "3"),
-    "ideal": (lambda: IdealMemory(1, WORDS, latency=32), SOURCES, "32"),
+    "sram": (lambda: SramMemory(WORDS, latency=3), (), "3", "1.0"),
+    "pausing": (lambda: SramMemory(WORDS, latency=8, pauses=3), (), "", "0.5"),
+    "ideal": (lambda: IdealMemory(1, WORDS, latency=32), SOURCES, "32", "1.0"),
 }
 
 
-def environment(latency, **more):
-    return {"MEMORY_WORDS": str(WORDS), "MEMORY_LATENCY": latency, "MEMORY_RATE": "1.0", **more}
+def environment(latency, rate="1.0", **more):
+    return {"MEMORY_WORDS": str(WORDS), "MEMORY_LATENCY": latency, "MEMORY_RATE": rate, **more}
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ def image(tmp_path):
 
 @pytest.mark.parametrize("name", MEMORIES)
 def test_memory_port(name, image):
-    component, sources, latency = MEMORIES[name]
+    component, sources, latency, rate = MEMORIES[name]
     run_bench(component(), "dojang_sim.benches.memory_port", f"memory_{name}", extra_sources=sources,
-              environment=environment(latency, DOJANG_MEMORY_1=str(image)))
+              environment=environment(latency, rate, DOJANG_MEMORY_1=str(image)))
     if name == "ideal":
         assert image.read_bytes() != bytes(WORDS * WORD_BYTES), "what was written must be in the file"
 

@@ -1,6 +1,7 @@
 """Sessions on the simulated chip in which every position is compared with the golden model."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from dojang.checkpoints import LlamaShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sampling import best_candidates
 from dojang.session import open_session
+from dojang_sim.chip import build
 
 PASS_LIMIT_S = 240
 """Watchdog: a pass that takes longer hangs."""
@@ -49,9 +51,17 @@ class Conversation:
 
 @pytest.fixture
 def converse(monkeypatch):
-    """``converse(checkpoint, config, context)`` opens a `Conversation` under a watchdog."""
+    """``converse(checkpoint, config, context)`` opens a `Conversation` under a watchdog.
+
+    Further arguments are options of `build_chip`.
+    """
     monkeypatch.setattr(device_session, "RUN_TIMEOUT_S", PASS_LIMIT_S)
-    return Conversation
+    build_chip = build.build_chip
+
+    def open_conversation(checkpoint, config, context, **memory):
+        monkeypatch.setattr(build, "build_chip", partial(build_chip, **memory))
+        return Conversation(checkpoint, config, context)
+    return open_conversation
 
 
 @pytest.fixture

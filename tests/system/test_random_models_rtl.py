@@ -1,4 +1,4 @@
-"""Random models of many shapes on chips of several configurations, logits compared with the golden model bit for bit."""
+"""Random models of many shapes on several chips, logits compared with the golden model bit for bit."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,9 @@ from dojang_hdl.config import ChipConfig, preset
 ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
                  scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16)
 """No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
+
+MEMORY = {"odd": {"latency": 100, "pauses": 5}}
+"""Slow and unsteady memories where the buffers are small."""
 
 MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
 """Types of q, k, v, output, gate, up and down; down has no whole blocks where ffn is odd."""
@@ -36,12 +39,16 @@ def chip(name: str) -> ChipConfig:
     return ODD if name == "odd" else preset(name)
 
 
-@pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(map(str, (*c[:8], "mixed" if len(c[8]) > 1 else c[8][0]))))
+def label(case) -> str:
+    return "-".join(map(str, (*case[:8], "mixed" if len(case[8]) > 1 else case[8][0])))
+
+
+@pytest.mark.parametrize("case", GRID, ids=label)
 def test_shapes(case, converse, random_model):
     name, heads, kv_heads, head_dim, layers, d, ffn, vocab, types, tied, passes = case
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
     rng = np.random.default_rng(vocab)
-    with converse(random_model(shape, types, seed=heads), chip(name), 40) as conversation:
+    with converse(random_model(shape, types, seed=heads), chip(name), 40, **MEMORY.get(name, {})) as conversation:
         for count in passes:
             tokens = rng.integers(0, vocab, count).tolist()
             if count == 1:
@@ -55,7 +62,7 @@ def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model
     """Positions beyond 32, 64 and 96 begin a tile of V; on the odd chip 64 begins a block of scores."""
     checkpoint = random_model(LlamaShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
     rng = np.random.default_rng(9)
-    with converse(checkpoint, chip(name), positions) as conversation:
+    with converse(checkpoint, chip(name), positions, **MEMORY.get(name, {})) as conversation:
         while conversation.position < positions:
             width = min(int(rng.integers(1, 6)), positions - conversation.position)
             tokens = rng.integers(0, 33, width).tolist()

@@ -90,6 +90,8 @@ class Candidates(wiring.Component):
         keys = [Signal(signed(32), name=f"key{i}") for i in range(self.k + 1)]
         ids = [Signal(32, name=f"id{i}") for i in range(self.k + 1)]
         valids = [Signal(name=f"valid{i}") for i in range(self.k + 1)]
+        # What a cell hands on was in front of all that follows, so it takes the next place even from an equal.
+        displaced = [Signal(name=f"displaced{i}") for i in range(self.k + 1)]
         m.d.sync += [keys[0].eq(key), ids[0].eq(index), valids[0].eq(offered & ~is_nan)]
 
         kept = []
@@ -101,11 +103,11 @@ class Candidates(wiring.Component):
             with m.If(accept & command.reset):
                 m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY)]
             with m.Elif(valids[i]):
-                with m.If((keys[i] > own_key) | (own_id == EMPTY)):
+                with m.If(displaced[i] | (keys[i] > own_key) | (own_id == EMPTY)):
                     m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), keys[i + 1].eq(own_key),
-                                 ids[i + 1].eq(own_id), valids[i + 1].eq(own_id != EMPTY)]
+                                 ids[i + 1].eq(own_id), valids[i + 1].eq(own_id != EMPTY), displaced[i + 1].eq(1)]
                 with m.Else():
-                    m.d.sync += [keys[i + 1].eq(keys[i]), ids[i + 1].eq(ids[i])]
+                    m.d.sync += [keys[i + 1].eq(keys[i]), ids[i + 1].eq(ids[i]), displaced[i + 1].eq(0)]
 
         chosen_key, chosen_id = Signal(32), Signal(32)
         with m.Switch(self.select):

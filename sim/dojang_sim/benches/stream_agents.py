@@ -53,7 +53,7 @@ def _handles(dut, port):
     return (getattr(dut, f"{port}__{name}") for name in ("valid", "ready", "payload"))
 
 
-async def run(dut, agents: list, finished: Callable[[], bool], cycles: int) -> int:
+async def run(dut, agents: list, finished: Callable[[], bool], cycles: int, reset: bool = True) -> int:
     """Reset the device, run ``agents`` until ``finished()`` and return the cycles; AssertionError after ``cycles``.
 
     Inputs change at the falling edge and everything is sampled before the rising edge, so that a ready that depends on
@@ -61,10 +61,11 @@ async def run(dut, agents: list, finished: Callable[[], bool], cycles: int) -> i
     """
     clock = Clock(dut.clk, 2, unit="step")
     clock.start()
-    dut.rst.value = 1
-    for _ in range(2):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
+    if reset:
+        dut.rst.value = 1
+        for _ in range(2):
+            await FallingEdge(dut.clk)
+        dut.rst.value = 0
     elapsed = 0
     while not finished():
         assert elapsed < cycles, f"watchdog: not finished after {cycles} cycles"

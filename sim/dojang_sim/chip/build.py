@@ -1,5 +1,6 @@
 """Builds the simulated chip; the result is cached by the content of everything that goes into it."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -12,7 +13,7 @@ import dojang_hdl
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
-from ..memory import SOURCES
+from ..memory import SOURCES, IdealMemory
 from ..netlist import to_verilog
 from ..toolchain import ToolchainError, build_environment, cache_root
 from ..waves import hide_internal
@@ -34,42 +35,39 @@ FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assig
 def _sources(trace: bool) -> list[Path]:
     """Everything the model is made from; converting it anew to find out would take longer than most simulations."""
     hardware = sorted(Path(dojang_hdl.__file__).parent.rglob("*.py"))
-    converters = [to_verilog, hide_internal] if trace else [to_verilog]
-    return [*hardware, MAIN, GATE, *SOURCES, Path(__file__).with_name("top.py"),
-            *(Path(converter.__code__.co_filename) for converter in converters)]
+    code = [to_verilog, ChipTop.elaborate, IdealMemory.storage] + [hide_internal] * trace
+    return [*hardware, MAIN, GATE, *SOURCES, *(Path(function.__code__.co_filename) for function in code)]
 
 
-def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY,
+def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY, pauses: int = 0,
                on_build: Callable[[], None] = lambda: None) -> Path:
     """The executable for ``config``, built unless the same one is in the cache; ``on_build`` is called if it is not.
 
-    A model with ``trace`` can write a VCD and runs much slower. Raises `ToolchainError` with the first error when
-    Verilator or the compiler fails.
+    A model with ``trace`` can write a VCD and runs much slower. ``latency`` and ``pauses`` are those of
+    the memories. Raises `ToolchainError` with the first error when Verilator or the compiler fails.
     """
     flags = list(FLAGS)
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
-    digest = hashlib.sha256(repr((config, latency, flags, amaranth.__version__)).encode())
+    digest = hashlib.sha256(repr((config, latency, pauses, flags, amaranth.__version__)).encode())
     for source in _sources(trace):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
     executable = folder / "objects" / f"V{TOP}"
-    if not executable.exists():
-        on_build()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            _build(Path(scratch), config, latency, trace, flags)
-            try:
-                os.replace(scratch, folder)  # at once, so that nobody sees half a model
-            except OSError:
-                if not executable.exists():  # else somebody was faster
-                    raise
-            Path(scratch).mkdir(exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test workers often need the same model at the same time
+        if not executable.exists():
+            on_build()
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                _build(Path(scratch), ChipTop(config, latency, pauses), trace, flags)
+                os.replace(scratch, folder)  # at once, so that an interrupted build leaves no half a model
+                Path(scratch).mkdir()
     return executable
 
 
-def _build(folder: Path, config: ChipConfig, latency: int, trace: bool, flags: list[str]) -> None:
-    for name, component in (NODE_MODULE, Node(config, gated=True)), (TOP, ChipTop(config, latency)):
+def _build(folder: Path, top: ChipTop, trace: bool, flags: list[str]) -> None:
+    for name, component in (NODE_MODULE, Node(top.config, gated=True)), (TOP, top):
         text = to_verilog(component, name, flatten=not trace)
         (folder / f"{name}.v").write_text(hide_internal(text) if trace else text)
     command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", f"{TOP}.v", f"{NODE_MODULE}.v",
@@ -78,4 +76,4 @@ def _build(folder: Path, config: ChipConfig, latency: int, trace: bool, flags: l
     if result.returncode:
         output = (result.stdout + result.stderr).splitlines()
         reason = next((line for line in output if "error" in line.lower()), "no message")
-        raise ToolchainError(f"building chip {config.name} failed: {reason.strip()}")
+        raise ToolchainError(f"building chip {top.config.name} failed: {reason.strip()}")

@@ -27,8 +27,8 @@ class ChipTop(wiring.Component):
     tx_payload: Out(8)
     running: Out(1)
 
-    def __init__(self, config: ChipConfig, latency: int):
-        self.config, self.latency = config, latency
+    def __init__(self, config: ChipConfig, latency: int, pauses: int = 0):
+        self.config, self.latency, self.pauses = config, latency, pauses
         super().__init__()
 
     def elaborate(self, platform):
@@ -47,7 +47,7 @@ class ChipTop(wiring.Component):
             self.running.eq(chip.running),
         ]
         for channel, port in enumerate(chip.memory):
-            memory = IdealMemory(channel, config.channel_words, latency=self.latency)
+            memory = IdealMemory(channel, config.channel_words, self.latency, self.pauses and self.pauses + channel)
             m.submodules[f"memory_{channel}"] = in_chip(memory)
             wiring.connect(m, port, memory.port)
         return m

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from pathlib import Path
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, Signal
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
 from dojang_hdl.config import WORD_BITS, WORD_BYTES
@@ -22,16 +22,18 @@ class _LatentMemory(wiring.Component):
     ----------
     words: size in 128-bit words.
     latency: cycles from a read command's transfer to its first word, at least 3. Commands overlap without bubbles.
+    pauses: seed of random pauses, short ones often and long ones seldom, as refreshes and row changes cause them;
+        0 for none.
     """
 
     port: In(MemoryPort())
 
-    def __init__(self, words: int, latency: int):
+    def __init__(self, words: int, latency: int, pauses: int = 0):
         if words < 1:
             raise ValueError(f"words={words}, expected at least 1")
         if latency < 3:
             raise ValueError(f"latency={latency}, expected at least 3 cycles")
-        self.words, self.latency = words, latency
+        self.words, self.latency, self._pauses = words, latency, pauses
         super().__init__()
 
     @abstractmethod
@@ -48,11 +50,12 @@ class _LatentMemory(wiring.Component):
         available = Signal(range(depth + 1))   # of these, those whose time has come
         pushed = Signal(self.latency - 2)      # read executions of the latest cycles
         read = Signal()
+        pause = self._pause(m) if self._pauses else Const(0)
         m.d.comb += [
-            go.eq(active & Mux(command.write, port.write.valid, held != depth)),
+            go.eq(active & ~pause & Mux(command.write, port.write.valid, held != depth)),
             read.eq(go & ~command.write),
-            port.write.ready.eq(active & command.write),
-            port.command.ready.eq(~active | go & (command.length == 1)),
+            port.write.ready.eq(active & ~pause & command.write),
+            port.command.ready.eq(~active & ~pause | go & (command.length == 1)),
             port.read.valid.eq(available != 0),
             pop.eq(port.read.valid & port.read.ready),
         ]
@@ -75,6 +78,17 @@ class _LatentMemory(wiring.Component):
                 m.d.sync += pointer.eq(Mux(pointer == depth - 1, 0, pointer + 1))
         return m
 
+    def _pause(self, m):
+        """High in a quarter of all cycles, and every 1024 cycles or so for up to 63 cycles."""
+        noise = Signal(32, init=self._pauses)
+        long = Signal(6)
+        m.d.sync += noise.eq(Cat(noise[31] ^ noise[21] ^ noise[1] ^ noise[0], noise))
+        with m.If(noise[8:18] == 0):
+            m.d.sync += long.eq(noise[20:26])
+        with m.Elif(long != 0):
+            m.d.sync += long.eq(long - 1)
+        return noise[3] & noise[7] | (long != 0)
+
 
 class SramMemory(_LatentMemory):
     """A small memory in plain Amaranth, for Amaranth's own simulator. Addresses wrap at ``words``, a power of two.
@@ -82,9 +96,9 @@ class SramMemory(_LatentMemory):
     ``init`` are the first words. ``contents`` is the array; benches may read and change its elements.
     """
 
-    def __init__(self, words: int, latency: int = 8, init=()):
+    def __init__(self, words: int, latency: int = 8, init=(), pauses: int = 0):
         self.contents = memory.MemoryData(shape=WORD_BITS, depth=words, init=init)
-        super().__init__(words, latency)
+        super().__init__(words, latency, pauses)
 
     def storage(self, m, en, write, addr):
         m.submodules.array = array = memory.Memory(self.contents)
@@ -105,9 +119,9 @@ class IdealMemory(_LatentMemory):
     message. Simulation only: needs `SOURCES` in the Verilator build.
     """
 
-    def __init__(self, channel: int, words: int, latency: int = 32):
+    def __init__(self, channel: int, words: int, latency: int = 32, pauses: int = 0):
         self.channel = channel
-        super().__init__(words, latency)
+        super().__init__(words, latency, pauses)
 
     def storage(self, m, en, write, addr):
         word = Signal(WORD_BITS)

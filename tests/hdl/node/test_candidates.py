@@ -96,3 +96,10 @@ def test_nan_is_never_listed():
 
 def test_no_elements_only_resets():
     assert all(identity == 0xFFFFFFFF for _, identity in run([([bits(1.0)], 0, 1), ([], 0, 1)]))
+
+
+def test_equals_keep_their_order_when_a_larger_one_comes():
+    offered = [3.0, 2.0, 2.0, 2.0, 1.0, 2.0, 4.0, 3.0]
+    got = run([([bits(value) for value in offered], 10, True)])
+    order = sorted(range(len(offered)), key=lambda i: -offered[i])
+    assert got[:len(offered)] == [(bits(offered[i]), 10 + i) for i in order]

@@ -1,0 +1,17 @@
+"""A whole node runs random programs like the emulated one; with and without gated clocks."""
+
+from pathlib import Path
+
+import pytest
+from dojang_hdl.node.node import Node
+from dojang_sim import chip
+from dojang_sim.benches.node import CONFIG
+from dojang_sim.cocotb_runner import run_bench
+
+GATE = Path(chip.__file__).with_name("clock_gate.v")
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_random_programs(gated):
+    run_bench(Node(CONFIG, gated=gated), "dojang_sim.benches.node", f"node_{'gated' if gated else 'plain'}",
+              environment={"NODE_PROGRAMS": "3", "NODE_SEED": str(int(gated))}, extra_sources=(GATE,) * gated)
