@@ -70,7 +70,7 @@ class ChipConfig:
                   f"a power of two of at least two chunks ({2 * self.chunk} words)")
         check(power_of_two(self.program_fifo) and self.program_fifo >= 64, "program_fifo", "a power of two from 64 on")
         check(1 <= self.channel_mib <= 65536, "channel_mib", "1 to 65536 MiB")
-        check(self.top_k >= 16, "top_k", "at least 16")
+        check(self.top_k >= 16 and self.top_k % 2 == 0, "top_k", "an even number of at least 16")
 
     @property
     def nodes(self) -> int:

