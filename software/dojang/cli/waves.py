@@ -62,6 +62,7 @@ def prepare_waves(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.open("w").close()
+        file.unlink()
     except OSError as error:
         raise WavesError(f"cannot write {file}: {error.strerror}") from None
 

@@ -1,0 +1,122 @@
+"""``dojang bench decode`` and ``dojang waves`` on a session that needs no simulator."""
+
+import json
+from importlib import import_module
+
+import numpy as np
+import pytest
+from dojang.checkpoints import LlamaShape
+from dojang.checkpoints.synthetic import write_synthetic
+from dojang.cli import app
+from dojang.session import Session, Step
+from typer.testing import CliRunner
+
+SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+
+
+class FakeSession(Session):
+    """Position p takes 1000 + p cycles and 10 p bytes; the best token is 7."""
+
+    def __init__(self, context):
+        self.context, self.tokens, self.closed = context, [], False
+
+    def prefill(self, tokens):
+        return [self.decode(token) for token in tokens]
+
+    def decode(self, token):
+        position = len(self.tokens)
+        self.tokens.append(token)
+        return Step((np.array([7, 3]), np.array([2.0, 1.0], np.float32)), None, 1000 + position, 10 * position)
+
+    def summary(self):
+        return {"dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0}
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(write_synthetic(tmp_path / "small.gguf", SHAPE, "Q4_1"))
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """What was asked of `open_session`, and the sessions it gave."""
+    calls = []
+
+    def open_session(checkpoint, config, **options):
+        session = FakeSession(min(options["context"], checkpoint.shape.context))
+        if "waves" in options:
+            options["waves"].file.write_text("$scope module TOP $end\n$upscope $end\n$enddefinitions $end\n#16\n")
+        options["progress"]("building the simulated chip")
+        calls.append((config, options, session))
+        return session
+
+    for module in ("dojang.cli.bench", "dojang.cli.waves"):
+        monkeypatch.setattr(import_module(module), "open_session", open_session)
+    return calls
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_bench_decode(model, opened, tmp_path):
+    file = tmp_path / "b" / "f.json"
+    result = run("bench", "decode", "--model", model, "--chip", "sim-1x1", "--tokens", 3, "--json", file)
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(file.read_text())
+    assert figures.pop("wall_seconds") > 0
+    assert figures == {
+        "model": "small.gguf", "chip": "sim-1x1", "tokens": 3, "cycles_per_token": 1001, "dram_bytes_per_token": 10,
+        "decode_cycles": [1000, 1001, 1002], "dram_peak_bytes_per_cycle": 16,
+        "dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0}
+    for text in ("1,001", "87.5% of 16 bytes a cycle", "75.0%", "250,000"):
+        assert text in result.stdout
+    (config, _, session), = opened
+    assert config.name == "sim-1x1" and session.tokens[1:] == [7, 7] and session.closed
+
+
+def test_bench_ignores_end_tokens_and_defaults_to_two(model, opened):
+    assert run("bench", "decode", "--model", model).exit_code == 0
+    (config, _, session), = opened
+    assert config.name == "sim-2x2" and len(session.tokens) == 2
+
+
+def test_waves_runs_until_enough_cycles(model, opened, tmp_path):
+    result = run("waves", model, "--chip", "sim-1x1", "--cycles", 2500, "--out", tmp_path / "w w")
+    assert result.exit_code == 0, result.stderr
+    file = tmp_path / "w w" / "small-sim-1x1.vcd"
+    assert result.stdout == f"(cd '{file.parent}' && gtkwave small-sim-1x1.gtkw)\n"
+    assert file.with_suffix(".gtkw").exists()
+    (_, options, session), = opened
+    assert (options["waves"].file, options["waves"].cycles) == (file, 2500)
+    assert len(session.tokens) == 3 and session.closed
+
+
+def test_waves_stops_at_the_end_of_the_context(model, opened, tmp_path):
+    assert run("waves", model, "--cycles", 10 ** 6, "--out", tmp_path).exit_code == 0
+    assert len(opened[0][2].tokens) == SHAPE.context
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("bench", "decode", "--chip", "huge"), "unknown chip preset 'huge'"),
+    (("bench", "decode", "--model", "/none.gguf"), "model file /none.gguf does not exist"),
+    (("bench", "decode", "--model", "{model}", "--tokens", "25"), "25 tokens are more than the context of 24"),
+    (("bench", "decode", "--json", "/"), "cannot write /"),
+    (("waves", "{model}", "--out", "/dev/null"), "cannot write /dev/null/"),
+])
+def test_errors(model, arguments, message):
+    result = run(*(argument.format(model=model) for argument in arguments))
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith(f"dojang: {message}") and result.stderr.count("\n") == 1
+
+
+def test_ctrl_c(model, opened, monkeypatch):
+    def interrupted(self, token):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FakeSession, "decode", interrupted)
+    result = run("bench", "decode", "--model", model)
+    assert result.exit_code == 130 and result.stderr == "stopped by Ctrl-C\n" and opened[0][2].closed
