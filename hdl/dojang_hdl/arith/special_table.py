@@ -25,8 +25,11 @@ def segment_coefficients(function: int, segment: int) -> tuple[int, int, int]:
         low, mid, high = f(centre - node), f(centre), f(centre + node)
         c1 = (high - low) / (2 * node)
         c2 = (high + low - 2 * mid) / (2 * node ** 2)
-        return tuple(int((value * 2 ** bits).to_integral_value(ROUND_HALF_EVEN))
-                     for value, bits in ((mid, C0_BITS), (c1, C1_BITS), (c2, C2_BITS)))
+
+        def fixed(value: Decimal, bits: int) -> int:
+            return int((value * 2 ** bits).to_integral_value(ROUND_HALF_EVEN))
+
+        return fixed(mid, C0_BITS), fixed(c1, C1_BITS), fixed(c2, C2_BITS)
 
 
 def special_table() -> list[tuple[int, int, int]]:

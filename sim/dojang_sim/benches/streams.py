@@ -31,7 +31,7 @@ def run(dut, *testbenches, cycles: int, background=()) -> None:
 async def send(ctx, stream, payloads, rng: random.Random | None = None, stall: float = 0.0) -> None:
     """Offer ``payloads`` one after the other, waiting before each with probability ``stall`` a cycle."""
     for payload in payloads:
-        while stall and rng.random() < stall:
+        while rng and rng.random() < stall:
             await ctx.tick()
         ctx.set(stream.payload, payload)
         ctx.set(stream.valid, 1)
@@ -45,7 +45,7 @@ async def receive(ctx, stream, count: int, rng: random.Random | None = None, sta
     """The next ``count`` payloads, not ready with probability ``stall`` a cycle."""
     payloads = []
     while len(payloads) < count:
-        if stall and rng.random() < stall:
+        if rng and rng.random() < stall:
             await ctx.tick()
             continue
         ctx.set(stream.ready, 1)
