@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, ChipConfig
 from ..isa import Mode, Op
-from ..mesh.flit import DataKind, DataLink, HostType, RequestKind, RequestLink
+from ..mesh.buffer import Buffer
+from ..mesh.flit import DataKind, DataLink, HostType, RequestFlit, RequestKind, RequestLink
 from .candidates import Candidate
 from .planes import KeyPacker, ValueInserter
 from .source import SramSource
@@ -65,8 +66,13 @@ class Mover(wiring.Component):
         wiring.connect(m, source.sram, wiring.flipped(self.sram))
 
         command = Signal(MoverCommand)
+        half = Signal(16)   # the scalar to put, as FP16
         addr, left = Signal(32), Signal(20)
-        request, flit = self.request.payload, self.data.payload
+        # Cuts the way of the merge's ready through the packers to the plane stream.
+        m.submodules.leaving = leaving = Buffer(RequestFlit)
+        out = leaving.i
+        wiring.connect(m, leaving.o, wiring.flipped(self.request))
+        request, flit = out.payload, self.data.payload
         lane_bits = config.lanes.bit_length() - 1
         m.d.comb += [
             request.x.eq(self.x), request.y.eq(self.y), request.row.eq(command.channel), request.addr.eq(addr),
@@ -81,7 +87,7 @@ class Mover(wiring.Component):
             key_packer.codes.payload.eq(source.o.payload), value_inserter.codes.payload.eq(source.o.payload),
         ]
         sent = Signal()
-        m.d.comb += sent.eq(self.request.valid & self.request.ready)
+        m.d.comb += sent.eq(out.valid & out.ready)
 
         def advance():
             with m.If(sent):
@@ -90,7 +96,7 @@ class Mover(wiring.Component):
                     m.next = "IDLE"
 
         with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
+            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE") | leaving.o.valid)
             with m.State("IDLE"):
                 m.d.comb += self.command.ready.eq(1)
                 m.d.sync += [command.eq(self.command.payload), addr.eq(self.command.payload.addr)]
@@ -110,6 +116,8 @@ class Mover(wiring.Component):
                     with m.Case(Op.LOAD):
                         m.next = "LOAD"
                     with m.Case(Op.SPUT):
+                        m.d.sync += [half.eq(_fp16_bits(self.scalar)),
+                                     addr.eq(addr + Mux(command.wide, command.index >> 2, command.index >> 3))]
                         m.next = "SPUT"
                     with m.Default():
                         m.d.comb += [
@@ -130,7 +138,7 @@ class Mover(wiring.Component):
                                 m.next = "VPUT"
             with m.State("LOAD"):
                 length = Mux(left > config.chunk, config.chunk, left)
-                m.d.comb += [self.request.valid.eq(1), request.kind.eq(RequestKind.READ), request.length.eq(length)]
+                m.d.comb += [out.valid.eq(1), request.kind.eq(RequestKind.READ), request.length.eq(length)]
                 with m.If(sent):
                     m.d.sync += [addr.eq(addr + length), command.d.eq(command.d + length), left.eq(left - length)]
                     with m.If(left <= config.chunk):
@@ -142,13 +150,13 @@ class Mover(wiring.Component):
                     with m.If(left == 1):
                         m.next = "IDLE"
             with m.State("STORE"):
-                m.d.comb += [self.request.valid.eq(source.o.valid), source.o.ready.eq(self.request.ready)]
+                m.d.comb += [out.valid.eq(source.o.valid), source.o.ready.eq(out.ready)]
                 advance()
             with m.State("KPUT"):
                 words = key_packer.o
                 m.d.comb += [
                     key_packer.codes.valid.eq(source.o.valid), source.o.ready.eq(key_packer.codes.ready),
-                    self.request.valid.eq(words.valid), words.ready.eq(self.request.ready),
+                    out.valid.eq(words.valid), words.ready.eq(out.ready),
                     request.payload.eq(words.payload.data), request.mask.eq(words.payload.mask),
                 ]
                 advance()
@@ -157,20 +165,17 @@ class Mover(wiring.Component):
                 m.d.comb += [
                     value_inserter.codes.valid.eq(source.o.valid), source.o.ready.eq(value_inserter.codes.ready),
                     value_inserter.i.valid.eq(self.planes.valid), self.planes.ready.eq(value_inserter.i.ready),
-                    self.request.valid.eq(words.valid), words.ready.eq(self.request.ready),
+                    out.valid.eq(words.valid), words.ready.eq(out.ready),
                     request.payload.eq(words.payload.data), request.mask.eq(words.payload.mask),
                 ]
                 advance()
             with m.State("SPUT"):
-                half = _fp16_bits(self.scalar)
-                m.d.comb += self.request.valid.eq(1)
+                m.d.comb += out.valid.eq(1)
                 with m.If(command.wide):
-                    m.d.comb += [request.addr.eq(addr + (command.index >> 2)),
-                                 request.payload.eq(self.scalar.replicate(4)),
+                    m.d.comb += [request.payload.eq(self.scalar.replicate(4)),
                                  request.mask.eq(0xF << (command.index[:2] << 2))]
                 with m.Else():
-                    m.d.comb += [request.addr.eq(addr + (command.index >> 3)),
-                                 request.payload.eq(half.replicate(8)),
+                    m.d.comb += [request.payload.eq(half.replicate(8)),
                                  request.mask.eq(0x3 << (command.index[:3] << 1))]
                 with m.If(sent):
                     m.next = "IDLE"
@@ -185,7 +190,7 @@ class Mover(wiring.Component):
             with m.State("REPORT_SEND"):
                 m.d.comb += [
                     self.select.eq(left + 1),
-                    self.request.valid.eq(1), request.kind.eq(RequestKind.HOST), request.row.eq(0),
+                    out.valid.eq(1), request.kind.eq(RequestKind.HOST), request.row.eq(0),
                     request.addr.eq(HostType.CANDIDATES),
                     request.payload.eq(Cat(addr, command.index, self.candidate.value, self.candidate.id)),
                 ]
@@ -200,7 +205,7 @@ class Mover(wiring.Component):
                     ("DONE", HostType.DONE, self.errors, "IDLE")):
                 with m.State(state):
                     m.d.comb += [
-                        self.request.valid.eq(1), request.kind.eq(RequestKind.HOST), request.row.eq(0),
+                        out.valid.eq(1), request.kind.eq(RequestKind.HOST), request.row.eq(0),
                         request.addr.eq(kind), request.payload.eq(payload),
                     ]
                     with m.If(sent):

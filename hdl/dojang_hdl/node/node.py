@@ -144,14 +144,14 @@ class Node(wiring.Component):
         program = readers[2]
         index = Signal(8)
         pending = Signal(2)
-        base, slot = Signal(32), Signal(5)
+        base, offset = Signal(32), Signal(32)
         m.d.comb += index.eq(self.y * self.config.width + self.x)
         m.d.sync += pending.eq(pending << 1)
         with m.If(local.valid & (flit.kind == DataKind.RUN)):
-            m.d.sync += [base.eq(run.base), slot.eq(run.slot_log2), pending.eq(1),
+            m.d.sync += [base.eq(run.base), offset.eq(index << run.slot_log2), pending.eq(1),
                          program.command.payload.words.eq(run.words), sequencer.words.eq(run.words),
                          sequencer.position.eq(run.position)]
-        m.d.sync += [program.command.payload.addr.eq(base + (index << slot)), sequencer.start.eq(pending[1])]
+        m.d.sync += [program.command.payload.addr.eq(base + offset), sequencer.start.eq(pending[1])]
         m.d.comb += [program.command.payload.channel.eq(self.y), program.command.valid.eq(pending[1])]
 
     def _issue(self, m, sequencer, engine, vector, candidates, mover, planes, scales):

@@ -32,6 +32,9 @@ class Unit:
     COUNT = 6
 
 
+PART = 18
+"""Width of the FPGAs' multipliers: a wider product is the sum of several, one stage later."""
+
 MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.REPORT, Op.END)
 
 
@@ -93,7 +96,8 @@ class Sequencer(wiring.Component):
         n_register, m_register, lane_register = (register(s) for s in (head.n_reg, mem.m_reg, mem.lane_reg))
         n_sum, m_sum = Signal(signed(18)), Signal(signed(33))
         n_value, m_value = Signal(16), Signal(20)
-        n_product, m_product = Signal(16), Signal(32)
+        n_product = Signal(16)
+        m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
         unit = Signal(range(Unit.COUNT))
         m.d.comb += self.active.eq(unit)
 
@@ -144,10 +148,17 @@ class Sequencer(wiring.Component):
                 ]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
-                m.d.sync += [n_product.eq(n_value * head.n_mul), m_product.eq(m_value * mem.m_mul)]
+                m.d.sync += [
+                    n_product.eq(n_value * head.n_mul),
+                    m_low.eq(m_value[:PART] * mem.m_mul[:PART]),
+                    m_high.eq(m_value[:32 - PART] * mem.m_mul[PART:]),
+                    m_carry.eq(m_value[PART:] * mem.m_mul[:32 - PART]),
+                ]
                 m.next = "ADD"
             with m.State("ADD"):
-                m.d.sync += [instruction.n.eq(head.n_base + n_product), instruction.addr.eq(mem.addr + m_product)]
+                # The parts above bit PART meet the address in a short adder before the long one.
+                sum_high = mem.addr + (((m_high + m_carry)[:32 - PART]) << PART)
+                m.d.sync += [instruction.n.eq(head.n_base + n_product), instruction.addr.eq(m_low + sum_high)]
                 with m.Switch(head.op):
                     with m.Case(Op.NOP):
                         m.next = "FETCH_HEAD"

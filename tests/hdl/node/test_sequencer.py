@@ -32,7 +32,7 @@ def random_program(rng, length):
                    "n_bias": rng.randrange(-300, 300), "n_max": rng.choice((0, 3, 20)), "n_mul": rng.randrange(3)}
         if op in MEMORY_OPS:
             values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4), "m_reg": rng.choice((0, 1, 4, 7)),
-                       "m_shift": rng.randrange(6), "m_bias": rng.randrange(-255, 256), "m_mul": rng.getrandbits(10),
+                       "m_shift": rng.randrange(6), "m_bias": rng.randrange(-255, 256), "m_mul": rng.getrandbits(rng.choice((10, 24))),
                        "stream": rng.getrandbits(1), "lane_reg": rng.choice((0, 1)),
                        "lane_bias": rng.randrange(-200, 200)}
         program.append((op, values))
@@ -56,7 +56,7 @@ def resolve(values, registers):
 def check(sequencer_class, seed):
     rng = random.Random(seed)
     dut = sequencer_class()
-    position, tokens = rng.randrange(5000), [rng.randrange(50000) for _ in range(4)]
+    position, tokens = rng.randrange(5000), [rng.randrange(limit) for limit in (50000, 50000, 50000, 1 << 20)]
     registers = {0: 0, 1: position, **{4 + c: token for c, token in enumerate(tokens)}}
     program = random_program(rng, 30)
     arrival_rate = 0.7 if seed % 2 else 0.1
@@ -68,7 +68,7 @@ def check(sequencer_class, seed):
             wanted[values["tag"]] += resolve(values, registers)[0]
     expected = [(unit_of(op, values), op, *resolve(values, registers)) for op, values in program
                 if op not in (Op.NOP, Op.WAIT)]
-    taken_waits = []
+    taken_waits, fed = [], []
 
     async def feed(ctx):
         ctx.set(dut.position, position)
@@ -83,8 +83,12 @@ def check(sequencer_class, seed):
                 await ctx.tick()
             ctx.set(dut.program.payload, word)
             ctx.set(dut.program.valid, 1)
-            await ctx.tick().until(dut.program.ready)
+            ready = False
+            while not ready:
+                ready = ctx.get(dut.program.ready)
+                await ctx.tick()
             ctx.set(dut.program.valid, 0)
+            fed.append(word)
 
     async def arrive(ctx):
         while True:
@@ -124,10 +128,11 @@ def check(sequencer_class, seed):
             raise AssertionError("watchdog: END was not reached")
         await ctx.tick().repeat(4)
         assert not ctx.get(dut.running)
+        assert len(fed) == len(words), "words left in the program stream"
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
-    simulator.add_testbench(feed)
+    simulator.add_testbench(feed, background=True)
     simulator.add_testbench(arrive, background=True)
     simulator.add_testbench(units)
     simulator.run()
@@ -156,7 +161,10 @@ MUTATIONS = {
     "clamp missing": ("Mux(n_shifted > head.n_max, head.n_max, n_shifted)", "n_shifted"),
     "negative count": ("Mux(n_sum < 0, 0,", "Mux(0, 0,"),
     "negative address": ("Mux(m_sum < 0, 0, m_sum >> mem.m_shift)", "m_sum >> mem.m_shift"),
-    "address base lost": ("mem.addr + m_product", "m_product"),
+    "address base lost": ("sum_high = mem.addr + ", "sum_high = 0 + "),
+    "low part of the offset lost": ("m_low + sum_high", "sum_high"),
+    "multiplier's high part lost": ("(m_high + m_carry)", "m_carry"),
+    "value's high part lost": ("(m_high + m_carry)", "m_high"),
     "count base lost": ("head.n_base + n_product", "n_product"),
     "wait compares with less": ("count >= instruction.n", "count + 1 >= instruction.n"),
     "wait does not spend": ("spend.eq(1 << head.tag)", "spend.eq(0)"),
