@@ -6,7 +6,6 @@ import types
 
 import pytest
 from amaranth.sim import Simulator
-
 from dojang_hdl import isa
 from dojang_hdl.isa import Op
 from dojang_hdl.node import sequencer as module
@@ -32,7 +31,8 @@ def random_program(rng, length):
                    "n_bias": rng.randrange(-300, 300), "n_max": rng.choice((0, 3, 20)), "n_mul": rng.randrange(3)}
         if op in MEMORY_OPS:
             values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4), "m_reg": rng.choice((0, 1, 4, 7)),
-                       "m_shift": rng.randrange(6), "m_bias": rng.randrange(-255, 256), "m_mul": rng.getrandbits(rng.choice((10, 24))),
+                       "m_shift": rng.randrange(6), "m_bias": rng.randrange(-255, 256),
+                       "m_mul": rng.getrandbits(rng.choice((10, 24))),
                        "stream": rng.getrandbits(1), "lane_reg": rng.choice((0, 1)),
                        "lane_bias": rng.randrange(-200, 200)}
         program.append((op, values))
