@@ -1,0 +1,125 @@
+"""The link between driver and simulated chip: damaged, silent, dead, and the wrong chip at its other end."""
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from dojang import device_session
+from dojang.checkpoints import load
+from dojang.driver import LinkError, LinkTimeout, PipeTransport, Transport, TransportError
+from dojang.session import open_session
+from dojang_hdl.config import preset
+from dojang_sim.chip import build
+
+CHIP = preset("sim-1x1")
+CONTEXT = 32
+
+
+class Line(Transport):
+    """Another transport whose transfers pass through ``damage``, in each direction."""
+
+    def __init__(self, inner: Transport, damage):
+        self.inner, self.damage = inner, damage
+
+    def write(self, data):
+        data = self.damage(data)
+        if data:
+            self.inner.write(data)
+
+    def read(self, maximum, timeout_s):
+        return self.damage(self.inner.read(maximum, timeout_s))
+
+    def close(self):
+        self.inner.close()
+
+
+@pytest.fixture
+def line(monkeypatch):
+    """``line(damage, timeout_s)`` makes the sessions opened from now on use a damaged line."""
+    spawn = PipeTransport.spawn
+
+    def install(damage, timeout_s):
+        monkeypatch.setattr(PipeTransport, "spawn", lambda *args, **options: Line(spawn(*args, **options), damage))
+        monkeypatch.setattr(device_session, "LINK_TIMEOUT_S", timeout_s)
+    return install
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return load("glassllm")
+
+
+class Noise:
+    """Damages a quarter of all transfers by a flipped bit, a lost byte or foreign bytes; counts them."""
+
+    def __init__(self, seed):
+        self.rng, self.faults = random.Random(seed), 0
+
+    def __call__(self, data):
+        if not data or self.rng.random() >= 0.25:
+            return data
+        self.faults += 1
+        data, at = bytearray(data), self.rng.randrange(len(data))
+        kind = self.rng.randrange(4)
+        if kind == 0:
+            del data[at]
+        elif kind == 1:
+            data[at:at] = self.rng.randbytes(3)
+        else:
+            data[at] ^= 1 << self.rng.randrange(8)
+        return bytes(data)
+
+
+def test_a_noisy_line_changes_nothing(checkpoint, line):
+    noise = Noise(3)
+    line(noise, 3.0)
+    with open_session(checkpoint, CHIP, compare_golden=True, context=CONTEXT) as session:
+        steps = session.prefill([5, 600, 7])
+        for token in (1, 300, 44):
+            steps.append(session.decode(token))
+        counters = session._device.counters()
+    assert all(step.golden_match for step in steps)
+    assert noise.faults >= 5
+    assert counters["host_resent"] >= 3, counters
+    assert counters["host_naks"] + counters["host_timeouts"] + counters["host_corrupt"] >= counters["host_resent"]
+    assert counters["chip_corrupt"] + counters["chip_skipped"] + counters["chip_truncated"] > 0, counters
+    assert counters["chip_resent"] > 0, "some request was executed whose response was lost"
+
+
+def test_a_silent_line_is_named(checkpoint, line):
+    cut = False
+    line(lambda data: b"" if cut else data, 0.05)
+    with open_session(checkpoint, CHIP, context=CONTEXT) as session:
+        cut = True
+        with pytest.raises(LinkTimeout, match=r"the chip does not answer RUN: silent for 8 attempts of 0\.05 s"):
+            session.decode(5)
+
+
+def test_a_line_of_nothing_but_noise_is_named(checkpoint, line):
+    rng = random.Random(1)
+    line(lambda data: rng.randbytes(len(data)), 0.05)
+    with pytest.raises(LinkError, match=r"no intact answer to IDENTIFY after 8 attempts: the link is too noisy|silent"):
+        open_session(checkpoint, CHIP, context=CONTEXT)
+
+
+def test_a_dead_chip_is_named(checkpoint, monkeypatch):
+    monkeypatch.setattr(build, "build_chip", lambda *args, **options: Path(shutil.which("true")))
+    with pytest.raises(TransportError, match="the chip's process has"):
+        open_session(checkpoint, CHIP, context=CONTEXT)
+
+
+def test_another_chip_than_the_image_was_made_for_is_refused(checkpoint, monkeypatch):
+    other = build.build_chip(CHIP)
+    monkeypatch.setattr(build, "build_chip", lambda *args, **options: other)
+    with pytest.raises(LinkError, match="the chip is not sim-2x2: width is 1, expected 2; height is 1, expected 2; "
+                                        "lanes is 4, expected 2"):
+        open_session(checkpoint, preset("sim-2x2"), context=CONTEXT)
+
+
+def test_a_run_that_never_ends_is_named(checkpoint, monkeypatch):
+    monkeypatch.setattr(device_session, "RUN_TIMEOUT_S", 0.5)
+    with open_session(checkpoint, CHIP, context=CONTEXT) as session:
+        session._image.programs[1] = session._image.programs[1].__class__(1, 1 << 20, 12, 16)  # NOPs without END
+        with pytest.raises(LinkTimeout, match=r"the run has not ended after 0.5 s: 0 nodes are done after \d+ cycles"):
+            session.decode(5)
