@@ -67,9 +67,10 @@ def report(
         raise DojangError(f"slower than {TARGET_MHZ:g} MHz: {', '.join(slow)}")
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> dict:
+    """The report in a file, empty if there is none."""
     if not path.exists():
-        return None
+        return {}
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
