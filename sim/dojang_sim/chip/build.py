@@ -27,6 +27,8 @@ MEMORY_LATENCY = 32
 TOP = "chip_top"
 MAIN, GATE = (Path(__file__).with_name(name) for name in ("main.cpp", "clock_gate.v"))
 
+OPTIMIZE = "-O2"  # 30 % faster than -O1; -O3 gains nothing
+
 # Inlining the nodes would compile each of them anew and overflow the instruction cache.
 FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assign", "fast", "--x-initial", "0",
          "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")
@@ -49,7 +51,7 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
     flags = list(FLAGS)
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
-    digest = hashlib.sha256(repr((config, latency, pauses, flags, amaranth.__version__)).encode())
+    digest = hashlib.sha256(repr((config, latency, pauses, flags, OPTIMIZE, amaranth.__version__)).encode())
     for source in _sources(trace):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
@@ -72,7 +74,7 @@ def _build(folder: Path, top: ChipTop, trace: bool, flags: list[str]) -> None:
         (folder / f"{name}.v").write_text(hide_internal(text) if trace else text)
     command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", f"{TOP}.v", f"{NODE_MODULE}.v",
                str(GATE), *map(str, SOURCES), str(MAIN)]
-    result = subprocess.run(command, env=build_environment(), cwd=folder, capture_output=True, text=True)
+    result = subprocess.run(command, env=build_environment(OPTIMIZE), cwd=folder, capture_output=True, text=True)
     if result.returncode:
         output = (result.stdout + result.stderr).splitlines()
         reason = next((line for line in output if "error" in line.lower()), "no message")

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import Any
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal
 from amaranth.lib import memory, wiring
@@ -37,7 +38,7 @@ class _LatentMemory(wiring.Component):
         super().__init__()
 
     @abstractmethod
-    def storage(self, m, en, write, addr):
+    def storage(self, m, en, write, addr) -> Any:
         """Add the array to ``m`` and return the read word, valid one cycle after ``en & ~write``."""
 
     def elaborate(self, platform):
