@@ -1,12 +1,10 @@
 """Each of these broken vector units must be caught by the short program that the real one passes."""
 
-import importlib
-import inspect
-import types
 from random import Random
 
 import pytest
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Reduce, Round
+from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.vector_commands import CORNERS, RX, VectorMachine, random_patterns
 from dojang_sim.benches.vector_run import load_scalar, run_commands
 
@@ -52,7 +50,6 @@ MUTATIONS = {
     "always reciprocal": ("unit", "fn.y.eq(command.fn)", "fn.y.eq(Fn.RECIP)"),
     "addition skipped": ("unit", "command.add != Add.ZERO", "command.add == Add.S"),
 }
-CLASSES = {"fetch": "Fetch", "stage": "Stage", "writer": "Writer", "reduce": "Reducer"}
 WORDS = 128
 A, B, D = 0x10, RX | 0x08, 0x40
 COMMON = {"a": A, "b": B, "d": D, "store": 1, "s": 1, "s_a": 2, "imm0": 0xBEC00000, "imm1": 0x3FE00000}
@@ -95,21 +92,8 @@ def check(unit):
 
 def mutant(module: str, old: str, new: str):
     """VectorUnit with ``old`` replaced by ``new`` in the source of one of its modules."""
-    def load(name, edit):
-        original = importlib.import_module(f"dojang_hdl.vector.{name}")
-        source = inspect.getsource(original)
-        if edit:
-            assert source.count(old) == 1, f"mutation does not apply: {old!r}"
-            source = source.replace(old, new)
-        changed = types.ModuleType(original.__name__)
-        changed.__package__ = original.__package__
-        exec(compile(source, original.__file__, "exec"), changed.__dict__)
-        return changed
-
-    unit = load("unit", module == "unit")
-    if module in CLASSES:
-        setattr(unit, CLASSES[module], getattr(load(module, True), CLASSES[module]))
-    return unit.VectorUnit
+    users = [] if module == "unit" else ["dojang_hdl.vector.unit"]
+    return mutate(f"dojang_hdl.vector.{module}", old, new, users).VectorUnit
 
 
 def test_the_unit_passes():
