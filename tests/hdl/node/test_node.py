@@ -11,7 +11,8 @@ from dojang_sim.cocotb_runner import run_bench
 GATE = Path(chip.__file__).with_name("clock_gate.v")
 
 
-@pytest.mark.parametrize("gated", [False, True])
+# Every chip of tests/system has gated clocks.
+@pytest.mark.parametrize("gated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_random_programs(gated):
     run_bench(Node(CONFIG, gated=gated), "dojang_sim.benches.node", f"node_{'gated' if gated else 'plain'}",
               environment={"NODE_PROGRAMS": "3", "NODE_SEED": str(int(gated))}, extra_sources=(GATE,) * gated)
