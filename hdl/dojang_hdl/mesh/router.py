@@ -53,7 +53,7 @@ class _Router(wiring.Component):
             i = getattr(self, f"i_{name}")
             legal = [output for output, sources in self._turns.items() if name in sources]
             layout = data.StructLayout({"flit": i.payload.shape(), "route": len(legal)})
-            m.submodules[f"{name}_buffer"] = buffer = Buffer(layout)
+            m.submodules[f"{name}_buffer"] = buffer = Buffer(layout, prompt=("route",))
             route = self.route(name, i.payload)
             m.d.comb += [
                 buffer.i.valid.eq(i.valid), i.ready.eq(buffer.i.ready), buffer.i.payload.flit.eq(i.payload),

@@ -83,7 +83,9 @@ class Mover(wiring.Component):
             flit.addr.eq(command.d), flit.tag.eq(command.tag), flit.mask.eq(~0), flit.payload.eq(source.o.payload),
             key_packer.lane.eq(command.index[:lane_bits] if lane_bits else 0),
             value_inserter.position.eq(command.index[:5]),
-            value_inserter.i.payload.eq(self.planes.payload),
+            # Without codes the inserter takes and gives nothing, so its streams need not look at the state.
+            value_inserter.i.valid.eq(self.planes.valid), self.planes.ready.eq(value_inserter.i.ready),
+            value_inserter.i.payload.eq(self.planes.payload), value_inserter.o.ready.eq(out.ready),
             key_packer.codes.payload.eq(source.o.payload), value_inserter.codes.payload.eq(source.o.payload),
         ]
         sent = Signal()
@@ -164,8 +166,7 @@ class Mover(wiring.Component):
                 words = value_inserter.o
                 m.d.comb += [
                     value_inserter.codes.valid.eq(source.o.valid), source.o.ready.eq(value_inserter.codes.ready),
-                    value_inserter.i.valid.eq(self.planes.valid), self.planes.ready.eq(value_inserter.i.ready),
-                    out.valid.eq(words.valid), words.ready.eq(out.ready),
+                    out.valid.eq(words.valid),
                     request.payload.eq(words.payload.data), request.mask.eq(words.payload.mask),
                 ]
                 advance()
