@@ -57,14 +57,15 @@ def test_shapes(case, converse, random_model):
                 conversation.prefill(tokens)
 
 
-@pytest.mark.parametrize("name, positions", [("sim-1x1", 35), ("sim-2x2", 67), ("sim-4x4", 35), ("odd", 100)])
+@pytest.mark.parametrize("name, positions", [("sim-1x1", 35), ("sim-2x2", 67), ("sim-4x4", 34), ("odd", 100)])
 def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model):
     """Positions beyond 32, 64 and 96 begin a tile of V; on the odd chip 64 begins a block of scores."""
+    longest = 5 if positions > 34 else 33  # sixteen simulated nodes are slow: few passes
     checkpoint = random_model(LlamaShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
     rng = np.random.default_rng(9)
     with converse(checkpoint, chip(name), positions, **MEMORY.get(name, {})) as conversation:
         while conversation.position < positions:
-            width = min(int(rng.integers(1, 6)), positions - conversation.position)
+            width = min(int(rng.integers(1, longest + 1)), positions - conversation.position)
             tokens = rng.integers(0, 33, width).tolist()
             conversation.prefill(tokens[:-1])
             conversation.decode(tokens[-1])

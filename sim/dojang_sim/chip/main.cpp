@@ -23,7 +23,8 @@
 namespace {
 
 constexpr uint64_t kPollInterval = 2048;  // cycles between looks at standard input while running
-constexpr uint64_t kQuiet = 4096;         // silent cycles after which the clock stops
+constexpr uint64_t kQuiet = 4096;         // silent cycles after which the clock stops; no answer takes longer
+constexpr uint64_t kPause = 64;           // silent cycles after which an answer is complete: the host has the word
 constexpr size_t kBuffer = 1 << 16;
 
 class Link {
@@ -44,6 +45,7 @@ class Link {
     uint8_t head() const { return in_[at_]; }
     void take() { ++at_; }
     void give(uint8_t byte) { out_.push_back(byte); }
+    bool pending() const { return !out_.empty(); }
     void flush() {
         size_t done = 0;
         while (done < out_.size()) {
@@ -85,9 +87,9 @@ int main(int argc, char** argv) {
     }
 #endif
     Link link;
-    uint64_t cycles = 0, running_cycles = 0, last_activity = 0, next_poll = 0;
+    uint64_t cycles = 0, running_cycles = 0, last_activity = 0, last_sent = 0, next_poll = 0;
     double running_seconds = 0;
-    bool was_running = false, open = true;
+    bool was_running = false, open = true, answered = false;
     auto started = std::chrono::steady_clock::now();
 
     top.rst = 1;
@@ -127,7 +129,13 @@ int main(int argc, char** argv) {
         running_cycles += running;
         ++cycles;
         if (context.gotFinish()) break;
-        const bool quiet = cycles - last_activity > kQuiet && !link.waiting();
+        if (sent) last_sent = cycles;
+        if (received) answered = false;
+        if (link.pending() && cycles - last_sent > kPause) {
+            link.flush();
+            answered = true;
+        }
+        const bool quiet = ((answered && !running) || cycles - last_activity > kQuiet) && !link.waiting();
         if (quiet || cycles >= next_poll) {
             link.flush();
             if (!open) {
