@@ -65,7 +65,7 @@ class LlamaCpp:
     """llama.cpp in FP32 throughout: dequantised weights, F32 key/value cache, no flash attention."""
 
     def __init__(self, gguf_path: str | Path, context: int):
-        import llama_cpp  # the extra `oracle`
+        import llama_cpp  # the extra `oracle`  # pyright: ignore[reportMissingImports]  (an optional extra)
 
         with tempfile.TemporaryDirectory() as folder:
             path = write_f32(gguf_path, Path(folder) / "f32.gguf")
