@@ -87,6 +87,7 @@ def run(argv):
         clock["achieved"] = 60.0 + 10 * (seed % 3)
     json.dump(report, open(argv[argv.index("--report") + 1], "w"))
 """, tmp_path)
+    monkeypatch.setattr("dojang_fpga.report.tool_versions", lambda: {"seeded_tool": "1"})  # the extra may be missing
     known = {"blocks": {"engine": {"kept": True}, "router": {"old": True}}}
     report = measure(["router"], tmp_path / "a", range(1, 5), known)
     assert report["blocks"]["router"]["seed"] == 2 and report["blocks"]["router"]["fmax_mhz"] == 80.0
