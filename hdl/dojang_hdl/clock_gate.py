@@ -16,7 +16,7 @@ def gated_domain(m: Module, name: str, enable, gated: bool) -> None:
     integrated clock gate on a chip, a latch in simulation); on FPGAs leave it out.
     """
     m.domains += ClockDomain(name, local=True)
-    m.d.comb += ResetSignal(name).eq(ResetSignal())
+    m.d.comb += ResetSignal(name).eq(ResetSignal(allow_reset_less=True))
     if gated:
         m.submodules[f"{name}_gate"] = Instance(
             GATE_MODULE, i_clk=ClockSignal(), i_en=enable, o_gated=ClockSignal(name))
