@@ -94,13 +94,16 @@ class Candidates(wiring.Component):
         displaced = [Signal(name=f"displaced{i}") for i in range(self.k + 1)]
         m.d.sync += [keys[0].eq(key), ids[0].eq(index), valids[0].eq(offered & ~is_nan)]
 
+        # Many cells hang on it, hence the register; the first element is two cycles away at least.
+        empty = Signal()
+        m.d.sync += empty.eq(accept & command.reset)
         kept = []
         for i in range(self.k):
             own_key = Signal(signed(32), init=LOWEST, name=f"own_key{i}")
             own_id = Signal(32, init=EMPTY, name=f"own_id{i}")
             kept.append((own_key, own_id))
             m.d.sync += valids[i + 1].eq(valids[i])
-            with m.If(accept & command.reset):
+            with m.If(empty):
                 m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY)]
             with m.Elif(valids[i]):
                 with m.If(displaced[i] | (keys[i] > own_key) | (own_id == EMPTY)):

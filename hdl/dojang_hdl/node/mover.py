@@ -107,6 +107,7 @@ class Mover(wiring.Component):
                     with m.Switch(self.command.payload.op):
                         with m.Case(Op.REPORT):
                             m.d.sync += left.eq(0)
+                            m.d.sync += self.select.eq(0)
                             m.next = "REPORT_SELECT"
                         with m.Case(Op.END):
                             m.next = "COUNTERS"
@@ -181,22 +182,21 @@ class Mover(wiring.Component):
                 with m.If(sent):
                     m.next = "IDLE"
             with m.State("REPORT_SELECT"):
-                m.d.comb += self.select.eq(left)
+                m.d.sync += self.select.eq(self.select + 1)
                 m.next = "REPORT_FIRST"
             with m.State("REPORT_FIRST"):
-                m.d.comb += self.select.eq(left + 1)
                 m.d.sync += command.index.eq(self.candidate.id)  # holds the first of the pair
                 m.d.sync += addr.eq(self.candidate.value)
                 m.next = "REPORT_SEND"
             with m.State("REPORT_SEND"):
                 m.d.comb += [
-                    self.select.eq(left + 1),
                     out.valid.eq(1), request.kind.eq(RequestKind.HOST), request.row.eq(0),
                     request.addr.eq(HostType.CANDIDATES),
                     request.payload.eq(Cat(addr, command.index, self.candidate.value, self.candidate.id)),
                 ]
                 with m.If(sent):
                     m.d.sync += left.eq(left + 2)
+                    m.d.sync += self.select.eq(self.select + 1)
                     with m.If(left >= config.top_k - 2):
                         m.next = "IDLE"
                     with m.Else():

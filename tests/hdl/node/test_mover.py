@@ -236,7 +236,8 @@ MUTATIONS = {
     "sign of halves lost": ("return Cat(bits[:15], value[31])", "return Cat(bits[:15], Const(0, 1))"),
     "candidates twice": ("m.d.sync += left.eq(left + 2)", "m.d.sync += left.eq(left + 1)"),
     "a pair too few": ("left >= config.top_k - 2", "left >= config.top_k - 4"),
-    "second candidate is the first": ("m.d.comb += self.select.eq(left + 1)", "m.d.comb += self.select.eq(left)"),
+    "second candidate is the first": ('self.select.eq(self.select + 1)\n                m.next = "REPORT_FIRST"',
+                                      'self.select.eq(self.select)\n                m.next = "REPORT_FIRST"'),
     "messages to another row": ("request.kind.eq(RequestKind.HOST), request.row.eq(0),\n                        "
                                 "request.addr.eq(kind)",
                                 "request.kind.eq(RequestKind.HOST),\n                        request.addr.eq(kind)"),
