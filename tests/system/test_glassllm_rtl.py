@@ -7,7 +7,10 @@ from dojang_hdl.config import preset
 PROMPT = [5, 600, 7, 1, 300, 44, 9, 12, 100, 1023, 2, 0, 77, 512, 31, 250, 18]
 
 
-@pytest.mark.parametrize("chip, prompt, tokens", [("sim-2x2", 17, 100), ("sim-1x1", 6, 12), ("sim-4x4", 5, 6)])
+@pytest.mark.parametrize("chip, prompt, tokens", [
+    ("sim-2x2", 17, 100), ("sim-1x1", 6, 12),
+    pytest.param("sim-4x4", 5, 6, marks=pytest.mark.slow),  # building and running sixteen nodes takes minutes
+])
 def test_glassllm(chip, prompt, tokens, converse):
     """``tokens`` positions: all but the last of the prompt in batches, the rest one by one."""
     checkpoint = load("glassllm")

@@ -43,7 +43,9 @@ def label(case) -> str:
     return "-".join(map(str, (*case[:8], "mixed" if len(case[8]) > 1 else case[8][0])))
 
 
-@pytest.mark.parametrize("case", GRID, ids=label)
+@pytest.mark.parametrize("case", [
+    # building and running sixteen nodes takes minutes
+    pytest.param(case, marks=pytest.mark.slow if case[0] == "sim-4x4" else (), id=label(case)) for case in GRID])
 def test_shapes(case, converse, random_model):
     name, heads, kv_heads, head_dim, layers, d, ffn, vocab, types, tied, passes = case
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
@@ -57,7 +59,8 @@ def test_shapes(case, converse, random_model):
                 conversation.prefill(tokens)
 
 
-@pytest.mark.parametrize("name, positions", [("sim-1x1", 35), ("sim-2x2", 67), ("sim-4x4", 34), ("odd", 100)])
+@pytest.mark.parametrize("name, positions", [
+    ("sim-1x1", 35), ("sim-2x2", 67), ("odd", 100), pytest.param("sim-4x4", 34, marks=pytest.mark.slow)])
 def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model):
     """Positions beyond 32, 64 and 96 begin a tile of V; on the odd chip 64 begins a block of scores."""
     longest = 5 if positions > 34 else 33  # sixteen simulated nodes are slow: few passes
