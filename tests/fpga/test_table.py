@@ -54,7 +54,7 @@ def test_command_knows_every_block():
     assert [block.value for block in BlockName] == list(BLOCKS)
 
 
-OPEN = {"router", "node"}
+OPEN = {"node"}
 """Blocks without kept figures, of which it is not shown that they reach the target: docs/reference/fpga.md says so."""
 
 
