@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .memory import MemoryCommand, MemoryPort
 from .mesh.buffer import Buffer
-from .mesh.round_robin import RoundRobin
+from .mesh.arbiter import MatrixArbiter
 
 __all__ = ["MemoryArbiter"]
 
@@ -79,7 +79,7 @@ class MemoryArbiter(wiring.Component):
         if self._count == 1:
             m.d.comb += grant.eq(wants & room)
             return grant
-        m.submodules.others = others = RoundRobin(self._count - 1)
+        m.submodules.others = others = MatrixArbiter(self._count - 1)
         in_a_row = Signal(range(_PATIENCE + 1))
         first = Signal()
         m.d.comb += [

@@ -15,7 +15,6 @@ class Buffer(wiring.Component):
     Parameters
     ----------
     shape: shape of the payload.
-    prompt: fields of the payload that come straight from a register, for those who have to decide by them.
 
     Members
     -------
@@ -24,8 +23,7 @@ class Buffer(wiring.Component):
 
     latency = 1
 
-    def __init__(self, shape, prompt: tuple[str, ...] = ()):
-        self._prompt = prompt
+    def __init__(self, shape):
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
@@ -38,13 +36,6 @@ class Buffer(wiring.Component):
             self.i.ready.eq(~full), put.eq(self.i.valid & ~full), take.eq(self.o.valid & self.o.ready),
             self.o.payload.eq(Mux(read, words[1], words[0])),
         ]
-        for name in self._prompt:
-            first, second = Signal.like(self.i.payload[name]), Signal.like(self.i.payload[name])
-            m.d.comb += self.o.payload[name].eq(first)
-            with m.If(take | ~self.o.valid):
-                m.d.sync += first.eq(Mux(full, second, self.i.payload[name]))
-            with m.If(put):
-                m.d.sync += second.eq(self.i.payload[name])
         for index, word in enumerate(words):
             with m.If(put & (write == index)):
                 m.d.sync += word.eq(self.i.payload)

@@ -10,7 +10,7 @@ from ..memory import MemoryCommand, MemoryPort, MemoryWrite
 from .buffer import Buffer
 from .flit import DataFlit, DataKind, DataLink, RequestKind, RequestLink
 from .message import HostMessage
-from .round_robin import RoundRobin
+from .arbiter import MatrixArbiter
 
 __all__ = ["Edge", "EdgeCounters"]
 
@@ -109,7 +109,7 @@ class Edge(wiring.Component):
     def _reply(self, m, tags):
         m.submodules.output = output = Buffer(DataFlit)
         wiring.connect(m, output.o, wiring.flipped(self.data))
-        m.submodules.turn = turn = RoundRobin(2)
+        m.submodules.turn = turn = MatrixArbiter(2)
         read = self.memory.read
         current = Signal(_Tag)
         active = Signal()

@@ -1,15 +1,17 @@
 """Routers of the two networks: one implementation, two routing rules. See docs/reference/mesh.md."""
 
 from abc import abstractmethod
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa import Mode
-from .buffer import Buffer
+from .arbiter import MatrixArbiter
 from .flit import DataLink, RequestLink
-from .round_robin import RoundRobin
+from .router_input import RouterInput
 
 __all__ = ["PORTS", "DataRouter", "RequestRouter"]
 
@@ -17,7 +19,7 @@ PORTS = ("north", "east", "south", "west", "local")
 
 
 class _Router(wiring.Component):
-    """Stage 1: an input buffer that keeps each flit with its route. Stage 2: a fair arbiter and a register per output.
+    """Stage 1: an input that keeps each flit with its route. Stage 2: a fair arbiter and a register per output.
 
     A flit for several outputs leaves through each as soon as that one is free, and is dropped when all have it.
 
@@ -48,38 +50,30 @@ class _Router(wiring.Component):
         m = Module()
         # A flit whose destination does not exist ends here: its route is empty, so it leaves the buffer at once.
         inside = {"north": self.y != 0, "south": self.y != self._height - 1, "east": self.x != self._width - 1}
-        heads, wanted, taken = {}, {}, {}
+        flits, left, served = {}, {}, {}
         for name in self._inputs:
             i = getattr(self, f"i_{name}")
             legal = [output for output, sources in self._turns.items() if name in sources]
-            layout = data.StructLayout({"flit": i.payload.shape(), "route": len(legal)})
-            m.submodules[f"{name}_buffer"] = buffer = Buffer(layout, prompt=("route",))
+            m.submodules[f"{name}_input"] = stage = RouterInput(i.payload.shape(), len(legal))
+            wiring.connect(m, wiring.flipped(i), stage.i)
             route = self.route(name, i.payload)
-            m.d.comb += [
-                buffer.i.valid.eq(i.valid), i.ready.eq(buffer.i.ready), buffer.i.payload.flit.eq(i.payload),
-                buffer.i.payload.route.eq(Cat((route[output] & inside.get(output, 1)) != 0 for output in legal)),
-            ]
-            done = Signal(len(legal), name=f"{name}_done")
-            left = Signal(len(legal), name=f"{name}_left")
-            served = Signal(len(legal), name=f"{name}_served")
-            m.d.comb += [left.eq(Mux(buffer.o.valid, buffer.o.payload.route & ~done, 0)),
-                         buffer.o.ready.eq(left == served)]
-            with m.If(buffer.o.valid):
-                m.d.sync += done.eq(Mux(buffer.o.ready, 0, done | served))
+            m.d.comb += stage.route.eq(Cat((route[output] & inside.get(output, 1)) != 0 for output in legal))
+            flits[name] = stage.flit.as_value()
             for bit, output in enumerate(legal):
-                wanted[name, output], taken[name, output] = left[bit], served[bit]
-            heads[name] = buffer.o.payload.flit
+                left[name, output], served[name, output] = stage.left[bit], stage.served[bit]
         for output, sources in self._turns.items():
             o = getattr(self, f"o_{output}")
-            m.submodules[f"{output}_arbiter"] = arbiter = RoundRobin(len(sources))
-            m.d.comb += [arbiter.request.eq(Cat(wanted[name, output] for name in sources)),
+            m.submodules[f"{output}_arbiter"] = arbiter = MatrixArbiter(len(sources))
+            m.d.comb += [arbiter.request.eq(Cat(left[name, output] for name in sources)),
                          arbiter.advance.eq(~o.valid | o.ready)]
+            m.d.comb += [served[name, output].eq(arbiter.grant[bit] & arbiter.advance)
+                         for bit, name in enumerate(sources)]
+            chosen = reduce(or_, (flits[name] & arbiter.grant[bit].replicate(len(flits[name]))
+                                  for bit, name in enumerate(sources)))
             with m.If(arbiter.advance):
                 m.d.sync += o.valid.eq(arbiter.request.any())
-            for bit, name in enumerate(sources):
-                m.d.comb += taken[name, output].eq(arbiter.grant[bit] & arbiter.advance)
-                with m.If(taken[name, output]):
-                    m.d.sync += o.payload.eq(heads[name])
+                with m.If(arbiter.request.any()):
+                    m.d.sync += o.payload.eq(chosen)
         return m
 
 

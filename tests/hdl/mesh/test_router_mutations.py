@@ -11,9 +11,12 @@ from dojang_sim.benches.router_mesh import RouterMesh
 from dojang_sim.benches.streams import run
 
 MUTATIONS = {
-    "copies repeated": ("router", "Mux(buffer.o.ready, 0, done | served)", "0"),
-    "copies forgotten": ("router", "Mux(buffer.o.ready, 0, done | served)", "done | served"),
-    "dropped after the first copy": ("router", "left == served", "served.any() | ~left.any()"),
+    "copies repeated": ("router_input", "self.left.eq(still_left)", "self.left.eq(self.left)"),
+    "copies forgotten": ("router_input", "with m.If(still_left.any()):", "with m.If(still_left.any() & ~self.served.any()):"),
+    "dropped after the first copy": ("router_input", "take.eq(valid & ~still_left.any())",
+                                     "take.eq(valid & (self.served.any() | ~still_left.any()))"),
+    "younger flit's route lost": ("router_input", "Mux(full, second, Mux(put, self.route, 0))",
+                                  "Mux(put, self.route, 0)"),
     "output overwritten": ("router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(1)"),
     "half throughput": ("router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(~o.valid)"),
     "served without a register": ("router", "eq(arbiter.grant[bit] & arbiter.advance)", "eq(arbiter.grant[bit])"),
@@ -27,11 +30,12 @@ MUTATIONS = {
     "no fork into the columns": ("router", "tree = everywhere | column & (", "tree = column & ("),
     "fork again in the column": ("router", '"east": row | everywhere |', '"east": row |'),
     "edge's column ignored": ("router", "unicast if source == \"local\" else unicast | column", "unicast"),
-    "unfair": ("round_robin", "Mux(again.any(), _lowest(again), _lowest(self.request))", "_lowest(self.request)"),
-    "word lost on a stall": ("buffer", "full.eq(self.o.valid)", "full.eq(0)"),
-    "word overwritten": ("buffer", "self.i.ready.eq(~full), put.eq(self.i.valid & ~full)",
+    "unfair": ("arbiter", "i_first.eq(0)", "i_first.eq(1)"),
+    "two granted": ("arbiter", "& ~Cat(beaten).any()", "& ~Cat(beaten).all()"),
+    "word lost on a stall": ("router_input", "full.eq(valid)", "full.eq(0)"),
+    "word overwritten": ("router_input", "self.i.ready.eq(~full), put.eq(self.i.valid & ~full)",
                          "self.i.ready.eq(1), put.eq(self.i.valid)"),
-    "words out of order": ("buffer", "Mux(read, words[1], words[0])", "Mux(read ^ full, words[1], words[0])"),
+    "words out of order": ("router_input", "Mux(read, words[1], words[0])", "Mux(read ^ full, words[1], words[0])"),
 }
 
 
