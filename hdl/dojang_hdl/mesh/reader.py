@@ -5,6 +5,7 @@ from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
+from .buffer import Buffer
 from .flit import DataKind, RequestKind, RequestLink
 
 __all__ = ["ReadCommand", "StreamReader"]
@@ -17,7 +18,7 @@ class StreamReader(wiring.Component):
     """Delivers the words of the commands in order, requesting ahead as far as its FIFO has room.
 
     A request is issued only when the FIFO has room for all its words besides those already requested, so replies
-    always sink. A request never crosses a multiple of the chunk; a new one starts every three cycles at most. Replies
+    always sink. A request never crosses a multiple of the chunk; a new one starts every four cycles at most. Replies
     of two channels could overtake each other, so a command for another channel waits until all earlier replies are
     there. One word per cycle is sustained as long as the round trip is shorter than ``depth`` minus one chunk.
 
@@ -33,7 +34,7 @@ class StreamReader(wiring.Component):
     command: stream of `ReadCommand`, eight are queued; ``words`` = 0 does nothing.
     request: READ flits.
     fill: the replies' payloads, in order; always ready.
-    o: the words. `latency` cycles from fill to o.
+    o: the words. `latency` cycles from fill to o. Nothing but registers depends on ``o.ready``.
     """
 
     latency = 3
@@ -70,6 +71,8 @@ class StreamReader(wiring.Component):
                      self.command.ready.eq(queue.w_rdy)]
         command = Signal(ReadCommand)
         channel = Signal(4)   # of the words on their way
+        enough = Signal()     # room for the request; a cycle old, but until it is reserved the room only grows
+        m.d.sync += enough.eq(room >= length)
         to_boundary = Signal.like(length)
         m.d.comb += to_boundary.eq(self._chunk - command.addr[:self._chunk.bit_length() - 1])
         m.d.comb += [
@@ -86,11 +89,13 @@ class StreamReader(wiring.Component):
                     m.next = "SIZE"
             with m.State("SIZE"):
                 m.d.sync += length.eq(Mux(command.words < to_boundary, command.words, to_boundary))
-                m.next = "RESERVE"
+                m.next = "COMPARE"
                 with m.If(command.words == 0):
                     m.next = "IDLE"
+            with m.State("COMPARE"):
+                m.next = "RESERVE"
             with m.State("RESERVE"):
-                with m.If((room >= length) & ((channel == command.channel) | (requested == 0))):
+                with m.If(enough & ((channel == command.channel) | (requested == 0))):
                     m.d.comb += issue.eq(1)
                     m.d.sync += channel.eq(command.channel)
                     m.next = "REQUEST"
@@ -106,17 +111,15 @@ class StreamReader(wiring.Component):
         m.d.comb += [self.fill.ready.eq(1), write.en.eq(self.fill.valid), write.data.eq(self.fill.payload)]
         stored = Signal(range(self._depth + 1))
         fetched = Signal()   # the memory's register holds a word
-        fetch, move = Signal(), Signal()
-        m.d.comb += [move.eq(~self.o.valid | self.o.ready), fetch.eq(~fetched | move),
-                     popped.eq(fetch & (stored != 0)), read.en.eq(popped)]
+        # Its ready is a register: what the consumer decides late in its cycle must not reach the memory as well.
+        m.submodules.leaving = leaving = Buffer(WORD_BITS)
+        wiring.connect(m, leaving.o, wiring.flipped(self.o))
+        m.d.comb += [leaving.i.valid.eq(fetched), leaving.i.payload.eq(read.data),
+                     popped.eq((~fetched | leaving.i.ready) & (stored != 0)), read.en.eq(popped)]
         with m.If(self.fill.valid):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(popped):
-            m.d.sync += read.addr.eq(read.addr + 1)
+            m.d.sync += [read.addr.eq(read.addr + 1), fetched.eq(1)]
+        with m.Elif(leaving.i.ready):
+            m.d.sync += fetched.eq(0)
         m.d.sync += stored.eq(stored + self.fill.valid - popped)
-        with m.If(fetch):
-            m.d.sync += fetched.eq(popped)
-        with m.If(move):
-            m.d.sync += self.o.valid.eq(fetched)
-            with m.If(fetched):
-                m.d.sync += self.o.payload.eq(read.data)

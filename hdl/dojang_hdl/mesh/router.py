@@ -51,6 +51,7 @@ class _Router(wiring.Component):
         # A flit whose destination does not exist ends here: its route is empty, so it leaves the buffer at once.
         inside = {"north": self.y != 0, "south": self.y != self._height - 1, "east": self.x != self._width - 1}
         flits, left, served = {}, {}, {}
+        occupied = []
         for name in self._inputs:
             i = getattr(self, f"i_{name}")
             legal = [output for output, sources in self._turns.items() if name in sources]
@@ -59,6 +60,7 @@ class _Router(wiring.Component):
             route = self.route(name, i.payload)
             m.d.comb += stage.route.eq(Cat((route[output] & inside.get(output, 1)) != 0 for output in legal))
             flits[name] = stage.flit.as_value()
+            occupied.append(stage.valid)
             for bit, output in enumerate(legal):
                 left[name, output], served[name, output] = stage.left[bit], stage.served[bit]
         for output, sources in self._turns.items():
@@ -72,7 +74,8 @@ class _Router(wiring.Component):
                                   for bit, name in enumerate(sources)))
             with m.If(arbiter.advance):
                 m.d.sync += o.valid.eq(arbiter.request.any())
-                with m.If(arbiter.request.any()):
+                # Many flip-flops wait for this enable: it is made from registers, not from the grants.
+                with m.If(Cat(occupied).any()):
                     m.d.sync += o.payload.eq(chosen)
         return m
 

@@ -22,6 +22,7 @@ class RouterInput(wiring.Component):
     -------
     i: the flits; ``i.ready`` is a register.
     route: the outputs of the flit at ``i``, one bit each; of a flit without any nothing is heard again.
+    valid: a flit is held; a register.
     flit: the oldest flit, one multiplexer from its register.
     left: the outputs that ``flit`` still has to leave through; 0 when there is no flit. A flit that comes in cycle t
         is seen at t + 1.
@@ -31,19 +32,19 @@ class RouterInput(wiring.Component):
     latency = 1
 
     def __init__(self, shape, outputs: int):
-        super().__init__({"i": In(stream.Signature(shape)), "route": In(outputs), "flit": Out(shape),
-                          "left": Out(outputs), "served": In(outputs)})
+        super().__init__({"i": In(stream.Signature(shape)), "route": In(outputs), "valid": Out(1),
+                          "flit": Out(shape), "left": Out(outputs), "served": In(outputs)})
 
     def elaborate(self, platform):
         m = Module()
         words = [Signal.like(self.flit, name=f"word{index}") for index in range(2)]
         write, read = Signal(), Signal()   # the words' numbers
-        valid, full = Signal(), Signal()   # at least one flit, two flits
+        full = Signal()                    # two flits
         second = Signal.like(self.route)   # route of the younger one
         put, take, still_left = Signal(), Signal(), Signal.like(self.left)
         m.d.comb += [
             self.i.ready.eq(~full), put.eq(self.i.valid & ~full),
-            still_left.eq(self.left & ~self.served), take.eq(valid & ~still_left.any()),
+            still_left.eq(self.left & ~self.served), take.eq(self.valid & ~still_left.any()),
             self.flit.eq(Mux(read, words[1], words[0])),
         ]
         with m.If(still_left.any()):
@@ -58,7 +59,7 @@ class RouterInput(wiring.Component):
         with m.If(take):
             m.d.sync += read.eq(~read)
         with m.If(put & ~take):
-            m.d.sync += [valid.eq(1), full.eq(valid)]
+            m.d.sync += [self.valid.eq(1), full.eq(self.valid)]
         with m.Elif(take & ~put):
-            m.d.sync += [valid.eq(full), full.eq(0)]
+            m.d.sync += [self.valid.eq(full), full.eq(0)]
         return m

@@ -27,7 +27,7 @@ class Candidates(wiring.Component):
     front. NaN is never listed. -0 ranks below +0.
 
     A command offers ``n`` elements from SRAM word ``a``, with ids counting up from ``index``; ``reset`` empties the
-    list first. It takes about n + k + 8 cycles; commands are accepted only when idle.
+    list first. ``n`` = 0 does nothing at all. It takes about n + k + 8 cycles; commands are accepted only when idle.
 
     Members
     -------
@@ -96,19 +96,20 @@ class Candidates(wiring.Component):
 
         # Many cells hang on it, hence the register; the first element is two cycles away at least.
         empty = Signal()
-        m.d.sync += empty.eq(accept & command.reset)
+        m.d.sync += empty.eq(accept & command.reset & (command.n != 0))
         kept = []
         for i in range(self.k):
             own_key = Signal(signed(32), init=LOWEST, name=f"own_key{i}")
             own_id = Signal(32, init=EMPTY, name=f"own_id{i}")
+            held = Signal(name=f"held{i}")
             kept.append((own_key, own_id))
             m.d.sync += valids[i + 1].eq(valids[i])
             with m.If(empty):
-                m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY)]
+                m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY), held.eq(0)]
             with m.Elif(valids[i]):
-                with m.If(displaced[i] | (keys[i] > own_key) | (own_id == EMPTY)):
-                    m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), keys[i + 1].eq(own_key),
-                                 ids[i + 1].eq(own_id), valids[i + 1].eq(own_id != EMPTY), displaced[i + 1].eq(1)]
+                with m.If(displaced[i] | (keys[i] > own_key) | ~held):
+                    m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), held.eq(1), keys[i + 1].eq(own_key),
+                                 ids[i + 1].eq(own_id), valids[i + 1].eq(held), displaced[i + 1].eq(1)]
                 with m.Else():
                     m.d.sync += [keys[i + 1].eq(keys[i]), ids[i + 1].eq(ids[i]), displaced[i + 1].eq(0)]
 
