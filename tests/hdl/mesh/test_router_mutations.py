@@ -12,7 +12,8 @@ from dojang_sim.benches.streams import run
 
 MUTATIONS = {
     "copies repeated": ("router_input", "self.left.eq(still_left)", "self.left.eq(self.left)"),
-    "copies forgotten": ("router_input", "with m.If(still_left.any()):", "with m.If(still_left.any() & ~self.served.any()):"),
+    "copies forgotten": ("router_input", "with m.If(still_left.any()):",
+                         "with m.If(still_left.any() & ~self.served.any()):"),
     "dropped after the first copy": ("router_input", "take.eq(self.valid & ~still_left.any())",
                                      "take.eq(self.valid & (self.served.any() | ~still_left.any()))"),
     "younger flit's route lost": ("router_input", "Mux(full, second, Mux(put, self.route, 0))",
