@@ -20,25 +20,35 @@ class MatrixArbiter(wiring.Component):
     request: one bit per requester.
     advance: the granted requester is served in this cycle.
     grant: one-hot, combinational; 0 when nobody requests.
+    select: equals ``grant``, but is made from bits of its own: for wide multiplexers, whose load would slow down what
+        follows ``grant``.
     """
 
     def __init__(self, count: int):
         if count < 1:
             raise ValueError(f"count={count}, expected at least one requester")
         self._count = count
-        super().__init__({"request": In(count), "advance": In(1), "grant": Out(count)})
+        super().__init__({"request": In(count), "advance": In(1), "grant": Out(count), "select": Out(count)})
 
     def elaborate(self, platform):
         m = Module()
-        first = {(i, j): Signal(init=1, name=f"first_{i}_{j}") for i, j in combinations(range(self._count), 2)}
-        for index in range(self._count):
-            beaten = [self.request[other] & (first[other, index] if other < index else ~first[index, other])
-                      for other in range(self._count) if other != index]
-            m.d.comb += self.grant[index].eq(self.request[index] & ~Cat(beaten).any())
+        pairs = list(combinations(range(self._count), 2))
+        first = {(i, j): Signal(init=1, name=f"first_{i}_{j}") for i, j in pairs}
+        # The other polarity, or synthesis would find the copies equal and merge them.
+        second = {(i, j): Signal(name=f"second_{i}_{j}") for i, j in pairs}
+        m.d.comb += self.grant.eq(self._choose({pair: (first[pair], ~first[pair]) for pair in pairs}))
+        m.d.comb += self.select.eq(self._choose({pair: (~second[pair], second[pair]) for pair in pairs}))
         with m.If(self.advance):
-            for (i, j), i_first in first.items():
-                with m.If(self.grant[i]):
-                    m.d.sync += i_first.eq(0)
-                with m.If(self.grant[j]):
-                    m.d.sync += i_first.eq(1)
+            for pair in pairs:
+                for served, value in zip(pair, (0, 1), strict=True):
+                    with m.If(self.grant[served]):
+                        m.d.sync += [first[pair].eq(value), second[pair].eq(1 - value)]
         return m
+
+    def _choose(self, order):
+        """One-hot choice; ``order[i, j]``: i comes before j, j comes before i."""
+        beaten = [[] for _ in range(self._count)]
+        for (i, j), (i_first, j_first) in order.items():
+            beaten[j].append(self.request[i] & i_first)
+            beaten[i].append(self.request[j] & j_first)
+        return Cat(self.request[index] & ~Cat(others).any() for index, others in enumerate(beaten))

@@ -70,7 +70,7 @@ class _Router(wiring.Component):
                          arbiter.advance.eq(~o.valid | o.ready)]
             m.d.comb += [served[name, output].eq(arbiter.grant[bit] & arbiter.advance)
                          for bit, name in enumerate(sources)]
-            chosen = reduce(or_, (flits[name] & arbiter.grant[bit].replicate(len(flits[name]))
+            chosen = reduce(or_, (flits[name] & arbiter.select[bit].replicate(len(flits[name]))
                                   for bit, name in enumerate(sources)))
             with m.If(arbiter.advance):
                 m.d.sync += o.valid.eq(arbiter.request.any())

@@ -107,7 +107,7 @@ class Candidates(wiring.Component):
             with m.If(empty):
                 m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY), held.eq(0)]
             with m.Elif(valids[i]):
-                with m.If(displaced[i] | (keys[i] > own_key) | ~held):
+                with m.If(displaced[i] | (keys[i] > own_key)):  # only a NaN is not larger than LOWEST
                     m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), held.eq(1), keys[i + 1].eq(own_key),
                                  ids[i + 1].eq(own_id), valids[i + 1].eq(held), displaced[i + 1].eq(1)]
                 with m.Else():

@@ -41,7 +41,7 @@ MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.REPORT, O
 class Sequencer(wiring.Component):
     """Executes instructions in order, one at a time; see isa.Op for what each does.
 
-    An instruction takes 8 cycles of its own, then as long as its unit is busy. STREAM only waits for a place in the
+    An instruction takes 9 cycles of its own, then as long as its unit is busy. STREAM only waits for a place in the
     reader's queue. END takes the words that follow it (padding) off the program stream, reports, and `running` falls.
 
     Members
@@ -95,7 +95,7 @@ class Sequencer(wiring.Component):
 
         n_register, m_register, lane_register = (register(s) for s in (head.n_reg, mem.m_reg, mem.lane_reg))
         n_sum, m_sum = Signal(signed(18)), Signal(signed(33))
-        n_value, m_value = Signal(16), Signal(20)
+        n_shifted, n_value, m_value = Signal(17), Signal(16), Signal(20)
         n_product = Signal(16)
         m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
         unit = Signal(range(Unit.COUNT))
@@ -141,11 +141,11 @@ class Sequencer(wiring.Component):
                         m.d.sync += unit.eq(Unit.MOVER)
                 m.next = "SHIFT"
             with m.State("SHIFT"):
-                n_shifted = n_sum >> head.n_shift
-                m.d.sync += [
-                    n_value.eq(Mux(n_sum < 0, 0, Mux(n_shifted > head.n_max, head.n_max, n_shifted))),
-                    m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift)),
-                ]
+                m.d.sync += [n_shifted.eq(Mux(n_sum < 0, 0, n_sum >> head.n_shift)),
+                             m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift))]
+                m.next = "CLAMP"
+            with m.State("CLAMP"):
+                m.d.sync += n_value.eq(Mux(n_shifted > head.n_max, head.n_max, n_shifted))
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 m.d.sync += [

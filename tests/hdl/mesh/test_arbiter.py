@@ -18,7 +18,7 @@ def test_the_one_served_longest_ago_is_granted(count):
             ctx.set(arbiter.request, request)
             ctx.set(arbiter.advance, advance)
             winner = next((index for index in waiting if request >> index & 1), None)
-            assert ctx.get(arbiter.grant) == (0 if winner is None else 1 << winner)
+            assert ctx.get(arbiter.grant) == ctx.get(arbiter.select) == (0 if winner is None else 1 << winner)
             if winner is not None and advance:
                 waiting.remove(winner)
                 waiting.append(winner)
