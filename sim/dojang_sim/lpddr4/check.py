@@ -1,0 +1,50 @@
+"""``python -m dojang_sim.lpddr4.check``: judge every command of a trace."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .checker import Checker
+from .memspec import MemspecError, read_memspec
+from .trace import TraceError, read_trace
+
+__all__ = ["check"]
+
+EXAMPLE = """Example: python -m dojang_sim.lpddr4.check memspec.json trace.txt > judged.txt"""
+
+MemspecFile = Annotated[Path, typer.Argument(metavar="MEMSPEC.json", help="DRAMSys memspec of an LPDDR4 part.")]
+TraceFile = Annotated[Path, typer.Argument(metavar="TRACE.txt", help="A command a line: t_tCK CMD BANK.")]
+
+
+def check(memspec: MemspecFile, trace: TraceFile):
+    """Judge every command of an LPDDR4 trace against the timing rules.
+
+    Writes "t CMD BANK earliest ok|viol" for each command, and a summary to standard error. A violating command is not
+    applied; its earliest is the first legal tCK, or - if its bank is in the wrong state. Exit code 2 if a file cannot be
+    used.
+    """
+    try:
+        spec = read_memspec(memspec)
+        issues = read_trace(trace, spec.banks)
+    except (MemspecError, TraceError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    checker, broken, lines = Checker(spec), Counter(), []
+    for issue in issues:
+        verdict = checker.issue(*issue)
+        earliest = "-" if verdict.earliest is None else verdict.earliest
+        lines.append(f"{issue.time} {issue.command} {issue.bank} {earliest} {'ok' if verdict.ok else 'viol'}\n")
+        if not verdict.ok:
+            broken[verdict.rule] += 1
+    sys.stdout.writelines(lines)
+    by_rule = ", ".join(f"{rule} {count}" for rule, count in broken.most_common())
+    print(f"{len(issues)} commands, {broken.total()} violations{': ' * bool(by_rule)}{by_rule}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(epilog=EXAMPLE)(check)
+    app(prog_name="python -m dojang_sim.lpddr4.check")
