@@ -13,7 +13,7 @@ from .trace import TraceError, read_trace
 
 __all__ = ["check"]
 
-EXAMPLE = """Example: python -m dojang_sim.lpddr4.check memspec.json trace.txt > judged.txt"""
+EXAMPLE = "Example: python -m dojang_sim.lpddr4.check memspec.json trace.txt > judged.txt"
 
 MemspecFile = Annotated[Path, typer.Argument(metavar="MEMSPEC.json", help="DRAMSys memspec of an LPDDR4 part.")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE.txt", help="A command a line: t_tCK CMD BANK.")]
@@ -22,9 +22,10 @@ TraceFile = Annotated[Path, typer.Argument(metavar="TRACE.txt", help="A command 
 def check(memspec: MemspecFile, trace: TraceFile):
     """Judge every command of an LPDDR4 trace against the timing rules.
 
-    Writes "t CMD BANK earliest ok|viol" for each command, and a summary to standard error. A violating command is not
-    applied; its earliest is the first legal tCK, or - if its bank is in the wrong state. Exit code 2 if a file cannot be
-    used.
+    Writes "t CMD BANK earliest ok|viol" for each, and a summary to stderr.
+    A violating command is not applied; its earliest is the first legal tCK,
+    or - if its bank is in the wrong state. Violations are no failure:
+    the exit code is 2 if a file cannot be used, else 0.
     """
     try:
         spec = read_memspec(memspec)

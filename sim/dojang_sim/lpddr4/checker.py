@@ -16,7 +16,7 @@ class Verdict(NamedTuple):
     Members
     -------
     ok: the command broke no rule and was applied; otherwise it changed nothing.
-    earliest: first legal tCK, not before the command's own; None where no wait helps, as the bank is in the wrong state.
+    earliest: first legal tCK, not before the command's own; None where no wait helps: its bank is in the wrong state.
     rule: name of the rule that was broken, or of the one that bound last; None if none bound yet.
     """
 

@@ -1,7 +1,7 @@
 """The timing and state rules of an LPDDR4 rank as one table of data; docs/reference/lpddr4.md shows it.
 
-Times are first clock edges of commands. JEDEC measures between last edges of most commands: hence the + 2 from a command
-of four clocks to one of two, and the − 2 the other way.
+Times are first clock edges of commands. JEDEC measures between last edges: hence the + 2 from a command of four clocks
+to one of two, and the − 2 the other way.
 """
 
 import re
@@ -87,6 +87,7 @@ SAME, ANY = Scope.SAME, Scope.ANY
 
 
 def held(length: int) -> tuple[Command, ...]:
+    """The commands that hold the command bus for ``length`` clocks."""
     return tuple(command for command in Command if BUS_CLOCKS[command] == length)
 
 

@@ -47,7 +47,7 @@ def read_trace(path: Path, banks: int) -> list[Issue]:
 def parse(words: list[str], banks: int, least: int) -> Issue:
     """The command of a line's columns, not before ``least`` tCK, or `TraceError` without file and line."""
     if len(words) < 3:
-        raise TraceError(f"\"{' '.join(words)}\" has {len(words)} of the columns time, command and bank, expected three")
+        raise TraceError(f"line is \"{' '.join(words)}\", expected the columns time, command and bank")
     time, command = whole(words[0], "time"), words[1]
     if time < least:
         raise TraceError(f"time is {time}, expected at least {least}, the time of the command before")

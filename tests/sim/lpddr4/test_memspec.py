@@ -1,0 +1,84 @@
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from dojang_sim.lpddr4 import Memspec, MemspecError, read_memspec
+
+SPEC = Path(__file__).parent / "data" / "memspec_0533.json"
+
+
+def written(tmp_path, section=None, **values):
+    """A memspec file with the values of ``section`` changed; None takes one out."""
+    document = json.loads(SPEC.read_text())
+    target = document["memspec"][section] if section else document["memspec"]
+    target.update(values)
+    for name in [name for name, value in values.items() if value is None]:
+        del target[name]
+    path = tmp_path / "memspec.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_values():
+    memspec = read_memspec(SPEC)
+    timing = json.loads(SPEC.read_text())["memspec"]["memtimingspec"]
+    assert (memspec.banks, memspec.BURST) == (8, 8)
+    for field in fields(Memspec)[2:]:
+        assert getattr(memspec, field.name) == timing[field.name]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Memspec)[2:]])
+@pytest.mark.parametrize(("value", "shown"), [
+    (None, "missing"), (-1, "-1"), (4.5, "4.5"), ("5", '"5"'), (True, "true"), ([], "[]")])
+def test_bad_timing(tmp_path, name, value, shown):
+    path = written(tmp_path, "memtimingspec", **{name: value})
+    with pytest.raises(MemspecError) as error:
+        read_memspec(path)
+    least = 0 if name in ("DQSCK", "WPRE", "RPST") else 1
+    assert str(error.value) == f"{path}: {name} is {shown}, expected a whole number of at least {least}"
+
+
+@pytest.mark.parametrize(("section", "values", "message"), [
+    (None, {"memoryType": "DDR4"}, 'memoryType is "DDR4", expected "LPDDR4"'),
+    (None, {"memoryType": None}, 'memoryType is null, expected "LPDDR4"'),
+    (None, {"memtimingspec": None}, "memtimingspec is missing, expected an object of memspec values"),
+    (None, {"memarchitecturespec": 3}, "memarchitecturespec is not an object, expected an object of memspec values"),
+    ("memarchitecturespec", {"nbrOfRanks": 2}, "nbrOfRanks is 2, expected 1"),
+    ("memarchitecturespec", {"nbrOfBanks": 0}, "nbrOfBanks is 0, expected a whole number of at least 1"),
+    ("memarchitecturespec", {"dataRate": 1}, "dataRate is 1, expected 2"),
+    ("memarchitecturespec", {"burstLength": 8}, "burstLength is 8, expected 16 or 32"),
+    ("memarchitecturespec", {"burstLength": 32}, "CCD is 8, expected at least the 16 tCK of a burst"),
+])
+def test_bad_part(tmp_path, section, values, message):
+    path = written(tmp_path, section, **values)
+    with pytest.raises(MemspecError) as error:
+        read_memspec(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"RCD = 5", "not JSON (Expecting value"), (b"\xff\xfe\x00", "not JSON ("), (b"[" * 100_000, "not JSON ("),
+    (b"[]", "memspec is missing"), (b"{}", "memspec is missing"), (b"", "not JSON (")])
+def test_bad_file(tmp_path, content, message):
+    path = tmp_path / "memspec.json"
+    path.write_bytes(content)
+    with pytest.raises(MemspecError) as error:
+        read_memspec(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "expected" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(MemspecError, match=r"missing: cannot be read \(No such file or directory\), expected"):
+        read_memspec(tmp_path / "missing")
+
+
+def test_long_bursts(tmp_path):
+    document = json.loads(SPEC.read_text())
+    document["memspec"]["memarchitecturespec"]["burstLength"] = 32
+    document["memspec"]["memtimingspec"]["CCD"] = 16
+    path = tmp_path / "memspec.json"
+    path.write_text(json.dumps(document))
+    assert read_memspec(path).BURST == 16
