@@ -101,15 +101,14 @@ class Candidates(wiring.Component):
         for i in range(self.k):
             own_key = Signal(signed(32), init=LOWEST, name=f"own_key{i}")
             own_id = Signal(32, init=EMPTY, name=f"own_id{i}")
-            held = Signal(name=f"held{i}")
             kept.append((own_key, own_id))
             m.d.sync += valids[i + 1].eq(valids[i])
             with m.If(empty):
-                m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY), held.eq(0)]
+                m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY)]
             with m.Elif(valids[i]):
                 with m.If(displaced[i] | (keys[i] > own_key)):  # only a NaN is not larger than LOWEST
-                    m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), held.eq(1), keys[i + 1].eq(own_key),
-                                 ids[i + 1].eq(own_id), valids[i + 1].eq(held), displaced[i + 1].eq(1)]
+                    m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), keys[i + 1].eq(own_key),
+                                 ids[i + 1].eq(own_id), displaced[i + 1].eq(1)]
                 with m.Else():
                     m.d.sync += [keys[i + 1].eq(keys[i]), ids[i + 1].eq(ids[i]), displaced[i + 1].eq(0)]
 
