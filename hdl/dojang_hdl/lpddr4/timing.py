@@ -1,0 +1,156 @@
+"""Configuration of an LPDDR4 channel and its timing in clocks (no Amaranth here; docs/reference/lpddr4.md has the sources)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+__all__ = ["BANKS", "BURST", "BURST_BYTES", "PAGE_BURSTS", "Lpddr4Config", "Lpddr4ConfigError", "Timing"]
+
+BANKS = 8
+BURST = 8
+"""tCK of data of one BL16 burst."""
+
+BURST_BYTES = 32
+PAGE_BURSTS = 64
+"""Bursts in a row of one bank (2 KiB)."""
+
+DERATING = Fraction(1875, 1000)
+"""ns that tRCD, tRP, tRAS and tRRD grow by above 85 °C."""
+
+# name: ns, least tCK, whether it grows with temperature
+ANALOG = {
+    "RCD": (18, 4, True),
+    "RPPB": (18, 4, True),
+    "RPAB": (21, 4, True),
+    "RAS": (42, 3, True),
+    "RRD": (10, 4, True),
+    "FAW": (40, 32, False),     # sources disagree on the floor; this is the stricter
+    "WR": (18, 6, False),
+    "WTR": (10, 8, False),
+    "RTP": (Fraction(15, 2), 8, False),
+    "DQSCK": (Fraction(7, 2), 1, False),
+    "MRW": (14, 10, False),     # tMRD: mode register command to any other
+    "ZQLAT": (30, 8, False),
+}
+
+REFI_NS = 3904
+"""Average refresh interval of a bank up to 85 °C."""
+
+ROWS_MAX_NS = 70_200
+"""A row may stay open for min(9 · tREFI, this)."""
+
+REFRESH_NS = {4: (180, 90), 8: (280, 140), 16: (380, 190)}
+"""tRFCab, tRFCpb by density of the channel in Gb."""
+
+# highest clock in MHz: RL, WL, nWR, nRTP; no DBI, set A
+LATENCIES = {
+    266: (6, 4, 6, 8), 533: (10, 6, 10, 8), 800: (14, 8, 16, 8), 1066: (20, 10, 20, 8),
+    1333: (24, 12, 24, 10), 1600: (28, 14, 30, 12), 1866: (32, 16, 34, 14), 2133: (36, 18, 40, 16),
+}
+LATENCY_CODES = tuple(LATENCIES)
+"""Position of a clock is the code of its RL, WL and nWR in MR1 and MR2."""
+
+
+class Lpddr4ConfigError(ValueError):
+    """A value of a channel's configuration is out of range; the message names the value and what was expected."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """JEDEC parameters in tCK, the t left off, PB and AB for per-bank and all-bank; names as in a DRAMSys memspec.
+
+    ``MRW`` is tMRD, ``REFI`` the average refresh interval of a bank, ``RAS_MAX`` the longest a row may stay open,
+    ``NWR`` and ``NRTP`` are what MR1 and MR2 say of auto-precharge.
+    """
+
+    RCD: int
+    RPPB: int
+    RPAB: int
+    RAS: int
+    RRD: int
+    FAW: int
+    WR: int
+    WTR: int
+    RTP: int
+    DQSCK: int
+    MRW: int
+    ZQLAT: int
+    RCPB: int
+    RFCAB: int
+    RFCPB: int
+    REFI: int
+    RAS_MAX: int
+    RL: int
+    WL: int
+    NWR: int
+    NRTP: int
+    CCD: int = 8
+    CCDMW: int = 32
+    PPD: int = 4
+    WPRE: int = 2
+    RPST: int = 0
+
+
+@dataclass(frozen=True)
+class Lpddr4Config:
+    """One x16 LPDDR4 channel of eight banks, one rank, BL16.
+
+    Parameters
+    ----------
+    rate: data rate of a pin in Mb/s; the clock is half of it.
+    density: Gb of the channel, 4, 8 or 16.
+    ratio: memory clocks per controller clock, 4 or 8.
+    init_divisor: tINIT1 and tINIT3 are shortened by it, for simulation only; 1 on a board.
+    """
+
+    rate: int = 1600
+    density: int = 8
+    ratio: int = 4
+    init_divisor: int = 1
+
+    def __post_init__(self):
+        def check(ok, field, expected):
+            if not ok:
+                raise Lpddr4ConfigError(f"lpddr4: {field}={getattr(self, field)!r}, expected {expected}")
+
+        check(20 <= self.rate <= 2 * 2133 + 1, "rate", "20 to 4267 Mb/s")
+        check(self.density in REFRESH_NS, "density", f"one of {', '.join(map(str, REFRESH_NS))} Gb")
+        check(self.ratio in (4, 8), "ratio", "4 or 8")
+        check(self.init_divisor >= 1, "init_divisor", "at least 1")
+
+    @property
+    def tck_ns(self) -> Fraction:
+        return Fraction(2000, self.rate)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a bank."""
+        return self.density << 13
+
+    @property
+    def words(self) -> int:
+        """128-bit words of the channel."""
+        return self.rows * BANKS * PAGE_BURSTS * 2
+
+    @property
+    def latency_code(self) -> int:
+        return next(code for code, mhz in enumerate(LATENCY_CODES) if self.rate // 2 <= mhz)
+
+    def clocks(self, ns, least: int = 0) -> int:
+        """tCK that last at least ``ns``, and at least ``least``."""
+        return max(ceil(ns / self.tck_ns), least)
+
+    def cycles(self, ns) -> int:
+        """Controller cycles that last at least ``ns``."""
+        return -(-self.clocks(ns) // self.ratio)
+
+    def timing(self, derated: bool = False) -> Timing:
+        """What the part needs; ``derated`` above 85 °C, which is legal below as well."""
+        analog = {name: self.clocks(ns + (DERATING if derated and grows else 0), least)
+                  for name, (ns, least, grows) in ANALOG.items()}
+        rfc_ab, rfc_pb = REFRESH_NS[self.density]
+        rl, wl, nwr, nrtp = LATENCIES[LATENCY_CODES[self.latency_code]]
+        refi = int(REFI_NS / self.tck_ns)
+        return Timing(
+            **analog, RCPB=analog["RAS"] + analog["RPPB"], RFCAB=self.clocks(rfc_ab), RFCPB=self.clocks(rfc_pb),
+            REFI=refi, RAS_MAX=min(9 * refi, int(ROWS_MAX_NS / self.tck_ns)), RL=rl, WL=wl, NWR=nwr, NRTP=nrtp)
