@@ -1,4 +1,4 @@
-"""Configuration of an LPDDR4 channel and its timing in clocks (no Amaranth here; docs/reference/lpddr4.md has the sources)."""
+"""Configuration of an LPDDR4 channel and its timing in clocks (no Amaranth here)."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -143,6 +143,19 @@ class Lpddr4Config:
     def cycles(self, ns) -> int:
         """Controller cycles that last at least ``ns``."""
         return -(-self.clocks(ns) // self.ratio)
+
+    @property
+    def write_delay(self) -> int:
+        """Controller cycles from the one with WR to the first with its data; see `PhyPort`."""
+        return (LATENCIES[LATENCY_CODES[self.latency_code]][1] + 4) // self.ratio
+
+    def spacing(self, clocks: int, before: str = "row", after: str = "row") -> int:
+        """Controller cycles between commands that start at least ``clocks`` apart.
+
+        "column" commands (RD, WR, MRR) start at phase 0, "row" commands (ACT, PRE, REF) at phase ``ratio`` - 4.
+        """
+        phase = {"column": 0, "row": self.ratio - 4}
+        return -((phase[after] - phase[before] - clocks) // self.ratio)
 
     def timing(self, derated: bool = False) -> Timing:
         """What the part needs; ``derated`` above 85 °C, which is legal below as well."""

@@ -1,0 +1,65 @@
+"""Whether the data bus reads or writes."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Direction"]
+
+MOST_WRITES = 32
+"""Bursts written in a row while reads are ready."""
+
+PATIENCE_CYCLES = 4096
+"""How long a write may wait while there are always reads."""
+
+QUIET_CYCLES = 8
+"""Cycles without a command in this direction after which the other one may have the bus."""
+
+
+class Direction(wiring.Component):
+    """Turns the bus only when it pays: a turn and the way back cost several bursts.
+
+    Reads have the bus until enough writes wait to be worth it (``pressure``), none is ready for a while, or a write has
+    waited for long. Writes have it until none is ready for a while, or many were sent and reads are ready.
+
+    Members
+    -------
+    reads, writes: some bank could send one now.
+    pressure: many writes wait.
+    taken: one is sent, in the present direction.
+    write: the present direction.
+    """
+
+    reads: In(1)
+    writes: In(1)
+    pressure: In(1)
+    taken: In(1)
+    write: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        quiet = Signal(range(QUIET_CYCLES + 1))
+        waited = Signal(range(PATIENCE_CYCLES + 1))
+        sent = Signal(range(MOST_WRITES + 1))
+        stale = quiet == QUIET_CYCLES
+        with m.If(self.write):
+            m.d.sync += waited.eq(0)
+            with m.If(self.taken & (sent != MOST_WRITES)):
+                m.d.sync += sent.eq(sent + 1)
+            with m.If(self.writes):
+                m.d.sync += quiet.eq(0)
+            with m.Elif(~stale):
+                m.d.sync += quiet.eq(quiet + 1)
+            with m.If(self.reads & (stale | (sent == MOST_WRITES))):
+                m.d.sync += [self.write.eq(0), quiet.eq(0)]
+        with m.Else():
+            m.d.sync += sent.eq(0)
+            with m.If(self.writes & (waited != PATIENCE_CYCLES)):
+                m.d.sync += waited.eq(waited + 1)
+            with m.If(self.reads):
+                m.d.sync += quiet.eq(0)
+            with m.Elif(~stale):
+                m.d.sync += quiet.eq(quiet + 1)
+            with m.If(self.writes & (self.pressure | stale | (waited == PATIENCE_CYCLES))):
+                m.d.sync += [self.write.eq(1), quiet.eq(0)]
+        return m

@@ -1,0 +1,123 @@
+"""When and which bank is refreshed."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from .timing import BANKS, Lpddr4Config
+
+__all__ = ["Refresher", "Temperature"]
+
+FORCED = 4 * BANKS
+"""Refreshes due from which on a bank is no longer spared because it is in use: half of what JEDEC lets postpone."""
+
+
+class Temperature(enum.Enum, shape=3):
+    """Refresh rate field of MR4, by the interval it asks for relative to tREFI."""
+
+    TOO_COLD = 0
+    TIMES_4 = 1
+    TIMES_2 = 2
+    TIMES_1 = 3
+    HALF = 4
+    QUARTER = 5
+    QUARTER_DERATED = 6
+    TOO_HOT = 7
+
+
+QUARTERS = {Temperature.TIMES_4: 16, Temperature.TIMES_2: 8, Temperature.TOO_COLD: 4, Temperature.TIMES_1: 4,
+            Temperature.HALF: 2}
+"""Quarters of tREFI; where a code is not listed, one."""
+
+
+class Refresher(wiring.Component):
+    """Directed per-bank refresh, of banks that nothing waits for as long as there are any.
+
+    Every bank has one turn in each round of eight refreshes. A bank is held, closed, refreshed, and released tRFCpb
+    later. A refresh falls due every tREFI / 8; when `FORCED` are due a bank is taken although accesses wait for it.
+    At a quarter of the interval eight tRFCpb would take longer than it lasts: all banks are then refreshed at once.
+
+    Members
+    -------
+    enable: initialisation is over.
+    temperature: `Temperature`.
+    idle, parked, hold: of each bank, see `BankPort`.
+    ready: a REF may be sent as far as the banks are concerned, of ``bank`` or of all (``all_banks``).
+    taken: it is.
+    due: strobe, one refresh interval of a bank's share has passed.
+    """
+
+    def __init__(self, config: Lpddr4Config):
+        self._config = config
+        super().__init__({
+            "enable": In(1), "temperature": In(Temperature),
+            "idle": In(BANKS), "parked": In(BANKS), "hold": Out(BANKS),
+            "ready": Out(1), "bank": Out(range(BANKS)), "all_banks": Out(1), "taken": In(1), "due": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        t = self._config.timing()
+        self._interval(m, t.REFI // (4 * BANKS * self._config.ratio))
+
+        everything = Signal()       # the interval is so short that only all-bank refreshes keep up
+        owed = Signal(8)
+        served = Signal(BANKS)      # banks that had their turn in this round
+        target = Signal(BANKS)
+        m.d.sync += everything.eq(self.temperature.as_value() >= Temperature.QUARTER.value)
+        share = Mux(self.all_banks, BANKS, 1)
+        m.d.sync += owed.eq(owed + (self.due & ~owed.all()) - Mux(self.taken, share, 0))
+
+        wait = Signal(range(self._config.spacing(max(t.RFCAB, t.RFCPB)) + 1))
+        unused = self.idle & ~served
+        with m.FSM():
+            with m.State("WATCH"):
+                candidates = Signal(BANKS)
+                m.d.comb += candidates.eq(Mux(unused.any(), unused, Mux(owed >= FORCED, ~served, 0)))
+                with m.If(everything & (owed >= BANKS)):
+                    m.d.sync += [target.eq(~0), self.all_banks.eq(1)]
+                    m.next = "CLOSE"
+                with m.Elif(~everything & (owed != 0) & candidates.any()):
+                    m.d.sync += [target.eq(candidates & (~candidates + 1)), self.all_banks.eq(0)]
+                    m.next = "CLOSE"
+            with m.State("CLOSE"):
+                for bank in range(BANKS):
+                    with m.If(target[bank]):
+                        m.d.sync += self.bank.eq(bank)
+                m.d.comb += self.hold.eq(target)
+                with m.If((self.parked & target) == target):
+                    m.next = "REFRESH"
+            with m.State("REFRESH"):
+                m.d.comb += [self.hold.eq(target), self.ready.eq(1)]
+                with m.If(self.taken):
+                    m.d.sync += [
+                        wait.eq(Mux(self.all_banks, self._config.spacing(t.RFCAB), self._config.spacing(t.RFCPB)) - 1),
+                        served.eq(Mux((served | target).all(), 0, served | target)),
+                    ]
+                    m.next = "RECOVER"
+            with m.State("RECOVER"):
+                m.d.comb += self.hold.eq(target)
+                m.d.sync += wait.eq(wait - 1)
+                with m.If(wait == 1):
+                    m.next = "WATCH"
+        return m
+
+    def _interval(self, m, quarter):
+        """``due`` every so many quarters of the nominal interval, rounded down."""
+        cycles, quarters = Signal(range(quarter)), Signal(range(max(QUARTERS.values())))
+        limit = Signal.like(quarters)
+        with m.Switch(self.temperature):
+            for code, count in QUARTERS.items():
+                with m.Case(code):
+                    m.d.sync += limit.eq(count - 1)
+            with m.Default():
+                m.d.sync += limit.eq(0)
+        with m.If(cycles != quarter - 1):
+            m.d.sync += cycles.eq(cycles + 1)
+        with m.Else():
+            m.d.sync += cycles.eq(0)
+            with m.If(quarters < limit):
+                m.d.sync += quarters.eq(quarters + 1)
+            with m.Else():
+                m.d.sync += quarters.eq(0)
+                m.d.comb += self.due.eq(self.enable)

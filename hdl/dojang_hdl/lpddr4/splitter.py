@@ -1,0 +1,53 @@
+"""Cuts the commands of the memory port at row boundaries."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..memory import MemoryCommand
+from .timing import PAGE_BURSTS
+
+__all__ = ["Piece", "Splitter"]
+
+PAGE_WORDS = 2 * PAGE_BURSTS
+WORD_ADDRESS = (PAGE_WORDS - 1).bit_length()
+
+Piece = data.StructLayout({"write": 1, "word": WORD_ADDRESS, "bank": 3, "row": 17, "words": WORD_ADDRESS + 1})
+"""``words`` words (1 to 128) of one row from ``word`` on. A word address is row, bank, word from the top: a sequential
+stream changes banks with every row. Address bits above the row are ignored: addresses wrap at the end of the memory."""
+
+
+class Splitter(wiring.Component):
+    """One piece a cycle, in order. A command of no words makes none.
+
+    Members
+    -------
+    i: In stream of `MemoryCommand`.
+    o: Out stream of `Piece`.
+    """
+
+    i: In(stream.Signature(MemoryCommand))
+    o: Out(stream.Signature(Piece))
+
+    def elaborate(self, platform):
+        m = Module()
+        write, addr, left = Signal(), Signal(32), Signal(9)
+        room = Signal(WORD_ADDRESS + 1)     # words to the end of the row
+        count = Signal(WORD_ADDRESS + 1)
+        ends, step = Signal(), Signal()
+        piece = self.o.payload
+        m.d.comb += [
+            room.eq(PAGE_WORDS - addr[:WORD_ADDRESS]), ends.eq(left <= room), count.eq(Mux(ends, left, room)),
+            step.eq((left != 0) & (~self.o.valid | self.o.ready)),
+            self.i.ready.eq((left == 0) | step & ends),
+        ]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(step):
+            m.d.sync += [
+                self.o.valid.eq(1), piece.write.eq(write), piece.words.eq(count),
+                Cat(piece.word, piece.bank, piece.row).eq(addr), addr.eq(addr + count), left.eq(left - count)]
+        with m.If(self.i.valid & self.i.ready):
+            command = self.i.payload
+            m.d.sync += [write.eq(command.write), addr.eq(command.addr), left.eq(command.length)]
+        return m
