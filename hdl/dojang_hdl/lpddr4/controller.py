@@ -66,7 +66,7 @@ class Controller(wiring.Component):
         return m
 
     def _dispatch(self, m, banks, read_buffer, write_buffer):
-        m.submodules.splitter = splitter = Splitter()
+        m.submodules.splitter = splitter = Splitter(self.config.rows)
         m.submodules.gather = gather = WriteGather(len(write_buffer.slot))
         wiring.connect(m, wiring.flipped(self.port.command), splitter.i)
         wiring.connect(m, wiring.flipped(self.port.write), gather.word)

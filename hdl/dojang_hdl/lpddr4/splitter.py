@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import MemoryCommand
-from .timing import PAGE_BURSTS
+from .timing import BANKS, PAGE_BURSTS
 
 __all__ = ["Piece", "Splitter"]
 
@@ -14,11 +14,15 @@ WORD_ADDRESS = (PAGE_WORDS - 1).bit_length()
 
 Piece = data.StructLayout({"write": 1, "word": WORD_ADDRESS, "bank": 3, "row": 17, "words": WORD_ADDRESS + 1})
 """``words`` words (1 to 128) of one row from ``word`` on. A word address is row, bank, word from the top: a sequential
-stream changes banks with every row. Address bits above the row are ignored: addresses wrap at the end of the memory."""
+stream changes banks with every row."""
 
 
 class Splitter(wiring.Component):
-    """One piece a cycle, in order. A command of no words makes none.
+    """One piece a cycle, in order. A command of no words makes none. Addresses wrap at the end of the memory.
+
+    Parameters
+    ----------
+    rows: rows of a bank, a power of two.
 
     Members
     -------
@@ -29,9 +33,13 @@ class Splitter(wiring.Component):
     i: In(stream.Signature(MemoryCommand))
     o: Out(stream.Signature(Piece))
 
+    def __init__(self, rows: int):
+        self._rows = rows
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
-        write, addr, left = Signal(), Signal(32), Signal(9)
+        write, addr, left = Signal(), Signal(range(self._rows * BANKS * PAGE_WORDS)), Signal(9)
         room = Signal(WORD_ADDRESS + 1)     # words to the end of the row
         count = Signal(WORD_ADDRESS + 1)
         ends, step = Signal(), Signal()
