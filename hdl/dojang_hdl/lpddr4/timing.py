@@ -30,8 +30,13 @@ ANALOG = {
     "RTP": (Fraction(15, 2), 8, False),
     "DQSCK": (Fraction(7, 2), 1, False),
     "MRW": (14, 10, False),     # tMRD: mode register command to any other
+    "ZQCAL": (1_000, 1, False),
     "ZQLAT": (30, 8, False),
+    "INIT2": (10, 1, False),
+    "INIT5": (2_000, 1, False),
 }
+INIT_NS = {"INIT1": 200_000, "INIT3": 2_000_000}
+"""Waits of the initialisation that ``init_divisor`` shortens."""
 
 REFI_NS = 3904
 """Average refresh interval of a bank up to 85 °C."""
@@ -60,7 +65,8 @@ class Timing:
     """JEDEC parameters in tCK, the t left off, PB and AB for per-bank and all-bank; names as in a DRAMSys memspec.
 
     ``MRW`` is tMRD, ``REFI`` the average refresh interval of a bank, ``RAS_MAX`` the longest a row may stay open,
-    ``NWR`` and ``NRTP`` are what MR1 and MR2 say of auto-precharge.
+    ``NWR`` and ``NRTP`` are what MR1 and MR2 say of auto-precharge, ``INIT1`` and ``INIT3`` are as short as
+    ``init_divisor`` makes them.
     """
 
     RCD: int
@@ -74,7 +80,12 @@ class Timing:
     RTP: int
     DQSCK: int
     MRW: int
+    ZQCAL: int
     ZQLAT: int
+    INIT1: int
+    INIT2: int
+    INIT3: int
+    INIT5: int
     RCPB: int
     RFCAB: int
     RFCPB: int
@@ -86,6 +97,7 @@ class Timing:
     NRTP: int
     CCD: int = 8
     CCDMW: int = 32
+    MRR: int = 8
     PPD: int = 4
     WPRE: int = 2
     RPST: int = 0
@@ -161,9 +173,10 @@ class Lpddr4Config:
         """What the part needs; ``derated`` above 85 °C, which is legal below as well."""
         analog = {name: self.clocks(ns + (DERATING if derated and grows else 0), least)
                   for name, (ns, least, grows) in ANALOG.items()}
+        init = {name: self.clocks(Fraction(ns, self.init_divisor)) for name, ns in INIT_NS.items()}
         rfc_ab, rfc_pb = REFRESH_NS[self.density]
         rl, wl, nwr, nrtp = LATENCIES[LATENCY_CODES[self.latency_code]]
         refi = int(REFI_NS / self.tck_ns)
         return Timing(
-            **analog, RCPB=analog["RAS"] + analog["RPPB"], RFCAB=self.clocks(rfc_ab), RFCPB=self.clocks(rfc_pb),
+            **analog, **init, RCPB=analog["RAS"] + analog["RPPB"], RFCAB=self.clocks(rfc_ab), RFCPB=self.clocks(rfc_pb),
             REFI=refi, RAS_MAX=min(9 * refi, int(ROWS_MAX_NS / self.tck_ns)), RL=rl, WL=wl, NWR=nwr, NRTP=nrtp)

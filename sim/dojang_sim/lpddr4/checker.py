@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from typing import NamedTuple
 
-from .commands import ALL_BANK, BUS_CLOCKS, CLOSING, OPENING, Command
+from .commands import ALL_BANK, BUS_CLOCKS, CLOSING, OPENING, Command, Event
 from .memspec import Memspec
 from .rules import RULES, RuleTable, Scope, clocks
 
@@ -39,9 +39,9 @@ class Checker:
         self._time = 0
         self._open = [False] * memspec.banks
         # Start of the last command of a kind at a bank, and at any bank (bank None).
-        self._last: dict[tuple[Command, int | None], int] = {}
+        self._last: dict[tuple[Command | Event, int | None], int] = {}
         self._needs = {command: (rule.name, rule.open) for rule in rules.states for command in rule.commands}
-        self._timing: dict[Command, list[tuple[str, Command, bool, int]]] = defaultdict(list)
+        self._timing: dict[Command | Event, list[tuple[str, Command | Event, bool, int]]] = defaultdict(list)
         for rule in rules.timing:
             distance = clocks(rule.distance, memspec)
             for after in rule.after:
@@ -50,10 +50,10 @@ class Checker:
         # Ends, first clock after the last edge, of the latest commands of each window.
         self._windows = [(rule, clocks(rule.span, memspec), deque[int](maxlen=rule.count)) for rule in rules.windows]
 
-    def bound(self, command: Command, bank: int) -> tuple[int | None, str | None]:
+    def bound(self, command: Command | Event, bank: int) -> tuple[int | None, str | None]:
         """First legal tCK of ``command`` as things stand and the rule that says so, as in `Verdict`.
 
-        0 and None if nothing binds. ``bank`` of an all-bank command means nothing.
+        0 and None if nothing binds. ``bank`` of an all-bank command or one without a bank means nothing.
         """
         if command in self._needs:
             name, opened = self._needs[command]
@@ -72,7 +72,7 @@ class Checker:
                     earliest, binding = start, rule.name
         return earliest, binding
 
-    def issue(self, time: int, command: Command, bank: int) -> Verdict:
+    def issue(self, time: int, command: Command | Event, bank: int) -> Verdict:
         """Judge ``command`` with its first clock edge at ``time`` tCK, and apply it if it is legal.
 
         Raises `ValueError` if ``time`` is before that of an earlier call or there is no such bank.
@@ -88,7 +88,7 @@ class Checker:
         self._apply(time, command, bank)
         return Verdict(True, time, rule)
 
-    def _apply(self, time: int, command: Command, bank: int) -> None:
+    def _apply(self, time: int, command: Command | Event, bank: int) -> None:
         self._last[command, None] = time
         for addressed in range(self.banks) if command in ALL_BANK else (bank,):
             self._last[command, addressed] = time

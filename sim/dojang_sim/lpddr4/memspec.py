@@ -1,7 +1,7 @@
 """Timing values of one LPDDR4 part at one speed, read from a memspec JSON file as DRAMSys has them."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 __all__ = ["Memspec", "MemspecError", "read_memspec"]
@@ -18,7 +18,7 @@ class Memspec:
     """What the rules need, under the names of the file. All in tCK, but ``banks``.
 
     ``BURST``: clocks of data of one read or write. ``RL`` and ``WL``: latencies to the data. The rest are JEDEC's
-    parameters with the t left off and PB, AB for per-bank and all-bank.
+    parameters with the t left off and PB, AB for per-bank and all-bank. A file may lack those with a default.
     """
 
     banks: int
@@ -42,6 +42,7 @@ class Memspec:
     WPRE: int
     WR: int
     WTR: int
+    CCDMW: int = 32
 
 
 def read_memspec(path: Path) -> Memspec:
@@ -65,7 +66,8 @@ def read_memspec(path: Path) -> Memspec:
         found = whole(path, shape, name, 1)
         if found not in expected:
             raise MemspecError(f"{path}: {name} is {found}, expected {' or '.join(map(str, expected))}")
-    names = [field.name for field in fields(Memspec) if field.name not in ("banks", "BURST")]
+    names = [field.name for field in fields(Memspec) if field.name not in ("banks", "BURST")
+             and (field.default is MISSING or field.name in timing)]
     memspec = Memspec(
         banks=whole(path, shape, "nbrOfBanks", 1), BURST=shape["burstLength"] // shape["dataRate"],
         **{name: whole(path, timing, name, 0 if name in MAY_BE_ZERO else 1) for name in names})

@@ -1,4 +1,6 @@
-"""The timing and state rules of an LPDDR4 rank as one table of data; docs/reference/lpddr4.md shows it.
+"""The timing and state rules between bank commands of LPDDR4 as a table of data; docs/reference/lpddr4.md shows it.
+
+device_rules.py has those of a whole device: mode registers, calibration, initialisation, refresh deadlines.
 
 Times are first clock edges of commands. JEDEC measures between last edges: hence the + 2 from a command of four clocks
 to one of two, and the − 2 the other way.
@@ -8,10 +10,11 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .commands import BUS_CLOCKS, Command
+from .commands import BUS_CLOCKS, Command, Event
 from .memspec import Memspec
 
-__all__ = ["RULES", "RuleTable", "Scope", "StateRule", "TimingRule", "WindowRule", "clocks"]
+__all__ = ["PRE", "READ", "REF", "RULES", "WRITE", "RuleTable", "Scope", "StateRule", "TimingRule", "WindowRule",
+           "clocks", "held"]
 
 
 class Scope(StrEnum):
@@ -29,8 +32,8 @@ class TimingRule:
     """
 
     name: str
-    before: tuple[Command, ...]
-    after: tuple[Command, ...]
+    before: tuple[Command | Event, ...]
+    after: tuple[Command | Event, ...]
     scope: Scope
     distance: str
     source: str
@@ -79,7 +82,8 @@ def clocks(expression: str, memspec: Memspec) -> int:
 
 ACT = (Command.ACT,)
 RD, RDA = (Command.RD,), (Command.RDA,)
-WR, WRA = (Command.WR,), (Command.WRA,)
+WR, WRA = (Command.WR, Command.MWR), (Command.WRA, Command.MWRA)
+MASKED = (Command.MWR, Command.MWRA)
 PREPB, PREAB = (Command.PREPB,), (Command.PREAB,)
 REFPB, REFAB = (Command.REFPB,), (Command.REFAB,)
 READ, WRITE, PRE, REF = RD + RDA, WR + WRA, PREPB + PREAB, REFPB + REFAB
@@ -111,6 +115,7 @@ RULES = RuleTable(
         # Between column commands
         TimingRule("tCCD_RD", READ, READ, ANY, "CCD", "tCCD"),
         TimingRule("tCCD_WR", WRITE, WRITE, ANY, "CCD", "tCCD"),
+        TimingRule("tCCDMW", WRITE, MASKED, SAME, "CCDMW", "tCCDMW"),
         TimingRule("tRTW", READ, WRITE, ANY, "RL + DQSCK + BURST - WL + WPRE + RPST", "read to write"),
         TimingRule("tWTR", WRITE, READ, ANY, "WL + 1 + BURST + WTR", "tWTR"),
         # To a precharge; RTP + BURST - 6 and WL + BURST + WR + 3 are the read's and the write's own

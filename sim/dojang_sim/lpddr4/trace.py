@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from .commands import Command
+from .commands import TRACED, Command
 
 __all__ = ["Issue", "TraceError", "read_trace"]
 
@@ -51,8 +51,8 @@ def parse(words: list[str], banks: int, least: int) -> Issue:
     time, command = whole(words[0], "time"), words[1]
     if time < least:
         raise TraceError(f"time is {time}, expected at least {least}, the time of the command before")
-    if command not in Command.__members__:
-        raise TraceError(f"command is {command}, expected one of {' '.join(Command)}")
+    if command not in TRACED:
+        raise TraceError(f"command is {command}, expected one of {' '.join(TRACED)}")
     bank = whole(words[2], "bank")
     if bank >= banks:
         raise TraceError(f"bank is {bank}, expected 0 to {banks - 1}")

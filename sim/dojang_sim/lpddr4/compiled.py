@@ -1,0 +1,104 @@
+"""The rule table as C++ and the compiled device model made with it."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from dojang_hdl.lpddr4.timing import BANKS, LATENCIES, PAGE_BURSTS
+
+from ..toolchain import cache_root
+from .commands import ALL_BANK, BUS_CLOCKS, CLOSING, OPENING, Command, Event
+from .device_rules import DEVICE_RULES, OBSERVED, Condition, DeviceRules
+from .devicespec import DeviceSpec
+
+__all__ = ["CODES", "device_source", "rule_table"]
+
+MODEL = Path(__file__).parent / "model"
+
+CODES = (*Command, *Event)
+"""Position of a command or event is its code in C++."""
+
+
+def rule_table(rules: DeviceRules = DEVICE_RULES) -> str:
+    """C++ declarations of everything the model knows from Python: commands, rules, names of a part's values."""
+    names = [field.name for field in fields(DeviceSpec)]
+    clocks = ", ".join(str(BUS_CLOCKS[code]) for code in CODES)
+    lines = [
+        "namespace dojang::lpddr4 {",
+        f"enum Code : int {{ {', '.join(CODES)} }};",
+        f"constexpr int kCommands = {len(Command)}, kCodes = {len(CODES)}, kBanks = {BANKS}, "
+        f"kPageBursts = {PAGE_BURSTS};",
+        f"constexpr const char* kNames[] = {{ {', '.join(map(quoted, CODES))} }};",
+        f"constexpr int kBusClocks[] = {{ {clocks} }};",
+        f"constexpr Codes kAllBank = {bits(ALL_BANK)}, kOpening = {bits(OPENING)}, kClosing = {bits(CLOSING)};",
+        f"struct Spec {{ Clocks {', '.join(f'{name} = -1' for name in names)}; }};",
+        "struct SpecField { const char* name; Clocks Spec::*value; };",
+        *table("SpecField", "kSpecFields", ((quoted(name), f"&Spec::{name}") for name in names)),
+        f"enum class Condition {{ {', '.join(Condition.__members__)} }};",
+        "namespace observed {",
+        *(f"constexpr const char* {name} = {quoted(name)};" for name in OBSERVED),
+        "}",
+        *table("Latencies", "kLatencies", ((str(rl), str(wl)) for rl, wl, _, _ in LATENCIES.values())),
+        *table("StateRule", "kStates", (
+            (quoted(rule.name), bits(rule.commands), cpp_bool(rule.open)) for rule in rules.states)),
+        *table("TimingRule", "kTiming", (
+            (quoted(rule.name), bits(rule.before), bits(rule.after), cpp_bool(rule.scope == "any bank"),
+             span(rule.distance)) for rule in rules.timing)),
+        *table("WindowRule", "kWindows", (
+            (quoted(rule.name), bits(rule.commands), str(rule.count), span(rule.span)) for rule in rules.windows)),
+        *table("ConditionRule", "kConditions", (
+            (quoted(rule.name), bits(rule.commands), f"Condition::{rule.condition.name}")
+            for rule in rules.conditions)),
+        f"const RefreshRule kRefresh = {{ {quoted(rules.refresh.name)}, {span(rules.refresh.interval)}, "
+        f"{rules.refresh.postponed} }};",
+        f"const OpenRule kRowOpen = {{ {quoted(rules.row_open.name)}, {span(rules.row_open.span)} }};",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def device_source(rules: DeviceRules = DEVICE_RULES) -> Path:
+    """The model as one C++17 file in the cache, complete but for `MODEL`, whose content its first line names.
+
+    So a build that is cached by the content of this file is up to date.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(MODEL.iterdir()):
+        digest.update(source.read_bytes())
+    text = (f"// Made from dojang_sim.lpddr4; model {digest.hexdigest()}\n"
+            f'#include "{MODEL / "types.h"}"\n{rule_table(rules)}'
+            f'#include "{MODEL / "device.cpp"}"\n#include "{MODEL / "api.cpp"}"\n')
+    folder = cache_root() / "lpddr4"
+    path = folder / f"lpddr4_{hashlib.sha256(text.encode()).hexdigest()[:16]}.cpp"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f"{path.stem}.{os.getpid()}"
+        draft.write_text(text)
+        os.replace(draft, path)         # at once: several tests may want it
+    return path
+
+
+def quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def cpp_bool(value: bool) -> str:
+    return str(value).lower()
+
+
+def bits(codes: Iterable[Command | Event]) -> str:
+    """A set of commands and events, bit n for code n."""
+    return hex(sum(1 << CODES.index(code) for code in set(codes)))
+
+
+def span(expression: str) -> str:
+    """A distance of the table as a function of a part."""
+    value = re.sub(r"([A-Za-z]\w*)", r"spec.\1", expression)
+    return f"[]([[maybe_unused]] const Spec& spec) -> Clocks {{ return {value}; }}"
+
+
+def table(kind: str, name: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    return [f"const {kind} {name}[] = {{", *(f"  {{ {', '.join(row)} }}," for row in rows), "};"]

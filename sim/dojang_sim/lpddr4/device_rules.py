@@ -1,0 +1,122 @@
+"""Rules of a whole LPDDR4 device beyond its bank commands: mode registers, calibration, initialisation, deadlines.
+
+`DEVICE_RULES` is the table the compiled device model is made from (compiled.py); docs/reference/lpddr4.md shows it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .commands import Command, Event
+from .rules import READ, RULES, WRITE, RuleTable, Scope, TimingRule, held
+
+__all__ = ["DEVICE_RULES", "OBSERVED", "Condition", "ConditionRule", "DeviceRules", "OpenRule", "RefreshRule"]
+
+
+class Condition(StrEnum):
+    """A condition that the device must be in; the value says it in words."""
+
+    POWERED = "RESET_n and CKE high"
+    STARTED = "RESET_n high"
+    NEVER = "never"
+    MODES = "MR1, MR2 and MR3 written, with the RL, WL, nWR and burst length of the configuration and no DBI"
+    CALIBRATING = "ZQCAL_START since the last ZQCAL_LATCH"
+    CALIBRATED = "ZQCAL_LATCH since RESET_n rose"
+    TURN = "not refreshed since the round of eight began; REFAB begins a new one"
+
+
+@dataclass(frozen=True)
+class ConditionRule:
+    """``commands`` need ``condition``; no wait helps."""
+
+    name: str
+    commands: tuple[Command | Event, ...]
+    condition: Condition
+    source: str
+
+
+@dataclass(frozen=True)
+class RefreshRule:
+    """Since the first ZQCAL_LATCH, no bank has had fewer than elapsed / ``interval`` - ``postponed`` refreshes.
+
+    Nor are more than ``postponed`` pulled in worth anything.
+    """
+
+    name: str
+    interval: str
+    postponed: int
+    source: str
+
+
+@dataclass(frozen=True)
+class OpenRule:
+    """No row is open for more than ``span`` clocks."""
+
+    name: str
+    span: str
+    source: str
+
+
+@dataclass(frozen=True)
+class DeviceRules(RuleTable):
+    """All rules of a device. Of a command's breaches the first is reported: conditions, states, then times."""
+
+    conditions: tuple[ConditionRule, ...]
+    refresh: RefreshRule
+    row_open: OpenRule
+
+
+OBSERVED = {
+    "UNKNOWN": "a command that is not in the truth table or not modelled, or half of one",
+    "WRITE_DATA": "write data missing when it is due, or there when none is",
+    "READ_DATA": "the PHY expects read data and the device sends none, or the other way round",
+    "IMAGE": "an access beyond the end of the memory",
+}
+"""Names under which the model reports what is no rule between commands."""
+
+MRW, MRR = (Command.MRW,), (Command.MRR,)
+START, LATCH = (Command.ZQCAL_START,), (Command.ZQCAL_LATCH,)
+RESET_LOW, RESET_HIGH = (Event.RESET_LOW,), (Event.RESET_HIGH,)
+CKE_LOW, CKE_HIGH = (Event.CKE_LOW,), (Event.CKE_HIGH,)
+ACT, REFPB = (Command.ACT,), (Command.REFPB,)
+EVERY = tuple(Command)
+
+TIMING = tuple(TimingRule(name, before, after, Scope.ANY, distance, source) for
+               name, before, after, distance, source in (
+    # Mode registers; a read of one is a burst on the data bus
+    ("tMRD", MRW, held(4), "MRW", "tMRD, and tMRW which is no longer"),
+    ("tMRD_2", MRW, held(2), "MRW + 2", "tMRD"),
+    ("tMRR", MRR, READ + MRR, "MRR", "tMRR"),
+    ("tMRR_WR", MRR, WRITE, "RL + DQSCK + BURST - WL + WPRE + RPST", "read to write"),
+    ("tMRR_MRW", MRR, MRW, "RL + DQSCK + BURST + 3", "MRR to MRW"),
+    ("tRD_MRR", READ, MRR, "BURST", "read to MRR"),
+    ("tRD_MRW", READ, MRW, "RL + DQSCK + BURST + RTP", "read to MRW"),
+    ("tWR_MRR", WRITE, MRR, "WL + 1 + BURST + WTR", "tWTR"),
+    ("tWR_MRW", WRITE, MRW, "WL + 1 + BURST + RTP", "write to MRW"),
+    # Calibration
+    ("tZQCAL", START, START + LATCH, "ZQCAL", "tZQCAL"),
+    ("tZQLAT", LATCH, held(4), "ZQLAT - 2", "tZQLAT"),
+    ("tZQLAT_2", LATCH, held(2), "ZQLAT", "tZQLAT"),
+    # Initialisation
+    ("tINIT1", RESET_LOW, RESET_HIGH, "INIT1", "tINIT1"),
+    ("tINIT2", CKE_LOW, RESET_HIGH, "INIT2", "tINIT2"),
+    ("tINIT3", RESET_HIGH, CKE_HIGH, "INIT3", "tINIT3"),
+    ("tINIT5", CKE_HIGH, EVERY, "INIT5", "tINIT5"),
+))
+
+DEVICE_RULES = DeviceRules(
+    states=RULES.states,
+    timing=RULES.timing + TIMING,
+    windows=RULES.windows,
+    conditions=(
+        ConditionRule("POWERED", EVERY, Condition.POWERED, "power-up sequence"),
+        ConditionRule("RESET", RESET_LOW, Condition.NEVER, "no reset in operation"),
+        ConditionRule("CKE", CKE_LOW, Condition.NEVER, "no power-down in operation"),
+        ConditionRule("CKE_ORDER", CKE_HIGH, Condition.STARTED, "power-up sequence"),
+        ConditionRule("MODES", ACT, Condition.MODES, "power-up sequence"),
+        ConditionRule("ZQ", LATCH, Condition.CALIBRATING, "ZQ calibration"),
+        ConditionRule("CALIBRATED", ACT, Condition.CALIBRATED, "power-up sequence"),
+        ConditionRule("ROUND", REFPB, Condition.TURN, "per-bank refresh"),
+    ),
+    refresh=RefreshRule("tREFI", "REFI", 8, "tREFI, at most 8 postponed"),
+    row_open=OpenRule("tRAS_MAX", "RAS_MAX + 2", "tRAS max"),
+)

@@ -1,0 +1,45 @@
+"""What a device model must know of its part: a memspec and the values of the device rules."""
+
+from dataclasses import asdict, dataclass, fields
+
+from dojang_hdl.lpddr4.timing import BANKS, BURST, Lpddr4Config
+
+from .memspec import Memspec
+
+__all__ = ["DeviceSpec", "memspec_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSpec(Memspec):
+    """A `Memspec` with JEDEC's values of mode registers, calibration, initialisation and refresh, in tCK.
+
+    Members
+    -------
+    rows: rows of a bank.
+    latency_code: what the RL, WL and nWR fields of MR1 and MR2 must hold.
+    """
+
+    MRR: int
+    MRW: int
+    ZQCAL: int
+    ZQLAT: int
+    INIT1: int
+    INIT2: int
+    INIT3: int
+    INIT5: int
+    REFI: int
+    RAS_MAX: int
+    rows: int
+    latency_code: int
+
+    def __str__(self) -> str:
+        """The form the compiled model reads: ``NAME=value`` of every field."""
+        return " ".join(f"{name}={value}" for name, value in asdict(self).items())
+
+
+def memspec_of(config: Lpddr4Config) -> DeviceSpec:
+    """What the part of ``config`` needs up to 85 °C."""
+    timing = asdict(config.timing())
+    known = {"banks": BANKS, "BURST": BURST, "rows": config.rows, "latency_code": config.latency_code}
+    return DeviceSpec(**known, **{field.name: timing[field.name] for field in fields(DeviceSpec)
+                                  if field.name not in known})

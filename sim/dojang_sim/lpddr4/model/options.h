@@ -1,0 +1,74 @@
+// Options and injected faults of a channel, from one line of text.
+#pragma once
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace dojang::lpddr4 {
+
+constexpr int kCaPins = 6, kDqPins = 16, kWordBytes = 16;
+
+struct Options {
+  bool keep_going = false;          // continue
+  bool restarts = false;            // restarts: RESET_n may fall, with CKE, and the device starts over
+  int temperature = 3;              // temperature=CODE, what MR4 says
+  unsigned seed = 1;                // seed=N, of decayed data
+  std::string statistics;           // statistics=FILE, written at the end
+  std::int64_t drop = 0;            // drop=N, the n-th command from 1 is not seen
+  bool ignore_refreshes = false;    // ignore-refreshes: taken, but without effect on the cells
+  unsigned ca_high = 0, ca_low = 0; // stick=ca3:1
+  unsigned dq_high = 0, dq_low = 0; // stick=dq5:0
+  std::map<std::int64_t, std::map<int, bool>> flips;  // flip=WORD:BIT on read
+
+  // Adds the options in `text`, separated by blanks. Throws std::runtime_error with one sentence.
+  void add(const std::string& text) {
+    std::istringstream words(text);
+    for (std::string word; words >> word;) {
+      const auto equals = word.find('=');
+      const std::string name = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
+      if (word == "continue") keep_going = true;
+      else if (word == "restarts") restarts = true;
+      else if (word == "ignore-refreshes") ignore_refreshes = true;
+      else if (name == "statistics" && !value.empty()) statistics = value;
+      else if (name == "temperature") temperature = int(number(word, value, 7));
+      else if (name == "seed") seed = unsigned(number(word, value, 0xFFFFFFFF));
+      else if (name == "drop") drop = number(word, value, INT64_MAX);
+      else if (name == "flip") add_flip(word, value);
+      else if (name == "stick") add_stuck(word, value);
+      else fail(word, "continue, restarts, ignore-refreshes, statistics=FILE, temperature=N, seed=N, drop=N, flip=WORD:BIT or "
+                      "stick=ca0:1");
+    }
+  }
+
+ private:
+  [[noreturn]] static void fail(const std::string& word, const std::string& expected) {
+    throw std::runtime_error("option is " + word + ", expected " + expected);
+  }
+
+  static std::int64_t number(const std::string& word, const std::string& text, std::int64_t most) {
+    char* end = nullptr;
+    const std::int64_t value = std::strtoll(text.c_str(), &end, 0);
+    if (text.empty() || *end || value < 0 || value > most) fail(word, "a number from 0 to " + std::to_string(most));
+    return value;
+  }
+
+  void add_flip(const std::string& word, const std::string& value) {
+    const auto colon = value.find(':');
+    if (colon == std::string::npos) fail(word, "flip=WORD:BIT");
+    flips[number(word, value.substr(0, colon), UINT32_MAX)][number(word, value.substr(colon + 1), 127)] ^= true;
+  }
+
+  void add_stuck(const std::string& word, const std::string& value) {
+    const bool ca = value.compare(0, 2, "ca") == 0, dq = value.compare(0, 2, "dq") == 0;
+    const auto colon = value.find(':');
+    if (!(ca || dq) || colon == std::string::npos) fail(word, "stick=caN:LEVEL or stick=dqN:LEVEL");
+    const auto pin = number(word, value.substr(2, colon - 2), ca ? kCaPins - 1 : kDqPins - 1);
+    const bool high = number(word, value.substr(colon + 1), 1);
+    (ca ? high ? ca_high : ca_low : high ? dq_high : dq_low) |= 1u << pin;
+  }
+};
+
+}  // namespace dojang::lpddr4
