@@ -10,7 +10,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_hdl.memory import MemoryPort
-from dojang_sim.lpddr4.traffic import PATTERNS, Operation, Order, Stream, TrafficError, build_traffic, run_traffic
+from dojang_sim.lpddr4.traffic import (
+    PATTERNS,
+    RANDOM_PHASES,
+    Operation,
+    Order,
+    Stream,
+    TrafficError,
+    build_traffic,
+    run_traffic,
+)
 from dojang_sim.memory import SOURCES, IdealMemory
 
 WORDS = 1 << 20
@@ -89,38 +98,40 @@ def harness():
     return build_traffic(FaultyMemory(), (*SOURCES, Path(__file__).with_name("fault_select.v")))
 
 
-def run(harness, name, fault=Fault.NONE, at=0, commands=200, **options):
-    return run_traffic(harness, PATTERNS[name], words=WORDS, commands=commands,
+def run(harness, pattern, fault=Fault.NONE, at=0, commands=200, **options):
+    return run_traffic(harness, pattern, words=WORDS, commands=commands,
                        plusargs=(f"fault={int(fault)}", f"at={at}"), timeout_s=60, **options)
 
 
-@pytest.mark.parametrize("name", [name for name, pattern in PATTERNS.items() if pattern.streams])
+@pytest.mark.parametrize("name", PATTERNS)
 def test_ideal_memory_reaches_the_peak(harness, name):
-    result = run(harness, name, commands=4000, warmup=100)
+    result = run(harness, PATTERNS[name], commands=4000, warmup=100)
     # A write is taken at once, a read comes back later: at the ends of the window a few words differ.
     assert abs(result.words_read + result.words_written - result.cycles) <= 4
     assert result.percent_of_peak(Lpddr4Config(ratio=4)) == pytest.approx(100, abs=0.02)
     assert result.percent_of_peak(Lpddr4Config(ratio=8)) == pytest.approx(50, abs=0.01)
     streams = PATTERNS[name].streams
     share = sum(stream.share for stream in streams if stream.operation is Operation.WRITE)
+    moved = PATTERNS[name].commands(2 ** 20)
+    assert moved * result.cycles * 16 == pytest.approx(4000 * 2 ** 20, rel=0.01)
     assert 100 * result.words_written / result.cycles == pytest.approx(share, abs=0.5)
 
 
 def test_window_and_counters(harness):
     """Of commands of 8 words, 50 come before the window: the figures are those of the other 100."""
-    result = run(harness, "chunks-128", commands=100, warmup=50)
+    result = run(harness, PATTERNS["chunks-128"], commands=100, warmup=50)
     assert (result.commands, result.all_words_read) == (100, 150 * 8)
     assert result.counters == {"commands": 100 - 1}     # from the first of them to the last
     assert abs(result.cycles - 100 * 8) <= 8
 
 
 def test_stalls_are_right_and_slow(harness):
-    result = run(harness, "writes-512", stall=0.5)
+    result = run(harness, PATTERNS["writes-512"], stall=0.5)
     assert result.percent_of_peak(Lpddr4Config()) < 60
 
 
 def test_random_phases(harness):
-    results = [run(harness, "random", commands=20_000, seed=seed) for seed in (1, 1, 2)]
+    results = [run(harness, RANDOM_PHASES, commands=20_000, seed=seed) for seed in (1, 1, 2)]
     assert results[0] == results[1] != results[2]
     assert min(results[0].words_read, results[0].words_written) > 100_000
 
@@ -137,20 +148,20 @@ def test_random_phases(harness):
 ])
 def test_faults_of_reads(harness, fault, at, message):
     with pytest.raises(TrafficError) as error:
-        run(harness, "sequential", fault, at)
+        run(harness, PATTERNS["sequential"], fault, at)
     assert re.search(f"^sequential reads: .*{message}", str(error.value))
 
 
 @pytest.mark.parametrize("fault, at", [(Fault.NO_MASK, 5000), (Fault.NO_WRITE, 5000), (Fault.WRONG_ADDRESS, 1000)])
 def test_faults_of_writes_are_read_back(harness, fault, at):
     with pytest.raises(TrafficError, match=r"random phases: cycle \d+: read word .* bits differ"):
-        run(harness, "random", fault, at, commands=30_000, seed=3)
+        run(harness, RANDOM_PHASES, fault, at, commands=30_000, seed=3)
 
 
 @pytest.mark.parametrize("fault", [Fault.NO_WRITE, Fault.WRONG_ADDRESS])
 def test_faults_of_the_last_writes_are_in_the_image(harness, fault):
     with pytest.raises(TrafficError, match=r"the image does not hold what was written to address 0x[0-9a-f]+$"):
-        run(harness, "writes", fault, 199)
+        run(harness, PATTERNS["writes"], fault, 199)
 
 
 def test_a_model_that_stops_is_reported(harness):
@@ -160,7 +171,7 @@ def test_a_model_that_stops_is_reported(harness):
 
 def test_time_limit(harness):
     with pytest.raises(TrafficError, match=r"random phases: not finished after 0.5 s"):
-        run_traffic(harness, PATTERNS["random"], words=WORDS, commands=10 ** 8, timeout_s=0.5)
+        run_traffic(harness, RANDOM_PHASES, words=WORDS, commands=10 ** 8, timeout_s=0.5)
 
 
 def test_streams_are_commands_of_the_port():

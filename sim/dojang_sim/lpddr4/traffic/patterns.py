@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from dojang_hdl.config import WORD_BYTES
 
-__all__ = ["PATTERNS", "Operation", "Order", "Pattern", "Stream"]
+__all__ = ["PATTERNS", "RANDOM_PHASES", "Operation", "Order", "Pattern", "Stream"]
 
 
 class Operation(StrEnum):
@@ -49,14 +49,16 @@ class Stream:
 class Pattern:
     """Streams that take turns command by command, so that their shares hold at any time.
 
-    Without streams it is random phases, for correctness: 1 to 256 words, byte masks, rows of one bank, single-word
-    writes, both ends of the memory, idle gaps, stalls on every stream. ``floor``: per cent of the pins' peak that the
-    controller is to reach; None if nothing is asked.
+    ``floor``: per cent of the pins' peak that the controller is to reach; None if nothing is asked.
     """
 
     description: str
     floor: float | None
     streams: tuple[Stream, ...]
+
+    def commands(self, size: int) -> int:
+        """Commands that move about ``size`` bytes."""
+        return round(sum(size * stream.share / 100 / stream.length for stream in self.streams))
 
 
 READ, WRITE, SEQUENTIAL, RANDOM = Operation.READ, Operation.WRITE, Order.SEQUENTIAL, Order.RANDOM
@@ -78,5 +80,9 @@ PATTERNS = {
     "kv-10": Pattern("weights in 4 KiB, 10 % KV in 128 B", 95.5, (Stream(*WEIGHTS, 90), Stream(*KV, 10))),
     "kv-30": Pattern("weights in 4 KiB, 30 % KV in 128 B", 93.0, (Stream(*WEIGHTS, 70), Stream(*KV, 30))),
     "writes": Pattern("sequential writes", None, (Stream(WRITE, SEQUENTIAL, LONG, LONG),)),
-    "random": Pattern("random phases", None, ()),
 }
+
+RANDOM_PHASES = Pattern("random phases", None, ())
+"""For correctness; made by the harness: phases of 1 to 256 words, of pieces of rows of one bank, of single-word writes,
+of both ends of the memory and of idle gaps, with byte masks and stalls on every stream.
+"""

@@ -20,7 +20,7 @@ from ...toolchain import cache_root
 from .patterns import Pattern
 from .top import TrafficTop
 
-__all__ = ["TrafficError", "TrafficResult", "build_traffic", "run_traffic"]
+__all__ = ["TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
 
 TOP = "traffic_top"
 MAIN, *HEADERS = (Path(__file__).with_name(name) for name in ("main.cpp", "patterns.h", "shadow.h"))
@@ -73,6 +73,13 @@ def build_traffic(memory: Component, sources: Iterable[Path] = (), *, on_build: 
     compiled = [source for source in sources if source.suffix in (".v", ".sv", ".cpp")]
     return build_executable(cache_root() / "traffic" / digest.hexdigest()[:16], TOP, lambda: texts, (*compiled, MAIN),
                             title="the traffic bench", on_build=on_build)
+
+
+def build_lpddr4_traffic(config: Lpddr4Config, *, on_build: Callable[[], None] = lambda: None) -> Path:
+    """The harness around a channel of ``config``, its number 0: controller and device. Otherwise as `build_traffic`."""
+    from ..channel import SOURCES, Lpddr4Channel
+
+    return build_traffic(Lpddr4Channel(config, 0), SOURCES, on_build=on_build)
 
 
 def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,
