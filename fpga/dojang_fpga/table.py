@@ -1,5 +1,6 @@
-"""Tables of the placed blocks inside documents, between markers."""
+"""Tables of figures inside documents, between markers, and those of the placed blocks."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 __all__ = ["TableError", "fill", "full_table", "short_table", "update"]
@@ -32,14 +33,15 @@ def short_table(report: dict) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"fpga": full_table, "fpga-short": short_table}
+Tables = Mapping[str, Callable[[dict], str]]
+TABLES: Tables = {"fpga": full_table, "fpga-short": short_table}
 """By the marker: a document has the lines ``<!-- NAME:begin … -->`` and ``<!-- NAME:end -->``."""
 
 
-def fill(text: str, report: dict, document: str = "document") -> tuple[str, int]:
-    """``text`` with every known table replaced, and how many there are."""
+def fill(text: str, report: dict, document: str = "document", tables: Tables = TABLES) -> tuple[str, int]:
+    """``text`` with each of ``tables`` replaced, and how many there are."""
     lines, count = text.split("\n"), 0
-    for name, table in TABLES.items():
+    for name, table in tables.items():
         begins = [at for at, line in enumerate(lines) if line.startswith(f"<!-- {name}:begin")]
         ends = [at for at, line in enumerate(lines) if line.startswith(f"<!-- {name}:end")]
         if not begins and not ends:
@@ -51,10 +53,10 @@ def fill(text: str, report: dict, document: str = "document") -> tuple[str, int]
     return "\n".join(lines), count
 
 
-def update(path: Path, report: dict) -> bool:
+def update(path: Path, report: dict, tables: Tables = TABLES) -> bool:
     """Write the report's tables into a document; whether it has any."""
     before = path.read_text(encoding="utf-8")
-    text, count = fill(before, report, str(path))
+    text, count = fill(before, report, str(path), tables)
     if text != before:
         path.write_text(text, encoding="utf-8")
     return count > 0

@@ -7,9 +7,9 @@ from dojang_sim.memory import SOURCES, IdealMemory, SramMemory
 
 WORDS = 64
 MEMORIES = {
-    "sram": (lambda: SramMemory(WORDS, latency=3), (), "3", "1.0"),
-    "pausing": (lambda: SramMemory(WORDS, latency=8, pauses=3), (), "", "0.5"),
-    "ideal": (lambda: IdealMemory(1, WORDS, latency=32), SOURCES, "32", "1.0"),
+    "sram": (lambda: SramMemory(WORDS, latency=3), (), "3:3", "1.0"),
+    "pausing": (lambda: SramMemory(WORDS, latency=8, pauses=3), (), "8:200", "0.5"),
+    "ideal": (lambda: IdealMemory(1, WORDS, latency=32), SOURCES, "32:32", "1.0"),
 }
 
 
@@ -44,6 +44,6 @@ def test_ideal_memory_refuses(make_image, message, tmp_path, capfd):
     make_image(path)
     with pytest.raises((AssertionError, RuntimeError, SystemExit)):
         run_bench(IdealMemory(1, 32), "dojang_sim.benches.memory_port", "memory_refusing", extra_sources=SOURCES,
-                  environment=environment("32", DOJANG_MEMORY_1=str(path)))
+                  environment=environment("32:32", DOJANG_MEMORY_1=str(path)))
     output = capfd.readouterr()
     assert message in output.out + output.err

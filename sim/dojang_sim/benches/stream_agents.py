@@ -66,6 +66,8 @@ async def run(dut, agents: list, finished: Callable[[], bool], cycles: int, rese
         for _ in range(2):
             await FallingEdge(dut.clk)
         dut.rst.value = 0
+    else:   # the clock starts with a rising edge, at which nothing must be transferred
+        await FallingEdge(dut.clk)
     elapsed = 0
     while not finished():
         assert elapsed < cycles, f"watchdog: not finished after {cycles} cycles"

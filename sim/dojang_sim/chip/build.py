@@ -1,9 +1,6 @@
 """Builds the simulated chip; the result is cached by the content of everything that goes into it."""
 
 import hashlib
-import os
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +9,10 @@ import dojang_hdl
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
+from ..executable import FLAGS, OPTIMIZE, build_executable
 from ..memory import SOURCES, IdealMemory
 from ..netlist import to_verilog
-from ..toolchain import ToolchainError, build_environment, build_lock, cache_root
+from ..toolchain import cache_root
 from ..waves import hide_internal
 from .top import NODE_MODULE, ChipTop
 
@@ -26,11 +24,8 @@ MEMORY_LATENCY = 32
 TOP = "chip_top"
 MAIN, GATE = (Path(__file__).with_name(name) for name in ("main.cpp", "clock_gate.v"))
 
-OPTIMIZE = "-O2"  # 30 % faster than -O1; -O3 gains nothing
-
 # Inlining the nodes would compile each of them anew and overflow the instruction cache.
-FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "-fno-inline", "--x-assign", "fast", "--x-initial", "0",
-         "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")
+CHIP_FLAGS = (*FLAGS, "-fno-inline")
 
 
 def _sources(trace: bool) -> list[Path]:
@@ -47,32 +42,20 @@ def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY
     A model with ``trace`` can write a VCD and runs much slower. ``latency`` and ``pauses`` are those of
     the memories. Raises `ToolchainError` with the first error when Verilator or the compiler fails.
     """
-    flags = list(FLAGS)
+    flags = list(CHIP_FLAGS)
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
     digest = hashlib.sha256(repr((config, latency, pauses, flags, OPTIMIZE, amaranth.__version__)).encode())
     for source in _sources(trace):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
-    executable = folder / "objects" / f"V{TOP}"
-    with build_lock(folder):
-        if not executable.exists():
-            on_build()
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                _build(Path(scratch), ChipTop(config, latency, pauses), trace, flags)
-                os.replace(scratch, folder)  # at once, so that an interrupted build leaves no half a model
-                Path(scratch).mkdir()
-    return executable
 
+    def generate() -> dict[str, str]:
+        top, texts = ChipTop(config, latency, pauses), {}
+        for name, component in (TOP, top), (NODE_MODULE, Node(config, gated=True)):
+            text = to_verilog(component, name, flatten=not trace)
+            texts[f"{name}.v"] = hide_internal(text) if trace else text
+        return texts
 
-def _build(folder: Path, top: ChipTop, trace: bool, flags: list[str]) -> None:
-    for name, component in (NODE_MODULE, Node(top.config, gated=True)), (TOP, top):
-        text = to_verilog(component, name, flatten=not trace)
-        (folder / f"{name}.v").write_text(hide_internal(text) if trace else text)
-    command = ["verilator", *flags, "--top-module", TOP, "--Mdir", "objects", f"{TOP}.v", f"{NODE_MODULE}.v",
-               str(GATE), *map(str, SOURCES), str(MAIN)]
-    result = subprocess.run(command, env=build_environment(OPTIMIZE), cwd=folder, capture_output=True, text=True)
-    if result.returncode:
-        output = (result.stdout + result.stderr).splitlines()
-        reason = next((line for line in output if "error" in line.lower()), "no message")
-        raise ToolchainError(f"building chip {top.config.name} failed: {reason.strip()}")
+    return build_executable(folder, TOP, generate, (GATE, *SOURCES, MAIN), flags=flags, title=f"chip {config.name}",
+                            on_build=on_build)

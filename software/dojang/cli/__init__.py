@@ -3,6 +3,7 @@
 import typer
 
 from .bench import bench
+from .bench_lpddr4 import lpddr4
 from .boundary import ErrorBoundary
 from .chip import chip
 from .generate import generate
@@ -16,4 +17,5 @@ app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False,
                   help="Run language models on the Dojang accelerator, simulated.")
 for command in (generate, inspect, chip, waves, report):
     app.command()(command)
+bench.command()(lpddr4)
 app.add_typer(bench, name="bench")

@@ -1,4 +1,4 @@
-"""``dojang bench``: how fast the chip is."""
+"""``dojang bench``, how fast things are, and ``dojang bench decode``."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from ..sampling import Sampler
 from ..session import open_session
 from .boundary import working
 
-bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip.")
+bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip and its memory.")
 
 CONTEXT = 2048
 """Positions reserved, as `dojang generate` does."""
@@ -28,11 +28,6 @@ PROMPT = [1]
 
 class BenchError(DojangError):
     """A figure cannot be measured or written."""
-
-
-@bench.callback()
-def _group():
-    """Keeps ``decode`` a subcommand while it is the only one."""
 
 
 @bench.command()
@@ -50,7 +45,7 @@ def decode(
     started = time.perf_counter()
     config = preset(chip)
     if json_file is not None:
-        _check_writable(json_file)
+        check_writable(json_file)
     with working("reading the model") as progress:
         checkpoint = load(model, weights)
         context = min(CONTEXT, checkpoint.shape.context)
@@ -73,7 +68,8 @@ def decode(
     Console(highlight=False).print(_table(figures))
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Find out before long work whether ``path`` can be written; its folder is made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a").close()

@@ -1,0 +1,118 @@
+"""Builds the traffic harness around a memory and runs patterns on it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib.wiring import Component
+from dojang_hdl.config import WORD_BYTES
+from dojang_hdl.lpddr4.phy import BEAT_BITS
+from dojang_hdl.lpddr4.timing import BANKS, BURST_BYTES, PAGE_BURSTS, Lpddr4Config
+
+from ...executable import FLAGS, OPTIMIZE, build_executable
+from ...netlist import to_verilog
+from ...toolchain import cache_root
+from .patterns import Pattern
+from .top import TrafficTop
+
+__all__ = ["TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
+
+TOP = "traffic_top"
+MAIN, *HEADERS = (Path(__file__).with_name(name) for name in ("main.cpp", "patterns.h", "shadow.h"))
+ROW_STRIDE = BANKS * PAGE_BURSTS * BURST_BYTES // WORD_BYTES
+"""Words from a row of a bank to the next row of the same bank."""
+
+
+class TrafficError(RuntimeError):
+    """The memory did something wrong, or the simulation ended early; one sentence says what."""
+
+
+@dataclass(frozen=True)
+class TrafficResult:
+    """A run in which every word was right.
+
+    The window is from the first to the last word moved between the command after the warm-up and the last command;
+    ``commands``, ``cycles``, ``words_read``, ``words_written`` and ``counters`` (how far each of the memory's own
+    counters went) are of the window. ``startup_cycles``: until the first command was taken. ``all_cycles`` and
+    ``all_words_read``: of the whole run.
+    """
+
+    commands: int
+    cycles: int
+    words_read: int
+    words_written: int
+    startup_cycles: int
+    all_cycles: int
+    all_words_read: int
+    counters: dict[str, int]
+
+    def percent_of_peak(self, config: Lpddr4Config) -> float:
+        """Words moved in the window, in per cent of what the pins of a channel can move in its cycles."""
+        peak_bits = 2 * config.ratio * BEAT_BITS
+        return 100 * (self.words_read + self.words_written) * 8 * WORD_BYTES / (self.cycles * peak_bits)
+
+
+def build_traffic(memory: Component, sources: Iterable[Path] = (), *, on_build: Callable[[], None] = lambda: None,
+                  ) -> Path:
+    """The harness around ``memory``, a component with ``port: In(MemoryPort())``; cached by content.
+
+    ``sources``: Verilog, C++ and headers that its instances need. Counters: see `TrafficTop`.
+    Raises `ToolchainError` when Verilator or the compiler fails.
+    """
+    top, sources = TrafficTop(memory), tuple(sources)
+    texts = {f"{TOP}.v": to_verilog(top, TOP, flatten=True),
+             "counters.inc": "".join(f"COUNTER({name})\n" for name in top.counters)}
+    digest = hashlib.sha256(repr((texts, FLAGS, OPTIMIZE)).encode())
+    for source in (MAIN, *HEADERS, *sources):
+        digest.update(source.read_bytes())
+    compiled = [source for source in sources if source.suffix in (".v", ".sv", ".cpp")]
+    return build_executable(cache_root() / "traffic" / digest.hexdigest()[:16], TOP, lambda: texts, (*compiled, MAIN),
+                            title="the traffic bench", on_build=on_build)
+
+
+def build_lpddr4_traffic(config: Lpddr4Config, *, on_build: Callable[[], None] = lambda: None) -> Path:
+    """The harness around a channel of ``config``, its number 0: controller and device. Otherwise as `build_traffic`."""
+    from ..channel import SOURCES, Lpddr4Channel
+
+    return build_traffic(Lpddr4Channel(config, 0), SOURCES, on_build=on_build)
+
+
+def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,
+                stall: float = 0.0, channel: int = 0, environment: Mapping[str, str] | None = None,
+                plusargs: Iterable[str] = (), timeout_s: float = 600) -> TrafficResult:
+    """Run ``warmup`` and then ``commands`` commands of ``pattern`` on a memory of ``words`` words; same seed, same run.
+
+    The memory's image is a file made for the run, named by ``DOJANG_MEMORY_<channel>``; it takes disk space only where
+    it is used. ``stall``: chance that a stream stands still in a cycle (random phases choose their own).
+    ``environment`` and ``plusargs`` reach the model. Raises `TrafficError` if a word is wrong, lost or one too many,
+    nothing moves any more, the model stops the simulation or the time is up.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        image, result = Path(folder, "image"), Path(folder, "result.json")
+        image.touch()
+        os.truncate(image, words * WORD_BYTES)
+        command = [str(executable), "--words", str(words), "--row", str(ROW_STRIDE), "--channel", str(channel),
+                   "--commands", str(commands), "--warmup", str(warmup), "--seed", str(seed),
+                   "--stall", str(round(256 * stall)), "--result", str(result),
+                   *(part for stream in pattern.streams for part in ("--stream", stream.argument)),
+                   *(f"+{argument}" for argument in plusargs)]
+        variables = {**os.environ, **(environment or {}), f"DOJANG_MEMORY_{channel}": str(image)}
+        try:
+            process = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TrafficError(f"{pattern.description}: not finished after {timeout_s:g} s") from None
+        if process.returncode:
+            raise TrafficError(f"{pattern.description}: {_reason(process)}")
+        return TrafficResult(**json.loads(result.read_text()))
+
+
+def _reason(process: subprocess.CompletedProcess) -> str:
+    """What the harness or the model said first; Verilator's own line if neither said anything."""
+    said = [line.strip() for line in process.stderr.splitlines() if line.strip() and not line.startswith("%")]
+    fatal = [line.strip() for line in process.stdout.splitlines() if "%Fatal" in line]
+    return next(iter(said + fatal), f"ended with status {process.returncode} and no message")

@@ -1,0 +1,117 @@
+// What the memory should hold, and the order in which read words should come back.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <deque>
+#include <string>
+#include <vector>
+
+struct Word {
+    uint64_t low, high;
+    bool operator==(const Word& other) const { return low == other.low && high == other.high; }
+};
+
+inline std::string text(const Word& word) {
+    char buffer[40];
+    snprintf(buffer, sizeof buffer, "%016llx%016llx", (unsigned long long)word.high, (unsigned long long)word.low);
+    return buffer;
+}
+
+inline uint64_t scramble(uint64_t value) {  // splitmix64
+    value += 0x9E3779B97F4A7C15;
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9;
+    value = (value ^ value >> 27) * 0x94D049BB133111EB;
+    return value ^ value >> 31;
+}
+
+// A model of the contents. Before its first use a word gets a hash of its address, here and in the memory's image, so
+// that a gigabyte costs only what is used of it, and a word from a wrong address is never the right one.
+class Shadow {
+ public:
+    Shadow(uint64_t words, Word* image) : words_(words), image_(image), used_(words) {
+        void* memory = mmap(nullptr, words * sizeof(Word), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        contents_ = memory == MAP_FAILED ? nullptr : static_cast<Word*>(memory);
+    }
+    bool good() const { return contents_ != nullptr; }
+    uint64_t words() const { return words_; }
+
+    // Before commands are issued that use these words: the memory may fetch early.
+    void prepare(uint32_t addr, uint32_t length) {
+        for (uint32_t at = addr; at < addr + length; ++at) {
+            if (used_[at]) continue;
+            used_[at] = true;
+            contents_[at] = {scramble(2ull * at), scramble(2ull * at + 1)};
+            image_[at] = contents_[at];
+        }
+    }
+    const Word& read(uint32_t addr) const { return contents_[addr]; }
+    void write(uint32_t addr, const Word& data, uint32_t mask) {
+        const uint64_t low = bytes(mask & 0xFF), high = bytes(mask >> 8);
+        Word& word = contents_[addr];
+        word = {(word.low & ~low) | (data.low & low), (word.high & ~high) | (data.high & high)};
+    }
+    // The first used word that the image has otherwise; words() if there is none.
+    uint64_t first_difference() const {
+        for (uint64_t at = 0; at < words_; ++at)
+            if (used_[at] && !(contents_[at] == image_[at])) return at;
+        return words_;
+    }
+
+ private:
+    static uint64_t bytes(uint32_t mask) {
+        uint64_t result = 0;
+        for (int i = 0; i < 8; ++i)
+            if (mask >> i & 1) result |= 0xFFull << 8 * i;
+        return result;
+    }
+    uint64_t words_;
+    Word* image_;
+    Word* contents_;
+    std::vector<bool> used_;
+};
+
+// Compares the words that come back with what was asked for, in order.
+class Expected {
+ public:
+    void push(uint32_t addr, const Word& word) { words_.push_back({addr, word}); }
+    bool empty() const { return words_.empty(); }
+    size_t size() const { return words_.size(); }
+    uint64_t taken() const { return taken_; }
+
+    // An empty string, or what is wrong with `word`.
+    std::string take(const Word& word) {
+        const std::string got = "read word " + std::to_string(taken_) + " is " + text(word);
+        if (words_.empty()) return got + ", but no more was asked for";
+        const Entry front = words_.front();
+        if (front.word == word) {
+            words_.pop_front();
+            ++taken_;
+            last_ = word;
+            return "";
+        }
+        char addr[24];
+        snprintf(addr, sizeof addr, "0x%x", front.addr);
+        const std::string wrong = got + ", expected " + text(front.word) + " of address " + addr;
+        if (taken_ && word == last_) return wrong + ": the word before came again";
+        for (size_t ahead = 1; ahead < words_.size() && ahead < kSearch; ++ahead)
+            if (words_[ahead].word == word)
+                return wrong + ": it is due " + std::to_string(ahead) + " words later, so words are lost or reordered";
+        const int bits = __builtin_popcountll(word.low ^ front.word.low) +
+                         __builtin_popcountll(word.high ^ front.word.high);
+        return wrong + ": " + std::to_string(bits) + " bits differ";
+    }
+
+ private:
+    static constexpr size_t kSearch = 4096;
+    struct Entry {
+        uint32_t addr;
+        Word word;
+    };
+    std::deque<Entry> words_;
+    Word last_{};
+    uint64_t taken_ = 0;
+};

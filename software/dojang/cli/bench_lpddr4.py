@@ -1,0 +1,123 @@
+"""``dojang bench lpddr4``: what the memory controller makes of the pins' peak."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dojang_hdl.lpddr4.timing import Lpddr4Config, Lpddr4ConfigError
+from rich.console import Console
+from rich.table import Table
+
+from .bench import BenchError, check_writable
+from .boundary import console as messages
+from .boundary import working
+
+FIGURES = Path("docs/figures/lpddr4.json")
+DOCUMENT = Path("docs/reference/lpddr4-bench.md")
+
+Case = Enum("Case", {name: name for name in (
+    "sequential", "chunks-4k", "chunks-128", "writes-512", "writes-single", "kv-10", "kv-30", "writes")}, type=str)
+"""Names of `dojang_sim.lpddr4.traffic.PATTERNS`, known without importing it."""
+
+RATES = (3200, 1600)
+
+INIT_DIVISOR = 100
+"""Initialisation is not what is measured."""
+
+
+def lpddr4(
+    cases: Annotated[list[Case] | None, typer.Argument(metavar="[CASE]...", show_default=False,
+                     help=f"Some of {', '.join(case.value for case in Case)}; all without any.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    rate: Annotated[list[int] | None, typer.Option(
+        help="Mb/s of a pin; any number of times, 3200 and 1600 if not given.")] = None,
+    density: Annotated[int, typer.Option(help="Gb of the channel: 4, 8 or 16.")] = 8,
+    size: Annotated[int, typer.Option(min=1, metavar="MIB", help="MiB moved in each case.")] = 8,
+):
+    """Words moved on one simulated LPDDR4 channel, in per cent of the pins' peak.
+
+    Every word that is read is compared, every timing rule of the memory checked.
+    If FILE is docs/figures/lpddr4.json, the table in docs/reference/lpddr4-bench.md is made anew.
+    The exit code is 2 if a case stays below its floor.
+
+    Example: dojang bench lpddr4 sequential kv-10 --rate 3200 --json figures.json
+    """
+    started = time.perf_counter()
+    try:
+        configs = [Lpddr4Config(rate=each, density=density, init_divisor=INIT_DIVISOR) for each in rate or RATES]
+    except Lpddr4ConfigError as error:
+        raise BenchError(str(error)) from None
+    if json_file is not None:
+        check_writable(json_file)
+    names = [case.value for case in cases or Case]
+    with working("building the simulated channel") as progress:
+        rates = {str(config.rate): _measure(config, names, size << 20, progress) for config in configs}
+    figures = {"density": density, "ratio": configs[0].ratio, "size": size << 20, "rates": rates,
+               "wall_seconds": time.perf_counter() - started}
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if json_file == FIGURES:
+        _update_document(figures)
+    Console(highlight=False).print(_table(figures))
+    low = [f"{name} at {mbps} Mb/s ({case['percent_of_peak']:.2f} %, floor {case['floor']:g} %)"
+           for mbps, entries in rates.items() for name, case in entries.items()
+           if case["floor"] is not None and case["percent_of_peak"] < case["floor"]]
+    if low:
+        raise BenchError(f"below the floor: {', '.join(low)}")
+
+
+def _measure(config: Lpddr4Config, names: list[str], size: int, progress: Callable[[str], None]) -> dict[str, dict]:
+    """Figures by case; BenchError if a word is wrong or a rule broken."""
+    from dojang_sim.lpddr4.traffic import PATTERNS, TrafficError, build_lpddr4_traffic, run_traffic
+
+    title = f"LPDDR4-{config.rate}"
+    executable = build_lpddr4_traffic(config, on_build=lambda: progress(f"{title}: building the simulated channel"))
+    figures = {}
+    for name in names:
+        pattern = PATTERNS[name]
+        progress(f"{title}: {pattern.description}")
+        commands = pattern.commands(size)
+        try:
+            result = run_traffic(executable, pattern, words=config.words, commands=commands, warmup=commands // 10)
+        except TrafficError as error:
+            raise BenchError(f"{title}, {error}") from None
+        figures[name] = {"description": pattern.description, "floor": pattern.floor,
+                         "percent_of_peak": round(result.percent_of_peak(config), 2), **asdict(result)}
+    return figures
+
+
+def rows(figures: dict) -> list[list[str]]:
+    """A row per case: description, floor, per cent of peak by rate."""
+    rates = list(figures["rates"].values())
+    return [[case["description"], "" if case["floor"] is None else f"{case['floor']:.1f}",
+             *(f"{entries[name]['percent_of_peak']:.1f}" for entries in rates)] for name, case in rates[0].items()]
+
+
+def document_table(figures: dict) -> str:
+    """The rows as Markdown."""
+    lines = [["% of the pins' peak", "floor", *(f"LPDDR4-{rate}" for rate in figures["rates"])],
+             ["---", *["--:"] * (1 + len(figures["rates"]))], *rows(figures)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{figures['density']} Gb, per-bank refresh, {figures['size'] >> 20} MiB moved in each case."
+
+
+def _table(figures: dict) -> Table:
+    table = Table("% of the pins' peak", "floor", *figures["rates"], title=f"LPDDR4, {figures['density']} Gb")
+    for row in rows(figures):
+        table.add_row(*row)
+    return table
+
+
+def _update_document(figures: dict) -> None:
+    from dojang_fpga.table import TableError, update
+
+    try:
+        if DOCUMENT.exists() and update(DOCUMENT, figures, {"lpddr4": document_table}):
+            messages.print(f"table: {DOCUMENT}")
+    except TableError as error:
+        raise BenchError(str(error)) from None
