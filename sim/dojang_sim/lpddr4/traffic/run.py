@@ -17,6 +17,8 @@ from dojang_hdl.lpddr4.timing import BANKS, BURST_BYTES, PAGE_BURSTS, Lpddr4Conf
 from ...executable import FLAGS, OPTIMIZE, build_executable
 from ...netlist import to_verilog
 from ...toolchain import cache_root
+from ..channel import Lpddr4Channel
+from ..device import phy_sources
 from .patterns import Pattern
 from .top import TrafficTop
 
@@ -77,9 +79,7 @@ def build_traffic(memory: Component, sources: Iterable[Path] = (), *, on_build: 
 
 def build_lpddr4_traffic(config: Lpddr4Config, *, on_build: Callable[[], None] = lambda: None) -> Path:
     """The harness around a channel of ``config``, its number 0: controller and device. Otherwise as `build_traffic`."""
-    from ..channel import SOURCES, Lpddr4Channel
-
-    return build_traffic(Lpddr4Channel(config, 0), SOURCES, on_build=on_build)
+    return build_traffic(Lpddr4Channel(config, 0), phy_sources(), on_build=on_build)
 
 
 def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,
