@@ -11,7 +11,7 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from .checkpoints import Checkpoint
 from .compile import Image, compile_model
 from .driver import Device, PipeTransport
-from .session import GoldenSession, Session, SessionError, Step, Waves
+from .session import GoldenSession, Memory, Session, SessionError, Step, Waves
 
 __all__ = ["DeviceSession", "open_simulated"]
 
@@ -123,14 +123,15 @@ def _same_bits(got: np.ndarray, expected: np.ndarray | None) -> bool:
     return expected is not None and np.array_equal(got.view(np.uint32), expected.view(np.uint32))
 
 
-def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, waves: Waves | None,
+def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory, waves: Waves | None,
                    compare_golden: bool, progress: Callable[[str], None]) -> Session:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
     from dojang_sim.chip.build import build_chip
+    from dojang_sim.chip.memories import MEMORIES
 
     progress("compiling the model")
     image = compile_model(checkpoint, config, context)
-    executable = build_chip(config, trace=waves is not None, on_build=lambda: progress(
+    executable = build_chip(config, trace=waves is not None, memories=MEMORIES[memory], on_build=lambda: progress(
         "building the simulated chip (about a minute, once)"))
     progress("loading the model into the chip's memory")
     folder = tempfile.TemporaryDirectory(prefix="dojang-")
