@@ -1,4 +1,5 @@
-// Drives the memory port of traffic_top, compares every word that is read and counts cycles.
+// Drives the memory port of traffic_top, compares every word that is read and counts cycles. One word is read before all
+// else: it comes when the memory has been initialised.
 //
 //   --words N            size of the memory; its image is the file named by DOJANG_MEMORY_<--channel C>
 //   --stream OP,ORDER,LENGTH,CHUNK,SHARE   part of a mix: read or write, sequential or random; without any: random phases
@@ -26,7 +27,7 @@
 namespace {
 
 constexpr size_t kAhead = 16;              // commands prepared: as far may write words run ahead of their command
-constexpr uint64_t kStartup = 4'000'000;   // cycles until the first command is taken: initialisation
+constexpr uint64_t kStartup = 4'000'000;   // cycles until the first word: initialisation takes 2.2 ms
 constexpr uint64_t kHang = 20'000;         // cycles without any transfer
 constexpr uint64_t kQuiet = 4'096;         // cycles after the last word in which none may follow and writes must land
 
@@ -118,8 +119,8 @@ struct Window {
 class Traffic {
  public:
     Traffic(const Options& options, Vtraffic_top& top)
-        : top_(top), random_(options.seed), shadow_(options.words, map_image(options)), warmup_(options.warmup),
-          total_(options.warmup + options.commands), stall_(options.stall) {
+        : top_(top), random_(options.seed), shadow_(options.words, map_image(options)), warmup_(1 + options.warmup),
+          total_(1 + options.warmup + options.commands), stall_(options.stall) {
         if (!shadow_.good()) fail("no address space for a model of " + std::to_string(options.words) + " words");
         if (options.streams.empty()) generator_ = std::make_unique<Phases>(options.words, options.row, random_);
         else generator_ = std::make_unique<Mix>(options.streams, options.words, random_);
@@ -127,7 +128,8 @@ class Traffic {
 
     // Inputs of the cycle. What is offered stays until it is taken.
     void drive() {
-        while (prepared_ < total_ && commands_.size() < kAhead) prepare();
+        if (prepared_ == 0) prepare({false, 0, 1, 0, false, {}});
+        while (expected_.taken() && prepared_ < total_ && commands_.size() < kAhead) prepare(generator_->next());
         const Stalls stalls = commands_.empty() ? Stalls{} : commands_.front().stalls;
         if (!top_.command_valid && !commands_.empty()) {
             Command& command = commands_.front();
@@ -155,15 +157,16 @@ class Traffic {
         const bool command = top_.command_valid && top_.command_ready;
         const bool write = top_.write_valid && top_.write_ready;
         const bool read = top_.read_valid && top_.read_ready;
-        commands_taken_ = command;
-        writes_taken_ = write;
-        if (command && taken_++ == 0) started_ = cycle_;
+        command_taken_ = command;
+        write_taken_ = write;
+        taken_ += command;
         if (command && taken_ == warmup_ + 1) window_.toggle(top_);
         window_.count(cycle_, read, write);
         if (command && taken_ == total_) window_.toggle(top_);
         if (command) commands_.pop_front();
         if (write) writes_.pop_front();
         if (read) {
+            if (!started_) started_ = cycle_;
             Word word;
             memcpy(&word, &top_.read_data, sizeof(Word));
             if (const std::string wrong = expected_.take(word); !wrong.empty())
@@ -174,15 +177,15 @@ class Traffic {
 
     // After the rising edge: what was taken is no longer offered.
     void release() {
-        if (commands_taken_) top_.command_valid = 0;
-        if (writes_taken_) top_.write_valid = 0;
+        if (command_taken_) top_.command_valid = 0;
+        if (write_taken_) top_.write_valid = 0;
     }
 
     // False at the end of all traffic and the quiet after it; fails if nothing moves.
     bool going() const {
         const uint64_t silence = cycle_ - moved_;
         if (taken_ == total_ && writes_.empty() && expected_.empty()) return silence < kQuiet;
-        if (silence > (taken_ ? kHang : kStartup))
+        if (silence > (started_ ? kHang : kStartup))
             fail("nothing moved for " + std::to_string(silence) + " cycles before cycle " + std::to_string(cycle_) +
                  ": " + std::to_string(taken_) + " of " + std::to_string(total_) + " commands were taken, " +
                  std::to_string(expected_.size()) + " words to be read and " + std::to_string(writes_.size()) +
@@ -218,9 +221,8 @@ class Traffic {
         uint16_t mask;
     };
 
-    // The model executes the next command; its words wait to be offered or to come back.
-    void prepare() {
-        Command command = generator_->next();
+    // The model executes the command; its words wait to be offered or to come back.
+    void prepare(Command command) {
         if (stall_) command.stalls = {uint8_t(stall_), uint8_t(stall_), uint8_t(stall_)};
         shadow_.prepare(command.addr, command.length);
         for (uint32_t at = command.addr; at < command.addr + command.length; ++at) {
@@ -245,7 +247,7 @@ class Traffic {
     std::deque<Write> writes_;
     Expected expected_;
     Window window_;
-    bool commands_taken_ = false, writes_taken_ = false;
+    bool command_taken_ = false, write_taken_ = false;
     uint64_t cycle_ = 0, moved_ = 0, started_ = 0, prepared_ = 0, taken_ = 0;
 };
 

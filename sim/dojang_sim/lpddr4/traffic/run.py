@@ -38,8 +38,8 @@ class TrafficResult:
 
     The window is from the first to the last word moved between the command after the warm-up and the last command;
     ``commands``, ``cycles``, ``words_read``, ``words_written`` and ``counters`` (how far each of the memory's own
-    counters went) are of the window. ``startup_cycles``: until the first command was taken. ``all_cycles`` and
-    ``all_words_read``: of the whole run.
+    counters went) are of the window. ``startup_cycles``: until the first word, one read before all
+    else. ``all_cycles`` and ``all_words_read``: of the whole run.
     """
 
     commands: int
