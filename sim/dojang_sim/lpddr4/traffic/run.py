@@ -23,7 +23,8 @@ from .top import TrafficTop
 __all__ = ["TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
 
 TOP = "traffic_top"
-MAIN, *HEADERS = (Path(__file__).with_name(name) for name in ("main.cpp", "patterns.h", "shadow.h"))
+MAIN = Path(__file__).with_name("main.cpp")
+HEADERS = sorted(MAIN.parent.glob("*.h"))
 ROW_STRIDE = BANKS * PAGE_BURSTS * BURST_BYTES // WORD_BYTES
 """Words from a row of a bank to the next row of the same bank."""
 

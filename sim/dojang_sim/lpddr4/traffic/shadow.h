@@ -29,7 +29,7 @@ inline uint64_t scramble(uint64_t value) {  // splitmix64
 }
 
 // A model of the contents. Before their first use words get a hash of their address, here and in the memory's image, so
-// that a gigabyte costs only what is used of it, and a word from a wrong address is never the right one. A few at a time:
+// that a gigabyte costs only what is used of it, and a word from a wrong address is never the right one. A few at once:
 // a controller may read the rest of a burst with a word, and write it back.
 class Shadow {
  public:
