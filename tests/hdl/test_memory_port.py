@@ -13,8 +13,13 @@ MEMORIES = {
 }
 
 
+STARTUP = 20_000
+"""Cycles that the longest initialisation takes; none of the memories so far needs one."""
+
+
 def environment(latency, rate="1.0", **more):
-    return {"MEMORY_WORDS": str(WORDS), "MEMORY_LATENCY": latency, "MEMORY_RATE": rate, **more}
+    return {"MEMORY_WORDS": str(WORDS), "MEMORY_LATENCY": latency, "MEMORY_RATE": rate, "MEMORY_STARTUP": str(STARTUP),
+            **more}
 
 
 @pytest.fixture

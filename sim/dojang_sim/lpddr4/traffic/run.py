@@ -25,7 +25,8 @@ from .top import TrafficTop
 __all__ = ["TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
 
 TOP = "traffic_top"
-MAIN, *HEADERS = (Path(__file__).with_name(name) for name in ("main.cpp", "patterns.h", "shadow.h"))
+MAIN = Path(__file__).with_name("main.cpp")
+HEADERS = sorted(MAIN.parent.glob("*.h"))
 ROW_STRIDE = BANKS * PAGE_BURSTS * BURST_BYTES // WORD_BYTES
 """Words from a row of a bank to the next row of the same bank."""
 
@@ -40,8 +41,8 @@ class TrafficResult:
 
     The window is from the first to the last word moved between the command after the warm-up and the last command;
     ``commands``, ``cycles``, ``words_read``, ``words_written`` and ``counters`` (how far each of the memory's own
-    counters went) are of the window. ``startup_cycles``: until the first command was taken. ``all_cycles`` and
-    ``all_words_read``: of the whole run.
+    counters went) are of the window. ``startup_cycles``: until the first word, one read before all
+    else. ``all_cycles`` and ``all_words_read``: of the whole run.
     """
 
     commands: int
