@@ -107,7 +107,7 @@ class GoldenSession(Session):
         return self.prefill([token])[0]
 
     def summary(self) -> dict:
-        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None}
+        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": []}
 
     def close(self) -> None:
         pass

@@ -46,8 +46,10 @@ class ChipTop(wiring.Component):
             self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
             self.running.eq(chip.running),
         ]
-        for channel, port in enumerate(chip.memory):
+        for channel, (port, counting) in enumerate(zip(chip.memory, chip.counting, strict=True)):
             memory = self.memories.channel(channel, config)
             m.submodules[f"memory_{channel}"] = in_chip(memory)
             wiring.connect(m, port, memory.port)
+            if hasattr(memory, "counting"):
+                wiring.connect(m, counting, memory.counting)
         return m

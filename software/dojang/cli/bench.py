@@ -80,7 +80,8 @@ def check_writable(path: Path) -> None:
 
 def _table(figures: dict) -> Table:
     peak = figures["dram_peak_bytes_per_cycle"]
-    table = Table("figure", "value", title=f"decode: {figures['model']} on {figures['chip']}, {figures['memory']} memory")
+    table = Table("figure", "value",
+                  title=f"decode: {figures['model']} on {figures['chip']}, {figures['memory']} memory")
     for name, value in (
         ("tokens", str(figures["tokens"])),
         ("cycles per token", f"{figures['cycles_per_token']:,.0f}"),
