@@ -75,7 +75,10 @@ class Session(ABC):
 
     @abstractmethod
     def summary(self) -> dict:
-        """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None."""
+        """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None.
+
+        ``memory_commands``: per channel, `MEMORY_COUNTERS` of the decode passes by name.
+        """
 
     @abstractmethod
     def close(self) -> None:
