@@ -15,8 +15,8 @@ FAST = {"RCD": 29, "RPPB": 29, "RPAB": 34, "RAS": 68, "RCPB": 97, "RRD": 16, "FA
 # First legal tCK of a command after one at 0, at that part, in the same and in another bank: the conventions worked out
 # by hand. Where nothing else binds, the bus does (4 or 2).
 PAIRS = {
-    ("ACT", "ACT"): (97, 16), ("ACT", "RD WR RDA WRA MWR MWRA"): (29, 4), ("ACT", "PREPB"): (70, 4), ("ACT", "PREAB"): (70, 70),
-    ("ACT", "REFPB"): (99, 18), ("ACT", "REFAB"): (99, 99),
+    ("ACT", "ACT"): (97, 16), ("ACT", "RD WR RDA WRA MWR MWRA"): (29, 4),
+    ("ACT", "PREPB"): (70, 4), ("ACT", "PREAB"): (70, 70), ("ACT", "REFPB"): (99, 18), ("ACT", "REFAB"): (99, 99),
     ("RD RDA", "RD RDA"): (8, 8), ("RD RDA", "WR WRA MWR MWRA"): (30, 30),      # 28 + 6 + 8 - 14 + 2 + 0
     ("RD RDA", "PREPB"): (14, 4), ("RD RDA", "PREAB"): (14, 14),
     ("RDA", "ACT"): (41, 4), ("RDA", "REFPB"): (43, 4), ("RDA", "REFAB"): (43, 43),
