@@ -102,11 +102,16 @@ def test_mode_registers():
     for register, value in ((4, 5), (8, 4 << 2)):
         player.step(60, Command.MRR, register=register)
         assert player.bursts[-1][1][0] == value
+    opened(player)
     player.step(20, Command.MRW, register=2, operand=4 << 3 | 4)
-    time = player.step(60, Command.MRR, register=4)
-    assert player.bursts[-1][0] == time + 3 + 24 + SPEC.DQSCK
-    player.step(20, Command.ACT)
-    assert broken(player) == [("ACT", "0", "MODES")]
+    time = player.now
+    player.issue(time, Command.WR)
+    player.drive(time + 4 + 12, bytes(range(32)))
+    player.run(60)
+    time = player.step(60, Command.RD)
+    assert player.bursts[-1] == (time + 3 + 24 + SPEC.DQSCK, bytes(range(32)))
+    player.step(20, Command.ACT, 1)
+    assert broken(player) == [("ACT", "1", "MODES")]
 
 
 @pytest.mark.parametrize(("register", "operand"), [
@@ -165,6 +170,14 @@ def test_calibration_before_activation():
     player.step(1000, Command.ZQCAL_LATCH)
     player.step(20, Command.ACT)
     assert [rule for _, _, rule in broken(player)] == ["ZQ", "CALIBRATED", "tZQCAL", "CALIBRATED"]
+
+
+def test_latch_needs_a_start_each():
+    player = started("continue")
+    player.step(SPEC.ZQCAL, Command.ZQCAL_START)
+    player.step(SPEC.ZQLAT, Command.ZQCAL_LATCH)
+    player.step(SPEC.ZQLAT, Command.ZQCAL_LATCH)
+    assert broken(player) == [("ZQCAL_LATCH", "-", "ZQ")]
 
 
 def test_command_without_power():
@@ -307,9 +320,9 @@ def test_small_image(tmp_path, monkeypatch, capfd):
     opened(player, 1)
     assert read(player, 1, 63) == bytes(range(224, 256))
     opened(player, 2)
-    assert read(player, 2, 4) == bytes(32)
+    assert read(player, 2, 0) == bytes(32)
     assert broken(player) == [("RD", "2", "IMAGE")]
-    assert "word 0x108 of row 0x0, the memory has 0x100 words" in capfd.readouterr().err
+    assert "word 0x100 of row 0x0, the memory has 0x100 words" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("size", "options", "message"), [
