@@ -86,7 +86,7 @@ def _bursts(lines: list[str], kind: str, config: Lpddr4Config) -> list[tuple[byt
 
 def _understood(lines: list[str]) -> list[str]:
     """What LiteDRAM says it was told, without the padding of its numbers."""
-    messages = (match["message"] for match in map(LOGGED.fullmatch, lines) if match and match["level"] in ("INFO", "DEBUG"))
+    messages = [match["message"] for match in map(LOGGED.fullmatch, lines) if match]
     return [re.sub(r"\s+", "", message) for message in messages if UNDERSTOOD.match(message)]
 
 

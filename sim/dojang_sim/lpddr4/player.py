@@ -1,18 +1,24 @@
 """Plays a list of timed commands at the PHY boundary: the simplest thing that drives a `PhyPort`."""
 
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, memory, wiring
+from amaranth.hdl import ClockSignal, Instance, Module
+from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from dojang_hdl.lpddr4.phy import BEAT_BITS, CA_BITS, PhyPort
 from dojang_hdl.lpddr4.timing import BURST_BYTES, Lpddr4Config
 
+from .opinion import Opinion
 from .pin_commands import CalibrationCode, PinCommand
+from .second_opinion import second_opinion
 
-__all__ = ["CommandPlayer", "Script"]
+__all__ = ["SOURCES", "CommandPlayer", "Script", "play"]
 
-CYCLE_BITS = 32
+SOURCES = (Path(__file__).with_name("command_player.v"),)
+"""What a Verilator build needs besides the Verilog of a design with `CommandPlayer`."""
+
 READS = ("RD", "RDA", "MRR")
 WRITES = ("WR", "WRA", "MWR", "MWRA")
 
@@ -58,8 +64,9 @@ class Script:
         at, phase = divmod(time, ratio)
         if command.name in READS + WRITES and phase:
             raise ValueError(f"{command.name} is at t={time}, expected a multiple of {ratio}")
-        if len(write) != (BURST_BYTES if command.name in WRITES else 0):
-            raise ValueError(f"{command.name} has {len(write)} bytes of data, expected {BURST_BYTES} for a write, else none")
+        size = BURST_BYTES if command.name in WRITES else 0
+        if len(write) != size:
+            raise ValueError(f"{command.name} has {len(write)} bytes of data, expected {size}")
         for clock, levels in enumerate(command.encode(), time):
             self._cycle(clock // ratio).phases[clock % ratio] = levels
             self.end = max(self.end, clock + 1)
@@ -83,7 +90,8 @@ class Script:
         self._cycle(enable).pins = 1, 1
         time = (enable + config.cycles(2_000) + 1) * ratio
         # BL16, 2 tCK of write preamble, nWR; RL, WL; no DBI; terminations and references; masked writes on
-        for ma, op in (1, code << 4 | 0x04), (2, code << 3 | code), (3, 0x31), (11, 0x04), (12, 0x4D), (13, 0), (14, 0x4D):
+        for ma, op in ((1, code << 4 | 0x04), (2, code << 3 | code), (3, 0x31), (11, 0x04), (12, 0x4D), (13, 0),
+                       (14, 0x4D)):
             self.issue(time, PinCommand("MRW", ma=ma, op=op))
             time += 4 + t.MRW
         self.issue(time, PinCommand("MPC", op=CalibrationCode.START))
@@ -91,61 +99,60 @@ class Script:
         self.issue(time, PinCommand("MPC", op=CalibrationCode.LATCH))
         return time + 2 + t.ZQLAT
 
+    def text(self, rest: int = 32) -> str:
+        """The script as command_player.v reads it; it ends ``rest`` controller cycles after its last command."""
+        ratio, lines = self.config.ratio, []
+        cke = reset_n = 0
+        for at, cycle in sorted(self.cycles.items()):
+            cke, reset_n = cycle.pins or (cke, reset_n)
+            phases = [cycle.phases.get(phase, (0, 0)) for phase in range(ratio)]
+            cs, ca = _packed([level for level, _ in phases], 1), _packed([address for _, address in phases], CA_BITS)
+            lines.append(f"{at} {cke} {reset_n} {cs:x} {ca:x} {int(bool(cycle.write))} "
+                         f"{_packed(cycle.write, BEAT_BITS):x} {_packed(cycle.mask, 2):x} {int(cycle.read_start)}\n")
+        return "".join(lines) + f"{max(self.cycles) + rest} {cke} {reset_n} 0 0 0 0 0 0\n"
+
     def _cycle(self, at: int) -> Cycle:
         return self.cycles.setdefault(at, Cycle())
 
 
+def _packed(values: list[int], width: int) -> int:
+    return sum(value << width * index for index, value in enumerate(values))
+
+
 class CommandPlayer(wiring.Component):
-    """Plays a `Script` once; RESET_n and CKE are low at first.
+    """Plays `Script.text` from the file named by ``+script``. Simulation only: needs `SOURCES` in the Verilator build.
 
     Parameters
     ----------
-    script: must not change after this.
-    rest: controller cycles from the last command to ``done``.
+    config: the channel.
 
     Members
     -------
-    phy: `PhyPort`. What is read is not looked at.
-    done: stays high.
+    phy: `PhyPort`. RESET_n and CKE are low at first. What is read is not looked at.
+    done: the script is over; stays high.
     """
 
-    def __init__(self, script: Script, rest: int = 32):
-        self._script, self._rest = script, rest
-        super().__init__({"phy": Out(PhyPort(script.config.ratio)), "done": Out(1)})
+    def __init__(self, config: Lpddr4Config):
+        self._ratio = config.ratio
+        super().__init__({"phy": Out(PhyPort(config.ratio)), "done": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         phy = self.phy
-        ratio = self._script.config.ratio
-        row = data.StructLayout({
-            "cycle": CYCLE_BITS, "cs": ratio, "ca": data.ArrayLayout(CA_BITS, ratio), "cke": 1, "reset_n": 1,
-            "write": data.ArrayLayout(BEAT_BITS, 2 * ratio), "mask": data.ArrayLayout(2, 2 * ratio),
-            "write_valid": 1, "read_start": 1,
-        })
-        rows = self._rows()
-        m.submodules.rows = table = memory.Memory(shape=row, depth=len(rows), init=rows)
-        port = table.read_port(domain="comb")
-        now, at = Signal(CYCLE_BITS), Signal(range(len(rows) + 1))
-        event = port.data
-        m.d.comb += [port.addr.eq(at), self.done.eq(at == len(rows))]
-        m.d.sync += [now.eq(now + 1), phy.cs.eq(0), phy.write_valid.eq(0), phy.read_start.eq(0)]
-        with m.If(~self.done & (event.cycle == now)):
-            m.d.sync += at.eq(at + 1)
-            m.d.sync += [getattr(phy, name).eq(event[name]) for name in row.members if name != "cycle"]
+        m.submodules.verilog = Instance(
+            "lpddr4_command_player", p_RATIO=self._ratio, i_clk=ClockSignal(),
+            o_ca=phy.ca, o_cs=phy.cs, o_cke=phy.cke, o_reset_n=phy.reset_n, o_write=phy.write, o_mask=phy.mask,
+            o_write_valid=phy.write_valid, o_read_start=phy.read_start, o_done=self.done)
         return m
 
-    def _rows(self):
-        script, rows = self._script, []
-        ratio, cycles = script.config.ratio, script.cycles
-        cke = reset_n = 0
-        for at in sorted(cycles):
-            cycle = cycles[at]
-            cke, reset_n = cycle.pins or (cke, reset_n)
-            idle = (0, 0)
-            rows.append({
-                "cycle": at, "cke": cke, "reset_n": reset_n,
-                "cs": sum(cycle.phases.get(phase, idle)[0] << phase for phase in range(ratio)),
-                "ca": [cycle.phases.get(phase, idle)[1] for phase in range(ratio)],
-                "write": cycle.write, "mask": cycle.mask, "write_valid": bool(cycle.write),
-                "read_start": cycle.read_start})
-        return [*rows, {"cycle": max(cycles) + self._rest, "cke": cke, "reset_n": reset_n}]
+
+def play(script: Script, **options) -> Opinion:
+    """LiteDRAM's opinion of ``script``; ``options`` are those of `second_opinion`.
+
+    The bench is built once for all scripts of a configuration.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script"
+        path.write_text(script.text())
+        return second_opinion(CommandPlayer(script.config), script.config, sources=SOURCES,
+                              arguments=(f"+script={path}",), **options)

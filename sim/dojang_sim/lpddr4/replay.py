@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from dojang_hdl.lpddr4.timing import BURST_BYTES, Lpddr4Config
 
+from .litedram_model import ROWS
 from .pin_commands import CalibrationCode, PinCommand
 
 __all__ = ["Replay"]
@@ -13,7 +14,7 @@ COLUMN = {"RD": "READ", "WR": "WRITE", "MWR": "MASKED-WRITE"}
 
 
 class Replay:
-    """Executes ``commands`` one after the other on an empty memory of zeros.
+    """Executes ``commands`` one after the other on a memory of zeros, with the rows of LiteDRAM's model.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class Replay:
         if command.name.endswith("A"):
             self._rows.pop(bank, None)
             self.messages.append(f"AUTO-PRECHARGE:{place}")
-        burst = self._contents[bank, row, command.column]
+        burst = self._contents[bank, row % ROWS, command.column]
         if kind == "RD":
             self.reads.append(bytes(burst))
             self._read_times.append(time)

@@ -60,7 +60,8 @@ class _Bench(wiring.Component):
         return m
 
 
-def second_opinion(driver: wiring.Component, config: Lpddr4Config, cycles: int = 1_000_000) -> Opinion:
+def second_opinion(driver: wiring.Component, config: Lpddr4Config, *, sources: tuple[Path, ...] = (),
+                   arguments: tuple[str, ...] = (), cycles: int = 1_000_000) -> Opinion:
     """Run ``driver`` against LiteDRAM's model until it is done, and say what the model made of it.
 
     Parameters
@@ -68,22 +69,24 @@ def second_opinion(driver: wiring.Component, config: Lpddr4Config, cycles: int =
     driver: a component with ``phy``, a `PhyPort` as the controller sees it, and an output ``done``, high when the last
         read data has come back. Its clock is ``sync``; it starts from its initial values.
     config: the channel; RL at most 18, that is up to 1600 Mb/s, else `ValueError`.
+    sources: Verilog that the driver needs.
+    arguments: of the simulation, as ``+name=value``.
     cycles: controller cycles after which the bench gives up.
 
     Raises `ToolchainError` if the bench cannot be built, `RuntimeError` if it ends before ``done``. Needs litedram.
     """
-    executable = _build(_Bench(driver, config), config)
-    result = subprocess.run([str(executable), f"+limit={cycles}"], capture_output=True, text=True)
+    executable = _build(_Bench(driver, config), config, (*SOURCES, MAIN, *sources))
+    result = subprocess.run([str(executable), f"+limit={cycles}", *arguments], capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"second opinion: {(result.stdout + result.stderr).strip()[-400:]}")
     return Opinion.of_log(result.stdout, config)
 
 
-def _build(bench: _Bench, config: Lpddr4Config) -> Path:
+def _build(bench: _Bench, config: Lpddr4Config, sources: tuple[Path, ...]) -> Path:
     """The executable of ``bench``, built unless the same one is in the cache."""
     texts = {BENCH: to_verilog(bench, BENCH), "litedram_lpddr4": litedram_verilog(config)}
     digest = hashlib.sha256(repr((texts, FLAGS)).encode())
-    for source in (MAIN, *SOURCES):
+    for source in sources:
         digest.update(source.read_bytes())
     folder = cache_root() / "opinions" / digest.hexdigest()[:16]
     executable = folder / "objects" / f"V{TOP}"
@@ -93,7 +96,7 @@ def _build(bench: _Bench, config: Lpddr4Config) -> Path:
                 for name, text in texts.items():
                     (Path(scratch) / f"{name}.v").write_text(text)
                 command = ["verilator", *FLAGS, f"-GRATIO={config.ratio}", "--top-module", TOP, "--Mdir", "objects",
-                           *(f"{name}.v" for name in texts), *map(str, SOURCES), str(MAIN)]
+                           *(f"{name}.v" for name in texts), *map(str, sources)]
                 result = subprocess.run(command, env=build_environment(), cwd=scratch, capture_output=True, text=True)
                 if result.returncode:
                     raise ToolchainError(f"building the second opinion failed: {result.stderr.strip()[:400]}")

@@ -17,8 +17,8 @@ SOURCES = (Path(__file__).with_name("serializer.v"),)
 class Pins(Signature):
     """The pins of one x16 LPDDR4 channel, the PHY's view. Differential pairs are their true half.
 
-    DQ, DQS and DMI are split into ``_o`` with ``_oe`` (the PHY drives) and ``_i``; DMI is only driven, with DQ: there is no
-    data bus inversion. A memory that drives nothing has ``dqs_i`` low.
+    DQ and DQS are split into ``_o`` with ``_oe`` (the PHY drives) and ``_i``; while the memory drives nothing, its DQS
+    is low. DMI is driven with DQ and never read: there is no data bus inversion.
     """
 
     def __init__(self):
@@ -32,8 +32,9 @@ class Pins(Signature):
 class Serializer(wiring.Component):
     """A behavioural PHY that needs no training. Simulation only: needs `SOURCES` in the Verilator build.
 
-    RD and MRR start at phase 0, as WR does. The first beat of read data may come a quarter of a memory clock to ``DQSCK``
-    of ``config.timing()`` after RL; the burst is passed on the same number of cycles after ``read_start`` all the same.
+    RD and MRR start at phase 0, as WR does. The first beat of read data may come a quarter of a memory clock to
+    ``DQSCK`` of ``config.timing()`` after RL; the burst is passed on the same number of cycles after ``read_start`` all
+    the same.
 
     Parameters
     ----------
