@@ -13,8 +13,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 
+from ..lpddr4.serializer import Serializer
+
 CONFIG = Lpddr4Config(rate=int(os.environ["SERIALIZER_RATE"]), ratio=int(os.environ["SERIALIZER_RATIO"]))
-RATIO, TIMING = CONFIG.ratio, CONFIG.timing()
+RATIO, TIMING, LATENCY = CONFIG.ratio, CONFIG.timing(), Serializer(CONFIG).latency
 BEATS = 2 * BURST
 
 PORT = ("ca", "cs", "cke", "reset_n", "write", "mask", "write_valid", "read_start")
@@ -30,7 +32,7 @@ def unpacked(word, width, count):
 
 
 class Memory:
-    """Answers each CS on the pins with a random burst: its first edge is ``delay`` quarters later, and ``skew`` by lane."""
+    """Answers each CS on the pins with a random burst ``delay`` quarters later, and further ``skew`` in each lane."""
 
     def __init__(self, rng, delay, skew):
         self._rng, self._skews = rng, [delay + lane for lane in skew]
@@ -176,5 +178,4 @@ async def read_bursts(dut, skew):
     beats = [beat for _, part in reads for beat in part]
     assert beats == [beat for burst in memory.bursts for beat in burst]
     length = BURST // RATIO
-    assert [at - reads[0][0] for at, _ in reads] == [
-        at + part - issued[0] for at in issued for part in range(length)]
+    assert [at for at, _ in reads] == [at + LATENCY + part for at in issued for part in range(length)]

@@ -23,20 +23,14 @@ ROWS = 1024
 class LitedramDevice(wiring.Component):
     """The model behind `Pins`. Simulation only: needs `litedram_verilog` in the Verilator build.
 
-    Parameters
-    ----------
-    config: RL at most `LONGEST_RL`, else `ValueError`.
-
     Members
     -------
     clk: four times the memory clock, the one that the pins change with.
     pins: `Pins`. The first beat of read data comes 1.5 tCK after RL, its DQS edge in its middle.
     """
 
-    def __init__(self, config: Lpddr4Config):
-        if config.timing().RL > LONGEST_RL:
-            raise ValueError(f"rate={config.rate} means RL {config.timing().RL}, expected at most {LONGEST_RL}")
-        super().__init__({"clk": In(1), "pins": In(Pins())})
+    clk: In(1)
+    pins: In(Pins())
 
     def elaborate(self, platform):
         m = Module()
@@ -56,13 +50,18 @@ class LitedramDevice(wiring.Component):
 
 
 def litedram_verilog(config: Lpddr4Config) -> str:
-    """Verilog of the model for ``config``; the same text every time. Raises `ImportError` without litedram."""
+    """Verilog of the model for ``config``; the same text every time.
+
+    Raises `ValueError` if RL is more than `LONGEST_RL`, `ImportError` without litedram.
+    """
     import litedram.phy.lpddr4.sim as lpddr4
     from litedram.phy.lpddr4.simphy import LPDDR4SimulationPads
     from migen import ClockDomain, Module
     from migen.fhdl.verilog import convert
 
     t = config.timing()
+    if t.RL > LONGEST_RL:
+        raise ValueError(f"rate={config.rate} means RL {t.RL}, expected at most {LONGEST_RL}")
     top = Module()
     domains = [ClockDomain(name) for name in ("sys8x_90", "sys8x_90_ddr", "sys8x_ddr")]
     top.clock_domains += domains

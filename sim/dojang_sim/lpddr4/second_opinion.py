@@ -46,7 +46,7 @@ class _Bench(wiring.Component):
         m = Module()
         m.submodules.driver = driver = self._driver
         m.submodules.serializer = serializer = Serializer(self._config)
-        m.submodules.device = device = LitedramDevice(self._config)
+        m.submodules.device = device = LitedramDevice()
         m.domains.sync = sync = ClockDomain(reset_less=True)
         wiring.connect(m, driver.phy, serializer.phy)
         wiring.connect(m, serializer.pins, device.pins)

@@ -53,11 +53,21 @@ class Serializer(wiring.Component):
         super().__init__({
             "clk": In(1), "controller_clk": Out(1), "phy": In(PhyPort(config.ratio)), "pins": Out(Pins())})
 
+    @property
+    def latency(self) -> int:
+        """Controller cycles from ``read_start`` to the first ``read_valid``."""
+        t, ratio = self._config.timing(), self._config.ratio
+        # Memory clocks from the end of the first cycle to half a clock before the latest beat of a cycle's worth is in;
+        # it is passed on in the middle of a cycle.
+        latest = t.WPRE + 3 + t.RL + t.DQSCK + ratio
+        return 1 - (-(2 * latest + 1 - ratio) // (2 * ratio))
+
     def elaborate(self, platform):
         m = Module()
         phy, pins, t = self.phy, self.pins, self._config.timing()
         m.submodules.verilog = Instance(
-            "lpddr4_serializer", p_RATIO=self._config.ratio, p_RL=t.RL, p_WL=t.WL, p_DQSCK=t.DQSCK,
+            "lpddr4_serializer", p_RATIO=self._config.ratio, p_RL=t.RL, p_WL=t.WL, p_WPRE=t.WPRE,
+            p_LATENCY=self.latency,
             i_clk=self.clk, o_controller_clk=self.controller_clk,
             i_ca=phy.ca, i_cs=phy.cs, i_cke=phy.cke, i_reset_n=phy.reset_n,
             i_write=phy.write, i_mask=phy.mask, i_write_valid=phy.write_valid,

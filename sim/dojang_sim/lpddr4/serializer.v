@@ -1,13 +1,13 @@
 // Behavioural PHY of one x16 LPDDR4 channel: PhyPort on one side, the pins on the other. Simulation only.
 //
-// All times are counted in quarters of a memory clock. CA changes at falling edges of CK; DQS edges are at CK edges, DQ
-// changes a quarter before them. Everything leaves PREAMBLE memory clocks late, so that a write's preamble can begin
-// before its data is due.
+// Works in quarters of a memory clock. CA changes at falling edges of CK; DQS edges are at CK edges, DQ changes a quarter
+// before them. Everything leaves WPRE memory clocks late, so that a write's preamble can begin before its data is due.
 module lpddr4_serializer #(
     parameter RATIO = 4,  // memory clocks in a controller clock, 4 or 8
     parameter RL = 14,
     parameter WL = 8,
-    parameter DQSCK = 3   // the longest tDQSCK, in whole memory clocks
+    parameter WPRE = 2,
+    parameter LATENCY = 8  // controller cycles from read_start to read_valid
 ) (
     input clk,  // four a memory clock
     output reg controller_clk,
@@ -37,7 +37,6 @@ module lpddr4_serializer #(
     output reg [1:0] dmi_o
 );
   localparam QUARTERS = 4 * RATIO;
-  localparam PREAMBLE = 2;
 
   // Where in the controller's cycle we are. Starts at the end of one, so that the first clock edge is a whole one.
   reg [$clog2(QUARTERS)-1:0] now = QUARTERS - 1;
@@ -54,7 +53,7 @@ module lpddr4_serializer #(
 
   // Command pins: a queue of phases; its head is on the pins.
   localparam PHASE_BITS = 9;
-  reg [PHASE_BITS*(RATIO+PREAMBLE)-1:0] phases = 0;
+  reg [PHASE_BITS*(RATIO+WPRE)-1:0] phases = 0;
   wire [PHASE_BITS*RATIO-1:0] new_phases;
   genvar i;
   generate
@@ -64,12 +63,12 @@ module lpddr4_serializer #(
   endgenerate
   assign {reset_n_pin, cke_pin, cs_pin, ca_pin} = phases[PHASE_BITS-1:0];
   always @(posedge clk)
-    if (cycle_ends) phases <= {new_phases, phases[PHASE_BITS+:PHASE_BITS*PREAMBLE]};
+    if (cycle_ends) phases <= {new_phases, phases[PHASE_BITS+:PHASE_BITS*WPRE]};
     else if (next[1:0] == 0) phases <= phases >> PHASE_BITS;
 
   // Write data: a queue of beats, longer by the memory clocks that write_delay leaves to the PHY.
   localparam BEAT_BITS = 19;
-  localparam WAIT = 2 * (PREAMBLE + (WL + 4) % RATIO);  // beats before a new one reaches the head
+  localparam WAIT = 2 * (WPRE + (WL + 4) % RATIO);  // beats before a new one reaches the head
   reg [BEAT_BITS*(2*RATIO+WAIT)-1:0] beats = 0;
   wire [BEAT_BITS*2*RATIO-1:0] new_beats;
   generate
@@ -81,36 +80,35 @@ module lpddr4_serializer #(
     if (cycle_ends) beats <= {new_beats, beats[BEAT_BITS+:BEAT_BITS*WAIT]};
     else if (next[0] == 0) beats <= beats >> BEAT_BITS;
 
-  // The strobe: 2 tCK of preamble with one pulse, an edge in the middle of each beat, half a tCK of postamble.
+  // The strobe: WPRE of preamble with a pulse at its end, an edge in the middle of each beat, half a tCK of postamble.
   wire valid = beats[BEAT_BITS-1];
   wire valid_in_1 = beats[BEAT_BITS*3-1];
-  wire valid_in_2 = beats[BEAT_BITS*5-1];
+  wire valid_in_wpre = beats[BEAT_BITS*(2*WPRE+1)-1];
   initial {dq_o, dmi_o, dqs_o, dq_oe, dqs_oe} = 0;
   always @(posedge clk) begin
     {dq_oe, dmi_o, dq_o} <= beats[BEAT_BITS-1:0];
     if (next[1:0] == 2) begin
       dqs_o  <= {2{valid | valid_in_1}};
-      dqs_oe <= valid | valid_in_1 | valid_in_2;
+      dqs_oe <= valid | valid_in_1 | valid_in_wpre;
     end else if (next[1:0] == 0) dqs_o <= 0;
   end
 
   // Reads: the gate opens RL after the last edge of RD at the pins, 2 quarters after its first phase has reached them.
-  localparam GATE = 4 * (PREAMBLE + 3 + RL) + 2;
+  localparam GATE = 4 * (WPRE + 3 + RL) + 2;
   reg [GATE:0] gate = 0;
   always @(posedge clk) gate <= {gate[GATE-1:0], cycle_ends & read_start};
 
-  // A cycle's worth of beats is passed on in the middle of a controller cycle, when the latest have surely come.
-  localparam CAPTURED = GATE + 4 * (DQSCK + RATIO);
-  localparam WHOLE = (CAPTURED - QUARTERS / 2 + QUARTERS - 1) / QUARTERS;
+  // Beats are passed on a cycle's worth at a time, in the middle of a controller cycle.
+  localparam WAIT_CYCLES = LATENCY - 1;
   localparam CYCLES = 8 / RATIO;  // of a burst
-  reg [WHOLE+CYCLES-1:0] due = 0;
-  wire pass = cycle_half & |due[WHOLE+CYCLES-1:WHOLE];
+  reg [WAIT_CYCLES+CYCLES-1:0] due = 0;
+  wire pass = cycle_half & |due[WAIT_CYCLES+CYCLES-1:WAIT_CYCLES];
   wire [16*RATIO-1:0] low, high;
   lpddr4_read_lane #(2 * RATIO) low_lane (clk, gate[GATE], dqs_i[0], dq_i[7:0], pass, low);
   lpddr4_read_lane #(2 * RATIO) high_lane (clk, gate[GATE], dqs_i[1], dq_i[15:8], pass, high);
   initial {read_valid, read} = 0;
   always @(posedge clk) begin
-    if (cycle_ends) due <= {due[WHOLE+CYCLES-2:0], read_start};
+    if (cycle_ends) due <= {due[WAIT_CYCLES+CYCLES-2:0], read_start};
     if (cycle_half) read_valid <= pass;
   end
   generate
@@ -120,7 +118,8 @@ module lpddr4_serializer #(
   endgenerate
 endmodule
 
-// One byte of read data: each edge of its DQS behind an open gate puts a beat into a ring of two bursts.
+// One byte of read data: each edge of its DQS behind an open gate puts a beat into a ring. A beat waits there for up to
+// a burst, tDQSCK and the rest of a controller cycle: 16 + 16 + 16 beats at most.
 module lpddr4_read_lane #(
     parameter COUNT = 8  // beats passed on at a time
 ) (
@@ -131,8 +130,8 @@ module lpddr4_read_lane #(
     input pass,
     output [8*COUNT-1:0] beats
 );
-  reg [7:0] ring[0:31];
-  reg [4:0] in = 0, out = 0;
+  reg [7:0] ring[0:63];
+  reg [5:0] in = 0, out = 0;
   reg [5:0] awaited = 0;
   reg dqs_before = 0;
   wire take = awaited != 0 && dqs != dqs_before;
@@ -145,14 +144,14 @@ module lpddr4_read_lane #(
     in <= in + (take ? 1 : 0);
     if (pass) begin
       out <= out + COUNT;
-      if (5'(in - out) < COUNT) $display("[ERROR] PHY: read data is late or missing");
+      if (6'(in - out) < COUNT) $display("[ERROR] PHY: read data is late or missing");
     end
   end
 
   genvar i;
   generate
     for (i = 0; i < COUNT; i = i + 1) begin : beat
-      assign beats[8*i+:8] = ring[5'(out+i)];
+      assign beats[8*i+:8] = ring[6'(out+i)];
     end
   endgenerate
 endmodule

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dojang_hdl.lpddr4.timing import BANKS, BURST_BYTES, PAGE_BURSTS, Lpddr4Config
 from dojang_sim.lpddr4 import Checker, Command, read_memspec
-from dojang_sim.lpddr4.litedram_model import LitedramDevice
+from dojang_sim.lpddr4.litedram_model import litedram_verilog
 from dojang_sim.lpddr4.pin_commands import PinCommand
 from dojang_sim.lpddr4.player import Script, play
 
@@ -119,7 +119,8 @@ def test_masked_bytes_stay():
     assert opinion.reads == [bytes(old[i] if mask >> i & 1 else new[i] for i in range(32))]
 
 
-@pytest.mark.parametrize("config", [FAST, WIDE, pytest.param(SLOW, marks=pytest.mark.slow)],
+@pytest.mark.parametrize("config", [
+    FAST, pytest.param(WIDE, marks=pytest.mark.slow), pytest.param(SLOW, marks=pytest.mark.slow)],
                          ids=lambda config: f"{config.rate}-{config.ratio}")
 def test_random_commands(config):
     script, needed = random_script(config, 600)
@@ -200,7 +201,7 @@ def test_objections(make, said):
 
 def test_rates_beyond_the_model():
     with pytest.raises(ValueError, match="rate=3200 means RL 28, expected at most 18"):
-        LitedramDevice(Lpddr4Config(rate=3200))
+        litedram_verilog(Lpddr4Config(rate=3200))
 
 
 def test_a_driver_that_is_not_done_in_time():
