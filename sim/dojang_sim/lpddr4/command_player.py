@@ -1,4 +1,4 @@
-"""Plays a list of timed commands at the PHY boundary: the simplest thing that drives a `PhyPort`."""
+"""Plays a list of timed commands at the PHY boundary: the simplest driver of a `PhyPort`."""
 
 import tempfile
 from dataclasses import dataclass, field
