@@ -1,5 +1,6 @@
 """LiteDRAM's model of an LPDDR4 memory as a device at the pins (package litedram, extra ``test``)."""
 
+from importlib import import_module
 from unittest.mock import patch
 
 from amaranth.hdl import ClockDomain, Instance, Module, Signal
@@ -54,19 +55,17 @@ def litedram_verilog(config: Lpddr4Config) -> str:
 
     Raises `ValueError` if RL is more than `LONGEST_RL`, `ImportError` without litedram.
     """
-    import litedram.phy.lpddr4.sim as lpddr4
-    from litedram.phy.lpddr4.simphy import LPDDR4SimulationPads
-    from migen import ClockDomain, Module
-    from migen.fhdl.verilog import convert
-
     t = config.timing()
     if t.RL > LONGEST_RL:
         raise ValueError(f"rate={config.rate} means RL {t.RL}, expected at most {LONGEST_RL}")
-    top = Module()
-    domains = [ClockDomain(name) for name in ("sys8x_90", "sys8x_90_ddr", "sys8x_ddr")]
+    # An optional package without types: imported only here, and as values.
+    lpddr4 = import_module("litedram.phy.lpddr4.sim")
+    migen, verilog = import_module("migen"), import_module("migen.fhdl.verilog")
+    top = migen.Module()
+    domains = [migen.ClockDomain(name) for name in ("sys8x_90", "sys8x_90_ddr", "sys8x_ddr")]
     top.clock_domains += domains
-    top.submodules.pads = pads = LPDDR4SimulationPads()
-    parts, add_fsm = _changes(lpddr4, config)
+    top.submodules.pads = pads = import_module("litedram.phy.lpddr4.simphy").LPDDR4SimulationPads()
+    parts, add_fsm = _changes(lpddr4, migen, config)
     with patch.multiple(lpddr4, **parts), patch.object(lpddr4.DataBurst, "add_fsm", add_fsm):
         top.submodules.memory = lpddr4.LPDDR4Sim(
             pads, sys_clk_freq=config.rate * 1_000_000 // 16, cl=t.RL, cwl=t.WL, disable_delay=False,
@@ -74,15 +73,14 @@ def litedram_verilog(config: Lpddr4Config) -> str:
     ports = {signal for domain in domains for signal in (domain.clk, domain.rst)}
     ports |= {pads.cke, pads.reset_n, pads.cs, pads.ca}
     ports |= {getattr(pads, f"{name}_{end}") for name in ("dq", "dqs") for end in ("o", "i", "oe")}
-    return str(convert(top, ports | {pads.dmi_o, pads.dmi_oe}, name=MODULE))
+    return str(verilog.convert(top, ports | {pads.dmi_o, pads.dmi_oe}, name=MODULE))
 
 
-def _changes(lpddr4, config: Lpddr4Config):
+def _changes(lpddr4, migen, config: Lpddr4Config):
     """What LiteDRAM's module ``lpddr4`` is to use for its own parts, each with the reason, and its burst machine."""
-    from migen import If, Memory, Module, NextState, NextValue, Signal
-    from migen.genlib.fsm import FSM
+    If, NextState, NextValue = migen.If, migen.NextState, migen.NextValue
 
-    class OneBurstAClock(Module):
+    class OneBurstAClock(migen.Module):
         """The crossing of bursts from the command clock to the data clock, at most one a command clock.
 
         The model takes a burst at both edges of the data clock: where two wait, as they do if reads follow each other
@@ -92,7 +90,7 @@ def _changes(lpddr4, config: Lpddr4Config):
         def __init__(self, layout, cd_from, cd_to):
             self.submodules.crossing = inside = crossing(layout, cd_from, cd_to)
             self.sink, self.source = inside.sink, type(inside.source)(layout)
-            taken = Signal()
+            taken = migen.Signal()
             sync = getattr(self.sync, cd_to)
             sync += taken.eq(self.source.valid & self.source.ready)
             self.comb += [
@@ -101,7 +99,7 @@ def _changes(lpddr4, config: Lpddr4Config):
 
     def add_fsm(burst, ops, on_trigger=()):
         """A burst may follow the one before at once; the model rests for a beat and would be late."""
-        burst.submodules.fsm = fsm = FSM()
+        burst.submodules.fsm = fsm = migen.FSM()
         fsm.act("IDLE", NextValue(burst.burst_counter, 0), If(burst.trigger, *on_trigger, NextState("BURST")))
         fsm.act("BURST", *ops, NextValue(burst.burst_counter, burst.burst_counter + 1),
                 If(burst.burst_counter == burst.bl - 1, If(burst.trigger, *on_trigger).Else(NextState("IDLE"))))
@@ -111,7 +109,7 @@ def _changes(lpddr4, config: Lpddr4Config):
         return timing(clocks // config.init_divisor if clocks > config.clocks(100_000) else clocks)
 
     def smaller_memory(width, depth):
-        return Memory(width, depth * ROWS // 32768)
+        return migen.Memory(width, depth * ROWS // 32768)
 
     crossing, timing = lpddr4.ClockDomainCrossing, lpddr4.PulseTiming
     return {"ClockDomainCrossing": OneBurstAClock, "PulseTiming": pulse_timing, "Memory": smaller_memory}, add_fsm
