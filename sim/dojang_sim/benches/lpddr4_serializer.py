@@ -13,10 +13,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 
-from ..lpddr4.serializer import Serializer
+from ..lpddr4.serializer import read_latency
 
 CONFIG = Lpddr4Config(rate=int(os.environ["SERIALIZER_RATE"]), ratio=int(os.environ["SERIALIZER_RATIO"]))
-RATIO, TIMING, LATENCY = CONFIG.ratio, CONFIG.timing(), Serializer(CONFIG).latency
+RATIO, TIMING, LATENCY = CONFIG.ratio, CONFIG.timing(), read_latency(CONFIG)
 BEATS = 2 * BURST
 
 PORT = ("ca", "cs", "cke", "reset_n", "write", "mask", "write_valid", "read_start")

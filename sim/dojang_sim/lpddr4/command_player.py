@@ -46,13 +46,11 @@ class Script:
     Members
     -------
     cycles: what happens, by number of the controller cycle.
-    end: first memory clock after the last command, in tCK.
     """
 
     def __init__(self, config: Lpddr4Config):
         self.config = config
         self.cycles: dict[int, Cycle] = {}
-        self.end = 0
 
     def issue(self, time: int, command: PinCommand, write: bytes = b"", mask: int = 0) -> None:
         """Put ``command`` at ``time`` (tCK).
@@ -69,7 +67,6 @@ class Script:
             raise ValueError(f"{command.name} has {len(write)} bytes of data, expected {size}")
         for clock, levels in enumerate(command.encode(), time):
             self._cycle(clock // ratio).phases[clock % ratio] = levels
-            self.end = max(self.end, clock + 1)
         self._cycle(at).read_start |= command.name in READS
         delay = (self.config.timing().WL + 4) // ratio
         for beat in range(len(write) // 2):

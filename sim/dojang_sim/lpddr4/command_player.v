@@ -17,7 +17,7 @@ module lpddr4_command_player #(
     output reg done
 );
   integer file, columns;
-  reg [1023:0] name;
+  string name;
   longint now = 0, at;
   reg line_cke, line_reset_n, line_write_valid, line_read_start;
   reg [RATIO-1:0] line_cs;

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, Signature
 from dojang_hdl.lpddr4.phy import CA_BITS, PhyPort
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 
-__all__ = ["SOURCES", "Pins", "Serializer"]
+__all__ = ["SOURCES", "Pins", "Serializer", "read_latency"]
 
 SOURCES = (Path(__file__).with_name("serializer.v"),)
 """What a Verilator build needs besides the Verilog of a design with `Serializer`."""
@@ -29,12 +29,21 @@ class Pins(Signature):
         })
 
 
+def read_latency(config: Lpddr4Config) -> int:
+    """Controller cycles from ``read_start`` to the first ``read_valid`` of `Serializer`."""
+    t, ratio = config.timing(), config.ratio
+    # Memory clocks from the end of the first cycle to half a clock before the latest beat of a cycle's worth is in; it
+    # is passed on in the middle of a cycle.
+    latest = t.WPRE + 3 + t.RL + t.DQSCK + ratio
+    return 1 - (-(2 * latest + 1 - ratio) // (2 * ratio))
+
+
 class Serializer(wiring.Component):
     """A behavioural PHY that needs no training. Simulation only: needs `SOURCES` in the Verilator build.
 
     RD and MRR start at phase 0, as WR does. The first beat of read data may come a quarter of a memory clock to
-    ``DQSCK`` of ``config.timing()`` after RL; the burst is passed on the same number of cycles after ``read_start`` all
-    the same.
+    ``DQSCK`` of ``config.timing()`` after RL; the burst is passed on `read_latency` cycles after ``read_start`` all the
+    same.
 
     Parameters
     ----------
@@ -53,21 +62,12 @@ class Serializer(wiring.Component):
         super().__init__({
             "clk": In(1), "controller_clk": Out(1), "phy": In(PhyPort(config.ratio)), "pins": Out(Pins())})
 
-    @property
-    def latency(self) -> int:
-        """Controller cycles from ``read_start`` to the first ``read_valid``."""
-        t, ratio = self._config.timing(), self._config.ratio
-        # Memory clocks from the end of the first cycle to half a clock before the latest beat of a cycle's worth is in;
-        # it is passed on in the middle of a cycle.
-        latest = t.WPRE + 3 + t.RL + t.DQSCK + ratio
-        return 1 - (-(2 * latest + 1 - ratio) // (2 * ratio))
-
     def elaborate(self, platform):
         m = Module()
         phy, pins, t = self.phy, self.pins, self._config.timing()
         m.submodules.verilog = Instance(
             "lpddr4_serializer", p_RATIO=self._config.ratio, p_RL=t.RL, p_WL=t.WL, p_WPRE=t.WPRE,
-            p_LATENCY=self.latency,
+            p_LATENCY=read_latency(self._config),
             i_clk=self.clk, o_controller_clk=self.controller_clk,
             i_ca=phy.ca, i_cs=phy.cs, i_cke=phy.cke, i_reset_n=phy.reset_n,
             i_write=phy.write, i_mask=phy.mask, i_write_valid=phy.write_valid,

@@ -9,7 +9,7 @@ from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_sim.lpddr4 import Checker, Command, read_memspec
 from dojang_sim.lpddr4.command_player import Script
 from dojang_sim.lpddr4.pin_commands import PinCommand
-from dojang_sim.lpddr4.serializer import Serializer
+from dojang_sim.lpddr4.serializer import read_latency
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/lpddr4-phy.md").read_text("utf-8")
 MEMSPEC = read_memspec(Path(__file__).parent / "data" / "memspec_1600.json")
@@ -31,7 +31,7 @@ def wave(commands, shown):
         script.issue(at * CONFIG.ratio, PinCommand(name, bank), bytes(32) if name == "WR" else b"")
         names[at] = f"{name} {bank}"
         if name == "RD":
-            first = at + Serializer(CONFIG).latency
+            first = at + read_latency(CONFIG)
             reads += range(first, first + 2)
     writes = sorted(at for at, cycle in script.cycles.items() if cycle.write)
     rows = {
