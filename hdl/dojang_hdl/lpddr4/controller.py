@@ -15,7 +15,7 @@ from .read_buffer import ReadBuffer
 from .refresh import Refresher, Temperature
 from .scheduler import Scheduler
 from .splitter import Splitter
-from .timing import BANKS, Lpddr4Config
+from .timing import BANKS, PAGE_BURSTS, Lpddr4Config
 from .write_buffer import WriteBuffer
 
 __all__ = ["Controller"]
@@ -88,7 +88,9 @@ class Controller(wiring.Component):
             # What was written before a read must be in its bank's queue before it.
             conflict.eq(gather.pending.bit_select(piece.bank, 1)),
             gather.flush.eq(splitter.o.valid & ~piece.write & conflict),
-            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid & (read_buffer.room >= bursts)),
+            # Room for any piece, or its size would be in the path to the queues.
+            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid
+                       & (read_buffer.room >= PAGE_BURSTS)),
             bank.eq(Mux(gather.o.valid, gather.bank, piece.bank)),
             queue_ready.eq(Cat(machine.access.ready for machine in banks).bit_select(bank, 1)),
             sent.eq(allowed & queue_ready),
