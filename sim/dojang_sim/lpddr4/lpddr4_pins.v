@@ -1,7 +1,7 @@
 // An LPDDR4 channel at its pins (see fronts.h). Simulation only.
 //
-// CA, CS, CKE and RESET_n are taken at rising edges of CK, write data at both edges of DQS, whose rising edges may be up
-// to a quarter of a clock off those of CK. Read data and DQS change together with CK, after a preamble of DQS low.
+// CA, CS, CKE and RESET_n are taken at rising edges of CK, write data at both edges of DQS, whose rising edges may be
+// up to a quarter of a clock off those of CK. Read data and DQS change together with CK, after a preamble of DQS low.
 module lpddr4_pins #(
     parameter CHANNEL = 0,
     parameter SPEC = ""
@@ -20,7 +20,8 @@ module lpddr4_pins #(
     output dqs_oe
 );
   import "DPI-C" function chandle dojang_lpddr4_open_pins(input int channel, input string spec);
-  import "DPI-C" function int dojang_lpddr4_clock(input chandle front, input int control, input int beats, output int read);
+  import "DPI-C" function int dojang_lpddr4_clock(
+      input chandle front, input int control, input int beats, output int read);
   import "DPI-C" function void dojang_lpddr4_close(input chandle front);
 
   // A pair of beats is complete at the falling edge of DQS.

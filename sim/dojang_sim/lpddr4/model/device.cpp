@@ -232,10 +232,12 @@ void Device::write_statistics() const {
   if (options_.statistics.empty()) return;
   std::FILE* file = std::fopen(options_.statistics.c_str(), "w");
   if (!file) {
-    std::fprintf(stderr, "lpddr4 channel %d: statistics cannot be written to %s\n", channel_, options_.statistics.c_str());
+    std::fprintf(stderr, "lpddr4 channel %d: statistics cannot be written to %s\n", channel_,
+                 options_.statistics.c_str());
     return;
   }
-  std::fprintf(file, "{\"clocks\": %" PRId64 ", \"breaches\": %" PRId64 ", \"turnarounds\": %" PRId64 ", \"commands\": {",
+  std::fprintf(file,
+               "{\"clocks\": %" PRId64 ", \"breaches\": %" PRId64 ", \"turnarounds\": %" PRId64 ", \"commands\": {",
                now_, statistics_.breaches, statistics_.turnarounds);
   for (int code = 0; code < kCommands; ++code)
     std::fprintf(file, "%s\"%s\": %" PRId64, code ? ", " : "", kNames[code], statistics_.commands[code]);
