@@ -41,6 +41,7 @@ def test_controller_and_litedram_agree():
     assert len(opinion.reads) > 200 and opinion.false_alarms[0] > 10
 
 
+@pytest.mark.slow     # a build of its own
 def test_a_wrong_word_is_noticed():
     commands = [PortCommand(True, 7, [(1, 0xFFFF)]), PortCommand(False, 7, [2])]
     with pytest.raises(RuntimeError, match="not done"):
