@@ -50,7 +50,7 @@ def random_accesses(rng, count):
 
 class Bench:
     """``take``: probability that an offer is taken in a cycle. ``offer``: that the next access comes. ``hold``: that a
-    refresh is begun. Every command is judged; if there is always an access and all is taken (``prompt``), none may come
+    refresh is begun, ten times of that if the bank is idle. Every command is judged; if there is always an access and all is taken (``prompt``), none may come
     late. A row is closed for a refresh or for an access to another one.
     """
 
@@ -134,7 +134,7 @@ class Bench:
     def _hold(self, ctx, cycle):
         port, ratio = self.dut.port, self.config.ratio
         held = ctx.get(port.hold)
-        if not held and self.rng.random() < self.hold:
+        if not held and self.rng.random() < self.hold * (10 if ctx.get(port.idle) else 1):
             ctx.set(port.hold, 1)
         elif held and self._release is None:
             if ctx.get(port.parked):
@@ -163,9 +163,34 @@ def test_random_accesses(rate, ratio, options):
     assert bool(bench.refreshes) == ("hold" in options)
 
 
+def test_an_access_arrives_as_its_row_is_closed(machine=BankMachine):
+    """A refresh begins at cycle 40 of each turn, while the row is open and nothing is queued; the access comes then."""
+    dut = machine(Lpddr4Config(533))
+    port = dut.port
+    arrivals = range(36, 46)
+
+    async def bench(ctx):
+        opened, bursts = False, 0
+        ctx.set(dut.access.payload, {"row": 5, "bursts": 1})
+        for arrival in arrivals:
+            for cycle in range(80):
+                ctx.set(dut.access.valid, cycle in (0, arrival))
+                ctx.set(port.hold, 40 <= cycle < 60)
+                column, row = ctx.get(port.column_ready), ctx.get(port.row_ready)
+                assert opened or not column, f"a burst without a row; the access came in cycle {arrival}"
+                ctx.set(port.column_taken, column)
+                ctx.set(port.row_taken, row)
+                opened, bursts = opened ^ row, bursts + column
+                await ctx.tick()
+        assert bursts == 2 * len(arrivals)
+
+    run(dut, bench, cycles=1000)
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_bank_machine_is_caught(name):
     broken = mutate("dojang_hdl.lpddr4.bank", *MUTATIONS[name]).BankMachine
     with pytest.raises(AssertionError):
-        check(broken, Lpddr4Config(1600))
-        check(broken, Lpddr4Config(1600), offer=0.1, hold=0.2)
+        check(broken, Lpddr4Config(1600), 30)
+        check(broken, Lpddr4Config(1600), 20, offer=0.1, hold=0.02)
+        test_an_access_arrives_as_its_row_is_closed(broken)
