@@ -49,9 +49,11 @@ def random_accesses(rng, count):
 
 
 class Bench:
-    """``take``: probability that an offer is taken in a cycle. ``offer``: that the next access comes. ``hold``: that a
-    refresh is begun, ten times of that if the bank is idle. Every command is judged; if there is always an access and all is taken (``prompt``), none may come
-    late. A row is closed for a refresh or for an access to another one.
+    """Every command is judged; a row is closed for a refresh or for an access to another one, and for nothing else.
+
+    ``take``: probability that an offer is taken in a cycle. ``offer``: that the next access comes. ``hold``: that a
+    refresh is begun, ten times that if the bank is idle. ``prompt``: there is always an access and all is taken; then no
+    command may come late.
     """
 
     def __init__(self, machine, config, accesses, *, take=1.0, offer=1.0, hold=0.0, seed=1):
