@@ -52,8 +52,8 @@ class Bench:
     """Every command is judged; a row is closed for a refresh or for an access to another one, and for nothing else.
 
     ``take``: probability that an offer is taken in a cycle. ``offer``: that the next access comes. ``hold``: that a
-    refresh is begun, ten times that if the bank is idle. ``prompt``: there is always an access and all is taken; then no
-    command may come late.
+    refresh is begun, ten times that if the bank is idle. ``prompt``: there is always an access and all is taken; no
+    command may come late then.
     """
 
     def __init__(self, machine, config, accesses, *, take=1.0, offer=1.0, hold=0.0, seed=1):
