@@ -40,6 +40,8 @@ CASES = {
     "a short gap": (3 * (offer(1, **BOTH) + offer(QUIET_CYCLES - 1, **WRITE)), []),
     "a write waits for long": (offer(PATIENCE_CYCLES + 3, **BOTH), range(PATIENCE_CYCLES + 1, PATIENCE_CYCLES + 3)),
     "many writes": (TO_WRITES + offer(MOST_WRITES + 3, **BOTH, taken=1), range(1, MOST_WRITES + 2)),
+    "many writes, and pressure": (
+        TO_WRITES + offer(MOST_WRITES + 6, **PRESSED, taken=1), range(1, MOST_WRITES + 2)),
     "many writes, no read": (TO_WRITES + offer(MOST_WRITES + 20, **WRITE, taken=1), range(1, MOST_WRITES + 21)),
     "no write for a while": (TO_WRITES + offer(QUIET_CYCLES + 4, **READ), range(1, QUIET_CYCLES + 2)),
     "a short gap of writes": (TO_WRITES + 3 * (offer(QUIET_CYCLES - 1, **READ) + offer(1, **BOTH)),
