@@ -3,20 +3,21 @@
 from itertools import repeat
 
 import pytest
-from dojang_hdl.lpddr4.direction import MOST_WRITES, PATIENCE_CYCLES, QUIET_CYCLES, Direction
+from dojang_hdl.lpddr4.direction import MOST_BURSTS, PATIENCE_CYCLES, QUIET_CYCLES, Direction
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
 MUTATIONS = {
-    "pressure ignored": ("self.writes & (self.pressure | stale", "self.writes & (stale"),
-    "turns without a write": ("with m.If(self.writes & (self.pressure", "with m.If((self.pressure"),
-    "no patience's end": (" | (waited == PATIENCE_CYCLES)", ""),
+    "pressure ignored": ("(pressed | stale", "(stale"),
+    "turns without a write": ("with m.If(self.writes & (pressed", "with m.If((pressed"),
+    "patience without end": (" | (waited == PATIENCE_CYCLES)", ""),
     "impatient": ("waited == PATIENCE_CYCLES", "waited == PATIENCE_CYCLES // 2"),
-    "writes without end": ("(stale | (sent == MOST_WRITES))", "stale"),
+    "writes without end": ("(stale | (sent == MOST_BURSTS))", "stale"),
+    "turned back at once": ("self.pressure & (sent == MOST_BURSTS)", "self.pressure"),
     "back without a read": ("self.reads & (stale | (sent", "(stale | (sent"),
     "a gap turns the bus": ("QUIET_CYCLES = 8", "QUIET_CYCLES = 1"),
     "gaps add up": ("with m.If(self.reads):", "with m.If(self.reads & stale):"),
-    "counts on from the last turn": ("m.d.sync += sent.eq(0)", "m.d.sync += sent.eq(sent)"),
+    "counts on from the last turn": ("self.write.eq(1), quiet.eq(0), sent.eq(0)", "self.write.eq(1), quiet.eq(0)"),
 }
 
 
@@ -39,17 +40,17 @@ CASES = {
     "no read for a while": (offer(2, **READ) + offer(QUIET_CYCLES + 4, **WRITE), range(2 + QUIET_CYCLES + 1, 14)),
     "a short gap": (3 * (offer(1, **BOTH) + offer(QUIET_CYCLES - 1, **WRITE)), []),
     "a write waits for long": (offer(PATIENCE_CYCLES + 3, **BOTH), range(PATIENCE_CYCLES + 1, PATIENCE_CYCLES + 3)),
-    "many writes": (TO_WRITES + offer(MOST_WRITES + 3, **BOTH, taken=1), range(1, MOST_WRITES + 2)),
-    "many writes, and pressure": (
-        TO_WRITES + offer(MOST_WRITES + 6, **PRESSED, taken=1), range(1, MOST_WRITES + 2)),
-    "many writes, no read": (TO_WRITES + offer(MOST_WRITES + 20, **WRITE, taken=1), range(1, MOST_WRITES + 21)),
+    "many writes": (TO_WRITES + offer(MOST_BURSTS + 3, **BOTH, taken=1), range(1, MOST_BURSTS + 2)),
+    "lasting pressure": (TO_WRITES + offer(3 * MOST_BURSTS, **PRESSED, taken=1),
+                         [*range(1, MOST_BURSTS + 2), *range(2 * MOST_BURSTS + 3, 3 * MOST_BURSTS + 1)]),
+    "many writes, no read": (TO_WRITES + offer(MOST_BURSTS + 20, **WRITE, taken=1), range(1, MOST_BURSTS + 21)),
     "no write for a while": (TO_WRITES + offer(QUIET_CYCLES + 4, **READ), range(1, QUIET_CYCLES + 2)),
     "a short gap of writes": (TO_WRITES + 3 * (offer(QUIET_CYCLES - 1, **READ) + offer(1, **BOTH)),
                               range(1, 1 + 3 * QUIET_CYCLES)),
     "no write, no read": (TO_WRITES + offer(30), range(1, 31)),
     "second turn as long as the first": (
-        2 * (TO_WRITES + offer(MOST_WRITES, **BOTH, taken=1) + offer(3, **READ)),
-        [*range(1, MOST_WRITES + 2), *range(MOST_WRITES + 5, 2 * MOST_WRITES + 6)]),
+        2 * (TO_WRITES + offer(MOST_BURSTS, **BOTH, taken=1) + offer(MOST_BURSTS + 1, **READ, taken=1)),
+        [*range(1, MOST_BURSTS + 2), *range(2 * MOST_BURSTS + 3, 3 * MOST_BURSTS + 4)]),
 }
 
 
