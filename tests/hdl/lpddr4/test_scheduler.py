@@ -22,9 +22,9 @@ MUTATIONS = {
     "write to read short": ("spacing(t.WL + 1 + BURST", "spacing(t.WL - 3 + BURST"),
     "write to read long": ("spacing(t.WL + 1 + BURST", "spacing(t.WL + 5 + BURST"),
     "tRRD short": ("Cooldown(spacing(t.RRD + 2))", "Cooldown(spacing(t.RRD - 2))"),
-    "tRRD long": ("Cooldown(spacing(t.RRD + 2))", "Cooldown(spacing(t.RRD + 6))"),
-    "tFAW short": ("Signal(spacing(t.FAW + 2) - 1)", "Signal(spacing(t.FAW - 2) - 1)"),
-    "tFAW long": ("Signal(spacing(t.FAW + 2) - 1)", "Signal(spacing(t.FAW + 6) - 1)"),
+    "tRRD long": ("Cooldown(spacing(t.RRD + 2))", "Cooldown(spacing(t.RRD + 10))"),
+    "tFAW short": ("Signal(spacing(t.FAW + 2) - 1)", "Signal(spacing(t.FAW - 6) - 1)"),
+    "tFAW long": ("Signal(spacing(t.FAW + 2) - 1)", "Signal(spacing(t.FAW + 10) - 1)"),
     "five in the window": ("inside != ACTIVATIONS", "inside != ACTIVATIONS + 1"),
     "refreshes not in the window": ("opening.eq(activating | self.refresh_taken)", "opening.eq(activating)"),
     "register read whenever": ("self.register & ~direction.write & read_ready.ready",
@@ -43,16 +43,18 @@ MUTATIONS = {
 
 
 class Bench:
-    """Every command is judged, and with ``prompt`` none may come later than the rules allow.
+    """Every command is judged; with ``prompt`` no burst may come later than the rules allow while all banks have some.
 
     ``accesses``: by bank, (row, write, masked, bursts). ``offer``: probability that a bank that may have a command
-    offers it, a cycle. ``refresh`` and ``register``: that one is begun. ``pressure``: that writes press.
+    offers it, a cycle. ``refresh`` and ``register``: that one is begun, of all banks with probability
+    ``everything``, or of one that is not among the first ``spared``; none before cycle ``first_refresh``.
+    ``pressure``: that writes press.
     ``columns``: (time, command) of bursts; ``refreshes``, ``registers``: how many.
     """
 
     def __init__(self, scheduler, config, accesses, *, offer=1.0, refresh=0.0, register=0.0, pressure=0.0,
-                 prompt=False):
-        self.config, self.prompt = config, prompt
+                 everything=0.2, spared=0, first_refresh=0, prompt=False):
+        self.config, self.prompt, self.everything, self.spared = config, prompt, everything, spared
         self.offer, self.refresh, self.register, self.pressure = offer, refresh, register, pressure
         self.dut = scheduler(config)
         self.rng = random.Random(5)
@@ -62,7 +64,8 @@ class Bench:
         self._within, self._between = Checker(self._spec, WITHIN_BANK), Checker(self._spec, BETWEEN_BANKS)
         self._todo = {bank: deque(map(list, of_bank)) for bank, of_bank in accesses.items()}
         self._rows: list[int | None] = [None] * BANKS
-        self._held, self._all_banks, self._recovered = 0, False, 0      # banks; cycle from which on a refresh may begin
+        self._held, self._all_banks = 0, False
+        self._recovered = first_refresh         # cycle from which on a refresh may begin
         self._waits_for_register = False
         self._turns = list(range(BANKS))        # longest ago first
         self._sent = ({}, {})                   # column and row command that the outputs must show
@@ -78,10 +81,11 @@ class Bench:
             self._waits_for_register |= self.rng.random() < self.register
             ctx.set(self.dut.register, self._waits_for_register)
             ctx.set(self.dut.pressure, self.rng.random() < self.pressure)
+            possible = self._possible_rows(row_time, rows)
             column = self._column(ctx, time, columns)
             row = self._row(ctx, cycle, row_time, rows)
             assert self.config.ratio == 8 or not (column and row), "two commands in a cycle"
-            self._prompt_row(row_time, rows, bool(row or (column and self.config.ratio == 4)))
+            assert row or not possible or (column and self.config.ratio == 4), f"banks {possible} wait at {row_time}"
             self._sent = column, row
             await ctx.tick()
             cycle += 1
@@ -134,7 +138,8 @@ class Bench:
         self._turns.remove(bank)
         self._turns.append(bank)
         earliest, _ = self._all.bound(command, bank)
-        assert not self.prompt or time < earliest + self.config.ratio, f"{command} at {time}, possible since {earliest}"
+        prompt = self.prompt and all(self._todo.values())
+        assert not prompt or time < earliest + self.config.ratio, f"{command} at {time}, possible since {earliest}"
         self._issue(time, command, bank)
         self.columns.append((time, command))
         todo = self._todo[bank]
@@ -162,8 +167,8 @@ class Bench:
 
     def _ask_refresh(self, ctx, cycle, time):
         if not self._held and cycle >= self._recovered and self.rng.random() < self.refresh:
-            self._all_banks = self.rng.random() < 0.2
-            self._held = (1 << BANKS) - 1 if self._all_banks else 1 << self.rng.randrange(BANKS)
+            self._all_banks = self.rng.random() < self.everything
+            self._held = (1 << BANKS) - 1 if self._all_banks else 1 << self.rng.randrange(self.spared, BANKS)
         command, bank = self._refresh_command()
         earliest, _ = self._within.bound(command, bank)
         ctx.set(self.dut.refresh, bool(self._held) and earliest is not None and earliest <= time)
@@ -186,11 +191,10 @@ class Bench:
             verdict = checker.issue(time, command, bank)
             assert verdict.ok, f"{command} of bank {bank} at {time}: {verdict}"
 
-    def _prompt_row(self, time, rows, used):
-        """One of the offers is taken as soon as the rules allow; four clocks are for what may come before and after."""
-        possible = [bank for bank, command in rows.items()
-                    if self._between.bound(command, bank)[0] + (4 if command is Command.ACT else 0) <= time]
-        assert used or not possible, f"banks {possible} wait at {time}"
+    def _possible_rows(self, time, rows):
+        """Banks whose offer must be taken if the bus is free; four clocks are for what may come before and after."""
+        return [bank for bank, command in rows.items()
+                if self._between.bound(command, bank)[0] + (4 if command is Command.ACT else 0) <= time]
 
     def _outputs(self, ctx):
         """The commands chosen in the cycle before, and what goes with them."""
@@ -239,18 +243,28 @@ def test_a_burst_every_tccd(rate, ratio, write, scheduler=Scheduler):
 @pytest.mark.parametrize("rate, ratio", [(1600, 4), (1600, 8), (3200, 4)])
 def test_turns(rate, ratio, scheduler=Scheduler):
     """Reads, writes and pressure are always there: both get their share, and no burst comes later than it may."""
-    accesses = {1: [(4, 0, 0, 60)], 6: [(4, 1, 0, 70)]}
+    accesses = {1: [(4, 0, 0, 75)], 6: [(4, 1, 0, 75)]}
     bench = simulated(scheduler, Lpddr4Config(rate, ratio=ratio), accesses, pressure=1.0, prompt=True)
     writes = [command is Command.WR for _, command in bench.columns]
     assert sum(before != after for before, after in pairwise(writes)) >= 3
+
+
+@pytest.mark.parametrize("first_refresh", [0, 4])
+def test_activations_and_refreshes_in_a_window(first_refresh, scheduler=Scheduler):
+    """At low rates tFAW is more than four tRRD: eight activations in a row, or four with a refresh before or after."""
+    banks = range(4) if first_refresh else range(BANKS)
+    bench = simulated(scheduler, Lpddr4Config(533, ratio=8), {bank: [(bank, 0, 0, 2)] for bank in banks},
+                      refresh=bool(first_refresh), everything=0, spared=4, first_refresh=first_refresh)
+    assert bench.refreshes or not first_refresh
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_scheduler_is_caught(name):
     broken = mutate("dojang_hdl.lpddr4.scheduler", *MUTATIONS[name]).Scheduler
     with pytest.raises(AssertionError):
+        for first_refresh in (0, 4):
+            test_activations_and_refreshes_in_a_window(first_refresh, broken)
         test_a_burst_every_tccd(1600, 4, 0, broken)
         test_turns(1600, 4, broken)
-        simulated(broken, Lpddr4Config(1600), random_accesses(random.Random(3), 10), offer=0.9, refresh=0.03,
+        simulated(broken, Lpddr4Config(1600), random_accesses(random.Random(3), 6), offer=0.9, refresh=0.5,
                   register=0.02, pressure=0.05)
-        simulated(broken, Lpddr4Config(4266), random_accesses(random.Random(3), 4), refresh=0.05)
