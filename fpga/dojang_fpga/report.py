@@ -8,6 +8,8 @@ from pathlib import Path
 from amaranth.lib import wiring
 from dojang_hdl.config import preset
 from dojang_hdl.engine import Engine
+from dojang_hdl.lpddr4.controller import Controller
+from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_hdl.mesh.router import DataRouter
 from dojang_hdl.node.node import Node
 from dojang_hdl.vector import VectorUnit
@@ -32,6 +34,7 @@ BLOCKS = {
     "engine": Block("engine, one lane, one context", lambda: Engine(preset("small-node"))),
     "vector": Block("vector unit", VectorUnit),
     "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8)),
+    "lpddr4": Block("LPDDR4 controller, 533 Mb/s, ratio 4", lambda: Controller(Lpddr4Config(rate=533))),
     "node": Block("whole node, preset small-node", lambda: Node(preset("small-node"))),
 }
 """By the name that ``dojang report`` takes."""

@@ -6,16 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig
 from .host.bridge import HostBridge
-from .memory import MemoryPort
+from .host.protocol import CHANNEL_REGISTERS, FIRST_MEMORY_REGISTER, MEMORY_REGISTERS
+from .memory import MemoryCounting, MemoryPort
 from .memory_arbiter import MemoryArbiter
 from .mesh.edge import Edge
 from .node.node import Node
 
 __all__ = ["Chip"]
-
-COUNTER_SLOT = 8
-"""Counter registers of a channel begin at channel * COUNTER_SLOT of the host's register space."""
-
 
 class Chip(wiring.Component):
     """Everything between the memory ports and the host's byte stream.
@@ -28,7 +25,7 @@ class Chip(wiring.Component):
     Members
     -------
     rx, tx: the host link, one byte per transfer.
-    memory: one port per channel.
+    memory, counting: one port per channel, and the counters of what is behind it.
     running: a program is being executed.
     """
 
@@ -39,6 +36,7 @@ class Chip(wiring.Component):
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
             "memory": Out(MemoryPort()).array(config.channels),
+            "counting": Out(MemoryCounting()).array(config.channels),
             "running": Out(1),
         })
 
@@ -70,7 +68,10 @@ class Chip(wiring.Component):
             wiring.connect(m, edge.memory, arbiter.masters[0])
             wiring.connect(m, host.memory[y], arbiter.masters[1])
             wiring.connect(m, arbiter.memory, wiring.flipped(self.memory[y]))
-            m.d.comb += [edge.enable.eq(host.count_enable), edge.clear.eq(host.count_clear)]
+            counting = self.counting[y]
+            m.d.comb += [edge.enable.eq(host.count_enable), edge.clear.eq(host.count_clear),
+                         counting.enable.eq(host.count_enable), counting.clear.eq(host.count_clear),
+                         counting.address.eq(host.csr_addr)]
             wiring.connect(m, edge.data, nodes[0, y].data_i_west)
             wiring.connect(m, nodes[0, y].request_o_west, edge.request)
         wiring.connect(m, host.control, edges[0].control)
@@ -85,11 +86,14 @@ class Chip(wiring.Component):
                         wiring.connect(m, getattr(neighbour, f"{network}_o_{back}"),
                                        getattr(node, f"{network}_i_{there}"))
 
-        registers = Signal(32)
-        with m.Switch(host.csr_addr):
+        registers, address = Signal(32), Signal.like(host.csr_addr)
+        m.d.sync += [address.eq(host.csr_addr), host.csr_data.eq(registers)]
+        with m.Switch(address):
             for y, edge in enumerate(edges):
                 for i, name in enumerate(edge.counters.shape().members):
-                    with m.Case(y * COUNTER_SLOT + i):
-                        m.d.sync += registers.eq(edge.counters[name])
-        m.d.sync += host.csr_data.eq(registers)
+                    with m.Case(y * CHANNEL_REGISTERS + i):
+                        m.d.comb += registers.eq(edge.counters[name])
+                first = FIRST_MEMORY_REGISTER + y * MEMORY_REGISTERS
+                with m.Case(*range(first, first + MEMORY_REGISTERS)):
+                    m.d.comb += registers.eq(self.counting[y].data)
         return m

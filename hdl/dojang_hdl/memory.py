@@ -4,8 +4,9 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, Signature
 
 from .config import WORD_BITS, WORD_BYTES
+from .host.protocol import MEMORY_REGISTERS
 
-__all__ = ["MemoryCommand", "MemoryWrite", "MemoryPort"]
+__all__ = ["MemoryCommand", "MemoryCounting", "MemoryPort", "MemoryWrite"]
 
 MemoryCommand = data.StructLayout({"write": 1, "addr": 32, "length": 9})
 """`length` words (1 to 256) from word address `addr`."""
@@ -33,3 +34,16 @@ class MemoryPort(Signature):
             "write": Out(stream.Signature(MemoryWrite)),
             "read": In(stream.Signature(WORD_BITS)),
         })
+
+
+class MemoryCounting(Signature):
+    """Master's view of a memory's own counters (`dojang_hdl.host.protocol.MEMORY_COUNTERS`).
+
+    Members
+    -------
+    enable, clear: counters run; counters become 0.
+    address, data: read of one counter; data belongs to the address of the cycle before.
+    """
+
+    def __init__(self):
+        super().__init__({"enable": Out(1), "clear": Out(1), "address": Out(range(MEMORY_REGISTERS)), "data": In(32)})

@@ -3,22 +3,26 @@
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.host.protocol import (
+    CHANNEL_COUNTERS,
+    CHANNEL_REGISTERS,
+    FIRST_MEMORY_REGISTER,
+    MEMORY_COUNTERS,
+    MEMORY_REGISTERS,
+)
 
 from .checkpoints import Checkpoint
 from .compile import Image, compile_model
 from .driver import Device, PipeTransport
-from .session import GoldenSession, Session, SessionError, Step, Waves
+from .session import GoldenSession, Memory, Session, SessionError, Step, Waves
 
 __all__ = ["DeviceSession", "open_simulated"]
 
-CHANNEL_REGISTERS = ("cycles", "busy", "stalled", "idle", "useful_read", "useful_written")
-"""Counter registers of a channel, in order; each channel has REGISTERS_PER_CHANNEL places."""
-
-REGISTERS_PER_CHANNEL = 8
 NO_TOKEN = 0xFFFFFFFF
 """Id of an empty place in a list of candidates."""
 
@@ -48,6 +52,7 @@ class DeviceSession(Session):
         self._golden, self._on_close = golden, on_close
         self._position = 0
         self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
+        self._commands = [Counter() for _ in range(image.config.channels)]
         self._cycles, self._seconds = 0, 0.0
         device.identify(image.config)
 
@@ -93,9 +98,11 @@ class DeviceSession(Session):
         self._candidates = ids[order], values[order]
         moved = 0
         for channel in range(config.channels):
-            registers = dict(zip(CHANNEL_REGISTERS, self._device.registers(
-                channel * REGISTERS_PER_CHANNEL, len(CHANNEL_REGISTERS)), strict=True))
+            registers = self._registers(channel * CHANNEL_REGISTERS, CHANNEL_COUNTERS)
             moved += (registers["useful_read"] + registers["useful_written"]) * WORD_BYTES
+            if decode:
+                self._commands[channel].update(
+                    self._registers(FIRST_MEMORY_REGISTER + channel * MEMORY_REGISTERS, MEMORY_COUNTERS))
         self._cycles += cycles
         if decode:
             self._decode["cycles"] += cycles
@@ -105,6 +112,9 @@ class DeviceSession(Session):
                 self._decode["engine_cycles"] += total
         return moved
 
+    def _registers(self, first: int, names: Sequence[str]) -> dict[str, int]:
+        return dict(zip(names, self._device.registers(first, len(names)), strict=True))
+
     def summary(self) -> dict:
         decode, config = self._decode, self._image.config
         peak = decode["cycles"] * config.peak_bytes_per_cycle
@@ -112,6 +122,7 @@ class DeviceSession(Session):
             "dram_utilization": decode["bytes"] / peak if peak else None,
             "engine_utilization": decode["engine"] / decode["engine_cycles"] if decode["engine_cycles"] else None,
             "simulated_hz": self._cycles / self._seconds if self._seconds else None,
+            "memory_commands": [dict(commands) for commands in self._commands],
         }
 
     def close(self) -> None:
@@ -123,14 +134,15 @@ def _same_bits(got: np.ndarray, expected: np.ndarray | None) -> bool:
     return expected is not None and np.array_equal(got.view(np.uint32), expected.view(np.uint32))
 
 
-def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, waves: Waves | None,
+def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory, waves: Waves | None,
                    compare_golden: bool, progress: Callable[[str], None]) -> Session:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
     from dojang_sim.chip.build import build_chip
+    from dojang_sim.chip.memories import MEMORIES
 
     progress("compiling the model")
     image = compile_model(checkpoint, config, context)
-    executable = build_chip(config, trace=waves is not None, on_build=lambda: progress(
+    executable = build_chip(config, trace=waves is not None, memories=MEMORIES[memory], on_build=lambda: progress(
         "building the simulated chip (about a minute, once)"))
     progress("loading the model into the chip's memory")
     folder = tempfile.TemporaryDirectory(prefix="dojang-")

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ from .checkpoints import Checkpoint
 from .errors import DojangError
 from .sampling import best_candidates
 
-__all__ = ["Session", "SessionError", "Step", "Waves", "open_session"]
+__all__ = ["Memory", "Session", "SessionError", "Step", "Waves", "open_session"]
+
+
+class Memory(StrEnum):
+    """Behind the memory ports of the simulated chip: a word every cycle, or an LPDDR4 controller and its memory."""
+
+    IDEAL = "ideal"
+    LPDDR4 = "lpddr4"
 
 
 class SessionError(DojangError):
@@ -67,7 +75,10 @@ class Session(ABC):
 
     @abstractmethod
     def summary(self) -> dict:
-        """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None."""
+        """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None.
+
+        ``memory_commands``: per channel, `MEMORY_COUNTERS` of the decode passes by name.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -99,14 +110,14 @@ class GoldenSession(Session):
         return self.prefill([token])[0]
 
     def summary(self) -> dict:
-        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None}
+        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": []}
 
     def close(self) -> None:
         pass
 
 
 def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Waves | None = None,
-                 compare_golden: bool = False, context: int | None = None,
+                 compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.IDEAL,
                  progress: Callable[[str], None] = lambda _: None) -> Session:
     """Load `checkpoint` on a chip.
 
@@ -116,6 +127,7 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     waves: waveform to write, ``rtl`` only.
     compare_golden: run the golden model alongside and compare the logits of every position.
     context: positions to reserve; the model's own context if None.
+    memory: of the simulated chip.
     progress: is told what begins, before every part that can take seconds.
 
     Raises
@@ -129,5 +141,5 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     if backend == "rtl":
         from .device_session import open_simulated
 
-        return open_simulated(checkpoint, config, context, waves, compare_golden, progress)
+        return open_simulated(checkpoint, config, context, memory, waves, compare_golden, progress)
     raise SessionError(f"unknown back end {backend!r}, expected rtl or golden")

@@ -54,16 +54,12 @@ def test_command_knows_every_block():
     assert [block.value for block in BlockName] == list(BLOCKS)
 
 
-OPEN = {"node"}
-"""Blocks without kept figures, of which it is not shown that they reach the target: docs/reference/fpga.md says so."""
-
-
 def test_kept_figures_reach_the_target():
     report = json.loads((ROOT / FIGURES).read_text())
-    assert set(report["blocks"]) == set(BLOCKS) - OPEN
+    assert set(report["blocks"]) == set(BLOCKS)
     assert {name: block["fmax_mhz"] for name, block in report["blocks"].items() if block["fmax_mhz"] < TARGET_MHZ} == {}
     assert {name: block["title"] for name, block in report["blocks"].items()} == \
-        {name: block.title for name, block in BLOCKS.items() if name not in OPEN}
+        {name: block.title for name, block in BLOCKS.items()}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

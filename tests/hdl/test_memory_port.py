@@ -2,7 +2,10 @@
 
 import pytest
 from dojang_hdl.config import WORD_BYTES
+from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_sim.cocotb_runner import run_bench
+from dojang_sim.lpddr4.channel import Lpddr4Channel
+from dojang_sim.lpddr4.device import phy_sources
 from dojang_sim.memory import SOURCES, IdealMemory, SramMemory
 
 WORDS = 64
@@ -10,11 +13,17 @@ MEMORIES = {
     "sram": (lambda: SramMemory(WORDS, latency=3), (), "3:3", "1.0"),
     "pausing": (lambda: SramMemory(WORDS, latency=8, pauses=3), (), "8:200", "0.5"),
     "ideal": (lambda: IdealMemory(1, WORDS, latency=32), SOURCES, "32:32", "1.0"),
+    "lpddr4": (lambda: Lpddr4Channel(Lpddr4Config(init_divisor=1000), 1), phy_sources(), "10:150", "0.9"),
 }
 
 
+STARTUP = 20_000
+"""Cycles that the longest initialisation takes at most."""
+
+
 def environment(latency, rate="1.0", **more):
-    return {"MEMORY_WORDS": str(WORDS), "MEMORY_LATENCY": latency, "MEMORY_RATE": rate, **more}
+    return {"MEMORY_WORDS": str(WORDS), "MEMORY_LATENCY": latency, "MEMORY_RATE": rate, "MEMORY_STARTUP": str(STARTUP),
+            **more}
 
 
 @pytest.fixture

@@ -3,18 +3,19 @@
 import pytest
 from dojang.checkpoints import load
 from dojang_hdl.config import preset
+from dojang_sim.chip.memories import MEMORIES
 
 PROMPT = [5, 600, 7, 1, 300, 44, 9, 12, 100, 1023, 2, 0, 77, 512, 31, 250, 18]
 
 
-@pytest.mark.parametrize("chip, prompt, tokens", [
-    ("sim-2x2", 17, 100), ("sim-1x1", 6, 12),
-    pytest.param("sim-4x4", 5, 6, marks=pytest.mark.slow),  # building and running sixteen nodes takes minutes
+@pytest.mark.parametrize("chip, memory, prompt, tokens", [
+    ("sim-2x2", "ideal", 17, 100), ("sim-2x2", "lpddr4", 17, 60), ("sim-1x1", "ideal", 6, 12),
+    pytest.param("sim-4x4", "ideal", 5, 6, marks=pytest.mark.slow),  # building and running sixteen nodes takes minutes
 ])
-def test_glassllm(chip, prompt, tokens, converse):
+def test_glassllm(chip, memory, prompt, tokens, converse):
     """``tokens`` positions: all but the last of the prompt in batches, the rest one by one."""
     checkpoint = load("glassllm")
-    with converse(checkpoint, preset(chip), checkpoint.shape.context) as conversation:
+    with converse(checkpoint, preset(chip), checkpoint.shape.context, memories=MEMORIES[memory]) as conversation:
         conversation.prefill(PROMPT[:prompt - 1])
         token = PROMPT[prompt - 1]
         while conversation.position < tokens:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape
 from dojang_hdl.config import ChipConfig, preset
+from dojang_sim.chip.memories import IDEAL, Ideal
 
 ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
                  scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16)
 """No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
 
-MEMORY = {"odd": {"latency": 100, "pauses": 5}}
+MEMORIES = {"odd": Ideal(latency=100, pauses=5)}
 """Slow and unsteady memories where the buffers are small."""
 
 MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
@@ -50,7 +51,8 @@ def test_shapes(case, converse, random_model):
     name, heads, kv_heads, head_dim, layers, d, ffn, vocab, types, tied, passes = case
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
     rng = np.random.default_rng(vocab)
-    with converse(random_model(shape, types, seed=heads), chip(name), 40, **MEMORY.get(name, {})) as conversation:
+    checkpoint = random_model(shape, types, seed=heads)
+    with converse(checkpoint, chip(name), 40, memories=MEMORIES.get(name, IDEAL)) as conversation:
         for count in passes:
             tokens = rng.integers(0, vocab, count).tolist()
             if count == 1:
@@ -66,7 +68,7 @@ def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model
     longest = 5 if positions > 34 else 33  # sixteen simulated nodes are slow: few passes
     checkpoint = random_model(LlamaShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
     rng = np.random.default_rng(9)
-    with converse(checkpoint, chip(name), positions, **MEMORY.get(name, {})) as conversation:
+    with converse(checkpoint, chip(name), positions, memories=MEMORIES.get(name, IDEAL)) as conversation:
         while conversation.position < positions:
             width = min(int(rng.integers(1, longest + 1)), positions - conversation.position)
             tokens = rng.integers(0, 33, width).tolist()

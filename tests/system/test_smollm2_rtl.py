@@ -3,6 +3,7 @@
 import pytest
 from dojang.checkpoints import CheckpointError, load
 from dojang_hdl.config import preset
+from dojang_sim.chip.memories import MEMORIES
 
 PROMPT = [1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 30, 378, 1043, 5253, 28, 284, 260, 2240]
 """17 ids: 16 in batches, the last one and what follows one by one."""
@@ -17,11 +18,12 @@ def checkpoint():
 
 
 @pytest.mark.slow
-def test_prompt_and_decoding(checkpoint, converse):
-    with converse(checkpoint, preset("sim-2x2"), 2048) as conversation:
+@pytest.mark.parametrize("memory, utilization", [("ideal", 0.8), ("lpddr4", 0.85)])
+def test_prompt_and_decoding(memory, utilization, checkpoint, converse):
+    with converse(checkpoint, preset("sim-2x2"), 2048, memories=MEMORIES[memory]) as conversation:
         conversation.prefill(PROMPT[:-1])
         token = PROMPT[-1]
         for _ in range(4):
             token = conversation.decode(token)
         summary = conversation.session.summary()
-    assert 0.8 <= summary["dram_utilization"] <= 1
+    assert utilization <= summary["dram_utilization"] <= 1

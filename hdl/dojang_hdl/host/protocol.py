@@ -69,6 +69,19 @@ LINK_COUNTERS = tuple((name, 16) for name in (
     "corrupt", "truncated", "skipped", "overruns", "resent", "rejected", "dropped", "pad"))
 """All layouts are packed from bit 0 up (`dojang_hdl.isa.pack`) and sent lowest byte first."""
 
+CHANNEL_COUNTERS = ("cycles", "busy", "stalled", "idle", "useful_read", "useful_written")
+"""Registers of a channel's edge, from number channel · `CHANNEL_REGISTERS` on; `dojang_hdl.mesh.edge` says what they
+count.
+"""
+
+MEMORY_COUNTERS = ("reads", "writes", "masked_writes", "activates", "precharges", "turnarounds",
+                   *(f"refreshes_{bank}" for bank in range(8)))
+"""Registers of a channel's LPDDR4 controller, from number `FIRST_MEMORY_REGISTER` + channel · `MEMORY_REGISTERS` on;
+`dojang_hdl.lpddr4.counters` says what they count. A memory without a controller has zeros there.
+"""
+
+CHANNEL_REGISTERS, MEMORY_REGISTERS, FIRST_MEMORY_REGISTER = 8, 16, 128
+
 
 def mailbox_depth(nodes: int, top_k: int) -> int:
     """Messages a mailbox holds: a power of two, twice what the nodes send in one run."""

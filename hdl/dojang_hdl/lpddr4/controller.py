@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..memory import MemoryPort
+from ..memory import MemoryCounting, MemoryPort
 from .bank import Access, BankMachine
 from .command import Command, CommandEncoder, Kind
+from .counters import CommandCounters, Counters
 from .gather import WriteGather
 from .initialise import Initialiser
 from .phy import PhyPort
@@ -14,7 +15,7 @@ from .read_buffer import ReadBuffer
 from .refresh import Refresher, Temperature
 from .scheduler import Scheduler
 from .splitter import Splitter
-from .timing import BANKS, Lpddr4Config
+from .timing import BANKS, PAGE_BURSTS, Lpddr4Config
 from .write_buffer import WriteBuffer
 
 __all__ = ["Controller"]
@@ -39,6 +40,7 @@ class Controller(wiring.Component):
     phy: `PhyPort`.
     ready: initialisation is over.
     temperature: what MR4 said last.
+    counting, counters: the counters, read one by one or seen all at once.
     """
 
     def __init__(self, config: Lpddr4Config):
@@ -46,6 +48,7 @@ class Controller(wiring.Component):
         super().__init__({
             "port": In(MemoryPort()), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
             "temperature": Out(Temperature, init=Temperature.TIMES_1),
+            "counting": In(MemoryCounting()), "counters": Out(Counters),
         })
 
     def elaborate(self, platform):
@@ -63,6 +66,10 @@ class Controller(wiring.Component):
         self._dispatch(m, banks, read_buffer, write_buffer)
         self._refresh(m, banks, scheduler, refresher, read_buffer)
         self._pins(m, scheduler, read_buffer, write_buffer)
+        m.submodules.counters = counters = CommandCounters()
+        wiring.connect(m, wiring.flipped(self.counting), counters.port)
+        m.d.comb += [counters.column.eq(scheduler.column), counters.row.eq(scheduler.row),
+                     self.counters.eq(counters.counters)]
         return m
 
     def _dispatch(self, m, banks, read_buffer, write_buffer):
@@ -81,7 +88,9 @@ class Controller(wiring.Component):
             # What was written before a read must be in its bank's queue before it.
             conflict.eq(gather.pending.bit_select(piece.bank, 1)),
             gather.flush.eq(splitter.o.valid & ~piece.write & conflict),
-            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid & (read_buffer.room >= bursts)),
+            # Room for any piece, or its size would be in the path to the queues.
+            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid
+                       & (read_buffer.room >= PAGE_BURSTS)),
             bank.eq(Mux(gather.o.valid, gather.bank, piece.bank)),
             queue_ready.eq(Cat(machine.access.ready for machine in banks).bit_select(bank, 1)),
             sent.eq(allowed & queue_ready),

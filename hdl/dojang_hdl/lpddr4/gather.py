@@ -1,6 +1,6 @@
 """Joins written words to bursts, and bursts to accesses."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -106,7 +106,7 @@ class WriteGather(wiring.Component):
             extends.eq(~closed & (ended.bank == group.bank) & (ended.row == group.row)
                        & (ended.burst == group.burst + count) & (ended.masked == group.masked)
                        & (count != MOST_BURSTS)),
-            self.o.valid.eq(grouped & (closed | has_ended & ~extends)),
+            self.o.valid.eq(closed),    # a register: the bank queues hang on it
             leaves.eq(self.o.valid & self.o.ready),
             merge.eq(has_ended & (~grouped | leaves | extends)),
             self.bank.eq(group.bank),
@@ -116,7 +116,7 @@ class WriteGather(wiring.Component):
         m.d.sync += has_ended.eq(has_ended & ~merge | complete)
         with m.If(leaves):
             m.d.sync += [grouped.eq(0), closed.eq(0)]
-        with m.Elif(grouped & closing & ~filling & ~has_ended):
+        with m.Elif(grouped & Mux(has_ended, ~extends, closing & ~filling)):
             m.d.sync += closed.eq(1)
         with m.If(merge):
             m.d.sync += [grouped.eq(1), count.eq(count + 1)]

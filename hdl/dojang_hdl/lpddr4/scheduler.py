@@ -17,8 +17,8 @@ ACTIVATIONS = 4
 """Most ACT and REFpb in a window of tFAW."""
 
 Sent = data.StructLayout({"read": 1, "write": 1, "register": 1, "slot": 9, "wanted": 2})
-"""What the column command of a cycle does: ``read`` or ``write`` a burst, from or to buffer place ``slot``; ``register``:
-what is read is a mode register.
+"""What the column command of a cycle does: ``read`` or ``write`` a burst, with its place ``slot`` in the buffer;
+``register``: what is read is a mode register.
 """
 
 

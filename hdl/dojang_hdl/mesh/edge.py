@@ -5,6 +5,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig
+from ..host.protocol import CHANNEL_COUNTERS
 from ..isa import Mode
 from ..memory import MemoryCommand, MemoryPort, MemoryWrite
 from .arbiter import MatrixArbiter
@@ -14,8 +15,7 @@ from .message import HostMessage
 
 __all__ = ["Edge", "EdgeCounters"]
 
-EdgeCounters = data.StructLayout({name: 32 for name in (
-    "cycles", "busy", "stalled", "idle", "useful_read", "useful_written")})
+EdgeCounters = data.StructLayout({name: 32 for name in CHANNEL_COUNTERS})
 """Cycles since the last clear: ``busy`` a word crossed the memory port; else ``stalled`` something was offered there
 and not taken; else ``idle``. ``useful_read`` and ``useful_written`` count words (a masked write is one). They wrap."""
 

@@ -1,6 +1,7 @@
 """cocotb bench of `PhyDevice`: commands and data at the PHY boundary, with no controller.
 
-Environment: ``LPDDR4_CONFIG``, rate, density, ratio and initialisation divisor.
+Environment: ``LPDDR4_CONFIG``, rate, density, ratio and initialisation divisor; with ``LPDDR4_BREACH`` the last two
+commands are activations too close to each other.
 """
 
 import os
@@ -133,3 +134,8 @@ async def round_trips(dut):
     await player.step(SPEC.RL + SPEC.DQSCK + 40)
     assert [word & 0xFF for _, word in player.read[:1]] == [3]
     assert len(player.read) == WORDS
+    if "LPDDR4_BREACH" in os.environ:
+        player.put(Command.ACT, 1)
+        await player.step(4)
+        player.put(Command.ACT, 0)
+        await player.step(20)

@@ -1,6 +1,7 @@
 """Builds the simulated chip; the result is cached by the content of everything that goes into it."""
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,16 +11,13 @@ from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
 from ..executable import FLAGS, OPTIMIZE, build_executable
-from ..memory import SOURCES, IdealMemory
 from ..netlist import to_verilog
 from ..toolchain import cache_root
 from ..waves import hide_internal
+from .memories import IDEAL, Memories
 from .top import NODE_MODULE, ChipTop
 
-__all__ = ["MEMORY_LATENCY", "build_chip"]
-
-MEMORY_LATENCY = 32
-"""Cycles from a read command to its first word in the ideal memory."""
+__all__ = ["build_chip"]
 
 TOP = "chip_top"
 MAIN, GATE = (Path(__file__).with_name(name) for name in ("main.cpp", "clock_gate.v"))
@@ -28,34 +26,34 @@ MAIN, GATE = (Path(__file__).with_name(name) for name in ("main.cpp", "clock_gat
 CHIP_FLAGS = (*FLAGS, "-fno-inline")
 
 
-def _sources(trace: bool) -> list[Path]:
+def _sources(memories: Memories, trace: bool) -> list[Path]:
     """Everything the model is made from; converting it anew to find out would take longer than most simulations."""
     hardware = sorted(Path(dojang_hdl.__file__).parent.rglob("*.py"))
-    code = [to_verilog, ChipTop.elaborate, IdealMemory.storage] + [hide_internal] * trace
-    return [*hardware, MAIN, GATE, *SOURCES, *(Path(function.__code__.co_filename) for function in code)]
+    code = [to_verilog, ChipTop, *memories.components] + [hide_internal] * trace
+    return [*hardware, MAIN, GATE, *memories.sources, *(Path(inspect.getfile(item)) for item in code)]
 
 
-def build_chip(config: ChipConfig, *, trace: bool = False, latency: int = MEMORY_LATENCY, pauses: int = 0,
+def build_chip(config: ChipConfig, *, trace: bool = False, memories: Memories = IDEAL,
                on_build: Callable[[], None] = lambda: None) -> Path:
     """The executable for ``config``, built unless the same one is in the cache; ``on_build`` is called if it is not.
 
-    A model with ``trace`` can write a VCD and runs much slower. ``latency`` and ``pauses`` are those of
-    the memories. Raises `ToolchainError` with the first error when Verilator or the compiler fails.
+    A model with ``trace`` can write a VCD and runs much slower. Raises `ToolchainError` with the first error when
+    Verilator or the compiler fails.
     """
     flags = list(CHIP_FLAGS)
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
-    digest = hashlib.sha256(repr((config, latency, pauses, flags, OPTIMIZE, amaranth.__version__)).encode())
-    for source in _sources(trace):
+    digest = hashlib.sha256(repr((config, memories, flags, OPTIMIZE, amaranth.__version__)).encode())
+    for source in _sources(memories, trace):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
 
     def generate() -> dict[str, str]:
-        top, texts = ChipTop(config, latency, pauses), {}
+        top, texts = ChipTop(config, memories), {}
         for name, component in (TOP, top), (NODE_MODULE, Node(config, gated=True)):
             text = to_verilog(component, name, flatten=not trace)
             texts[f"{name}.v"] = hide_internal(text) if trace else text
         return texts
 
-    return build_executable(folder, TOP, generate, (GATE, *SOURCES, MAIN), flags=flags, title=f"chip {config.name}",
-                            on_build=on_build)
+    return build_executable(folder, TOP, generate, (GATE, *memories.sources, MAIN), flags=flags,
+                            title=f"chip {config.name}", on_build=on_build)

@@ -1,4 +1,4 @@
-"""The chip with ideal memories, as it is simulated."""
+"""The chip with its memories, as it is simulated."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
 from amaranth.lib import wiring
@@ -8,7 +8,7 @@ from dojang_hdl.chip import Chip
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import NodePorts
 
-from ..memory import IdealMemory
+from .memories import Memories
 
 __all__ = ["NODE_MODULE", "ChipTop"]
 
@@ -16,7 +16,7 @@ NODE_MODULE = "dojang_node"
 
 
 class ChipTop(wiring.Component):
-    """`Chip` whose memory ports end in memory-mapped image files; nodes are black boxes named `NODE_MODULE`."""
+    """`Chip` whose memories keep their data in mapped image files; nodes are black boxes named `NODE_MODULE`."""
 
     # Single underscores: Verilator mangles the double ones of nested members in C++ names.
     rx_valid: In(1)
@@ -27,8 +27,8 @@ class ChipTop(wiring.Component):
     tx_payload: Out(8)
     running: Out(1)
 
-    def __init__(self, config: ChipConfig, latency: int, pauses: int = 0):
-        self.config, self.latency, self.pauses = config, latency, pauses
+    def __init__(self, config: ChipConfig, memories: Memories):
+        self.config, self.memories = config, memories
         super().__init__()
 
     def elaborate(self, platform):
@@ -46,8 +46,10 @@ class ChipTop(wiring.Component):
             self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
             self.running.eq(chip.running),
         ]
-        for channel, port in enumerate(chip.memory):
-            memory = IdealMemory(channel, config.channel_words, self.latency, self.pauses and self.pauses + channel)
+        for channel, (port, counting) in enumerate(zip(chip.memory, chip.counting, strict=True)):
+            memory = self.memories.channel(channel, config)
             m.submodules[f"memory_{channel}"] = in_chip(memory)
             wiring.connect(m, port, memory.port)
+            if hasattr(memory, "counting"):
+                wiring.connect(m, counting, memory.counting)
         return m

@@ -4,19 +4,24 @@ from pathlib import Path
 
 from amaranth.hdl import ClockSignal, Instance, Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 from dojang_hdl.lpddr4.phy import PhyPort
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 
 from .compiled import device_source
 from .devicespec import memspec_of
 
-__all__ = ["PhyDevice", "phy_sources"]
+__all__ = ["PhyDevice", "PinsDevice", "phy_sources", "pins_sources"]
 
 
 def phy_sources() -> tuple[Path, ...]:
     """What a Verilator build needs besides the Verilog of a design with `PhyDevice`."""
     return Path(__file__).with_name("lpddr4_phy.v"), device_source()
+
+
+def pins_sources() -> tuple[Path, ...]:
+    """What a Verilator build needs besides the Verilog of a design with `PinsDevice`."""
+    return Path(__file__).with_name("lpddr4_pins.v"), device_source()
 
 
 class PhyDevice(wiring.Component):
@@ -50,4 +55,31 @@ class PhyDevice(wiring.Component):
             i_ca=phy.ca.as_value(), i_cs=phy.cs, i_cke=phy.cke, i_reset_n=phy.reset_n, i_write=phy.write.as_value(),
             i_mask=phy.mask.as_value(), i_write_valid=phy.write_valid, i_read_start=phy.read_start,
             o_read=phy.read.as_value(), o_read_valid=phy.read_valid)
+        return m
+
+
+class PinsDevice(wiring.Component):
+    """An LPDDR4 channel at its pins, as lpddr4_pins.v describes them; else as `PhyDevice`. Needs `pins_sources`.
+
+    Members
+    -------
+    ck, cs, ca, cke, reset_n, dmi_in: from the PHY; the device inverts no data, so it drives no DMI.
+    dq_in, dq_out, dq_oe, dqs_in, dqs_out, dqs_oe: the two ways of DQ and DQS.
+    """
+
+    def __init__(self, config: Lpddr4Config, channel: int = 0):
+        self.config, self.channel = config, channel
+        super().__init__({
+            "ck": In(1), "cs": In(1), "ca": In(6), "cke": In(1), "reset_n": In(1), "dmi_in": In(2),
+            "dq_in": In(16), "dq_out": Out(16), "dq_oe": Out(1),
+            "dqs_in": In(2), "dqs_out": Out(2), "dqs_oe": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.device = Instance(
+            "lpddr4_pins", p_CHANNEL=self.channel, p_SPEC=str(memspec_of(self.config)),
+            i_ck=self.ck, i_cs=self.cs, i_ca=self.ca, i_cke=self.cke, i_reset_n=self.reset_n, i_dmi_in=self.dmi_in,
+            i_dq_in=self.dq_in, o_dq_out=self.dq_out, o_dq_oe=self.dq_oe,
+            i_dqs_in=self.dqs_in, o_dqs_out=self.dqs_out, o_dqs_oe=self.dqs_oe)
         return m

@@ -1,5 +1,10 @@
 """The command ``dojang``."""
 
+import os
+
+# A second BLAS thread would spin on the core that simulates. It is read when numpy is loaded, hence before the imports.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import typer
 
 from .bench import bench

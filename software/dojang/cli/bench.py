@@ -14,7 +14,7 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation
 from ..sampling import Sampler
-from ..session import open_session
+from ..session import Memory, open_session
 from .boundary import working
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip and its memory.")
@@ -37,6 +37,7 @@ def decode(
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    memory: Annotated[Memory, typer.Option(help="A word every cycle, or LPDDR4 with its controller.")] = Memory.IDEAL,
 ):
     """Cycles per token and utilisation while decoding, by the chip's own counters.
 
@@ -51,13 +52,13 @@ def decode(
         context = min(CONTEXT, checkpoint.shape.context)
         if tokens > context:
             raise BenchError(f"{tokens} tokens are more than the context of {context}")
-        with open_session(checkpoint, config, context=context, progress=progress) as session:
+        with open_session(checkpoint, config, context=context, memory=memory, progress=progress) as session:
             run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
             for done, _ in enumerate(run.decode(tokens), 1):
                 progress(f"decoding: {done} of {tokens} tokens")
             summary = session.summary()
     figures = {
-        "model": checkpoint.name, "chip": config.name, "tokens": len(run.tokens),
+        "model": checkpoint.name, "chip": config.name, "memory": memory.value, "tokens": len(run.tokens),
         "cycles_per_token": sum(run.decode_cycles) / len(run.tokens), "decode_cycles": run.decode_cycles,
         "dram_bytes_per_token": sum(run.dram_bytes) / len(run.tokens),
         "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle, **summary,
@@ -79,7 +80,8 @@ def check_writable(path: Path) -> None:
 
 def _table(figures: dict) -> Table:
     peak = figures["dram_peak_bytes_per_cycle"]
-    table = Table("figure", "value", title=f"decode: {figures['model']} on {figures['chip']}")
+    table = Table("figure", "value",
+                  title=f"decode: {figures['model']} on {figures['chip']}, {figures['memory']} memory")
     for name, value in (
         ("tokens", str(figures["tokens"])),
         ("cycles per token", f"{figures['cycles_per_token']:,.0f}"),

@@ -15,7 +15,7 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation, check_prompt
 from ..sampling import Sampler
-from ..session import Waves, open_session
+from ..session import Memory, Waves, open_session
 from ..tokenizer import TextStream, Tokenizer
 from .boundary import INTERRUPTED, console, working
 from .waves import prepare_waves, write_save_file
@@ -40,6 +40,7 @@ def generate(
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens to generate.")] = 32,
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
     backend: Annotated[Backend, typer.Option(help="Verilated RTL, or the numpy golden model.")] = Backend.RTL,
+    memory: Annotated[Memory, typer.Option(help="A word every cycle, or LPDDR4 with its controller.")] = Memory.IDEAL,
     waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (slow, large).")] = None,
     wave_cycles: Annotated[int, typer.Option(min=1, help="Clock cycles of the waveform.")] = 20_000,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write a summary.")] = None,
@@ -70,7 +71,8 @@ def generate(
     context = min(checkpoint.shape.context, max(CONTEXT, len(ids) + tokens))
     with working("placing the model on the chip") as progress:
         session = open_session(checkpoint, config, backend.value, waves=Waves(waves, wave_cycles) if waves else None,
-                               compare_golden=backend is Backend.RTL, context=context, progress=progress)
+                               compare_golden=backend is Backend.RTL, context=context, memory=memory,
+                               progress=progress)
     with session:
         check_prompt(ids, checkpoint.shape, session.context)
         run = Generation(session, ids, sampler, tokenizer.eos_ids)

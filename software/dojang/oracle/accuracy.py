@@ -4,10 +4,10 @@
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from .reference import negative_log_likelihood, unpack_logits
 
@@ -72,4 +72,4 @@ def main(reference_path: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    typer.run(main)

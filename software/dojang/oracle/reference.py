@@ -11,7 +11,6 @@ Keys: ``versions``; ``gguf_sha256``; ``logit_ids`` (vocabulary ids whose logits 
 import base64
 import hashlib
 import json
-import sys
 import tempfile
 import zlib
 from importlib.metadata import metadata, version
@@ -19,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from .f32 import write_f32
 
@@ -144,4 +144,4 @@ def main(target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    typer.run(main)

@@ -15,15 +15,16 @@ FAST = {"RCD": 29, "RPPB": 29, "RPAB": 34, "RAS": 68, "RCPB": 97, "RRD": 16, "FA
 # First legal tCK of a command after one at 0, at that part, in the same and in another bank: the conventions worked out
 # by hand. Where nothing else binds, the bus does (4 or 2).
 PAIRS = {
-    ("ACT", "ACT"): (97, 16), ("ACT", "RD WR RDA WRA"): (29, 4), ("ACT", "PREPB"): (70, 4), ("ACT", "PREAB"): (70, 70),
-    ("ACT", "REFPB"): (99, 18), ("ACT", "REFAB"): (99, 99),
-    ("RD RDA", "RD RDA"): (8, 8), ("RD RDA", "WR WRA"): (30, 30),               # 28 + 6 + 8 - 14 + 2 + 0
+    ("ACT", "ACT"): (97, 16), ("ACT", "RD WR RDA WRA MWR MWRA"): (29, 4),
+    ("ACT", "PREPB"): (70, 4), ("ACT", "PREAB"): (70, 70), ("ACT", "REFPB"): (99, 18), ("ACT", "REFAB"): (99, 99),
+    ("RD RDA", "RD RDA"): (8, 8), ("RD RDA", "WR WRA MWR MWRA"): (30, 30),      # 28 + 6 + 8 - 14 + 2 + 0
     ("RD RDA", "PREPB"): (14, 4), ("RD RDA", "PREAB"): (14, 14),
     ("RDA", "ACT"): (41, 4), ("RDA", "REFPB"): (43, 4), ("RDA", "REFAB"): (43, 43),
-    ("WR WRA", "WR WRA"): (8, 8), ("WR WRA", "RD"): (39, 39), ("WRA", "RDA"): (39, 39),   # 14 + 1 + 8 + 16
-    ("WR", "RDA"): (40, 39),                                                    # (14 + 9 + 29 + 2) - (12 + 2)
-    ("WR WRA", "PREPB"): (54, 4), ("WR WRA", "PREAB"): (54, 54),
-    ("WRA", "ACT"): (81, 4), ("WRA", "REFPB"): (83, 4), ("WRA", "REFAB"): (83, 83),
+    ("WR WRA MWR MWRA", "WR WRA"): (8, 8), ("WR WRA MWR MWRA", "MWR MWRA"): (32, 8),
+    ("WR WRA MWR MWRA", "RD"): (39, 39), ("WRA MWRA", "RDA"): (39, 39),         # 14 + 1 + 8 + 16
+    ("WR MWR", "RDA"): (40, 39),                                                # (14 + 9 + 29 + 2) - (12 + 2)
+    ("WR WRA MWR MWRA", "PREPB"): (54, 4), ("WR WRA MWR MWRA", "PREAB"): (54, 54),
+    ("WRA MWRA", "ACT"): (81, 4), ("WRA MWRA", "REFPB"): (83, 4), ("WRA MWRA", "REFAB"): (83, 83),
     ("PREPB", "ACT"): (27, 2), ("PREPB", "PREPB PREAB"): (4, 4), ("PREPB", "REFPB"): (29, 2),
     ("PREPB", "REFAB"): (29, 29),
     ("PREAB", "ACT"): (32, 32), ("PREAB", "PREPB PREAB"): (4, 4), ("PREAB", "REFPB REFAB"): (34, 34),

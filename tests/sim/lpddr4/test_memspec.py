@@ -1,10 +1,12 @@
 import json
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 from dojang_sim.lpddr4 import Memspec, MemspecError, read_memspec
 
+NAMES = [field.name for field in fields(Memspec)[2:]]
+OPTIONAL = [field.name for field in fields(Memspec)[2:] if field.default is not MISSING]
 SPEC = Path(__file__).parent / "data" / "memspec_0533.json"
 
 
@@ -24,13 +26,14 @@ def test_values():
     memspec = read_memspec(SPEC)
     timing = json.loads(SPEC.read_text())["memspec"]["memtimingspec"]
     assert (memspec.banks, memspec.BURST) == (8, 8)
-    for field in fields(Memspec)[2:]:
-        assert getattr(memspec, field.name) == timing[field.name]
+    for name in NAMES:
+        assert getattr(memspec, name) == timing[name]
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Memspec)[2:]])
-@pytest.mark.parametrize(("value", "shown"), [
-    (None, "missing"), (-1, "-1"), (4.5, "4.5"), ("5", '"5"'), (True, "true"), ([], "[]")])
+@pytest.mark.parametrize(("name", "value", "shown"), [
+    (name, value, shown) for name in NAMES for value, shown in (
+        (None, "missing"), (-1, "-1"), (4.5, "4.5"), ("5", '"5"'), (True, "true"), ([], "[]"))
+    if value is not None or name not in OPTIONAL])
 def test_bad_timing(tmp_path, name, value, shown):
     path = written(tmp_path, "memtimingspec", **{name: value})
     with pytest.raises(MemspecError) as error:
@@ -73,6 +76,13 @@ def test_bad_file(tmp_path, content, message):
 def test_no_file(tmp_path):
     with pytest.raises(MemspecError, match=r"missing: cannot be read \(No such file or directory\), expected"):
         read_memspec(tmp_path / "missing")
+
+
+def test_masked_writes(tmp_path):
+    """tCCDMW is read where a file has it, and 32 where not."""
+    assert OPTIONAL == ["CCDMW"]
+    assert read_memspec(written(tmp_path, "memtimingspec", CCDMW=40)).CCDMW == 40
+    assert read_memspec(written(tmp_path, "memtimingspec", CCDMW=None)).CCDMW == 32
 
 
 def test_long_bursts(tmp_path):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from dojang_sim.lpddr4 import RULES, Command
+from dojang_sim.lpddr4.device_rules import DEVICE_RULES, OBSERVED
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "lpddr4.md"
 MEMSPEC = Path(__file__).parent / "data" / "memspec_1600.json"
@@ -14,15 +15,26 @@ def listed(commands) -> str:
     return "all" if set(commands) == set(Command) else " ".join(commands)
 
 
+def timing_rows(rules) -> list[str]:
+    return [f"| {rule.name} | {listed(rule.before)} | {listed(rule.after)} | {rule.scope} | {rule.distance} | "
+            f"{rule.source} |" for rule in rules]
+
+
 def test_rule_tables():
     """On failure, paste the rows the assertion shows."""
     rows = [f"| {rule.name} | {listed(rule.commands)} | {'open' if rule.open else 'closed'} | {rule.source} |"
             for rule in RULES.states]
-    rows += [f"| {rule.name} | {listed(rule.before)} | {listed(rule.after)} | {rule.scope} | {rule.distance} | "
-             f"{rule.source} |" for rule in RULES.timing]
+    rows += timing_rows(RULES.timing)
     rows += [f"| {rule.name} | {listed(rule.commands)} | {rule.count} | {rule.span} | {rule.source} |"
              for rule in RULES.windows]
-    names = {rule.name for rule in (*RULES.states, *RULES.timing, *RULES.windows)}
+    rows += timing_rows(rule for rule in DEVICE_RULES.timing if rule not in RULES.timing)
+    rows += [f"| {rule.name} | {listed(rule.commands)} | {rule.condition} | {rule.source} |"
+             for rule in DEVICE_RULES.conditions]
+    refresh, row_open = DEVICE_RULES.refresh, DEVICE_RULES.row_open
+    rows += [f"| {refresh.name} | refresh of each bank, at most {refresh.postponed} postponed | {refresh.interval} | "
+             f"{refresh.source} |", f"| {row_open.name} | row open | {row_open.span} | {row_open.source} |"]
+    rows += [f"| {name} | {meaning} |" for name, meaning in OBSERVED.items()]
+    names = {row.split()[1] for row in rows}
     shown = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and line.split()[1] in names]
     assert shown == rows, "\n".join(rows)
 

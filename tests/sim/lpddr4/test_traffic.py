@@ -23,8 +23,8 @@ from dojang_sim.lpddr4.traffic import (
 from dojang_sim.memory import SOURCES, IdealMemory
 
 WORDS = 1 << 20
-LAST_READ = 200 * 128 - 1
-"""Index of the last word of 200 long reads."""
+LAST_READ = 200 * 128
+"""Index of the last word of 200 long reads after the one word before all else."""
 
 
 class Fault(IntEnum):
@@ -120,7 +120,7 @@ def test_ideal_memory_reaches_the_peak(harness, name):
 def test_window_and_counters(harness):
     """Of commands of 8 words, 50 come before the window: the figures are those of the other 100."""
     result = run(harness, PATTERNS["chunks-128"], commands=100, warmup=50)
-    assert (result.commands, result.all_words_read) == (100, 150 * 8)
+    assert (result.commands, result.startup_cycles, result.all_words_read) == (100, 32 + 1, 1 + 150 * 8)
     assert result.counters == {"commands": 100 - 1}     # from the first of them to the last
     assert abs(result.cycles - 100 * 8) <= 8
 
@@ -137,14 +137,14 @@ def test_random_phases(harness):
 
 
 @pytest.mark.parametrize("fault, at, message", [
-    (Fault.FLIP, 777, r"cycle \d+: read word 777 is \w{32}, expected \w{32} of address 0x309: 1 bits differ"),
-    (Fault.LOSE, 777, "read word 777 .* address 0x309: it is due 1 words later, so words are lost or reordered"),
+    (Fault.FLIP, 777, r"cycle \d+: read word 777 is \w{32}, expected \w{32} of address 0x308: 1 bits differ"),
+    (Fault.LOSE, 777, "read word 777 .* address 0x308: it is due 1 words later, so words are lost or reordered"),
     (Fault.SWAP, 777, "read word 777 .* it is due 1 words later, so words are lost or reordered"),
     (Fault.REPEAT, 777, "read word 778 .* the word before came again"),
     (Fault.REPEAT, LAST_READ, f"read word {LAST_READ + 1} is .*, but no more was asked for"),
-    (Fault.LOSE, LAST_READ, "nothing moved for 20001 cycles .* 200 of 200 commands were taken, 1 words to be read"),
-    (Fault.WRONG_ADDRESS, 7, r"read word 896 .* of address 0x380: it is due 1024 words later"),
-    (Fault.HANG, 150, "nothing moved for 20001 cycles .* 150 of 200 commands were taken"),
+    (Fault.LOSE, LAST_READ, "nothing moved for 20001 cycles .* 201 of 201 commands were taken, 1 words to be read"),
+    (Fault.WRONG_ADDRESS, 7, r"read word 769 .* of address 0x300: it is due 1024 words later"),
+    (Fault.HANG, 150, "nothing moved for 20001 cycles .* 150 of 201 commands were taken"),
 ])
 def test_faults_of_reads(harness, fault, at, message):
     with pytest.raises(TrafficError) as error:
@@ -161,7 +161,7 @@ def test_faults_of_writes_are_read_back(harness, fault, at):
 @pytest.mark.parametrize("fault", [Fault.NO_WRITE, Fault.WRONG_ADDRESS])
 def test_faults_of_the_last_writes_are_in_the_image(harness, fault):
     with pytest.raises(TrafficError, match=r"the image does not hold what was written to address 0x[0-9a-f]+$"):
-        run(harness, PATTERNS["writes"], fault, 199)
+        run(harness, PATTERNS["writes"], fault, 200)
 
 
 def test_a_model_that_stops_is_reported(harness):

@@ -9,7 +9,7 @@ namespace dojang::lpddr4 {
 
 namespace {
 
-constexpr std::size_t kLogLines = 100'000;  // kept; more are only counted
+constexpr std::size_t kLogLines = 10'000;  // written and kept; more are only counted
 
 bool is_write(Code code) { return code == WR || code == WRA || code == MWR || code == MWRA; }
 bool is_read(Code code) { return code == RD || code == RDA; }
@@ -33,9 +33,10 @@ void Device::report(Clocks time, const char* what, int bank, const char* rule, c
   const std::string when = limit == kNoWait ? "-" : std::to_string(limit);
   const std::string line = "lpddr4 channel " + std::to_string(channel_) + ": t=" + std::to_string(time) + " " + what +
                            " bank " + where + ": rule " + rule + ", " + relation + " " + when;
-  std::fprintf(stderr, "%s\n", line.c_str());
-  if (log_.size() < kLogLines) log_.push_back(line);
   ++statistics_.breaches;
+  if (log_.size() == kLogLines) return;
+  std::fprintf(stderr, "%s\n", line.c_str());
+  log_.push_back(line);
 }
 
 void Device::breach(const char* what, const char* rule) { report(now_, what, -1, rule, "earliest", kNoWait); }
@@ -231,10 +232,12 @@ void Device::write_statistics() const {
   if (options_.statistics.empty()) return;
   std::FILE* file = std::fopen(options_.statistics.c_str(), "w");
   if (!file) {
-    std::fprintf(stderr, "lpddr4 channel %d: statistics cannot be written to %s\n", channel_, options_.statistics.c_str());
+    std::fprintf(stderr, "lpddr4 channel %d: statistics cannot be written to %s\n", channel_,
+                 options_.statistics.c_str());
     return;
   }
-  std::fprintf(file, "{\"clocks\": %" PRId64 ", \"breaches\": %" PRId64 ", \"turnarounds\": %" PRId64 ", \"commands\": {",
+  std::fprintf(file,
+               "{\"clocks\": %" PRId64 ", \"breaches\": %" PRId64 ", \"turnarounds\": %" PRId64 ", \"commands\": {",
                now_, statistics_.breaches, statistics_.turnarounds);
   for (int code = 0; code < kCommands; ++code)
     std::fprintf(file, "%s\"%s\": %" PRId64, code ? ", " : "", kNames[code], statistics_.commands[code]);

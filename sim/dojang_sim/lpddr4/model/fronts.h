@@ -24,7 +24,7 @@ struct Cycle {  // what the controller drives in one cycle, as PhyPort has it
   std::uint32_t mask = 0;
 };
 
-// A PHY that only shifts whole clocks. Data of a cycle with `read_start` comes out with the `read_cycles`-th call after.
+// A PHY that only shifts whole clocks. The data that `read_start` asks for comes out `read_cycles` calls later.
 class PhyFront : public Front {
  public:
   PhyFront(int channel, const Spec& spec, int ratio, int write_shift, int read_cycles)

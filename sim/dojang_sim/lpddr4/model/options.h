@@ -19,8 +19,8 @@ struct Options {
   std::string statistics;           // statistics=FILE, written at the end
   std::int64_t drop = 0;            // drop=N, the n-th command from 1 is not seen
   bool ignore_refreshes = false;    // ignore-refreshes: taken, but without effect on the cells
-  unsigned ca_high = 0, ca_low = 0; // stick=ca3:1
-  unsigned dq_high = 0, dq_low = 0; // stick=dq5:0
+  unsigned ca_high = 0, ca_low = 0;                   // stick=ca3:1
+  unsigned dq_high = 0, dq_low = 0;                   // stick=dq5:0
   std::map<std::int64_t, std::map<int, bool>> flips;  // flip=WORD:BIT on read
 
   // Adds the options in `text`, separated by blanks. Throws std::runtime_error with one sentence.
@@ -28,7 +28,8 @@ struct Options {
     std::istringstream words(text);
     for (std::string word; words >> word;) {
       const auto equals = word.find('=');
-      const std::string name = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
+      const std::string name = word.substr(0, equals);
+      const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
       if (word == "continue") keep_going = true;
       else if (word == "restarts") restarts = true;
       else if (word == "ignore-refreshes") ignore_refreshes = true;
@@ -38,8 +39,8 @@ struct Options {
       else if (name == "drop") drop = number(word, value, INT64_MAX);
       else if (name == "flip") add_flip(word, value);
       else if (name == "stick") add_stuck(word, value);
-      else fail(word, "continue, restarts, ignore-refreshes, statistics=FILE, temperature=N, seed=N, drop=N, flip=WORD:BIT or "
-                      "stick=ca0:1");
+      else fail(word, "continue, restarts, ignore-refreshes, statistics=FILE, temperature=N, seed=N, drop=N, "
+                      "flip=WORD:BIT or stick=ca0:1");
     }
   }
 

@@ -1,86 +1,18 @@
-// Drives the memory port of traffic_top, compares every word that is read and counts cycles.
-//
-//   --words N            size of the memory; its image is the file named by DOJANG_MEMORY_<--channel C>
-//   --stream OP,ORDER,LENGTH,CHUNK,SHARE   part of a mix: read or write, sequential or random; without any: random phases
-//   --row N              words between rows of a bank, for random phases
-//   --warmup N           commands before the window
-//   --commands N         commands of the window
-//   --stall N            chance in 1/256 that a stream stands still in a cycle (mixes only)
-//   --seed N
-//   --result FILE        figures as JSON, written if all is well
+// Drives the memory port of traffic_top, compares every word that is read and counts cycles. One word is read before
+// all else: it comes when the memory has been initialised.
 //
 // Exit code 1 with one line on standard error if a word is wrong, missing or one too many, or nothing moves any more.
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-
 #include "Vtraffic_top.h"
-#include "patterns.h"
-#include "shadow.h"
+#include "options.h"
+#include "traffic.h"
 #include "verilated.h"
 
 namespace {
-
-constexpr size_t kAhead = 16;              // commands prepared: as far may write words run ahead of their command
-constexpr uint64_t kStartup = 4'000'000;   // cycles until the first command is taken: initialisation
-constexpr uint64_t kHang = 20'000;         // cycles without any transfer
-constexpr uint64_t kQuiet = 4'096;         // cycles after the last word in which none may follow and writes must land
-
-struct Counter {
-    const char* name;
-    uint64_t (*value)(const Vtraffic_top&);
-};
-const std::vector<Counter> kCounters{
-#define COUNTER(name) {#name, [](const Vtraffic_top& top) -> uint64_t { return top.counter_##name; }},
-#include "counters.inc"
-};
-
-[[noreturn]] void fail(const std::string& message) {
-    fprintf(stderr, "%s\n", message.c_str());
-    exit(1);
-}
-
-struct Options {
-    uint64_t words = 0, row = 0, warmup = 0, commands = 1000, seed = 1, stall = 0;
-    std::string channel, result;
-    std::vector<Stream> streams;
-
-    Options(int argc, char** argv) {
-        for (int i = 1; i < argc; ++i) {
-            const std::string name = argv[i];
-            if (name[0] == '+') continue;  // for the model
-            const char* value = ++i < argc ? argv[i] : "";
-            if (name == "--stream") streams.push_back(stream(value));
-            else if (name == "--channel") channel = value;
-            else if (name == "--result") result = value;
-            else if (uint64_t* number = this->number(name)) *number = strtoull(value, nullptr, 0);
-            else fail("option " + name + " is not known");
-        }
-    }
-
- private:
-    static Stream stream(const char* value) {
-        char op[8], order[12];
-        Stream stream{};
-        if (sscanf(value, "%7[^,],%11[^,],%u,%u,%u", op, order, &stream.length, &stream.chunk, &stream.share) != 5)
-            fail(std::string("stream ") + value + ", expected OP,ORDER,LENGTH,CHUNK,SHARE");
-        stream.write = !strcmp(op, "write");
-        stream.random = !strcmp(order, "random");
-        return stream;
-    }
-    uint64_t* number(const std::string& name) {
-        const std::pair<const char*, uint64_t*> numbers[] = {
-            {"--words", &words}, {"--row", &row}, {"--warmup", &warmup}, {"--commands", &commands}, {"--seed", &seed},
-            {"--stall", &stall}};
-        for (const auto& [known, value] : numbers)
-            if (name == known) return value;
-        return nullptr;
-    }
-};
 
 Word* map_image(const Options& options) {
     const std::string variable = "DOJANG_MEMORY_" + options.channel;
@@ -96,159 +28,6 @@ Word* map_image(const Options& options) {
     return static_cast<Word*>(memory);
 }
 
-// Cycles and words from the first to the last transfer of the window.
-struct Window {
-    bool open = false;
-    uint64_t first = 0, last = 0, read = 0, written = 0;
-    std::vector<uint64_t> counters = std::vector<uint64_t>(kCounters.size());
-
-    void count(uint64_t cycle, bool reads, bool writes) {
-        if (!open || !(reads || writes)) return;
-        if (!read && !written) first = cycle;
-        last = cycle;
-        read += reads;
-        written += writes;
-    }
-    void toggle(const Vtraffic_top& top) {
-        for (size_t i = 0; i < kCounters.size(); ++i) counters[i] = kCounters[i].value(top) - counters[i];
-        open = !open;
-    }
-};
-
-class Traffic {
- public:
-    Traffic(const Options& options, Vtraffic_top& top)
-        : top_(top), random_(options.seed), shadow_(options.words, map_image(options)), warmup_(options.warmup),
-          total_(options.warmup + options.commands), stall_(options.stall) {
-        if (!shadow_.good()) fail("no address space for a model of " + std::to_string(options.words) + " words");
-        if (options.streams.empty()) generator_ = std::make_unique<Phases>(options.words, options.row, random_);
-        else generator_ = std::make_unique<Mix>(options.streams, options.words, random_);
-    }
-
-    // Inputs of the cycle. What is offered stays until it is taken.
-    void drive() {
-        while (prepared_ < total_ && commands_.size() < kAhead) prepare();
-        const Stalls stalls = commands_.empty() ? Stalls{} : commands_.front().stalls;
-        if (!top_.command_valid && !commands_.empty()) {
-            Command& command = commands_.front();
-            if (command.gap) {
-                --command.gap;
-                moved_ = cycle_;
-            } else if (!random_.chance(stalls.command)) {
-                top_.command_valid = 1;
-                top_.command_write = command.write;
-                top_.command_addr = command.addr;
-                top_.command_length = command.length;
-            }
-        }
-        if (!top_.write_valid && !writes_.empty() && !random_.chance(stalls.write)) {
-            top_.write_valid = 1;
-            memcpy(&top_.write_data, &writes_.front().data, sizeof(Word));
-            top_.write_mask = writes_.front().mask;
-        }
-        top_.read_ready = !random_.chance(stalls.read);
-    }
-
-    // Transfers of the cycle; called before the rising edge.
-    void sample() {
-        ++cycle_;
-        const bool command = top_.command_valid && top_.command_ready;
-        const bool write = top_.write_valid && top_.write_ready;
-        const bool read = top_.read_valid && top_.read_ready;
-        commands_taken_ = command;
-        writes_taken_ = write;
-        if (command && taken_++ == 0) started_ = cycle_;
-        if (command && taken_ == warmup_ + 1) window_.toggle(top_);
-        window_.count(cycle_, read, write);
-        if (command && taken_ == total_) window_.toggle(top_);
-        if (command) commands_.pop_front();
-        if (write) writes_.pop_front();
-        if (read) {
-            Word word;
-            memcpy(&word, &top_.read_data, sizeof(Word));
-            if (const std::string wrong = expected_.take(word); !wrong.empty())
-                fail("cycle " + std::to_string(cycle_) + ": " + wrong);
-        }
-        if (command || write || read) moved_ = cycle_;
-    }
-
-    // After the rising edge: what was taken is no longer offered.
-    void release() {
-        if (commands_taken_) top_.command_valid = 0;
-        if (writes_taken_) top_.write_valid = 0;
-    }
-
-    // False at the end of all traffic and the quiet after it; fails if nothing moves.
-    bool going() const {
-        const uint64_t silence = cycle_ - moved_;
-        if (taken_ == total_ && writes_.empty() && expected_.empty()) return silence < kQuiet;
-        if (silence > (taken_ ? kHang : kStartup))
-            fail("nothing moved for " + std::to_string(silence) + " cycles before cycle " + std::to_string(cycle_) +
-                 ": " + std::to_string(taken_) + " of " + std::to_string(total_) + " commands were taken, " +
-                 std::to_string(expected_.size()) + " words to be read and " + std::to_string(writes_.size()) +
-                 " words to be written are waited for");
-        return true;
-    }
-
-    void check_image() const {
-        const uint64_t at = shadow_.first_difference();
-        if (at == shadow_.words()) return;
-        char addr[24];
-        snprintf(addr, sizeof addr, "0x%llx", (unsigned long long)at);
-        fail(std::string("at the end the image does not hold what was written to address ") + addr);
-    }
-
-    void report(const std::string& path) const {
-        FILE* file = fopen(path.c_str(), "w");
-        if (!file) fail("cannot write " + path);
-        fprintf(file, "{\"commands\": %llu, \"cycles\": %llu, \"words_read\": %llu, \"words_written\": %llu, "
-                "\"startup_cycles\": %llu, \"all_cycles\": %llu, \"all_words_read\": %llu, \"counters\": {",
-                (unsigned long long)(total_ - warmup_), (unsigned long long)(window_.last - window_.first + 1),
-                (unsigned long long)window_.read, (unsigned long long)window_.written, (unsigned long long)started_,
-                (unsigned long long)cycle_, (unsigned long long)expected_.taken());
-        for (size_t i = 0; i < kCounters.size(); ++i)
-            fprintf(file, "%s\"%s\": %llu", i ? ", " : "", kCounters[i].name, (unsigned long long)window_.counters[i]);
-        fprintf(file, "}}\n");
-        fclose(file);
-    }
-
- private:
-    struct Write {
-        Word data;
-        uint16_t mask;
-    };
-
-    // The model executes the next command; its words wait to be offered or to come back.
-    void prepare() {
-        Command command = generator_->next();
-        if (stall_) command.stalls = {uint8_t(stall_), uint8_t(stall_), uint8_t(stall_)};
-        shadow_.prepare(command.addr, command.length);
-        for (uint32_t at = command.addr; at < command.addr + command.length; ++at) {
-            if (!command.write) {
-                expected_.push(at, shadow_.read(at));
-                continue;
-            }
-            const Write write{{random_.bits(), random_.bits()}, uint16_t(command.masked ? random_.bits() : 0xFFFF)};
-            shadow_.write(at, write.data, write.mask);
-            writes_.push_back(write);
-        }
-        commands_.push_back(command);
-        ++prepared_;
-    }
-
-    Vtraffic_top& top_;
-    Random random_;
-    Shadow shadow_;
-    const uint64_t warmup_, total_, stall_;
-    std::unique_ptr<Generator> generator_;
-    std::deque<Command> commands_;
-    std::deque<Write> writes_;
-    Expected expected_;
-    Window window_;
-    bool commands_taken_ = false, writes_taken_ = false;
-    uint64_t cycle_ = 0, moved_ = 0, started_ = 0, prepared_ = 0, taken_ = 0;
-};
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -256,25 +35,22 @@ int main(int argc, char** argv) {
     context.commandArgs(argc, argv);
     const Options options(argc, argv);
     Vtraffic_top top{&context};
-    Traffic traffic(options, top);
+    Traffic traffic(options, map_image(options), top);
+    const auto half = [&](bool level) {
+        top.clk = level;
+        top.eval();
+        context.timeInc(1);
+    };
     for (int cycle = 0; cycle < 16; ++cycle) {
         top.rst = cycle < 8;
-        top.clk = 0;
-        top.eval();
-        context.timeInc(1);
-        top.clk = 1;
-        top.eval();
-        context.timeInc(1);
+        half(false);
+        half(true);
     }
     while (traffic.going()) {
-        top.clk = 0;
         traffic.drive();
-        top.eval();
+        half(false);
         traffic.sample();
-        context.timeInc(1);
-        top.clk = 1;
-        top.eval();
-        context.timeInc(1);
+        half(true);
         traffic.release();
         if (context.gotFinish()) fail("the model ended the simulation");
     }

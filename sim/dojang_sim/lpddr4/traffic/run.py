@@ -17,13 +17,16 @@ from dojang_hdl.lpddr4.timing import BANKS, BURST_BYTES, PAGE_BURSTS, Lpddr4Conf
 from ...executable import FLAGS, OPTIMIZE, build_executable
 from ...netlist import to_verilog
 from ...toolchain import cache_root
+from ..channel import Lpddr4Channel
+from ..device import phy_sources
 from .patterns import Pattern
 from .top import TrafficTop
 
 __all__ = ["TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
 
 TOP = "traffic_top"
-MAIN, *HEADERS = (Path(__file__).with_name(name) for name in ("main.cpp", "patterns.h", "shadow.h"))
+MAIN = Path(__file__).with_name("main.cpp")
+HEADERS = sorted(MAIN.parent.glob("*.h"))
 ROW_STRIDE = BANKS * PAGE_BURSTS * BURST_BYTES // WORD_BYTES
 """Words from a row of a bank to the next row of the same bank."""
 
@@ -38,8 +41,8 @@ class TrafficResult:
 
     The window is from the first to the last word moved between the command after the warm-up and the last command;
     ``commands``, ``cycles``, ``words_read``, ``words_written`` and ``counters`` (how far each of the memory's own
-    counters went) are of the window. ``startup_cycles``: until the first command was taken. ``all_cycles`` and
-    ``all_words_read``: of the whole run.
+    counters went) are of the window. ``startup_cycles``: until the first word, one read before all
+    else. ``all_cycles`` and ``all_words_read``: of the whole run.
     """
 
     commands: int
@@ -77,9 +80,7 @@ def build_traffic(memory: Component, sources: Iterable[Path] = (), *, on_build: 
 
 def build_lpddr4_traffic(config: Lpddr4Config, *, on_build: Callable[[], None] = lambda: None) -> Path:
     """The harness around a channel of ``config``, its number 0: controller and device. Otherwise as `build_traffic`."""
-    from ..channel import SOURCES, Lpddr4Channel
-
-    return build_traffic(Lpddr4Channel(config, 0), SOURCES, on_build=on_build)
+    return build_traffic(Lpddr4Channel(config, 0), phy_sources(), on_build=on_build)
 
 
 def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <deque>
@@ -27,11 +28,12 @@ inline uint64_t scramble(uint64_t value) {  // splitmix64
     return value ^ value >> 31;
 }
 
-// A model of the contents. Before its first use a word gets a hash of its address, here and in the memory's image, so
-// that a gigabyte costs only what is used of it, and a word from a wrong address is never the right one.
+// A model of the contents. Before their first use words get a hash of their address, here and in the memory's image, so
+// that a gigabyte costs only what is used of it, and a word from a wrong address is never the right one. A few at once:
+// a controller may read the rest of a burst with a word, and write it back.
 class Shadow {
  public:
-    Shadow(uint64_t words, Word* image) : words_(words), image_(image), used_(words) {
+    Shadow(uint64_t words, Word* image) : words_(words), image_(image), used_((words + kTogether - 1) / kTogether) {
         void* memory = mmap(nullptr, words * sizeof(Word), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         contents_ = memory == MAP_FAILED ? nullptr : static_cast<Word*>(memory);
@@ -41,11 +43,11 @@ class Shadow {
 
     // Before commands are issued that use these words: the memory may fetch early.
     void prepare(uint32_t addr, uint32_t length) {
-        for (uint32_t at = addr; at < addr + length; ++at) {
-            if (used_[at]) continue;
-            used_[at] = true;
-            contents_[at] = {scramble(2ull * at), scramble(2ull * at + 1)};
-            image_[at] = contents_[at];
+        for (uint64_t group = addr / kTogether; group * kTogether < uint64_t(addr) + length; ++group) {
+            if (used_[group]) continue;
+            used_[group] = true;
+            for (uint64_t at = group * kTogether; at < end(group); ++at)
+                image_[at] = contents_[at] = {scramble(2 * at), scramble(2 * at + 1)};
         }
     }
     const Word& read(uint32_t addr) const { return contents_[addr]; }
@@ -56,12 +58,15 @@ class Shadow {
     }
     // The first used word that the image has otherwise; words() if there is none.
     uint64_t first_difference() const {
-        for (uint64_t at = 0; at < words_; ++at)
-            if (used_[at] && !(contents_[at] == image_[at])) return at;
+        for (uint64_t group = 0; group < used_.size(); ++group)
+            for (uint64_t at = group * kTogether; used_[group] && at < end(group); ++at)
+                if (!(contents_[at] == image_[at])) return at;
         return words_;
     }
 
  private:
+    static constexpr uint64_t kTogether = 8;
+    uint64_t end(uint64_t group) const { return std::min((group + 1) * kTogether, words_); }
     static uint64_t bytes(uint32_t mask) {
         uint64_t result = 0;
         for (int i = 0; i < 8; ++i)
@@ -84,15 +89,15 @@ class Expected {
 
     // An empty string, or what is wrong with `word`.
     std::string take(const Word& word) {
-        const std::string got = "read word " + std::to_string(taken_) + " is " + text(word);
-        if (words_.empty()) return got + ", but no more was asked for";
-        const Entry front = words_.front();
-        if (front.word == word) {
+        if (!words_.empty() && words_.front().word == word) {
             words_.pop_front();
             ++taken_;
             last_ = word;
             return "";
         }
+        const std::string got = "read word " + std::to_string(taken_) + " is " + text(word);
+        if (words_.empty()) return got + ", but no more was asked for";
+        const Entry& front = words_.front();
         char addr[24];
         snprintf(addr, sizeof addr, "0x%x", front.addr);
         const std::string wrong = got + ", expected " + text(front.word) + " of address " + addr;

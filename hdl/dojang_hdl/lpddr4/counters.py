@@ -1,0 +1,62 @@
+"""What the memory was told, counted."""
+
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..host.protocol import MEMORY_COUNTERS
+from ..memory import MemoryCounting
+from .command import Command, Kind
+from .timing import BANKS
+
+__all__ = ["CommandCounters", "Counters"]
+
+Counters = data.StructLayout({name: 32 for name in MEMORY_COUNTERS})
+"""``reads`` and ``writes`` count bursts of 32 bytes, ``masked_writes`` those of them that leave bytes as they are;
+``turnarounds`` a burst in the other direction than the last one; ``refreshes_<bank>`` per-bank and all-bank refreshes.
+They wrap.
+"""
+
+
+class CommandCounters(wiring.Component):
+    """Counts commands as they go to the encoders; two cycles behind them.
+
+    Members
+    -------
+    column, row: the commands of a cycle.
+    port: `MemoryCounting`.
+    counters: all of them.
+    """
+
+    column: In(Command)
+    row: In(Command)
+    port: In(MemoryCounting())
+    counters: Out(Counters)
+
+    def elaborate(self, platform):
+        m = Module()
+        column, row = Signal(Command), Signal(Command)
+        read, write, written = Signal(), Signal(), Signal()
+        m.d.sync += [column.eq(self.column), row.eq(self.row)]
+        m.d.comb += [read.eq(column.kind == Kind.RD), write.eq((column.kind == Kind.WR) | (column.kind == Kind.MWR))]
+        with m.If(read | write):
+            m.d.sync += written.eq(write)
+        refresh = row.kind == Kind.REF
+        events = {
+            "reads": read, "writes": write, "masked_writes": column.kind == Kind.MWR,
+            "activates": row.kind == Kind.ACT, "precharges": row.kind == Kind.PRE,
+            "turnarounds": (read & written) | (write & ~written),
+            **{f"refreshes_{bank}": refresh & (row.all_banks | (row.bank == bank)) for bank in range(BANKS)},
+        }
+        for name, event in events.items():
+            counter = self.counters[name]
+            with m.If(self.port.clear):
+                m.d.sync += counter.eq(0)
+            with m.Elif(self.port.enable & event):
+                m.d.sync += counter.eq(counter + 1)
+        values = Array([self.counters[name] for name in MEMORY_COUNTERS])
+        with m.If(self.port.address < len(MEMORY_COUNTERS)):
+            m.d.sync += self.port.data.eq(values[self.port.address])
+        with m.Else():
+            m.d.sync += self.port.data.eq(0)
+        return m

@@ -1,0 +1,74 @@
+"""A controller that is told what to do: drives a `PhyPort` as a real chip would, for benches at the pins."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import Out
+from dojang_hdl.config import WORD_BITS
+from dojang_hdl.lpddr4.controller import Controller
+from dojang_hdl.lpddr4.phy import PhyPort
+from dojang_hdl.lpddr4.timing import Lpddr4Config
+from dojang_hdl.memory import MemoryCommand, MemoryWrite
+
+__all__ = ["PortCommand", "PortScript"]
+
+
+class PortCommand(NamedTuple):
+    """A command of the memory port with its words: (data, mask) written, or the data a read must give."""
+
+    write: bool
+    addr: int
+    words: Sequence[tuple[int, int]] | Sequence[int]
+
+
+class PortScript(wiring.Component):
+    """`Controller` that executes ``commands`` as fast as it takes them and compares what it reads.
+
+    Members
+    -------
+    phy: `PhyPort`.
+    done: every word has been written to the controller or read back, and every read word was right.
+    """
+
+    def __init__(self, config: Lpddr4Config, commands: Sequence[PortCommand]):
+        self.config, self._commands = config, commands
+        super().__init__({"phy": Out(PhyPort(config.ratio)), "done": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.controller = controller = Controller(self.config)
+        wiring.connect(m, controller.phy, wiring.flipped(self.phy))
+        port = controller.port
+        commands = [{"write": command.write, "addr": command.addr, "length": len(command.words)}
+                    for command in self._commands]
+        writes = [{"data": word[0], "mask": word[1]} for command in self._commands if command.write
+                  for word in command.words]
+        reads = [word for command in self._commands if not command.write for word in command.words]
+        wrong = Signal()
+        offers = [self._offer(m, "command", MemoryCommand, commands, port.command),
+                  self._offer(m, "write", MemoryWrite, writes, port.write)]
+        expected, all_read = self._sequence(m, "read", data.ArrayLayout(WORD_BITS, 1), [[word] for word in reads],
+                                            port.read.valid)
+        with m.If(port.read.valid & (all_read | (expected[0] != port.read.payload))):
+            m.d.sync += wrong.eq(1)
+        m.d.comb += [port.read.ready.eq(1), self.done.eq(offers[0] & offers[1] & all_read & ~wrong)]
+        return m
+
+    def _offer(self, m, name, shape, items, stream):
+        """Send ``items`` on ``stream``; returns the signal that all are gone."""
+        item, over = self._sequence(m, name, shape, items, stream.valid & stream.ready)
+        m.d.comb += [stream.valid.eq(~over), stream.payload.eq(item)]
+        return over
+
+    def _sequence(self, m, name, shape, items, advance):
+        """The present one of ``items`` and whether they are over."""
+        m.submodules[name] = table = memory.Memory(shape=shape, depth=len(items) + 1, init=items)
+        at = Signal(range(len(items) + 1), name=f"{name}_at")
+        port = table.read_port(domain="comb")
+        m.d.comb += port.addr.eq(at)
+        over = at == len(items)
+        with m.If(advance & ~over):
+            m.d.sync += at.eq(at + 1)
+        return port.data, over

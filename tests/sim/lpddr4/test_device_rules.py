@@ -1,0 +1,76 @@
+"""Rules of a whole device: every pair of commands that they time, and no rule that could change unnoticed."""
+
+from dataclasses import replace
+
+import pytest
+from dojang_hdl.lpddr4.timing import Lpddr4Config
+from dojang_sim.lpddr4 import RULES, Checker, Command
+from dojang_sim.lpddr4.commands import Event
+from dojang_sim.lpddr4.device_rules import DEVICE_RULES, OBSERVED
+from dojang_sim.lpddr4.devicespec import memspec_of
+
+SPEC = memspec_of(Lpddr4Config(3200, init_divisor=1000))
+STATELESS = replace(DEVICE_RULES, states=())
+DEVICE_TIMING = DEVICE_RULES.timing[len(RULES.timing):]
+
+FOUR = "ACT RD RDA WR WRA MWR MWRA MRW MRR"
+TWO = "PREPB PREAB REFPB REFAB ZQCAL_START ZQCAL_LATCH"
+
+# First legal tCK of a command after one at 0, worked out by hand for 3200 Mb/s: 1.6 clocks are a nanosecond.
+PAIRS = {
+    ("MRW", FOUR): 23, ("MRW", TWO): 25,                                # 14 ns
+    ("MRR", "RD RDA MRR"): 8, ("MRR", "WR WRA MWR MWRA"): 30, ("MRR", "MRW"): 45,     # 28 + 6 + 8 + 3
+    ("RD RDA", "MRR"): 8, ("RD RDA", "MRW"): 54,                        # 28 + 6 + 8 + 12
+    ("WR WRA MWR MWRA", "MRR"): 39, ("WR WRA MWR MWRA", "MRW"): 35,     # 14 + 1 + 8 + 16 and + 12
+    ("ZQCAL_START", "ZQCAL_START ZQCAL_LATCH"): 1600,
+    ("ZQCAL_LATCH", FOUR): 46, ("ZQCAL_LATCH", TWO): 48,                # 30 ns
+    ("RESET_LOW", "RESET_HIGH"): 320, ("CKE_LOW", "RESET_HIGH"): 16, ("RESET_HIGH", "CKE_HIGH"): 3200,
+    ("CKE_HIGH", f"{FOUR} {TWO}"): 3200,
+}
+EXPECTED = {(before, after): value for (firsts, thens), value in PAIRS.items() for before in firsts.split()
+            for after in thens.split()}
+
+
+def bounds(table) -> dict:
+    """What binds after each command alone, for the pairs of `EXPECTED`."""
+    found = {}
+    for before in {before for before, _ in EXPECTED}:
+        checker = Checker(SPEC, table)
+        checker.issue(0, (Event if before in Event.__members__ else Command)[before], 0)
+        for after in [after for first, after in EXPECTED if first == before]:
+            code = (Event if after in Event.__members__ else Command)[after]
+            found[before, after] = checker.bound(code, 3)[0]
+    return found
+
+
+def test_pairs():
+    assert bounds(STATELESS) == EXPECTED
+
+
+@pytest.mark.parametrize("distance", [None, -1, 1], ids=["removed", "shorter", "longer"])
+@pytest.mark.parametrize("name", [rule.name for rule in DEVICE_TIMING])
+def test_timing_rule_matters(name, distance):
+    changed = tuple(
+        replace(rule, distance=f"{rule.distance} + {distance}".replace("+ -", "- ")) if rule.name == name else rule
+        for rule in DEVICE_RULES.timing if distance is not None or rule.name != name)
+    assert bounds(replace(STATELESS, timing=changed)) != EXPECTED
+
+
+def test_names_are_unique():
+    tables = (*DEVICE_RULES.states, *DEVICE_RULES.timing, *DEVICE_RULES.windows, *DEVICE_RULES.conditions,
+              DEVICE_RULES.refresh, DEVICE_RULES.row_open)
+    names = [rule.name for rule in tables] + list(OBSERVED)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("rate", "values"), [     # figures of the sources, in tCK
+    (1600, {"RCD": 15, "RPPB": 15, "RPAB": 17, "RAS": 34, "RRD": 8, "FAW": 32, "WTR": 8, "WR": 15, "RTP": 8, "RL": 14,
+            "WL": 8, "REFI": 3123, "RAS_MAX": 28107}),
+    (3200, {"RCD": 29, "RPPB": 29, "RPAB": 34, "RAS": 68, "RRD": 16, "FAW": 64, "WTR": 16, "WR": 29, "RTP": 12,
+            "RL": 28, "WL": 14, "REFI": 6246}),
+])
+def test_device_spec(rate, values):
+    spec = memspec_of(Lpddr4Config(rate))
+    assert {name: getattr(spec, name) for name in values} == values
+    assert (spec.INIT1, spec.INIT3, spec.INIT5) == (rate * 100, rate * 1000, rate)      # 200 µs, 2 ms, 2 µs
+    assert memspec_of(Lpddr4Config(rate, init_divisor=100)).INIT3 == rate * 10
