@@ -9,14 +9,15 @@ from dojang_hdl.lpddr4.timing import BANKS, BURST, PAGE_BURSTS, Lpddr4Config
 
 from ..lpddr4 import Checker, Command
 from ..lpddr4.commands import Event
-from ..lpddr4.decoding import decode
 from ..lpddr4.device_rules import DEVICE_RULES
 from ..lpddr4.devicespec import memspec_of
+from ..lpddr4.pin_commands import CalibrationCode, PinDecoder
 from .streams import receive, run, send
 
 __all__ = ["PhyMemory", "random_traffic", "traffic_run"]
 
 WORD = (1 << 128) - 1
+CALIBRATIONS = {CalibrationCode.START: Command.ZQCAL_START, CalibrationCode.LATCH: Command.ZQCAL_LATCH}
 
 
 def initial(address: int) -> int:
@@ -54,6 +55,7 @@ class PhyMemory:
         self.cycle = 0
         self._temperature = temperature
         self._checker = Checker(self.spec, DEVICE_RULES)
+        self._decoder = PinDecoder()
         self._rows = [0] * BANKS
         self._refreshed = set()     # banks of this round
         self._writes, self._reads = deque(), deque()        # (cycle, word address, masked), (cycle, bits)
@@ -87,44 +89,47 @@ class PhyMemory:
                 self._judge(self.cycle * self.config.ratio, Event[f"{name}_{'HIGH' if level else 'LOW'}"])
 
     def _sample(self, ctx, phy):
-        ratio = self.config.ratio
         cs, started = ctx.get(phy.cs), ctx.get(phy.read_start)
-        found = []
+        reads = False
         if cs:
             pins = ctx.get(phy.ca.as_value())
-            found = decode([pins >> 6 * phase & 63 for phase in range(ratio)],
-                           [cs >> phase & 1 for phase in range(ratio)])
-            for command in found:
-                self._judge(self.cycle * ratio + command.clock, command.command, command.bank)
-                self._execute(command)
-        reads = any(command.command in (Command.RD, Command.MRR) for command in found)
-        assert started == reads, f"cycle {self.cycle}: read_start is {started} with {found}"
+            assert not cs & cs >> 1, f"cycle {self.cycle}: CS is {cs:b}, high in two clocks in a row"
+            for phase in (phase for phase in range(self.config.ratio) if cs >> phase & 1):
+                found = self._decoder.half(self.cycle * self.config.ratio + phase, pins >> 6 * phase & 63,
+                                           pins >> 6 * (phase + 1) & 63)
+                if found:
+                    time, command = found
+                    kind = CALIBRATIONS[command.op] if command.name == "MPC" else Command[command.name]
+                    self._judge(time, kind, command.bank)
+                    self._execute(time, kind, command)
+                    reads |= kind in (Command.RD, Command.MRR)
+        assert started == reads, f"cycle {self.cycle}: read_start is {started}, expected {int(reads)}"
 
     def _judge(self, time, command, bank=0):
         verdict = self._checker.issue(time, command, bank)
         assert verdict.ok, f"t={time} {command} bank {bank}: rule {verdict.rule}, earliest {verdict.earliest}"
         self.commands[command] += 1
 
-    def _execute(self, command):
+    def _execute(self, time, kind, command):
         bank, config = command.bank, self.config
         cycles = BURST // config.ratio
-        if command.command is Command.ACT:
+        if kind is Command.ACT:
             self._rows[bank] = command.row
-        elif command.command is Command.REFPB:
-            assert bank not in self._refreshed, f"cycle {self.cycle}: bank {bank} is refreshed again in a round"
+        elif kind is Command.REFPB:
+            assert bank not in self._refreshed, f"t={time}: bank {bank} is refreshed again in a round"
             self._refreshed = (self._refreshed | {bank}) if len(self._refreshed) < BANKS - 1 else set()
-        elif command.command is Command.REFAB:
+        elif kind is Command.REFAB:
             self._refreshed = set()
-        elif command.command is Command.MRR:
-            self._reply([self._temperature if command.register == 4 else 0xFF, 0], cycles)
-        elif command.command in (Command.RD, Command.WR, Command.MWR):
-            assert command.clock == 0, f"cycle {self.cycle}: {command.command} starts at phase {command.clock}"
+        elif kind is Command.MRR:
+            self._reply([self._temperature if command.ma == 4 else 0xFF, 0], cycles)
+        elif kind in (Command.RD, Command.WR, Command.MWR):
+            assert time == self.cycle * config.ratio, f"t={time}: {kind} does not start with the cycle"
             first = ((self._rows[bank] * BANKS + bank) * PAGE_BURSTS + command.column // 16) * 2
-            if command.command is Command.RD:
+            if kind is Command.RD:
                 self._reply([self.words.get(first + half, initial(first + half)) for half in range(2)], cycles)
             else:
-                width, masked = 2 // cycles, command.command is Command.MWR
-                self._writes += [(self.cycle + config.write_delay + at, first + at * width, masked)
+                width = 2 // cycles
+                self._writes += [(self.cycle + config.write_delay + at, first + at * width, kind is Command.MWR)
                                  for at in range(cycles)]
 
     def _reply(self, words, cycles):

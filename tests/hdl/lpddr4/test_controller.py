@@ -27,15 +27,14 @@ MUTATIONS = {
     "no refresh": ("refresher.enable.eq(self.ready)", "refresher.enable.eq(0)"),
     "read not announced": ("phy.read_start.eq(scheduler.sent.read)",
                            "phy.read_start.eq(scheduler.sent.read & ~scheduler.sent.wanted[1])"),
-    "room not asked for": (" & (read_buffer.room >= bursts)", ""),
+    "room not asked for": ("(read_buffer.room >= PAGE_BURSTS)", "1"),
 }
 
 
-@pytest.mark.parametrize("ratio", [4, 8])
-@pytest.mark.parametrize("rate", [533, 1066, 1600, 3200, 4266])
+@pytest.mark.parametrize("rate, ratio", [(533, 4), (1066, 8), (1600, 4), (1600, 8), (3200, 8), (4266, 4)])
 def test_random_traffic(rate, ratio):
     config = Lpddr4Config(rate, ratio=ratio, **SHORT)
-    commands = [(1, 5, 60), *random_traffic(random.Random(rate + ratio), config.words, 18)]
+    commands = [(1, 5, 60), *random_traffic(random.Random(rate + ratio), config.words, 14)]
     memory = PhyMemory(config)
     traffic_run(config, commands, stalls=(0.1, 0.2, 0.2), masks=0.3, memory=memory)
     seen = {Command.ACT, Command.PREPB, Command.RD, Command.WR, Command.MWR, Command.REFPB}
@@ -43,12 +42,12 @@ def test_random_traffic(rate, ratio):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_more_random_traffic(seed):
     rng = random.Random(seed)
-    config = Lpddr4Config(rng.choice((533, 1600, 2133, 3733)), rng.choice((4, 8, 16)), rng.choice((4, 8)), 1000)
+    config = Lpddr4Config((533, 1066, 1600, 3200, 4266)[seed // 2 % 5], rng.choice((4, 8, 16)), 4 + seed % 2 * 4, 1000)
     stalls = [rng.choice((0, 0.1, 0.8)) for _ in range(3)]
-    traffic_run(config, random_traffic(rng, config.words, 300), stalls=stalls, masks=rng.random(), cycles=200_000)
+    traffic_run(config, random_traffic(rng, config.words, 100), stalls=stalls, masks=rng.random(), cycles=100_000)
 
 
 @pytest.mark.parametrize("ratio", [4, 8])
