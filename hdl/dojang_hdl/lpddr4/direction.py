@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["Direction"]
 
-MOST_WRITES = 32
-"""Bursts written in a row while reads are ready."""
+MOST_BURSTS = 32
+"""Bursts in a row while the other direction wants the bus: writes at most, and reads under pressure."""
 
 PATIENCE_CYCLES = 4096
 """How long a write may wait while there are always reads."""
@@ -19,8 +19,9 @@ QUIET_CYCLES = 8
 class Direction(wiring.Component):
     """Turns the bus only when it pays: a turn and the way back cost several bursts.
 
-    Reads have the bus until enough writes wait to be worth it (``pressure``), none is ready for a while, or a write has
-    waited for long. Writes have it until none is ready for a while, or many were sent and reads are ready.
+    Reads have the bus until enough writes wait to be worth it (``pressure``) and many reads were sent, none is ready
+    for a while, or a write has waited for long. Writes have it until none is ready for a while, or many were sent and
+    reads are ready.
 
     Members
     -------
@@ -40,26 +41,27 @@ class Direction(wiring.Component):
         m = Module()
         quiet = Signal(range(QUIET_CYCLES + 1))
         waited = Signal(range(PATIENCE_CYCLES + 1))
-        sent = Signal(range(MOST_WRITES + 1))
+        sent = Signal(range(MOST_BURSTS + 1), init=MOST_BURSTS)     # since the last turn
         stale = quiet == QUIET_CYCLES
+        with m.If(self.taken & (sent != MOST_BURSTS)):
+            m.d.sync += sent.eq(sent + 1)
         with m.If(self.write):
             m.d.sync += waited.eq(0)
-            with m.If(self.taken & (sent != MOST_WRITES)):
-                m.d.sync += sent.eq(sent + 1)
             with m.If(self.writes):
                 m.d.sync += quiet.eq(0)
             with m.Elif(~stale):
                 m.d.sync += quiet.eq(quiet + 1)
-            with m.If(self.reads & (stale | (sent == MOST_WRITES))):
-                m.d.sync += [self.write.eq(0), quiet.eq(0)]
+            with m.If(self.reads & (stale | (sent == MOST_BURSTS))):
+                m.d.sync += [self.write.eq(0), quiet.eq(0), sent.eq(0)]
         with m.Else():
-            m.d.sync += sent.eq(0)
             with m.If(self.writes & (waited != PATIENCE_CYCLES)):
                 m.d.sync += waited.eq(waited + 1)
             with m.If(self.reads):
                 m.d.sync += quiet.eq(0)
             with m.Elif(~stale):
                 m.d.sync += quiet.eq(quiet + 1)
-            with m.If(self.writes & (self.pressure | stale | (waited == PATIENCE_CYCLES))):
-                m.d.sync += [self.write.eq(1), quiet.eq(0)]
+            # Else pressure that lasts would turn the bus back before a read is sent.
+            pressed = self.pressure & (sent == MOST_BURSTS)
+            with m.If(self.writes & (pressed | stale | (waited == PATIENCE_CYCLES))):
+                m.d.sync += [self.write.eq(1), quiet.eq(0), sent.eq(0)]
         return m

@@ -1,0 +1,88 @@
+"""The whole controller against a memory that judges every command and keeps the data."""
+
+import random
+
+import pytest
+from dojang_hdl.lpddr4.controller import Controller
+from dojang_hdl.lpddr4.refresh import Temperature
+from dojang_hdl.lpddr4.timing import Lpddr4Config
+from dojang_sim.benches.lpddr4_controller import PhyMemory, random_traffic, traffic_run
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.lpddr4 import Command
+
+MODULE = "dojang_hdl.lpddr4.controller"
+SHORT = {"init_divisor": 1000}
+
+MUTATIONS = {
+    "reads pass writes": ("conflict.eq(gather.pending.bit_select(piece.bank, 1))", "conflict.eq(0)"),
+    "slots given out twice": ("read_buffer.take.eq(Mux(sent, bursts, 0))", "read_buffer.take.eq(Mux(sent, 1, 0))"),
+    "odd word dropped": ("bursts.eq((piece.word[0] + piece.words + 1) >> 1)", "bursts.eq((piece.words + 1) >> 1)"),
+    "first half always wanted": ("access.skip_first.eq(piece.word[0])", "access.skip_first.eq(0)"),
+    "last half never wanted": ("access.skip_last.eq((piece.word + piece.words)[0])", "access.skip_last.eq(1)"),
+    "write to another bank": ("bank.eq(Mux(gather.o.valid, gather.bank, piece.bank))", "bank.eq(piece.bank)"),
+    "banks not held for a refresh": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
+                                     "bank.port.hold.eq(~self.ready)"),
+    "commands during initialisation": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
+                                       "bank.port.hold.eq(refresher.hold[index])"),
+    "no refresh": ("refresher.enable.eq(self.ready)", "refresher.enable.eq(0)"),
+    "read not announced": ("phy.read_start.eq(scheduler.sent.read)",
+                           "phy.read_start.eq(scheduler.sent.read & ~scheduler.sent.wanted[1])"),
+    "room not asked for": ("(read_buffer.room >= PAGE_BURSTS)", "1"),
+}
+
+
+@pytest.mark.parametrize("rate, ratio", [(533, 4), (1066, 8), (1600, 4), (1600, 8), (3200, 8), (4266, 4)])
+def test_random_traffic(rate, ratio):
+    config = Lpddr4Config(rate, ratio=ratio, **SHORT)
+    commands = [(1, 5, 60), *random_traffic(random.Random(rate + ratio), config.words, 14)]
+    memory = PhyMemory(config)
+    traffic_run(config, commands, stalls=(0.1, 0.2, 0.2), masks=0.3, memory=memory)
+    seen = {Command.ACT, Command.PREPB, Command.RD, Command.WR, Command.MWR, Command.REFPB}
+    assert seen <= memory.commands.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_more_random_traffic(seed):
+    rng = random.Random(seed)
+    config = Lpddr4Config((533, 1066, 1600, 3200, 4266)[seed // 2 % 5], rng.choice((4, 8, 16)), 4 + seed % 2 * 4, 1000)
+    stalls = [rng.choice((0, 0.1, 0.8)) for _ in range(3)]
+    traffic_run(config, random_traffic(rng, config.words, 100), stalls=stalls, masks=rng.random(), cycles=100_000)
+
+
+@pytest.mark.parametrize("ratio", [4, 8])
+def test_sequential_reads_keep_the_bus_full(ratio):
+    """At most a twentieth is lost to opening rows and refreshes; at ratio 8 the port takes half of the peak."""
+    config = Lpddr4Config(1600, ratio=ratio, **SHORT)
+    cycles = traffic_run(config, [(0, 256 * index, 256) for index in range(6)])
+    assert cycles <= 6 * 256 * 1.05
+
+
+@pytest.mark.parametrize("temperature", [Temperature.HALF, Temperature.QUARTER_DERATED])
+def test_refreshes_follow_the_temperature(temperature):
+    """MR4 is looked at, here much more often, and reads in flight are not disturbed by it."""
+    controller = mutate(MODULE, "POLL_REFRESHES = 256", "POLL_REFRESHES = 4").Controller
+    config = Lpddr4Config(533, **SHORT)
+    memory = PhyMemory(config, temperature.value)
+    traffic_run(config, random_traffic(random.Random(3), config.words, 16), masks=0.2, stalls=(0.2, 0, 0.1),
+                controller=controller, memory=memory)
+    assert memory.commands[Command.MRR] >= 2
+    assert (memory.commands[Command.REFAB] > 2) == (temperature is Temperature.QUARTER_DERATED)
+
+
+def broken_run(controller=Controller):
+    """What is written is read at once, odd words, reads that fill the buffer as nobody takes them, then everything."""
+    config = Lpddr4Config(533, **SHORT)
+    commands = [(1, 0, 9), (0, 0, 9), (0, 1, 2), *((0, 256 * index + 1, 256) for index in range(3))]
+    commands += random_traffic(random.Random(5), config.words, 5)
+    traffic_run(config, commands, late=1300, masks=0.3, controller=controller, cycles=4000)
+
+
+def test_the_controller_passes():
+    broken_run()
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_controller_is_caught(name):
+    with pytest.raises((AssertionError, ValueError)):
+        broken_run(mutate(MODULE, *MUTATIONS[name]).Controller)

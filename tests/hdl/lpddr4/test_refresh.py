@@ -1,0 +1,181 @@
+"""When banks are refreshed, and which, with banks of plain Python that park after a while."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from dojang_hdl.lpddr4.refresh import FORCED, Refresher, Temperature
+from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.benches.streams import run
+
+CONFIG = Lpddr4Config(533)      # an interval has 1040 tCK
+ALL = (1 << BANKS) - 1
+
+# Refresh interval by code of MR4, in tREFI; JESD209-4
+INTERVALS = {Temperature.TOO_COLD: 1, Temperature.TIMES_4: 4, Temperature.TIMES_2: 2, Temperature.TIMES_1: 1,
+             Temperature.HALF: 1 / 2, Temperature.QUARTER: 1 / 4, Temperature.QUARTER_DERATED: 1 / 4,
+             Temperature.TOO_HOT: 1 / 4}
+
+MUTATIONS = {
+    "half as often": ("t.REFI // (4 * BANKS", "t.REFI // (2 * BANKS"),
+    "never more often": ("Temperature.HALF: 2}", "Temperature.HALF: 4}"),
+    "per bank when it is hot": (">= Temperature.QUARTER.value", "> Temperature.TOO_HOT.value"),
+    "without being due": ("~everything & (owed != 0) & candidates.any()", "~everything & candidates.any()"),
+    "twice in a round": ("unused = self.idle & ~served", "unused = self.idle"),
+    "round never ends": ("Mux((served | target).all(), 0, served | target)", "served | target"),
+    "busy bank first": ("candidates.eq(Mux(unused.any(), unused, ", "candidates.eq(Mux(unused.any(), ~served, "),
+    "busy banks never": ("Mux(owed >= FORCED, ~served, 0)", "0"),
+    "busy banks at once": ("Mux(owed >= FORCED, ~served, 0)", "~served"),
+    "two banks at once": ("target.eq(candidates & (~candidates + 1))", "target.eq(candidates)"),
+    "open bank": ("with m.If((self.parked & target) == target):", "with m.If(1):"),
+    "wrong bank": ("m.d.sync += self.bank.eq(bank)", "m.d.sync += self.bank.eq(bank ^ 1)"),
+    "released before the refresh": ("m.d.comb += [self.hold.eq(target), self.ready.eq(1)]",
+                                    "m.d.comb += self.ready.eq(1)"),
+    "released too early": ("with m.If(wait == 1):", "with m.If(wait == 3):"),
+    "all-bank time for one": ("self._config.spacing(t.RFCAB), self._config.spacing(t.RFCPB)",
+                              "self._config.spacing(t.RFCAB), self._config.spacing(t.RFCAB)"),
+    "all-bank refresh worth one": ("share = Mux(self.all_banks, BANKS, 1)", "share = 1"),
+    "due while it is off": ("self.due.eq(self.enable)", "self.due.eq(1)"),
+}
+
+
+class Bench:
+    """``idle``: a function of the random source, which banks nothing waits for; it is asked every cycle.
+
+    Members
+    -------
+    owed: most refreshes of a bank that were due and not done at any time.
+    done: how many there were. ``forced``: those of busy banks.
+    """
+
+    def __init__(self, refresher, cycles, idle, temperature=Temperature.TIMES_1, seed=1):
+        self.dut = refresher(CONFIG)
+        self.cycles, self.idle, self.temperature, self.rng = cycles, idle, temperature, random.Random(seed)
+        self.owed = self.done = self.forced = 0
+        self._timing = CONFIG.timing()
+        self._open = 0              # banks with an open row
+        self._served = 0
+        self._held = self._due = 0
+        self._before = (0, 0)       # idle banks and refreshes owed when a choice was made
+        self._taken = None          # cycle and clocks of the refresh that goes on
+
+    async def bench(self, ctx):
+        dut, rng = self.dut, self.rng
+        ctx.set(dut.enable, 1)
+        ctx.set(dut.temperature, self.temperature.value)
+        for cycle in range(self.cycles):
+            idle = self.idle(rng)
+            ctx.set(dut.idle, idle)
+            hold = ctx.get(dut.hold)
+            for bank in range(BANKS):
+                if hold >> bank & 1 and self._taken is None:
+                    self._open &= ~(rng.random() < 0.2) << bank | ALL ^ 1 << bank
+                elif not hold >> bank & 1 and rng.random() < 0.5:
+                    self._open |= 1 << bank
+            ctx.set(dut.parked, ~self._open & ALL)
+            self._chosen(cycle, hold, ctx.get(dut.all_banks))
+            ready = ctx.get(dut.ready)
+            taken = ready and rng.random() < 0.4
+            ctx.set(dut.taken, taken)
+            self._before = idle, self._due
+            if ready:
+                self._refresh(cycle, hold, ctx.get(dut.bank), ctx.get(dut.all_banks), taken)
+            self._due += ctx.get(dut.due)
+            self.owed = max(self.owed, self._due)
+            await ctx.tick()
+
+    def _chosen(self, cycle, hold, everything):
+        """A hold begins or ends."""
+        if hold and not self._held:
+            idle, owed = self._before
+            assert owed > 0, "nothing was due"
+            if everything:
+                assert hold == ALL and owed >= BANKS
+            else:
+                assert hold.bit_count() == 1 and not hold & self._served
+                if not hold & idle:
+                    assert not idle & ~self._served, "a busy bank although there are idle ones"
+                    assert owed >= FORCED, "a busy bank although it can wait"
+                    self.forced += 1
+        elif self._held and hold != self._held:
+            assert hold == 0 and self._taken, "released before the refresh"
+            start, clocks = self._taken
+            # REF has two clocks, ACT four.
+            assert clocks - 2 <= (cycle - start) * CONFIG.ratio <= clocks + CONFIG.ratio
+            self._taken = None
+        self._held = hold
+
+    def _refresh(self, cycle, hold, bank, everything, taken):
+        assert not hold & self._open, "a bank is open"
+        assert hold and (everything or hold == 1 << bank)
+        if not taken:
+            return
+        self._taken = cycle, self._timing.RFCAB if everything else self._timing.RFCPB
+        self._served = 0 if self._served | hold == ALL else self._served | hold
+        self._due -= hold.bit_count()
+        self.done += hold.bit_count()
+
+
+def simulated(refresher, cycles, idle, temperature=Temperature.TIMES_1):
+    bench = Bench(refresher, cycles, idle, temperature)
+    run(bench.dut, bench.bench, cycles=cycles + 10)
+    return bench
+
+
+@pytest.mark.parametrize("temperature", Temperature)
+def test_interval(temperature, refresher=Refresher):
+    """Eight times the time from one to the next, the time of a round, is a little less than the interval."""
+    dut = refresher(CONFIG)
+    strobes = []
+
+    async def bench(ctx):
+        ctx.set(dut.temperature, temperature.value)
+        for cycle in range(600):
+            ctx.set(dut.enable, cycle >= 100)
+            assert cycle >= 100 or not ctx.get(dut.due)
+            if ctx.get(dut.due):
+                strobes.append(cycle)
+            await ctx.tick()
+
+    run(dut, bench, cycles=700)
+    period, = {later - earlier for earlier, later in pairwise(strobes)}
+    wanted = CONFIG.timing().REFI * INTERVALS[temperature]
+    assert 0.95 * wanted <= period * BANKS * CONFIG.ratio <= wanted
+
+
+def test_idle_banks(refresher=Refresher):
+    """They are refreshed as soon as it is due, every bank once in a round."""
+    bench = simulated(refresher, 1200, lambda _: ALL)
+    assert bench.owed <= 3 and bench.done >= 34 and not bench.forced
+
+
+def test_a_bank_that_is_seldom_idle(refresher=Refresher):
+    """The others do not wait for it, and those that had their turn are not refreshed instead."""
+    bench = simulated(refresher, 1500, lambda rng: ALL & ~4 | (rng.random() < 0.005) << 2)
+    assert bench.done >= 16 and bench.owed <= FORCED + 2
+
+
+def test_busy_banks(refresher=Refresher):
+    """After `FORCED` have been put off they get their turns; half of what may be put off is never reached."""
+    bench = simulated(refresher, 2200, lambda _: 0)
+    assert FORCED <= bench.owed <= FORCED + 2 and bench.forced >= 25
+
+
+@pytest.mark.parametrize("temperature", [Temperature.HALF, Temperature.QUARTER])
+def test_hot(temperature, refresher=Refresher):
+    """At a quarter of the interval all banks at once, whether they are idle or not."""
+    bench = simulated(refresher, 1000, lambda rng: rng.getrandbits(BANKS), temperature)
+    expected = 1000 * CONFIG.ratio * BANKS / CONFIG.timing().REFI / INTERVALS[temperature]
+    assert expected - 12 <= bench.done <= expected * 1.05 and bench.owed <= 2 * BANKS
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_refresher_is_caught(name):
+    broken = mutate("dojang_hdl.lpddr4.refresh", *MUTATIONS[name]).Refresher
+    with pytest.raises(AssertionError):
+        for temperature in (Temperature.TIMES_1, Temperature.HALF):
+            test_interval(temperature, broken)
+        for test in (test_idle_banks, test_a_bank_that_is_seldom_idle, test_busy_banks):
+            test(broken)
+        test_hot(Temperature.QUARTER, broken)
