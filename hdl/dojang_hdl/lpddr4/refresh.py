@@ -65,7 +65,8 @@ class Refresher(wiring.Component):
         served = Signal(BANKS)      # banks that had their turn in this round
         target = Signal(BANKS)
         m.d.sync += everything.eq(self.temperature.as_value() >= Temperature.QUARTER.value)
-        share = Mux(self.all_banks, BANKS, 1)
+        # The memory counts rows in rounds: refreshing all banks in the midst of one only ends it.
+        share = Mux(self.all_banks, sum(~served[bank] for bank in range(BANKS)), 1)
         m.d.sync += owed.eq(owed + (self.due & ~owed.all()) - Mux(self.taken, share, 0))
 
         wait = Signal(range(self._config.spacing(max(t.RFCAB, t.RFCPB)) + 1))
@@ -104,7 +105,8 @@ class Refresher(wiring.Component):
 
     def _interval(self, m, quarter):
         """``due`` every so many quarters of the nominal interval, rounded down."""
-        cycles, quarters = Signal(range(quarter)), Signal(range(max(QUARTERS.values())))
+        cycles = Signal(range(quarter))
+        quarters = Signal(range(max(QUARTERS.values())))
         limit = Signal.like(quarters)
         with m.Switch(self.temperature):
             for code, count in QUARTERS.items():
