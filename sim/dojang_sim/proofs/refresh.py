@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Assert, Assume, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In
-from dojang_hdl.lpddr4.refresh import FORCED, QUARTERS, Refresher, Temperature
+from dojang_hdl.lpddr4.refresh import URGENT, Refresher, Temperature
 from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 
 from .prove import Harness
@@ -104,39 +104,30 @@ class RefreshTurns(_RefreshHarness):
 
 
 class RefreshDeadline(_RefreshHarness):
-    """A bank is parked at most ``close`` cycles after it is held, and a REF taken at most ``send`` cycles after it is ready.
-    One temperature. Then what is owed in all never exceeds ``bound`` eighths.
+    """Any temperatures; a bank is parked at most ``close`` cycles after it is held, and a REF taken at most ``send`` cycles
+    after it is ready. Then no more than ``bound`` eighths are ever owed in all.
 
-    The refresher spends a bounded time on each refresh, in which less than one falls due; above `FORCED` it does not
-    rest. So the age of what is owed, in cycles, grows by no more than one refresh takes.
+    The age of what is owed, in cycles of the shortest interval, grows by no more than one a cycle. From `URGENT` on
+    the refresher does not rest, and a turn takes eight intervals from it, or, once, ends the round.
     """
 
-    def __init__(self, config: Lpddr4Config, temperature: Temperature, close: int, send: int,
-                 refresher: type[Refresher] = Refresher):
-        self._temperature, self._close, self._send = temperature, close, send
-        self._quarter = config.timing().REFI // (4 * BANKS * config.ratio)
-        super().__init__(config, refresher, {"cycles": In(range(self._quarter)), "quarters": In(4), "limit": In(4)})
-        self.inside |= {name: f"refresher.{name}" for name in ("cycles", "quarters", "limit")}
-        self._all = temperature.value >= Temperature.QUARTER.value
-        self._intervals = QUARTERS.get(temperature, 1)
-        self._interval = self._quarter * self._intervals
-        self._share, self._least = (BANKS, BANKS) if self._all else (1, FORCED)
-
-    @property
-    def slack(self) -> int:
-        """Cycles in which more falls due than one turn takes from it, after the longest turn; less than 0: it falls behind."""
-        return self._interval * self._share - (self._close + self._send + self._recovery[self._all] + 2)
+    def __init__(self, config: Lpddr4Config, close: int, send: int, refresher: type[Refresher] = Refresher):
+        self._close, self._send = close, send
+        self._interval = config.timing().REFI // (4 * BANKS * config.ratio)
+        super().__init__(config, refresher, {"temperature": In(Temperature), "cycles": In(range(self._interval))})
+        self.inside |= {"cycles": "refresher.cycles"}
+        one, every = (close + send + 2 + self._recovery[of_all] for of_all in (False, True))
+        self._rest = URGENT * self._interval + max(one - self._interval, 0)
+        self._round = self._rest + max(every - self._interval, 0)
+        self.slack = BANKS * self._interval - every
 
     @property
     def bound(self) -> int:
-        """Most eighths owed: when a turn begins, and until its refresh is sent."""
-        return self._least + (self._close + self._send + 3) // self._interval
+        return (self._round + self._close + self._send + 3) // self._interval
 
     def elaborate(self, platform):
         m = Module()
-        refresher = self._refresher_part(m, self._temperature)
-        began = Signal()
-        m.d.sync += began.eq(1)
+        refresher = self._refresher_part(m, self.temperature)
 
         def cycles_in(state, limit):
             count = Signal(range(limit + 2), name=f"in_state_{state}")
@@ -150,31 +141,36 @@ class RefreshDeadline(_RefreshHarness):
         ]
         spent = Signal(range(self._close + self._send + self._recovery[True] + 4))      # in this turn
         m.d.sync += spent.eq(Mux(self.state == WATCH, 1, spent + 1))
-        age = self.owed * self._interval + self.quarters * self._quarter + self.cycles
-        rest = self._least * self._interval
-        recovery = self._recovery[self._all]
+        age = self.owed * self._interval + self.cycles
+        of_all = refresher.all_banks
+        share = Mux(of_all, ones(~self.served), 1)
+        # Before a turn; of one bank only when less than URGENT is owed.
+        begun = Mux(of_all, Mux(self.served == 0, self._round, self._rest), URGENT * self._interval)
+        # After it: to have taken less than eight intervals, it must have ended a round.
+        left = Mux(of_all, self._round, self._rest)
+        recovery = Mux(of_all, self._recovery[True], self._recovery[False])
         m.d.comb += [
             Assert(self.owed <= self.bound, "the deadline is kept"),
-            Assert(began | (self.state == WATCH) & (self.owed == 0) & (self.cycles == 0) & (self.quarters == 0), "begins"),
-            Assert(~began | (self.limit == self._intervals - 1) & (self.everything == self._all), "one temperature"),
-            Assert((self.quarters < self._intervals) & (self.cycles < self._quarter), "a part of an interval"),
-            Assert((self.served == 0) if self._all else (self.served != ALL), "some bank is next"),
-            Assert((self.state == WATCH) | (refresher.all_banks == self._all)
-                   & ((self.target == ALL) | (not self._all)), "one kind of refresh"),
+            Assert(self.cycles < self._interval, "a part of an interval"),
+            Assert(self.served != ALL, "some bank is next"),
+            Assert((self.state == WATCH) | ~of_all | (self.target == ALL), "of all banks"),
         ]
         with m.Switch(self.state):
             with m.Case(WATCH):
-                m.d.comb += Assert(age <= rest, "rests only when little is owed")
+                m.d.comb += Assert(age <= Mux(self.served == 0, self._round, self._rest), "rests when little is owed")
             with m.Case(CLOSE):
-                m.d.comb += Assert((closing <= self._close) & (spent == closing + 1) & (age <= rest + spent)
-                                   & (self.owed >= self._share), "closes")
+                m.d.comb += Assert((closing <= self._close) & (spent == closing + 1) & (age <= begun + spent)
+                                   & (self.owed >= share), "closes")
             with m.Case(REFRESH):
-                m.d.comb += Assert((sending <= self._send) & (spent <= self._close + 2 + sending) & (age <= rest + spent)
-                                   & (self.owed >= self._share), "sends")
+                m.d.comb += Assert((sending <= self._send) & (spent <= self._close + 2 + sending) & (age <= begun + spent)
+                                   & (self.owed >= share), "sends")
             with m.Case(RECOVER):
-                m.d.comb += Assert((self.wait >= 1) & (self.wait < recovery)
-                                   & (spent + self.wait <= self._close + self._send + recovery + 2)
-                                   & (age + self._share * self._interval <= rest + spent), "recovers")
+                total = self._close + self._send + recovery + 2
+                m.d.comb += [
+                    Assert((self.wait >= 1) & (self.wait < recovery) & (spent + self.wait <= total), "recovers"),
+                    Assert(age + total <= left + spent, "takes what it should"),
+                    Assert(~of_all | (self.served == 0), "all banks end a round"),
+                ]
         return m
 
 
