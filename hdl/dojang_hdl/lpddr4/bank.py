@@ -69,7 +69,8 @@ class BankMachine(wiring.Component):
         following = data.View(Access, queue.r_data)
 
         head = Signal(Access)
-        valid, first, opened, hit = Signal(), Signal(), Signal(), Signal()
+        valid, first = Signal(name="valid"), Signal(name="first")
+        opened, hit = Signal(name="opened"), Signal(name="hit")
         row = Signal(17)
         last = head.bursts == 1
         ready = self._distances(m, head)

@@ -11,6 +11,10 @@ __all__ = ["Refresher", "Temperature"]
 FORCED = 4 * BANKS
 """Refreshes due from which on a bank is no longer spared because it is in use: half of what JEDEC lets postpone."""
 
+URGENT = 6 * BANKS
+"""Refreshes due from which on all banks are refreshed at once: busy banks close so slowly that at half of the interval
+one at a time may not keep up."""
+
 
 class Temperature(enum.Enum, shape=3):
     """Refresh rate field of MR4, by the interval it asks for relative to tREFI."""
@@ -35,7 +39,8 @@ class Refresher(wiring.Component):
 
     Every bank has one turn in each round of eight refreshes. A bank is held, closed, refreshed, and released tRFCpb
     later. A refresh falls due every tREFI / 8; when `FORCED` are due a bank is taken although accesses wait for it.
-    At a quarter of the interval eight tRFCpb would take longer than it lasts: all banks are then refreshed at once.
+    At a quarter of the interval eight tRFCpb would take longer than it lasts: all banks are then refreshed at once, as
+    they are when `URGENT` are due.
 
     Members
     -------
@@ -65,7 +70,8 @@ class Refresher(wiring.Component):
         served = Signal(BANKS)      # banks that had their turn in this round
         target = Signal(BANKS)
         m.d.sync += everything.eq(self.temperature.as_value() >= Temperature.QUARTER.value)
-        share = Mux(self.all_banks, BANKS, 1)
+        # The memory counts rows in rounds: refreshing all banks in the midst of one only ends it.
+        share = Mux(self.all_banks, sum(~served[bank] for bank in range(BANKS)), 1)
         m.d.sync += owed.eq(owed + (self.due & ~owed.all()) - Mux(self.taken, share, 0))
 
         wait = Signal(range(self._config.spacing(max(t.RFCAB, t.RFCPB)) + 1))
@@ -74,10 +80,11 @@ class Refresher(wiring.Component):
             with m.State("WATCH"):
                 candidates = Signal(BANKS)
                 m.d.comb += candidates.eq(Mux(unused.any(), unused, Mux(owed >= FORCED, ~served, 0)))
-                with m.If(everything & (owed >= BANKS)):
+                hurry = everything | (owed >= URGENT)
+                with m.If(hurry & (owed >= BANKS)):
                     m.d.sync += [target.eq(~0), self.all_banks.eq(1)]
                     m.next = "CLOSE"
-                with m.Elif(~everything & (owed != 0) & candidates.any()):
+                with m.Elif(~hurry & (owed != 0) & candidates.any()):
                     m.d.sync += [target.eq(candidates & (~candidates + 1)), self.all_banks.eq(0)]
                     m.next = "CLOSE"
             with m.State("CLOSE"):
@@ -104,7 +111,8 @@ class Refresher(wiring.Component):
 
     def _interval(self, m, quarter):
         """``due`` every so many quarters of the nominal interval, rounded down."""
-        cycles, quarters = Signal(range(quarter)), Signal(range(max(QUARTERS.values())))
+        cycles = Signal(range(quarter))
+        quarters = Signal(range(max(QUARTERS.values())))
         limit = Signal.like(quarters)
         with m.Switch(self.temperature):
             for code, count in QUARTERS.items():

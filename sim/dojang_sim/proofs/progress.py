@@ -1,0 +1,100 @@
+"""How long a refresh waits for its bank and for the command bus: what the proof of its deadline assumes."""
+
+from amaranth.hdl import Assert, Assume, Module, Signal
+from amaranth.lib.wiring import In
+from dojang_hdl.lpddr4.bank import Access, BankMachine
+from dojang_hdl.lpddr4.command import Kind
+from dojang_hdl.lpddr4.scheduler import Scheduler
+from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
+
+from .order import OrderInside
+from .prove import Harness
+from .rules import saturating
+from .scheduler import SchedulerPorts
+
+__all__ = ["BankParks", "PRECHARGE_CYCLES", "PrechargeServed", "RefreshSent"]
+
+
+PRECHARGE_CYCLES = 2 * (BANKS - 1) + 1
+"""A bank asks for PRE so long at most before it is taken."""
+
+
+class BankParks(Harness):
+    """A bank whose PRE is taken at most ``precharge`` cycles after it is asked for is parked at most ``close`` cycles after
+    it is held.
+    """
+
+    inside = {"hit": "machine.hit", "opened": "machine.opened"}
+
+    def __init__(self, config: Lpddr4Config, precharge: int, close: int, machine: type[BankMachine] = BankMachine):
+        self._config, self._precharge, self._close, self._machine = config, precharge, close, machine
+        super().__init__({"access": In(Access), "access_valid": In(1), "hold": In(1), "take_column": In(1),
+                          "take_row": In(1), "hit": In(1), "opened": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.machine = machine = self._machine(self._config, depth=2)
+        port = machine.port
+        m.d.comb += [
+            machine.access.valid.eq(self.access_valid), machine.access.payload.eq(self.access),
+            port.hold.eq(self.hold), port.column_taken.eq(self.take_column & port.column_ready),
+            port.row_taken.eq(self.take_row & port.row_ready),
+        ]
+        asked = saturating(m, port.row_ready & ~port.activate & ~port.row_taken, self._precharge, "asked")
+        held = saturating(m, self.hold & ~port.parked, self._close, "held")
+        m.d.comb += [
+            Assume((asked < self._precharge) | port.row_taken),
+            Assert((held < self._close) | port.parked | ~self.hold, "parked in time"),
+            Assert(~self.hit | self.opened, "hits are of open banks"),
+        ]
+        return m
+
+
+class PrechargeServed(SchedulerPorts):
+    """A PRE that a bank goes on asking for is taken after at most `PRECHARGE_CYCLES`, as long as no refresh is ready: the
+    refresher is waiting for this bank to close.
+
+    In every free cycle a bank that comes before it is served, and goes behind it; at ratio 4 every other one is free.
+    """
+
+    def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
+        self._order = OrderInside("order", "scheduler.order", BANKS)
+        self.inside = self._order.inside
+        super().__init__(config, scheduler, {"follow": In(range(BANKS)), **self._order.ports})
+
+    def _check(self, m, scheduler):
+        followed, began = Signal(range(BANKS)), Signal()
+        m.d.sync += [followed.eq(self.follow), began.eq(1)]
+        m.d.comb += Assume(~began | (self.follow == followed))     # a constant
+        asks, before = Signal(), Signal(range(BANKS))
+        for index, bank in enumerate(scheduler.banks):
+            with m.If(self.follow == index):
+                m.d.comb += [
+                    asks.eq(self.row_ready[index] & ~self.activate[index] & ~bank.row_taken & ~self.refresh),
+                    before.eq(self._order.before(self, index)),
+                ]
+        asked = saturating(m, asks, PRECHARGE_CYCLES + 1, "asked")
+        blocked = (scheduler.column.kind != Kind.NOP) if self._config.ratio == 4 else 0
+        m.d.comb += [
+            Assert(asked <= PRECHARGE_CYCLES, "PRE is taken in time"),
+            Assert(asked <= 2 * (BANKS - 1 - before) + blocked, "banks before it are served"),
+        ]
+        self._order.assert_order(m, self)
+
+
+class RefreshSent(SchedulerPorts):
+    """A refresh that is ready is taken after at most ``send`` cycles: nothing is activated until it is."""
+
+    inside = {"window": "scheduler.window", "counted": "scheduler.inside"}
+
+    def __init__(self, config: Lpddr4Config, send: int, scheduler: type[Scheduler] = Scheduler):
+        self._send = send
+        window = config.spacing(config.timing(derated=True).FAW + 2) - 1
+        super().__init__(config, scheduler, {"window": In(window), "counted": In(3)})
+
+    def _check(self, m, scheduler):
+        ready = saturating(m, self.refresh & ~scheduler.refresh_taken, self._send + 1, "ready")
+        m.d.comb += [
+            Assert(ready <= self._send, "REF is taken in time"),
+            Assert(self.counted == sum(self.window[index] for index in range(len(self.window))), "the window is counted"),
+        ]
