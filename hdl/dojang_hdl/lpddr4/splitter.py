@@ -39,7 +39,8 @@ class Splitter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        write, addr, left = Signal(), Signal(range(self._rows * BANKS * PAGE_WORDS)), Signal(9)
+        write, left = Signal(name="write"), Signal(9, name="left")
+        addr = Signal(range(self._rows * BANKS * PAGE_WORDS))
         room = Signal(WORD_ADDRESS + 1)     # words to the end of the row
         count = Signal(WORD_ADDRESS + 1)
         ends, step = Signal(), Signal()

@@ -12,22 +12,34 @@ from .prove import Harness
 from .rules import saturating
 from .scheduler import SchedulerPorts
 
-__all__ = ["BankParks", "PRECHARGE_CYCLES", "PrechargeServed", "RefreshSent"]
+__all__ = ["PRECHARGE_CYCLES", "BankParks", "PrechargeServed", "RefreshSent", "close_cycles", "send_cycles"]
 
 
 PRECHARGE_CYCLES = 2 * (BANKS - 1) + 1
 """A bank asks for PRE so long at most before it is taken."""
 
 
+def close_cycles(config: Lpddr4Config) -> int:
+    """A bank that is held is parked after so many cycles at most: a command just before, PRE after all others, tRP."""
+    t = config.timing(derated=True)
+    recovery = max(config.spacing(t.RAS + 2), config.spacing(t.WL + 8 + t.WR + 3, "column", "row"))
+    return recovery - 1 + PRECHARGE_CYCLES + config.spacing(t.RPPB)
+
+
+def send_cycles(config: Lpddr4Config) -> int:
+    """A refresh that is ready is sent after so many cycles at most: a window of four activations."""
+    return config.spacing(config.timing(derated=True).FAW + 2)
+
+
 class BankParks(Harness):
-    """A bank whose PRE is taken at most ``precharge`` cycles after it is asked for is parked at most ``close`` cycles after
-    it is held.
+    """A bank whose PRE is taken at most `PRECHARGE_CYCLES` after it is asked for is parked at most `close_cycles` after it
+    is held.
     """
 
     inside = {"hit": "machine.hit", "opened": "machine.opened"}
 
-    def __init__(self, config: Lpddr4Config, precharge: int, close: int, machine: type[BankMachine] = BankMachine):
-        self._config, self._precharge, self._close, self._machine = config, precharge, close, machine
+    def __init__(self, config: Lpddr4Config, machine: type[BankMachine] = BankMachine):
+        self._config, self._machine, self._close = config, machine, close_cycles(config)
         super().__init__({"access": In(Access), "access_valid": In(1), "hold": In(1), "take_column": In(1),
                           "take_row": In(1), "hit": In(1), "opened": In(1)})
 
@@ -40,10 +52,10 @@ class BankParks(Harness):
             port.hold.eq(self.hold), port.column_taken.eq(self.take_column & port.column_ready),
             port.row_taken.eq(self.take_row & port.row_ready),
         ]
-        asked = saturating(m, port.row_ready & ~port.activate & ~port.row_taken, self._precharge, "asked")
+        asked = saturating(m, port.row_ready & ~port.activate & ~port.row_taken, PRECHARGE_CYCLES, "asked")
         held = saturating(m, self.hold & ~port.parked, self._close, "held")
         m.d.comb += [
-            Assume((asked < self._precharge) | port.row_taken),
+            Assume((asked < PRECHARGE_CYCLES) | port.row_taken),
             Assert((held < self._close) | port.parked | ~self.hold, "parked in time"),
             Assert(~self.hit | self.opened, "hits are of open banks"),
         ]
@@ -83,12 +95,12 @@ class PrechargeServed(SchedulerPorts):
 
 
 class RefreshSent(SchedulerPorts):
-    """A refresh that is ready is taken after at most ``send`` cycles: nothing is activated until it is."""
+    """A refresh that is ready is taken after at most `send_cycles`: nothing is activated until it is."""
 
     inside = {"window": "scheduler.window", "counted": "scheduler.inside"}
 
-    def __init__(self, config: Lpddr4Config, send: int, scheduler: type[Scheduler] = Scheduler):
-        self._send = send
+    def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
+        self._send = send_cycles(config)
         window = config.spacing(config.timing(derated=True).FAW + 2) - 1
         super().__init__(config, scheduler, {"window": In(window), "counted": In(3)})
 

@@ -5,9 +5,10 @@ from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.refresh import URGENT, Refresher, Temperature
 from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 
+from .progress import close_cycles, send_cycles
 from .prove import Harness
 
-__all__ = ["POSTPONED", "RefreshDeadline", "RefreshTurns"]
+__all__ = ["POSTPONED", "DeadlineBounds", "RefreshDeadline", "RefreshTurns"]
 
 POSTPONED = 8
 """Refreshes of a bank that JEDEC lets postpone."""
@@ -103,27 +104,42 @@ class RefreshTurns(_RefreshHarness):
         return m
 
 
+class DeadlineBounds:
+    """How far a refresher may fall behind.
+
+    Members
+    -------
+    interval: cycles between two eighths that fall due, at the highest temperature.
+    rest, round: cycles' worth that is owed at most before a turn, and before the first one of a round.
+    owed: eighths that are owed at most.
+    slack: cycles that are left of eight intervals when a turn of all banks has taken its longest; less than 0: no proof.
+    """
+
+    def __init__(self, config: Lpddr4Config):
+        t = config.timing()
+        answer = close_cycles(config) + send_cycles(config)
+        one, every = (answer + 2 + config.spacing(recovery) for recovery in (t.RFCPB, t.RFCAB))
+        self.interval = t.REFI // (4 * BANKS * config.ratio)
+        self.rest = URGENT * self.interval + max(one - self.interval, 0)
+        self.round = self.rest + max(every - self.interval, 0)
+        self.owed = (self.round + answer + 3) // self.interval
+        self.slack = BANKS * self.interval - every
+
+
 class RefreshDeadline(_RefreshHarness):
-    """Any temperatures; a bank is parked at most ``close`` cycles after it is held, and a REF taken at most ``send`` cycles
-    after it is ready. Then no more than ``bound`` eighths are ever owed in all.
+    """Any temperatures; a bank is parked at most `close_cycles` after it is held, and a REF taken at most `send_cycles` after
+    it is ready. Then no more than `DeadlineBounds.owed` eighths are ever owed in all.
 
     The age of what is owed, in cycles of the shortest interval, grows by no more than one a cycle. From `URGENT` on
     the refresher does not rest, and a turn takes eight intervals from it, or, once, ends the round.
     """
 
-    def __init__(self, config: Lpddr4Config, close: int, send: int, refresher: type[Refresher] = Refresher):
-        self._close, self._send = close, send
-        self._interval = config.timing().REFI // (4 * BANKS * config.ratio)
+    def __init__(self, config: Lpddr4Config, refresher: type[Refresher] = Refresher):
+        self._bounds = bounds = DeadlineBounds(config)
+        self._close, self._send = close_cycles(config), send_cycles(config)
+        self._interval, self._rest, self._round = bounds.interval, bounds.rest, bounds.round
         super().__init__(config, refresher, {"temperature": In(Temperature), "cycles": In(range(self._interval))})
         self.inside |= {"cycles": "refresher.cycles"}
-        one, every = (close + send + 2 + self._recovery[of_all] for of_all in (False, True))
-        self._rest = URGENT * self._interval + max(one - self._interval, 0)
-        self._round = self._rest + max(every - self._interval, 0)
-        self.slack = BANKS * self._interval - every
-
-    @property
-    def bound(self) -> int:
-        return (self._round + self._close + self._send + 3) // self._interval
 
     def elaborate(self, platform):
         m = Module()
@@ -150,7 +166,7 @@ class RefreshDeadline(_RefreshHarness):
         left = Mux(of_all, self._round, self._rest)
         recovery = Mux(of_all, self._recovery[True], self._recovery[False])
         m.d.comb += [
-            Assert(self.owed <= self.bound, "the deadline is kept"),
+            Assert(self.owed <= self._bounds.owed, "the deadline is kept"),
             Assert(self.cycles < self._interval, "a part of an interval"),
             Assert(self.served != ALL, "some bank is next"),
             Assert((self.state == WATCH) | ~of_all | (self.target == ALL), "of all banks"),
