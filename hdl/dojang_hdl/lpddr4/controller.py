@@ -81,16 +81,16 @@ class Controller(wiring.Component):
         piece = splitter.o.payload
         bursts = Signal(7)
         access, bank = Signal(Access), Signal(3)
-        queue_ready, conflict, allowed, sent = Signal(), Signal(), Signal(), Signal()
+        queue_ready, conflict, room, allowed, sent = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             gather.piece.payload.eq(piece), gather.piece.valid.eq(splitter.o.valid & piece.write),
             bursts.eq((piece.word[0] + piece.words + 1) >> 1),
             # What was written before a read must be in its bank's queue before it.
             conflict.eq(gather.pending.bit_select(piece.bank, 1)),
             gather.flush.eq(splitter.o.valid & ~piece.write & conflict),
-            # Room for any piece, or its size would be in the path to the queues.
-            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid
-                       & (read_buffer.room >= PAGE_BURSTS)),
+            # Short pieces, to 8 bursts, and others: a comparison with their size would be a long path to the queues.
+            room.eq((read_buffer.room >= PAGE_BURSTS) | (piece.words < 16) & (read_buffer.room >= 8)),
+            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid & room),
             bank.eq(Mux(gather.o.valid, gather.bank, piece.bank)),
             queue_ready.eq(Cat(machine.access.ready for machine in banks).bit_select(bank, 1)),
             sent.eq(allowed & queue_ready),
