@@ -152,7 +152,7 @@ class Bench:
             assert self._release is None or not ctx.get(port.row_ready)
 
 
-def check(machine, config, count=60, **options):
+def check(machine, config, count=40, **options):
     bench = Bench(machine, config, random_accesses(random.Random(count), count), **options)
     run(bench.dut, bench.bench, cycles=200 * count)
     return bench

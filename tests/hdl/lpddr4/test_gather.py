@@ -153,7 +153,7 @@ def shapes(bench):
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("flush", [0.0, 0.05])
 def test_random_pieces(stall, flush):
-    pieces = random_pieces(random.Random(8), 80)
+    pieces = random_pieces(random.Random(8), 50)
     gathered(pieces, gaps=0.3, stall=stall, flush=flush)
 
 
@@ -204,4 +204,4 @@ def test_a_broken_gather_is_caught(name):
     with pytest.raises((AssertionError, KeyError)):
         for test in (test_neighbours_become_one_access, test_what_is_not_joined, test_quiet, test_flush, test_no_room):
             test(broken)
-        gathered(random_pieces(random.Random(8), 40), broken, gaps=0.3, stall=0.3, cycles=3000)
+        gathered(random_pieces(random.Random(8), 40), broken, gaps=0.3, stall=0.3, cycles=2000)
