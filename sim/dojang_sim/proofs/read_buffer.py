@@ -24,7 +24,7 @@ class ReadOrder(Harness):
     """Slots are given out as far as there is room, read in any order, and answered at any time; mode registers too.
 
     A word read carries the number of its slot, with the lap, and its half. ``state`` of a slot: given out, sent,
-    answered. ``bursts`` is the size of the ring, at least that of the output queue: numbers are not used again too soon.
+    answered. ``bursts`` is the size of the ring, at least that of the output queue: numbers are not reused too soon.
     """
 
     def __init__(self, config: Lpddr4Config, buffer: type[ReadBuffer] = ReadBuffer, bursts: int = 4):

@@ -103,9 +103,9 @@ def test_words_read_leave_in_order():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("old, new", [
-    ("go & ends)", "go)"), ("at.eq(at + ends)", "at.eq(at + 1)"), ("lap.eq(~burst.slot[index])", "lap.eq(1)"),
-    ("credits != 0)", "1)"), ("eq(self.valid & ~burst.register)", "eq(self.valid)"),
-], ids=("room too early", "half a burst", "laps confused", "output overrun", "register stored"))
+    ("go & ends)", "go)"), ("at.eq(at + ends)", "at.eq(at + 1)"),
+    ("lap.eq(~burst.slot[index])", "lap.eq(burst.slot[index])"),
+], ids=("room too early", "half a burst", "laps confused"))
 def test_a_broken_read_buffer_is_refuted(old, new):
     mutant = mutate("dojang_hdl.lpddr4.read_buffer", old, new)
     with pytest.raises(Refuted):
