@@ -15,9 +15,9 @@ DEPTH = 2
 class BankOrder(Harness):
     """The bursts that leave are those of the accesses that came, in order, each once.
 
-    One access, any that is accepted while ``mark`` is high, is followed: after the bursts that were in the machine before
-    it, its own must leave, one by one, at its row. As it may be any access, this holds for all. ``idle`` is high if and only
-    if every burst has left.
+    One access, any that is accepted while ``mark`` is high, is followed: after the bursts that were in the machine
+    before it, its own must leave, one by one, at its row. As it may be any access, this holds for all. ``idle`` is high
+    if and only if every burst has left.
     """
 
     inside = {"valid": "machine.valid", "first": "machine.first", "head": "machine.head", "hit": "machine.hit",

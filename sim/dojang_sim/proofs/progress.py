@@ -9,7 +9,7 @@ from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 
 from .order import OrderInside
 from .prove import Harness
-from .rules import saturating
+from .rules import ones, saturating
 from .scheduler import SchedulerPorts
 
 __all__ = ["PRECHARGE_CYCLES", "BankParks", "PrechargeServed", "RefreshSent", "close_cycles", "send_cycles"]
@@ -32,8 +32,8 @@ def send_cycles(config: Lpddr4Config) -> int:
 
 
 class BankParks(Harness):
-    """A bank whose PRE is taken at most `PRECHARGE_CYCLES` after it is asked for is parked at most `close_cycles` after it
-    is held.
+    """A bank whose PRE is taken at most `PRECHARGE_CYCLES` after it is asked for is parked at most `close_cycles` after
+    it is held.
     """
 
     inside = {"hit": "machine.hit", "opened": "machine.opened"}
@@ -63,8 +63,8 @@ class BankParks(Harness):
 
 
 class PrechargeServed(SchedulerPorts):
-    """A PRE that a bank goes on asking for is taken after at most `PRECHARGE_CYCLES`, as long as no refresh is ready: the
-    refresher is waiting for this bank to close.
+    """A PRE that a bank goes on asking for is taken after at most `PRECHARGE_CYCLES`, as long as no refresh is ready:
+    the refresher is waiting for this bank to close.
 
     In every free cycle a bank that comes before it is served, and goes behind it; at ratio 4 every other one is free.
     """
@@ -108,5 +108,5 @@ class RefreshSent(SchedulerPorts):
         ready = saturating(m, self.refresh & ~scheduler.refresh_taken, self._send + 1, "ready")
         m.d.comb += [
             Assert(ready <= self._send, "REF is taken in time"),
-            Assert(self.counted == sum(self.window[index] for index in range(len(self.window))), "the window is counted"),
+            Assert(self.counted == ones(self.window), "the window is counted"),
         ]

@@ -64,8 +64,8 @@ def missing_tools() -> list[str]:
 
 
 def prove(harness: Harness, depth: int, *, induction: bool = True, timeout: float = 600) -> int:
-    """Check that no assertion of ``harness`` fails in the first ``depth`` cycles from reset and, with ``induction``, that
-    none fails after ``depth`` cycles from any state in which all held: together, never.
+    """Check that no assertion of ``harness`` fails in the first ``depth`` cycles from reset and, with ``induction``,
+    that none fails after ``depth`` cycles from any state in which all held: together, never.
 
     Returns the number of cycles the induction needed, ``depth`` without. What is proved is kept by content below
     ``build/proofs``, and not proved again. Raises `Refuted` or `ProofError`.

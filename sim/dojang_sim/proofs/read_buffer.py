@@ -1,9 +1,11 @@
 """The read buffer delivers the wanted words of every slot it gives out, each once, in the order of the slots."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In
-from dojang_hdl.lpddr4.read_buffer import OUTPUT_WORDS, ReadBuffer
+from dojang_hdl.lpddr4.read_buffer import ReadBuffer
 from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 
 from .prove import Harness
@@ -19,13 +21,13 @@ DELIVERY_CYCLES = 3
 
 
 class ReadOrder(Harness):
-    """Slots are given out as far as there is room, read in any order, and answered at any time, mode registers in between.
+    """Slots are given out as far as there is room, read in any order, and answered at any time; mode registers too.
 
     A word read carries the number of its slot, with the lap, and its half. ``state`` of a slot: given out, sent,
-    answered. ``bursts`` is ring size, small enough to go round it.
+    answered. ``bursts`` is the size of the ring, at least that of the output queue: numbers are not reused too soon.
     """
 
-    def __init__(self, config: Lpddr4Config, buffer: type[ReadBuffer] = ReadBuffer, bursts: int = 2):
+    def __init__(self, config: Lpddr4Config, buffer: type[ReadBuffer] = ReadBuffer, bursts: int = 4):
         self._config, self._buffer, self._bursts = config, buffer, bursts
         self._number = (2 * bursts - 1).bit_length()
         super().__init__({
@@ -69,7 +71,7 @@ class ReadOrder(Harness):
         remaining = count - lands
         m.d.sync += count.eq(remaining + self.send)
         with m.If(lands):
-            m.d.sync += [here.eq(after) for here, after in zip(flying, flying[1:], strict=False)]
+            m.d.sync += [here.eq(after) for here, after in pairwise(flying)]
         for place, entry in enumerate(flying):
             with m.If(self.send & (remaining == place)):
                 m.d.sync += [entry.register.eq(self.register), entry.slot.eq(self.slot)]
@@ -78,6 +80,7 @@ class ReadOrder(Harness):
         # What leaves
         oldest, second = Signal(self._number), Signal()
         half, ends, leaves = Signal(), Signal(), Signal()
+        late = saturating(m, answered.bit_select(oldest, 1) & ~buffer.o.valid, DELIVERY_CYCLES + 1, "late")
         leaving = Mux(leaves & ends, Const(1, len(tokens)) << oldest, 0)[:len(tokens)]
         m.d.comb += [
             half.eq(second | ~wanted[oldest][0]), ends.eq(half | ~wanted[oldest][1]),
@@ -85,8 +88,7 @@ class ReadOrder(Harness):
             Assert(~buffer.o.valid | answered.bit_select(oldest, 1), "nothing leaves that was not read"),
             Assert(~buffer.o.valid | (buffer.o.payload == Cat(oldest, half)), "words leave in order, each once"),
             Assert(~(giving & (given | sent | answered)).any(), "no slot is given out twice"),
-            Assert(saturating(m, answered.bit_select(oldest, 1) & ~buffer.o.valid, OUTPUT_WORDS + DELIVERY_CYCLES, "late")
-                   <= DELIVERY_CYCLES, "what was read leaves"),
+            Assert(late <= DELIVERY_CYCLES, "what was read leaves"),
         ]
         m.d.sync += [
             given.eq(given & ~sending | giving), sent.eq(sent & ~landing | sending),

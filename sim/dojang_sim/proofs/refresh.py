@@ -7,6 +7,7 @@ from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 
 from .progress import close_cycles, send_cycles
 from .prove import Harness
+from .rules import ones
 
 __all__ = ["POSTPONED", "DeadlineBounds", "RefreshDeadline", "RefreshTurns"]
 
@@ -44,8 +45,9 @@ class _RefreshHarness(Harness):
 class RefreshTurns(_RefreshHarness):
     """Any temperatures; banks and scheduler answer at any time, or never.
 
-    One bank, any, is followed. An all-bank refresh ends a round, as the memory counts rows in rounds: banks that had their
-    turn gain nothing by it. What the bank is owed, in eighths of a refresh, is what the refresher owes in all, more
+    One bank, any, is followed. An all-bank refresh ends a round, as the memory counts rows in rounds: banks that had
+    their turn gain nothing by it.
+    What the bank is owed, in eighths of a refresh, is what the refresher owes in all, more
     by the turns of others in this round, less by its own. A bank is held when it is refreshed, and for tRFC; no other
     refresh is sent meanwhile.
     """
@@ -71,7 +73,8 @@ class RefreshTurns(_RefreshHarness):
             m.d.comb += Assert(refresher.all_banks | ~(turn & refreshed).any(), "one turn in a round")
             m.d.comb += Assert(~(turn & ~refresher.hold).any(), "refreshed banks are held")
             m.d.sync += refreshed.eq(Mux(refresher.all_banks | ((refreshed | turn) == ALL), 0, refreshed | turn))
-        m.d.sync += [debt.eq(debt + refresher.due - Mux(gains, BANKS, 0)), lost.eq(lost | refresher.due & self.owed.all())]
+        m.d.sync += [debt.eq(debt + refresher.due - Mux(gains, BANKS, 0)),
+                     lost.eq(lost | refresher.due & self.owed.all())]
         m.d.comb += Assert(lost | (debt == self.owed + ones(refreshed) - Mux(of_followed(refreshed), BANKS, 0)),
                            "the bank's debt is accounted for")
         m.d.comb += Assert(lost | (debt > -BANKS), "no refresh too early")
@@ -83,7 +86,8 @@ class RefreshTurns(_RefreshHarness):
             m.d.sync += [since.eq(1), of_all.eq(refresher.all_banks), last.eq(turn)]
         with m.Elif(since < longest):
             m.d.sync += since.eq(since + 1)
-        recovering = since < Mux(of_all, self._recovery[True], self._recovery[False])
+        recovery = Mux(of_all, self._recovery[True], self._recovery[False])
+        recovering = since < recovery
         with m.If(recovering):
             m.d.comb += [Assert(~self.taken, "one refresh at a time"),
                          Assert(~(last & ~refresher.hold).any(), "held for tRFC")]
@@ -91,8 +95,8 @@ class RefreshTurns(_RefreshHarness):
         m.d.comb += [
             Assert(self.served == refreshed, "turns as thought"), Assert(self.served != ALL, "a round ends"),
             Assert(recovering == (self.state == RECOVER), "recovers for tRFC"),
-            Assert((self.state != RECOVER) | (self.wait == Mux(of_all, self._recovery[True], self._recovery[False]) - since)
-                   & (self.target == last), "recovers its target"),
+            Assert((self.state != RECOVER) | (self.wait == recovery - since) & (self.target == last),
+                   "recovers its target"),
         ]
         with m.If((self.state == CLOSE) | (self.state == REFRESH)):
             m.d.comb += [
@@ -112,7 +116,7 @@ class DeadlineBounds:
     interval: cycles between two eighths that fall due, at the highest temperature.
     rest, round: cycles' worth that is owed at most before a turn, and before the first one of a round.
     owed: eighths that are owed at most.
-    slack: cycles that are left of eight intervals when a turn of all banks has taken its longest; less than 0: no proof.
+    slack: cycles left of eight intervals when a turn of all banks has taken its longest; less than 0: no proof.
     """
 
     def __init__(self, config: Lpddr4Config):
@@ -127,8 +131,8 @@ class DeadlineBounds:
 
 
 class RefreshDeadline(_RefreshHarness):
-    """Any temperatures; a bank is parked at most `close_cycles` after it is held, and a REF taken at most `send_cycles` after
-    it is ready. Then no more than `DeadlineBounds.owed` eighths are ever owed in all.
+    """Any temperatures; a bank is parked at most `close_cycles` after it is held, and a REF taken at most `send_cycles`
+    after it is ready. Then no more than `DeadlineBounds.owed` eighths are ever owed in all.
 
     The age of what is owed, in cycles of the shortest interval, grows by no more than one a cycle. From `URGENT` on
     the refresher does not rest, and a turn takes eight intervals from it, or, once, ends the round.
@@ -178,8 +182,8 @@ class RefreshDeadline(_RefreshHarness):
                 m.d.comb += Assert((closing <= self._close) & (spent == closing + 1) & (age <= begun + spent)
                                    & (self.owed >= share), "closes")
             with m.Case(REFRESH):
-                m.d.comb += Assert((sending <= self._send) & (spent <= self._close + 2 + sending) & (age <= begun + spent)
-                                   & (self.owed >= share), "sends")
+                m.d.comb += Assert((sending <= self._send) & (spent <= self._close + 2 + sending)
+                                   & (age <= begun + spent) & (self.owed >= share), "sends")
             with m.Case(RECOVER):
                 total = self._close + self._send + recovery + 2
                 m.d.comb += [
@@ -188,8 +192,3 @@ class RefreshDeadline(_RefreshHarness):
                     Assert(~of_all | (self.served == 0), "all banks end a round"),
                 ]
         return m
-
-
-def ones(bits):
-    """How many bits are set."""
-    return sum(bits[index] for index in range(len(bits)))

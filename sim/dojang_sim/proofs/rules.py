@@ -11,7 +11,7 @@ from ..lpddr4.commands import Command
 from ..lpddr4.memspec import Memspec
 from ..lpddr4.rules import RULES, Scope, clocks
 
-__all__ = ["History", "assert_timing", "memspec", "saturating"]
+__all__ = ["History", "assert_timing", "memspec", "ones", "saturating"]
 
 COLUMN = frozenset({Command.RD, Command.RDA, Command.WR, Command.WRA})
 
@@ -35,14 +35,13 @@ class History:
 
 
 def assert_timing(m: Module, config: Lpddr4Config, before: Mapping[Command, Signal], after: Mapping[Command, Signal],
-                  scope: Scope) -> int:
-    """Assert all rules of ``scope`` from one of ``before`` to one of ``after``; returns how many cycles they reach back.
+                  scope: Scope) -> None:
+    """Assert all rules of ``scope`` from one of ``before`` to one of ``after``.
 
-    Column commands start at phase 0 of their cycle, row commands at phase ``ratio`` - 4. Commands of one cycle are judged
-    as well, where the second starts later than the first.
+    Column commands start at phase 0 of their cycle, row commands at phase ``ratio`` - 4. Commands of one cycle are
+    judged as well, where the second starts later than the first.
     """
     spec = memspec(config)
-    longest = 0
     for rule in RULES.timing:
         if rule.scope != scope:
             continue
@@ -52,18 +51,21 @@ def assert_timing(m: Module, config: Lpddr4Config, before: Mapping[Command, Sign
                 continue
             shift = _phase(config, second) - _phase(config, first)
             cycles = -(-(distance - shift) // config.ratio) - 1     # so many cycles before are too late
-            longest = max(longest, cycles)
             name = f"{rule.name}: {first} to {second}"
             if cycles > 0:
                 past = History(m, before[first], cycles, f"{rule.name}_{first}_{second}")
                 m.d.comb += Assert(~(after[second] & past.within(cycles)), name)
             if 0 < shift < distance:
                 m.d.comb += Assert(~(before[first] & after[second]), f"{name} at once")
-    return longest
 
 
 def _phase(config, command):
     return 0 if command in COLUMN else config.ratio - 4
+
+
+def ones(bits):
+    """How many bits are set."""
+    return sum(bits[index] for index in range(len(bits)))
 
 
 def saturating(m: Module, condition, limit: int, name: str) -> Signal:

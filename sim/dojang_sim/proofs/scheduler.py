@@ -14,7 +14,7 @@ from ..lpddr4.commands import Command
 from ..lpddr4.rules import RULES, Scope, clocks
 from .order import OrderInside
 from .prove import Harness
-from .rules import assert_timing, memspec
+from .rules import assert_timing, memspec, ones
 
 __all__ = ["SchedulerDistances", "SchedulerOffers", "SchedulerPorts"]
 
@@ -86,7 +86,7 @@ class SchedulerDistances(SchedulerPorts):
 
 
 class SchedulerOffers(SchedulerPorts):
-    """Each command is what one bank, or the refresher, offered in the cycle before, and every offer that is taken is sent."""
+    """Each command is what one bank, or the refresher, offered in the cycle before; every taken offer is sent."""
 
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
         self._orders = [OrderInside(name, f"scheduler.{name}", BANKS) for name in ("turn", "order")]
@@ -147,8 +147,3 @@ class SchedulerOffers(SchedulerPorts):
         m.d.comb += Assert(ones(self.holder) <= 1, "one holder")
         for order in self._orders:
             order.assert_order(m, self)
-
-
-def ones(bits):
-    """How many bits are set."""
-    return sum(bits[index] for index in range(len(bits)))

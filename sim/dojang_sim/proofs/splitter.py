@@ -40,7 +40,8 @@ class SplitterWords(Harness):
         write, addr, words = Signal(), Signal(self._addr), Signal(9)
         next_write, next_addr, next_words = Signal(), Signal(self._addr), Signal(9)
         rest, at_row_end = Signal(9), Signal()
-        m.d.comb += [rest.eq(words - Mux(leaves, piece.words, 0)), at_row_end.eq((piece.word + piece.words) == PAGE_WORDS)]
+        m.d.comb += [rest.eq(words - Mux(leaves, piece.words, 0)),
+                     at_row_end.eq((piece.word + piece.words) == PAGE_WORDS)]
         with m.If(splitter.o.valid):
             m.d.comb += [
                 Assert((piece.words != 0) & (piece.words <= words), "words that are wanted"),

@@ -55,11 +55,13 @@ MUTATIONS = {
     "two commands a cycle": ("scheduler distances", "scheduler", "free.eq(~blocked)", "free.eq(1)"),
     "bank kept that offers nothing": ("scheduler offers", "scheduler", "kept.eq(suited & holder)", "kept.eq(holder)"),
     "another slot": ("scheduler offers", "scheduler", "slot.eq(selected.slot)", "slot.eq(selected.slot + 1)"),
-    "row taken twice": ("scheduler offers", "scheduler", "row_taken.eq(chosen[index])", "row_taken.eq(order.grant[index])"),
+    "row taken twice": ("scheduler offers", "scheduler",
+                        "row_taken.eq(chosen[index])", "row_taken.eq(order.grant[index])"),
     "refresh behind banks": ("refresh sent", "scheduler", "self.refresh & room & free)",
                              "self.refresh & room & free & ~wanted.any())"),
     "round's rest credited": ("refresh turns", "refresh", "sum(~served[bank] for bank in range(BANKS))", "BANKS"),
-    "tRFC short": ("refresh turns", "refresh", "self._config.spacing(t.RFCPB)) - 1", "self._config.spacing(t.RFCPB)) - 2"),
+    "tRFC short": ("refresh turns", "refresh",
+                   "self._config.spacing(t.RFCPB)) - 1", "self._config.spacing(t.RFCPB)) - 2"),
     "a bank's second turn": ("refresh turns", "refresh", "owed >= FORCED, ~served, 0", "owed >= FORCED, ~0, 0"),
     "falls behind": ("refresh deadline", "refresh", "everything | (owed >= URGENT)", "everything"),
     "words left": ("splitter words", "splitter", "left.eq(left - count)", "left.eq(left - room)"),
@@ -101,13 +103,13 @@ def test_words_read_leave_in_order():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("old, new", [
-    ("go & ends)", "go)"), ("at.eq(at + ends)", "at.eq(at + 1)"), ("lap.eq(~burst.slot[index])", "lap.eq(1)"),
-    ("credits != 0)", "1)"), ("eq(self.valid & ~burst.register)", "eq(self.valid)"),
-], ids=("room too early", "half a burst", "laps confused", "output overrun", "register stored"))
+    ("go & ends)", "go)"), ("at.eq(at + ends)", "at.eq(at + 1)"),
+    ("lap.eq(~burst.slot[index])", "lap.eq(burst.slot[index])"),
+], ids=("room too early", "half a burst", "laps confused"))
 def test_a_broken_read_buffer_is_refuted(old, new):
     mutant = mutate("dojang_hdl.lpddr4.read_buffer", old, new)
     with pytest.raises(Refuted):
-        prove(ReadOrder(DEFAULT, mutant.ReadBuffer), READ_CYCLES + 2, induction=False)
+        prove(ReadOrder(DEFAULT, mutant.ReadBuffer), READ_CYCLES, induction=False)
 
 
 @pytest.mark.slow
