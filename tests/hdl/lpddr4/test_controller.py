@@ -27,7 +27,7 @@ MUTATIONS = {
     "no refresh": ("refresher.enable.eq(self.ready)", "refresher.enable.eq(0)"),
     "read not announced": ("phy.read_start.eq(scheduler.sent.read)",
                            "phy.read_start.eq(scheduler.sent.read & ~scheduler.sent.wanted[1])"),
-    "room not asked for": ("(read_buffer.room >= PAGE_BURSTS)", "1"),
+    "room not asked for": ("& ~gather.o.valid & room)", "& ~gather.o.valid)"),
 }
 
 
