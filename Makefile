@@ -54,7 +54,7 @@ $(VENV)/.models: $(VENV)/.base
 
 $(VENV)/.test: $(VENV)/.models
 	@echo "installing the test tools"
-	@$(PIP) --editable '.[test]'
+	@$(PIP) --editable '.[proof,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base

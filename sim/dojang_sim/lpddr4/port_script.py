@@ -16,11 +16,13 @@ __all__ = ["PortCommand", "PortScript"]
 
 
 class PortCommand(NamedTuple):
-    """A command of the memory port with its words: (data, mask) written, or the data a read must give."""
+    """A command of the memory port: a write of ``words`` with byte ``masks``, or without them a read that must give
+    ``words``.
+    """
 
-    write: bool
     addr: int
-    words: Sequence[tuple[int, int]] | Sequence[int]
+    words: Sequence[int]
+    masks: Sequence[int] | None = None
 
 
 class PortScript(wiring.Component):
@@ -41,11 +43,11 @@ class PortScript(wiring.Component):
         m.submodules.controller = controller = Controller(self.config)
         wiring.connect(m, controller.phy, wiring.flipped(self.phy))
         port = controller.port
-        commands = [{"write": command.write, "addr": command.addr, "length": len(command.words)}
+        commands = [{"write": command.masks is not None, "addr": command.addr, "length": len(command.words)}
                     for command in self._commands]
-        writes = [{"data": word[0], "mask": word[1]} for command in self._commands if command.write
-                  for word in command.words]
-        reads = [word for command in self._commands if not command.write for word in command.words]
+        writes = [{"data": word, "mask": mask} for command in self._commands if command.masks is not None
+                  for word, mask in zip(command.words, command.masks, strict=True)]
+        reads = [word for command in self._commands if command.masks is None for word in command.words]
         wrong = Signal()
         offers = [self._offer(m, "command", MemoryCommand, commands, port.command),
                   self._offer(m, "write", MemoryWrite, writes, port.write)]

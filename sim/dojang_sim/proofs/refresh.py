@@ -143,7 +143,7 @@ class RefreshDeadline(_RefreshHarness):
         self._close, self._send = close_cycles(config), send_cycles(config)
         self._interval, self._rest, self._round = bounds.interval, bounds.rest, bounds.round
         super().__init__(config, refresher, {"temperature": In(Temperature), "cycles": In(range(self._interval))})
-        self.inside |= {"cycles": "refresher.cycles"}
+        self.inside = {**self.inside, "cycles": "refresher.cycles"}
 
     def elaborate(self, platform):
         m = Module()

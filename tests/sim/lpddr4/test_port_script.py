@@ -22,14 +22,14 @@ def random_commands(count: int, seed: int) -> list[PortCommand]:
         addr = rng.choice(REGIONS) + rng.randrange(300)
         length = rng.choice((1, 1, 2, 3, rng.randrange(1, 100)))
         if rng.random() < 0.5:
-            words = [(rng.getrandbits(128), 0xFFFF if rng.random() < 0.7 else rng.getrandbits(16))
-                     for _ in range(length)]
-            for place, (data, mask) in enumerate(words, addr):
+            words = [rng.getrandbits(128) for _ in range(length)]
+            masks = [0xFFFF if rng.random() < 0.7 else rng.getrandbits(16) for _ in range(length)]
+            for place, data, mask in zip(range(addr, addr + length), words, masks, strict=True):
                 written = sum(0xFF << 8 * byte for byte in range(16) if mask >> byte & 1)
                 memory[place] = memory.get(place, 0) & ~written & WORD | data & written
-            commands.append(PortCommand(True, addr, words))
+            commands.append(PortCommand(addr, words, masks))
         else:
-            commands.append(PortCommand(False, addr, [memory.get(place, 0) for place in range(addr, addr + length)]))
+            commands.append(PortCommand(addr, [memory.get(place, 0) for place in range(addr, addr + length)]))
     return commands
 
 
@@ -43,6 +43,6 @@ def test_controller_and_litedram_agree():
 
 @pytest.mark.slow     # a build of its own
 def test_a_wrong_word_is_noticed():
-    commands = [PortCommand(True, 7, [(1, 0xFFFF)]), PortCommand(False, 7, [2])]
+    commands = [PortCommand(7, [1], [0xFFFF]), PortCommand(7, [2])]
     with pytest.raises(RuntimeError, match="not done"):
         second_opinion(PortScript(CONFIG, commands), CONFIG, cycles=4_000)
