@@ -29,7 +29,8 @@ class FakeSession(Session):
         return Step((np.array([7, 3]), np.array([2.0, 1.0], np.float32)), None, 1000 + position, 10 * position)
 
     def summary(self):
-        return {"dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0}
+        return {"dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0,
+                "memory_commands": [{"reads": 5}]}
 
     def close(self):
         self.closed = True
@@ -64,24 +65,27 @@ def run(*arguments):
 
 def test_bench_decode(model, opened, tmp_path):
     file = tmp_path / "b" / "f.json"
-    result = run("bench", "decode", "--model", model, "--chip", "sim-1x1", "--tokens", 3, "--json", file)
+    result = run("bench", "decode", "--model", model, "--chip", "sim-1x1", "--tokens", 3, "--memory", "lpddr4",
+                 "--json", file)
     assert result.exit_code == 0, result.stderr
     figures = json.loads(file.read_text())
     assert figures.pop("wall_seconds") > 0
     assert figures == {
-        "model": "small.gguf", "chip": "sim-1x1", "tokens": 3, "cycles_per_token": 1001, "dram_bytes_per_token": 10,
-        "decode_cycles": [1000, 1001, 1002], "dram_peak_bytes_per_cycle": 16,
-        "dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0}
+        "model": "small.gguf", "chip": "sim-1x1", "memory": "lpddr4", "tokens": 3, "cycles_per_token": 1001,
+        "dram_bytes_per_token": 10, "decode_cycles": [1000, 1001, 1002], "dram_peak_bytes_per_cycle": 16,
+        "dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0,
+        "memory_commands": [{"reads": 5}]}
     for text in ("1,001", "87.5% of 16 bytes a cycle", "75.0%", "250,000"):
         assert text in result.stdout
-    (config, _, session), = opened
+    (config, options, session), = opened
+    assert options["memory"] == "lpddr4"
     assert config.name == "sim-1x1" and session.tokens[1:] == [7, 7] and session.closed
 
 
 def test_bench_ignores_end_tokens_and_defaults_to_two(model, opened):
     assert run("bench", "decode", "--model", model).exit_code == 0
-    (config, _, session), = opened
-    assert config.name == "sim-2x2" and len(session.tokens) == 2
+    (config, options, session), = opened
+    assert config.name == "sim-2x2" and options["memory"] == "ideal" and len(session.tokens) == 2
 
 
 def test_waves_runs_until_enough_cycles(model, opened, tmp_path):
