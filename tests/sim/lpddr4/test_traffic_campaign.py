@@ -4,8 +4,6 @@ import pytest
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_sim.lpddr4.traffic import RANDOM_PHASES, build_lpddr4_traffic, run_traffic
 
-pytest.importorskip("dojang_sim.lpddr4.channel", reason="the controller is not there yet")
-
 RATES, DENSITIES = (533, 1066, 1600, 3200, 4266), (4, 8, 16)
 
 

@@ -89,7 +89,6 @@ def test_broken_memory(run):
         2, "dojang: LPDDR4-3200, sequential reads: cycle 7: read word 3 is wrong\n")
 
 
-@pytest.mark.skipif(not (ROOT / FIGURES).exists(), reason=f"{FIGURES} has not been measured yet")
 def test_kept_figures():
     """They are of every case at both rates, reach the floors of today and are what the document shows."""
     figures = json.loads((ROOT / FIGURES).read_text())
