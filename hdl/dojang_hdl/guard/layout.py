@@ -52,8 +52,10 @@ class Register(IntEnum):
     INJECT_MASK = 3
 
 
-CONTROL = (("tiles_end", 32), ("patrol", 24), ("pad", 8))
-"""First word address behind the tiles, a multiple of a tile; cycles between two clusters of the patrol, 0 for none."""
+CONTROL = (("tiles_end", 32), ("end", 32), ("patrol", 24), ("pad", 40))
+"""First word addresses behind the tiles (a multiple of a tile) and behind the clusters (a multiple of a cluster);
+cycles between two clusters of the patrol, 0 for none. All 0 after a reset.
+"""
 
 FAULT = (("address", 32), ("kind", 4), ("error", 1), ("pad", 27))
 """The first error since FAULT was last written (with anything): address of the block's first data word."""
