@@ -1,13 +1,13 @@
 """The chip: a mesh of nodes, a memory channel at the west edge of each row, and the host bridge."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig
 from .host.bridge import HostBridge
 from .host.protocol import CHANNEL_REGISTERS, FIRST_MEMORY_REGISTER, MEMORY_REGISTERS
-from .memory import MemoryCounting, MemoryPort
+from .memory import MemoryStatus, MemoryPort
 from .memory_arbiter import MemoryArbiter
 from .mesh.edge import Edge
 from .node.node import Node
@@ -25,7 +25,7 @@ class Chip(wiring.Component):
     Members
     -------
     rx, tx: the host link, one byte per transfer.
-    memory, counting: one port per channel, and the counters of what is behind it.
+    memory, status: one port per channel, and what is known of the memory behind it.
     running: a program is being executed.
     """
 
@@ -36,7 +36,7 @@ class Chip(wiring.Component):
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
             "memory": Out(MemoryPort()).array(config.channels),
-            "counting": Out(MemoryCounting()).array(config.channels),
+            "status": Out(MemoryStatus()).array(config.channels),
             "running": Out(1),
         })
 
@@ -68,12 +68,17 @@ class Chip(wiring.Component):
             wiring.connect(m, edge.memory, arbiter.masters[0])
             wiring.connect(m, host.memory[y], arbiter.masters[1])
             wiring.connect(m, arbiter.memory, wiring.flipped(self.memory[y]))
-            counting = self.counting[y]
+            status = self.status[y]
             m.d.comb += [edge.enable.eq(host.count_enable), edge.clear.eq(host.count_clear),
-                         counting.enable.eq(host.count_enable), counting.clear.eq(host.count_clear),
-                         counting.address.eq(host.csr_addr)]
+                         status.enable.eq(host.count_enable), status.clear.eq(host.count_clear),
+                         status.address.eq(host.csr_addr)]
             wiring.connect(m, edge.data, nodes[0, y].data_i_west)
             wiring.connect(m, nodes[0, y].request_o_west, edge.request)
+        m.d.comb += [
+            host.windows.eq(Cat(status.guarded for status in self.status)),
+            host.memory_busy.eq(Cat(status.busy for status in self.status).any()),
+            host.memory_error.eq(Cat(status.error for status in self.status).any()),
+        ]
         wiring.connect(m, host.control, edges[0].control)
         wiring.connect(m, edges[0].host, host.messages)
 
@@ -95,5 +100,5 @@ class Chip(wiring.Component):
                         m.d.comb += registers.eq(edge.counters[name])
                 first = FIRST_MEMORY_REGISTER + y * MEMORY_REGISTERS
                 with m.Case(*range(first, first + MEMORY_REGISTERS)):
-                    m.d.comb += registers.eq(self.counting[y].data)
+                    m.d.comb += registers.eq(self.status[y].data)
         return m

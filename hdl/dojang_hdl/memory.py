@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out, Signature
 from .config import WORD_BITS, WORD_BYTES
 from .host.protocol import MEMORY_REGISTERS
 
-__all__ = ["MemoryCommand", "MemoryCounting", "MemoryPort", "MemoryWrite"]
+__all__ = ["MemoryCommand", "MemoryStatus", "MemoryPort", "MemoryWrite"]
 
 MemoryCommand = data.StructLayout({"write": 1, "addr": 32, "length": 9})
-"""`length` words (1 to 256) from word address `addr`."""
+"""`length` words (1 to 511; masters of a `dojang_hdl.guard.guard.Guard` 256 at most) from word address `addr`."""
 
 MemoryWrite = data.StructLayout({"data": WORD_BITS, "mask": WORD_BYTES})
 """One word; mask bit i enables byte i."""
@@ -36,14 +36,19 @@ class MemoryPort(Signature):
         })
 
 
-class MemoryCounting(Signature):
-    """Master's view of a memory's own counters (`dojang_hdl.host.protocol.MEMORY_COUNTERS`).
+class MemoryStatus(Signature):
+    """Master's view of what a memory has to say besides words. All of it may be tied to 0.
 
     Members
     -------
     enable, clear: counters run; counters become 0.
-    address, data: read of one counter; data belongs to the address of the cycle before.
+    address, data: read of one counter (`dojang_hdl.host.protocol.MEMORY_COUNTERS`, `GUARD_COUNTERS`); data belongs to
+        the address of the cycle before.
+    guarded: there are registers and the memory as it is behind the port (docs/reference/guard.md).
+    busy: writes have not been verified yet.
+    error: wrong words have been delivered, or writes were lost.
     """
 
     def __init__(self):
-        super().__init__({"enable": Out(1), "clear": Out(1), "address": Out(range(MEMORY_REGISTERS)), "data": In(32)})
+        super().__init__({"enable": Out(1), "clear": Out(1), "address": Out(range(MEMORY_REGISTERS)), "data": In(32),
+                          "guarded": In(1), "busy": In(1), "error": In(1)})

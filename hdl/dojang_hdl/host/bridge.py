@@ -1,6 +1,6 @@
 """The host bridge: from a byte stream to memory, mesh and counters."""
 
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -8,8 +8,9 @@ from ..config import ChipConfig
 from ..memory import MemoryPort
 from ..mesh.flit import DataLink
 from ..mesh.message import HostMessage
+from . import protocol
 from .counters import LinkCounters
-from .executor import Executor
+from .executor import CSR_SPACE, Executor
 from .mailbox import Mailbox
 from .receiver import BUFFER_BYTES, FrameReceiver
 from .run_control import RunControl
@@ -31,6 +32,7 @@ class HostBridge(wiring.Component):
     -------
     rx, tx: bytes from and to the host; rx is always ready.
     memory: one port for each channel.
+    windows, memory_busy, memory_error: channels that are guarded, some channel's busy and error (`MemoryStatus`).
     control: TOKENS and RUN flits to all nodes.
     messages: what the nodes send, always ready.
     running: from the RUN flit until the last node's DONE. count_enable is the same.
@@ -50,12 +52,15 @@ class HostBridge(wiring.Component):
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
             "memory": Out(MemoryPort()).array(config.channels),
+            "windows": In(config.channels),
+            "memory_busy": In(1),
+            "memory_error": In(1),
             "control": Out(DataLink()),
             "messages": In(stream.Signature(HostMessage)),
             "running": Out(1),
             "count_enable": Out(1),
             "count_clear": Out(1),
-            "csr_addr": Out(8),
+            "csr_addr": Out(range(CSR_SPACE)),
             "csr_data": In(32),
             "soft_reset": Out(1),
         })
@@ -80,6 +85,9 @@ class HostBridge(wiring.Component):
         connect(m, flipped(self.messages), mailbox.messages)
         for port, outer in zip(executor.memory, self.memory, strict=True):
             connect(m, port, flipped(outer))
+        # A run has ended when its writes are known to be in memory.
+        memory_busy, memory_error = Signal(), Signal()
+        m.d.sync += [memory_busy.eq(self.memory_busy), memory_error.eq(self.memory_error)]
         m.d.comb += [
             receiver.addr.eq(executor.request_addr), executor.request_data.eq(receiver.data),
             write.en.eq(executor.response_en), write.addr.eq(executor.response_addr),
@@ -88,8 +96,10 @@ class HostBridge(wiring.Component):
 
             run_control.message.eq(self.messages.payload), run_control.message_valid.eq(self.messages.valid),
             run_control.abort.eq(executor.abort),
-            executor.running.eq(run_control.running), executor.nodes_done.eq(run_control.nodes_done),
-            executor.errors.eq(run_control.errors), executor.cycles.eq(run_control.cycles),
+            executor.running.eq(run_control.running), executor.settling.eq(memory_busy),
+            executor.nodes_done.eq(run_control.nodes_done), executor.cycles.eq(run_control.cycles),
+            executor.errors.eq(run_control.errors | Mux(memory_error, protocol.MEMORY_ERROR, 0)),
+            executor.windows.eq(self.windows),
 
             mailbox.clear.eq(executor.clear), mailbox.index.eq(executor.index),
             executor.stored.eq(mailbox.stored), executor.messages.eq(mailbox.count),

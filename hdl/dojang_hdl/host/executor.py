@@ -14,11 +14,11 @@ from .receiver import Received
 from .run_control import ERROR_BITS, RunWords
 from .sender import Sent
 
-__all__ = ["Executor"]
+__all__ = ["CSR_SPACE", "Executor"]
 
 ARGS = data.StructLayout(dict(protocol.ARGS))
 ARGS_REQUESTS = (Request.READ, Request.MAILBOX, Request.COUNTERS)
-CSR_SPACE = 256
+CSR_SPACE = 512
 
 
 def identity(config: ChipConfig) -> int:
@@ -45,7 +45,9 @@ class Executor(wiring.Component):
     request, request_addr, request_data: from `FrameReceiver`.
     response: to `FrameSender`; response_en, response_addr, response_data write its buffer.
     memory: one port for each channel; commands of one word.
+    windows: channels that have something behind their words (`dojang_hdl.guard.layout`).
     start, running, nodes_done, errors, cycles, abort: `RunControl`.
+    settling: the run has ended, but what it wrote has not yet been verified.
     index, stored, messages, overflow, clear: `Mailbox`.
     link_counters: answered by COUNTERS.
     resent, rejected: one-cycle events.
@@ -65,8 +67,10 @@ class Executor(wiring.Component):
             "response_addr": Out(8),
             "response_data": Out(8),
             "memory": Out(MemoryPort()).array(config.channels),
+            "windows": In(config.channels),
             "start": Out(stream.Signature(RunWords)),
             "running": In(1),
+            "settling": In(1),
             "nodes_done": In(range(config.nodes + 1)),
             "errors": In(ERROR_BITS),
             "cycles": In(protocol.CYCLE_BITS),
@@ -79,7 +83,7 @@ class Executor(wiring.Component):
             "link_counters": In(WORD_BITS),
             "resent": Out(1),
             "rejected": Out(1),
-            "csr_addr": Out(8),
+            "csr_addr": Out(range(CSR_SPACE)),
             "csr_data": In(32),
             "soft_reset": Out(1),
         })
@@ -216,7 +220,9 @@ class Executor(wiring.Component):
                         finish(Status.ARGUMENT)
 
                 in_memory = ((args.channel < self._config.channels) & (args.count != 0)
-                             & (args.count <= protocol.MAX_WORDS) & (end <= self._config.channel_words))
+                             & (args.count <= protocol.MAX_WORDS)
+                             & ((end <= self._config.channel_words)
+                                | args.address[-2:].any() & self.windows.bit_select(args.channel, 1)))
                 with m.Switch(request.type):
                     with m.Case(Request.WRITE):
                         proceed("WRITE", in_memory)
@@ -286,8 +292,9 @@ class Executor(wiring.Component):
 
             with m.State("WAIT"):
                 m.d.sync += timer.eq(timer + 1)
-                with m.If(~self.running | (timer == self._wait_cycles - 1)):
-                    emit(Cat(self.running, self.overflow, Const(0, 6), Cat(self.nodes_done, Const(0, 8))[:8],
+                unfinished = self.running | self.settling
+                with m.If(~unfinished | (timer == self._wait_cycles - 1)):
+                    emit(Cat(unfinished, self.overflow, Const(0, 6), Cat(self.nodes_done, Const(0, 8))[:8],
                              Cat(self.messages, Const(0, 16))[:16], self.errors, self.cycles), WORD_BYTES)
                     finish(Status.OK)
 

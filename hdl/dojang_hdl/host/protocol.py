@@ -80,7 +80,16 @@ MEMORY_COUNTERS = ("reads", "writes", "masked_writes", "activates", "precharges"
 `dojang_hdl.lpddr4.counters` says what they count. A memory without a controller has zeros there.
 """
 
-CHANNEL_REGISTERS, MEMORY_REGISTERS, FIRST_MEMORY_REGISTER = 8, 16, 128
+GUARD_COUNTERS = ("tiles_reread", "clusters_reread", "errors", "corrected", "merged", "patrolled", "verified")
+"""Registers of a channel's guard, `FIRST_GUARD_COUNTER` numbers behind those of its controller; `dojang_hdl.guard.guard`
+says what they count.
+"""
+
+CHANNEL_REGISTERS, MEMORY_REGISTERS, FIRST_GUARD_COUNTER = 8, 32, 16
+FIRST_MEMORY_REGISTER = 128
+
+MEMORY_ERROR = 1 << 8
+"""Of the errors in WAIT: some channel's guard keeps an error. The bits below come from the nodes."""
 
 
 def mailbox_depth(nodes: int, top_k: int) -> int:

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..memory import MemoryCounting, MemoryPort
+from ..memory import MemoryStatus, MemoryPort
 from .bank import Access, BankMachine
 from .command import Command, CommandEncoder, Kind
 from .counters import CommandCounters, Counters
@@ -40,7 +40,7 @@ class Controller(wiring.Component):
     phy: `PhyPort`.
     ready: initialisation is over.
     temperature: what MR4 said last.
-    counting, counters: the counters, read one by one or seen all at once.
+    status, counters: the counters, read one by one or seen all at once.
     """
 
     def __init__(self, config: Lpddr4Config):
@@ -48,7 +48,7 @@ class Controller(wiring.Component):
         super().__init__({
             "port": In(MemoryPort()), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
             "temperature": Out(Temperature, init=Temperature.TIMES_1),
-            "counting": In(MemoryCounting()), "counters": Out(Counters),
+            "status": In(MemoryStatus()), "counters": Out(Counters),
         })
 
     def elaborate(self, platform):
@@ -67,7 +67,7 @@ class Controller(wiring.Component):
         self._refresh(m, banks, scheduler, refresher, read_buffer)
         self._pins(m, scheduler, read_buffer, write_buffer)
         m.submodules.counters = counters = CommandCounters()
-        wiring.connect(m, wiring.flipped(self.counting), counters.port)
+        wiring.connect(m, wiring.flipped(self.status), counters.port)
         m.d.comb += [counters.column.eq(scheduler.column), counters.row.eq(scheduler.row),
                      self.counters.eq(counters.counters)]
         return m

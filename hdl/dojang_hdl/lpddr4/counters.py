@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..host.protocol import MEMORY_COUNTERS
-from ..memory import MemoryCounting
+from ..memory import MemoryStatus
 from .command import Command, Kind
 from .timing import BANKS
 
@@ -24,13 +24,13 @@ class CommandCounters(wiring.Component):
     Members
     -------
     column, row: the commands of a cycle.
-    port: `MemoryCounting`.
+    port: `MemoryStatus`.
     counters: all of them.
     """
 
     column: In(Command)
     row: In(Command)
-    port: In(MemoryCounting())
+    port: In(MemoryStatus())
     counters: Out(Counters)
 
     def elaborate(self, platform):

@@ -46,10 +46,10 @@ class ChipTop(wiring.Component):
             self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
             self.running.eq(chip.running),
         ]
-        for channel, (port, counting) in enumerate(zip(chip.memory, chip.counting, strict=True)):
+        for channel, (port, status) in enumerate(zip(chip.memory, chip.status, strict=True)):
             memory = self.memories.channel(channel, config)
             m.submodules[f"memory_{channel}"] = in_chip(memory)
             wiring.connect(m, port, memory.port)
-            if hasattr(memory, "counting"):
-                wiring.connect(m, counting, memory.counting)
+            if hasattr(memory, "status"):
+                wiring.connect(m, status, memory.status)
         return m

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.timing import Lpddr4Config
-from dojang_hdl.memory import MemoryCounting, MemoryPort
+from dojang_hdl.memory import MemoryStatus, MemoryPort
 
 from .device import PhyDevice
 
@@ -19,7 +19,7 @@ class Lpddr4Channel(wiring.Component):
     """
 
     port: In(MemoryPort())
-    counting: In(MemoryCounting())
+    status: In(MemoryStatus())
 
     def __init__(self, config: Lpddr4Config, channel: int):
         self.config, self.channel = config, channel
@@ -30,6 +30,6 @@ class Lpddr4Channel(wiring.Component):
         m.submodules.controller = controller = Controller(self.config)
         m.submodules.device = device = PhyDevice(self.config, self.channel)
         wiring.connect(m, wiring.flipped(self.port), controller.port)
-        wiring.connect(m, wiring.flipped(self.counting), controller.counting)
+        wiring.connect(m, wiring.flipped(self.status), controller.status)
         wiring.connect(m, controller.phy, device.phy)
         return m
