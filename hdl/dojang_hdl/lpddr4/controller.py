@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..memory import MemoryStatus, MemoryPort
+from ..memory import MemoryPort, MemoryStatus
 from .bank import Access, BankMachine
 from .command import Command, CommandEncoder, Kind
 from .counters import CommandCounters, Counters

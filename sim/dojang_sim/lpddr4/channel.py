@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.timing import Lpddr4Config
-from dojang_hdl.memory import MemoryStatus, MemoryPort
+from dojang_hdl.memory import MemoryPort, MemoryStatus
 
 from .device import PhyDevice
 

@@ -72,7 +72,7 @@ class Session:
 
     def __init__(self, ctx, dut):
         self.ctx, self.dut = ctx, dut
-        registers = [(7 * i + 1) * 0x01010101 & 0xFFFFFFFF for i in range(256)]
+        registers = [(7 * i + 1) * 0x01010101 & 0xFFFFFFFF for i in range(512)]
         self.model = BridgeModel(CONFIG.width, CONFIG.height, CONFIG.lanes, CONFIG.contexts, CONFIG.top_k,
                                  CONFIG.channel_mib, registers=registers)
         self.received = bytearray()
