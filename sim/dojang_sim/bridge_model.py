@@ -157,7 +157,7 @@ class BridgeModel:
 
     def _with_args(self, kind: int, address: int, channel: int, count: int, content: bytes) -> tuple[int, bytes]:
         if kind in (WRITE, READ):
-            inside = address + count <= self.channel_words or channel in self.windows and address >= 1 << 30
+            inside = address + count <= self.channel_words or (channel in self.windows and address >= 1 << 30)
             if channel >= self.height or not 1 <= count <= 15 or not inside:
                 return ARGUMENT, b""
             words = [(channel, address + i) for i in range(count)]

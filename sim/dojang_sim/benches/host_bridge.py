@@ -119,7 +119,8 @@ async def requests(dut):
         (0, b""), (9, b""), (0x81, b"x"), (WRITE, args(0, 0, 0)), (WRITE, args(0, 2, 1) + bytes(16)),
         (WRITE, args(LAST_WORD, 0, 2) + bytes(32)), (WRITE, args(0, 0, 2) + bytes(16)), (WRITE, b""),
         (WRITE, args(0, 0, 1) + bytes(15)), (WRITE, args(0xFFFFFFFF, 0, 1) + bytes(16)), (READ, args(0, 0, 16)),
-        (READ, args(0, 0, 0)), (READ, args(1 << 30, 0, 1)), (READ, args((1 << 30) - 1, 1, 1)), (READ, args(LAST_WORD, 1, 2)), (READ, args(0, 255, 1)), (READ, args(0, 0, 1) + b"x"),
+        (READ, args(1 << 30, 0, 1)), (READ, args((1 << 30) - 1, 1, 1)),
+        (READ, args(0, 0, 0)), (READ, args(LAST_WORD, 1, 2)), (READ, args(0, 255, 1)), (READ, args(0, 0, 1) + b"x"),
         (RUN, bytes(31)), (WAIT, b"x"), (RESET, b"x"), (IDENTIFY, bytes(248)), (MAILBOX, args(0, 0, 1)),
         (COUNTERS, args(0, 0, 57)), (COUNTERS, args(506, 0, 7)), (MAILBOX, b"x")]
     for kind, payload in refused:
