@@ -10,8 +10,8 @@ from dojang_hdl.guard.layout import CHECK_BITS, CLUSTER, COLUMNS, HEADER
 from dojang_hdl.isa import unpack
 
 TILE = 32
-TILES = [(0, 2 * TILE), (2 * TILE, TILE + 5), (4 * TILE, 7)]
-"""Whole tiles; a short last one; a region shorter than a tile. Before ``TILES_END`` a tile that holds nothing."""
+TILES = [(0, 2 * TILE), (2 * TILE, TILE + 5), (4 * TILE, CLUSTER)]
+"""Whole tiles; a short last one; a tile as short as a cluster. Before ``TILES_END`` a tile that holds nothing."""
 TILES_END, END = 6 * TILE, 6 * TILE + 11 * CLUSTER
 
 
@@ -107,7 +107,7 @@ def test_what_belongs_to_no_block_stays_as_it_was(stored):
     for first, words in expected_blocks():
         at = int(protection.physical(first))
         used[at - 1:at + words] = True
-    assert (~used).sum() == 27 + 25 + 1 + TILE + 2  # rests of tiles, an unused one, the words behind the clusters
+    assert (~used).sum() == 27 + 24 + 1 + TILE + 2  # rests of tiles, an unused one, the words behind the clusters
     assert not memory.reshape(-1, 16)[~used].any()
 
 
