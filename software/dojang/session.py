@@ -77,7 +77,8 @@ class Session(ABC):
     def summary(self) -> dict:
         """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None.
 
-        ``memory_commands``: per channel, `MEMORY_COUNTERS` of the decode passes by name.
+        ``memory_commands``, ``memory_guard``: per channel, `MEMORY_COUNTERS` and `GUARD_COUNTERS` of the decode passes
+        by name.
         """
 
     @abstractmethod
@@ -110,7 +111,8 @@ class GoldenSession(Session):
         return self.prefill([token])[0]
 
     def summary(self) -> dict:
-        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": []}
+        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": [],
+                "memory_guard": []}
 
     def close(self) -> None:
         pass
