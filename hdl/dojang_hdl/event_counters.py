@@ -6,6 +6,8 @@ from amaranth.hdl import Array, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from .host.protocol import MEMORY_REGISTERS
+
 __all__ = ["EventCounters"]
 
 
@@ -24,7 +26,7 @@ class EventCounters(wiring.Component):
         self._names = tuple(names)
         super().__init__({
             "events": In(data.StructLayout(dict.fromkeys(names, 1))), "enable": In(1), "clear": In(1),
-            "address": In(range(len(names) + 1)), "data": Out(32),
+            "address": In(range(MEMORY_REGISTERS)), "data": Out(32),
             "counters": Out(data.StructLayout(dict.fromkeys(names, 32))),
         })
 

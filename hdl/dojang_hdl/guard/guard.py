@@ -1,7 +1,7 @@
 """Checks everything that comes from a memory, and protects everything that goes there."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..event_counters import EventCounters
@@ -39,14 +39,15 @@ class Guard(wiring.Component):
     -------
     port: `MemoryPort` for the chip.
     memory: `MemoryPort` of the memory; commands of up to 297 words.
-    status: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on.
+    status, counters: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on; all of them at once.
     """
 
     def __init__(self, tile: int, entries: int = 4):
         if tile & (tile - 1) or not 16 <= tile <= 256:
             raise ValueError(f"tile={tile}, expected a power of two from 16 to 256 words")
         self._tile, self._entries = tile, entries
-        super().__init__({"port": In(MemoryPort()), "memory": Out(MemoryPort()), "status": In(MemoryStatus())})
+        super().__init__({"port": In(MemoryPort()), "memory": Out(MemoryPort()), "status": In(MemoryStatus()),
+                          "counters": Out(data.StructLayout(dict.fromkeys(GUARD_COUNTERS, 32)))})
 
     def elaborate(self, platform):
         m = Module()
@@ -140,5 +141,5 @@ class Guard(wiring.Component):
             events.verified.eq(reader.judged & (purpose == Purpose.VERIFY)),
             counters.enable.eq(self.status.enable), counters.clear.eq(self.status.clear),
             counters.address.eq(self.status.address - FIRST_GUARD_COUNTER), self.status.data.eq(counters.data),
-            self.status.guarded.eq(1), self.status.error.eq(registers.error),
+            self.counters.eq(counters.counters), self.status.guarded.eq(1), self.status.error.eq(registers.error),
         ]

@@ -39,14 +39,14 @@ class Lpddr4:
     timing: Lpddr4Config = field(default_factory=lambda: Lpddr4Config(init_divisor=1000))
 
     components = (Lpddr4Channel, PhyDevice)
-    guarded = False
+    guarded = True
 
     @property
     def sources(self) -> tuple[Path, ...]:
         return phy_sources()
 
     def channel(self, number: int, config: ChipConfig) -> wiring.Component:
-        return Lpddr4Channel(self.timing, number)
+        return Lpddr4Channel(self.timing, number, config.chunk)
 
 
 Memories = Ideal | Lpddr4
