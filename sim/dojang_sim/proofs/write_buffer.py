@@ -1,4 +1,4 @@
-"""The write buffer gives slots out when they are free, and drives the words that were stored in them when they are due."""
+"""The write buffer gives slots out when they are free, and drives what was stored in them when it is due."""
 
 from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
