@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .config import ChipConfig
 from .host.bridge import HostBridge
 from .host.protocol import CHANNEL_REGISTERS, FIRST_MEMORY_REGISTER, MEMORY_REGISTERS
-from .memory import MemoryStatus, MemoryPort
+from .memory import MemoryPort, MemoryStatus
 from .memory_arbiter import MemoryArbiter
 from .mesh.edge import Edge
 from .node.node import Node

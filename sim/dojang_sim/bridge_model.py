@@ -31,10 +31,11 @@ class BridgeModel:
     ----------
     width, height, lanes, contexts, top_k, channel_mib: of the chip.
     on_run: called with (RUN word, token ids) for each run executed; it may call `message`.
-    registers: the 256 counter registers.
+    registers: the 512 counter registers.
 
     Attributes
     ----------
+    windows: channels whose addresses from 2^30 on are taken as well.
     memory: written words by (channel, word address); others are zero.
     executed: type and payload of each request executed.
     counts: the link counters by name.
@@ -46,11 +47,12 @@ class BridgeModel:
         self.identity = struct.pack("<4sHBBBBHI", b"DJNG", 1, width, height, lanes, contexts, top_k, channel_mib)
         self.channel_words = channel_mib * 65536
         self.on_run = on_run
-        self.registers = registers or [0] * 256
+        self.registers = registers or [0] * 512
         self.mailbox_depth = 1
         while self.mailbox_depth < 2 * width * height * (top_k // 2 + 4):
             self.mailbox_depth *= 2
         self.memory: dict[tuple[int, int], bytes] = {}
+        self.windows: set[int] = set()
         self.executed: list[tuple[int, bytes]] = []
         self.counts = dict.fromkeys(
             ("corrupt", "truncated", "skipped", "overruns", "resent", "rejected", "dropped"), 0)
@@ -155,7 +157,8 @@ class BridgeModel:
 
     def _with_args(self, kind: int, address: int, channel: int, count: int, content: bytes) -> tuple[int, bytes]:
         if kind in (WRITE, READ):
-            if channel >= self.height or not 1 <= count <= 15 or address + count > self.channel_words:
+            inside = address + count <= self.channel_words or (channel in self.windows and address >= 1 << 30)
+            if channel >= self.height or not 1 <= count <= 15 or not inside:
                 return ARGUMENT, b""
             words = [(channel, address + i) for i in range(count)]
             if kind == READ:
@@ -167,7 +170,7 @@ class BridgeModel:
             if not 1 <= count <= 13 or address + count > len(self.mailbox):
                 return ARGUMENT, b""
             return OK, b"".join(self.mailbox[address:address + count])
-        if count > 56 or address + count > 256:
+        if count > 56 or address + count > 512:
             return ARGUMENT, b""
         link = struct.pack("<8H", *(min(value, 0xFFFF) for value in self.counts.values()), 0)
         return OK, link + struct.pack(f"<{count}I", *self.registers[address:address + count])

@@ -11,8 +11,11 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.host.protocol import (
     CHANNEL_COUNTERS,
     CHANNEL_REGISTERS,
+    FIRST_GUARD_COUNTER,
     FIRST_MEMORY_REGISTER,
+    GUARD_COUNTERS,
     MEMORY_COUNTERS,
+    MEMORY_ERROR,
     MEMORY_REGISTERS,
 )
 
@@ -32,6 +35,11 @@ LINK_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 900.0
 """Longest pass; a chip that is slower than this hangs."""
 
+PATROL_CYCLES = 4096
+"""Between two clusters that a guard looks at: nine words, 0.2 % of the memory's time. At 200 MHz it sees 256 MiB in
+40 s, long before a second bit of a word is to be expected.
+"""
+
 
 class DeviceSession(Session):
     """Runs an image that is already in the chip's memory.
@@ -40,21 +48,28 @@ class DeviceSession(Session):
     ----------
     device: the chip.
     image: what was loaded.
+    guarded: the memories are, and hold the protected image.
     read_logits: float32 [vocab] of a context of the last pass, or None if nobody looks at them.
     golden: compared with after every pass, while the chip works.
     on_close: releases what belongs to the chip.
     """
 
-    def __init__(self, device: Device, image: Image, read_logits: Callable[[int], np.ndarray] | None = None,
-                 golden: GoldenSession | None = None, on_close: Callable[[], None] = lambda: None):
+    def __init__(self, device: Device, image: Image, guarded: bool = False,
+                 read_logits: Callable[[int], np.ndarray] | None = None, golden: GoldenSession | None = None,
+                 on_close: Callable[[], None] = lambda: None):
         self.context = image.context
         self._device, self._image, self._read_logits = device, image, read_logits
         self._golden, self._on_close = golden, on_close
         self._position = 0
         self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
         self._commands = [Counter() for _ in range(image.config.channels)]
+        self._guard = [Counter() for _ in range(image.config.channels)]
         self._cycles, self._seconds = 0, 0.0
         device.identify(image.config)
+        if guarded:
+            for channel in range(image.config.channels):
+                device.protect(channel, image.protection.tiles_end, image.protection.end, PATROL_CYCLES)
+                device.clear_fault(channel)  # of an earlier session
 
     def prefill(self, tokens: Sequence[int]) -> list[Step]:
         steps: list[Step] = []
@@ -75,6 +90,8 @@ class DeviceSession(Session):
         result = self._device.wait(RUN_TIMEOUT_S)
         self._seconds += time.perf_counter() - started
         self._position += len(tokens)
+        if result.errors & MEMORY_ERROR:
+            raise SessionError(self._memory_error())
         if result.errors or result.overflow:
             raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
                                f"activation) and mailbox overflow {result.overflow} at position {self._position - 1}")
@@ -85,6 +102,13 @@ class DeviceSession(Session):
         last = len(tokens) - 1
         return [Step(self._candidates if c == last else None, logits[c], result.cycles if c == last else 0,
                      used if c == last else 0, matches[c]) for c in range(len(tokens))]
+
+    def _memory_error(self) -> str:
+        """What the guards keep."""
+        faults = ((channel, self._device.fault(channel)) for channel in range(self._image.config.channels))
+        places = (f"{fault.kind} at word address 0x{fault.address:x} of channel {channel}"
+                  for channel, fault in faults if fault is not None)
+        return f"memory error that cannot be corrected, up to position {self._position - 1}: {', '.join(places)}"
 
     def _count(self, cycles: int, messages: int, decode: bool) -> int:
         """Read the mailbox and the counters of the pass; returns the bytes moved by all channels."""
@@ -101,8 +125,9 @@ class DeviceSession(Session):
             registers = self._registers(channel * CHANNEL_REGISTERS, CHANNEL_COUNTERS)
             moved += (registers["useful_read"] + registers["useful_written"]) * WORD_BYTES
             if decode:
-                self._commands[channel].update(
-                    self._registers(FIRST_MEMORY_REGISTER + channel * MEMORY_REGISTERS, MEMORY_COUNTERS))
+                memory = FIRST_MEMORY_REGISTER + channel * MEMORY_REGISTERS
+                self._commands[channel].update(self._registers(memory, MEMORY_COUNTERS))
+                self._guard[channel].update(self._registers(memory + FIRST_GUARD_COUNTER, GUARD_COUNTERS))
         self._cycles += cycles
         if decode:
             self._decode["cycles"] += cycles
@@ -123,6 +148,7 @@ class DeviceSession(Session):
             "engine_utilization": decode["engine"] / decode["engine_cycles"] if decode["engine_cycles"] else None,
             "simulated_hz": self._cycles / self._seconds if self._seconds else None,
             "memory_commands": [dict(commands) for commands in self._commands],
+            "memory_guard": [dict(events) for events in self._guard],
         }
 
     def close(self) -> None:
@@ -142,18 +168,19 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, mem
 
     progress("compiling the model")
     image = compile_model(checkpoint, config, context)
-    executable = build_chip(config, trace=waves is not None, memories=MEMORIES[memory], on_build=lambda: progress(
+    memories = MEMORIES[memory]
+    executable = build_chip(config, trace=waves is not None, memories=memories, on_build=lambda: progress(
         "building the simulated chip (about a minute, once)"))
     progress("loading the model into the chip's memory")
     folder = tempfile.TemporaryDirectory(prefix="dojang-")
-    paths = image.write(folder.name)
+    paths = image.write(folder.name, memories.guarded)
     command = [str(executable)]
     if waves is not None:
         command += ["--trace", str(waves.file), "--trace-cycles", str(waves.cycles)]
     environment = os.environ | {f"DOJANG_MEMORY_{channel}": str(path) for channel, path in enumerate(paths)}
     # In a session of its own, Ctrl-C at the terminal reaches this process only, which then ends the simulator.
     transport = PipeTransport.spawn(command, env=environment, start_new_session=True)
-    memories = [np.memmap(path, np.uint8, "r") for path in paths]
+    contents = [np.memmap(path, np.uint8, "r") for path in paths]
 
     def close():
         transport.close()
@@ -164,7 +191,8 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, mem
         if compare_golden:
             progress("preparing the golden model")
         golden = GoldenSession(checkpoint, image.context) if compare_golden else None
-        return DeviceSession(device, image, lambda c: image.read_logits(memories, c), golden, close)
+        return DeviceSession(device, image, memories.guarded,
+                             lambda c: image.read_logits(contents, c, memories.guarded), golden, close)
     except BaseException:
         close()
         raise

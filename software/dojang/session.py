@@ -17,10 +17,10 @@ __all__ = ["Memory", "Session", "SessionError", "Step", "Waves", "open_session"]
 
 
 class Memory(StrEnum):
-    """Behind the memory ports of the simulated chip: a word every cycle, or an LPDDR4 controller and its memory."""
+    """Behind the memory ports of the simulated chip: guarded LPDDR4 channels, or a word every cycle."""
 
-    IDEAL = "ideal"
     LPDDR4 = "lpddr4"
+    IDEAL = "ideal"
 
 
 class SessionError(DojangError):
@@ -77,7 +77,8 @@ class Session(ABC):
     def summary(self) -> dict:
         """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None.
 
-        ``memory_commands``: per channel, `MEMORY_COUNTERS` of the decode passes by name.
+        ``memory_commands``, ``memory_guard``: per channel, `MEMORY_COUNTERS` and `GUARD_COUNTERS` of the decode passes
+        by name.
         """
 
     @abstractmethod
@@ -110,14 +111,15 @@ class GoldenSession(Session):
         return self.prefill([token])[0]
 
     def summary(self) -> dict:
-        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": []}
+        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": [],
+                "memory_guard": []}
 
     def close(self) -> None:
         pass
 
 
 def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Waves | None = None,
-                 compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.IDEAL,
+                 compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.LPDDR4,
                  progress: Callable[[str], None] = lambda _: None) -> Session:
     """Load `checkpoint` on a chip.
 

@@ -81,7 +81,7 @@ MEMORY_COUNTERS = ("reads", "writes", "masked_writes", "activates", "precharges"
 """
 
 GUARD_COUNTERS = ("tiles_reread", "clusters_reread", "errors", "corrected", "merged", "patrolled", "verified")
-"""Registers of a channel's guard, `FIRST_GUARD_COUNTER` numbers behind those of its controller; `dojang_hdl.guard.guard`
+"""Registers of a channel's guard, `FIRST_GUARD_COUNTER` numbers behind its controller's; `dojang_hdl.guard.guard`
 says what they count.
 """
 

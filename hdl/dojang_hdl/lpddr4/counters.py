@@ -1,9 +1,10 @@
 """What the memory was told, counted."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..event_counters import EventCounters
 from ..host.protocol import MEMORY_COUNTERS
 from ..memory import MemoryStatus
 from .command import Command, Kind
@@ -48,15 +49,12 @@ class CommandCounters(wiring.Component):
             "turnarounds": (read & written) | (write & ~written),
             **{f"refreshes_{bank}": refresh & (row.all_banks | (row.bank == bank)) for bank in range(BANKS)},
         }
+        m.submodules.counters = counters = EventCounters(MEMORY_COUNTERS)
         for name, event in events.items():
-            counter = self.counters[name]
-            with m.If(self.port.clear):
-                m.d.sync += counter.eq(0)
-            with m.Elif(self.port.enable & event):
-                m.d.sync += counter.eq(counter + 1)
-        values = Array([self.counters[name] for name in MEMORY_COUNTERS])
-        with m.If(self.port.address < len(MEMORY_COUNTERS)):
-            m.d.sync += self.port.data.eq(values[self.port.address])
-        with m.Else():
-            m.d.sync += self.port.data.eq(0)
+            m.d.comb += counters.events[name].eq(event)
+        m.d.comb += [
+            counters.enable.eq(self.port.enable), counters.clear.eq(self.port.clear),
+            counters.address.eq(self.port.address), self.port.data.eq(counters.data),
+            self.counters.eq(counters.counters),
+        ]
         return m

@@ -108,7 +108,7 @@ class Registers:
     """Counter registers, answering the address of two cycles before; garbage otherwise never repeats."""
 
     def __init__(self, dut, rng):
-        self.values = [rng.getrandbits(32) for _ in range(256)]
+        self.values = [rng.getrandbits(32) for _ in range(512)]
         self._addr, self._data = dut.csr_addr, dut.csr_data
         self._pipeline = deque([0, 0])
 

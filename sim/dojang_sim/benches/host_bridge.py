@@ -108,15 +108,21 @@ async def requests(dut):
     assert (await bench.request(IDENTIFY))[:4] == b"DJNG"
     for _ in range(12):
         await bench.request(*bench.random_transfer())
-    for first, count in ((0, 0), (3, 5), (200, 56)):
+    for first, count in ((0, 0), (3, 5), (200, 56), (456, 56)):
         await bench.request(COUNTERS, args(first, 0, count))
+    dut.windows.value = 0b10
+    bench.model.windows = {1}
+    for address in (1 << 30, 1 << 31, (1 << 32) - 1):
+        await bench.request(WRITE, args(address, 1, 1) + bench.rng.randbytes(16))
+        await bench.request(READ, args(address, 1, 1))
     refused = [
         (0, b""), (9, b""), (0x81, b"x"), (WRITE, args(0, 0, 0)), (WRITE, args(0, 2, 1) + bytes(16)),
         (WRITE, args(LAST_WORD, 0, 2) + bytes(32)), (WRITE, args(0, 0, 2) + bytes(16)), (WRITE, b""),
         (WRITE, args(0, 0, 1) + bytes(15)), (WRITE, args(0xFFFFFFFF, 0, 1) + bytes(16)), (READ, args(0, 0, 16)),
+        (READ, args(1 << 30, 0, 1)), (READ, args((1 << 30) - 1, 1, 1)),
         (READ, args(0, 0, 0)), (READ, args(LAST_WORD, 1, 2)), (READ, args(0, 255, 1)), (READ, args(0, 0, 1) + b"x"),
         (RUN, bytes(31)), (WAIT, b"x"), (RESET, b"x"), (IDENTIFY, bytes(248)), (MAILBOX, args(0, 0, 1)),
-        (COUNTERS, args(0, 0, 57)), (COUNTERS, args(250, 0, 7)), (MAILBOX, b"x")]
+        (COUNTERS, args(0, 0, 57)), (COUNTERS, args(506, 0, 7)), (MAILBOX, b"x")]
     for kind, payload in refused:
         answer = bench.model.counts["rejected"]
         await bench.request(kind, payload)

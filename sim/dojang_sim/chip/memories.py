@@ -22,6 +22,7 @@ class Ideal:
     pauses: int = 0
 
     components = (IdealMemory,)
+    guarded = False
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -38,18 +39,19 @@ class Lpddr4:
     timing: Lpddr4Config = field(default_factory=lambda: Lpddr4Config(init_divisor=1000))
 
     components = (Lpddr4Channel, PhyDevice)
+    guarded = True
 
     @property
     def sources(self) -> tuple[Path, ...]:
         return phy_sources()
 
     def channel(self, number: int, config: ChipConfig) -> wiring.Component:
-        return Lpddr4Channel(self.timing, number)
+        return Lpddr4Channel(self.timing, number, config.chunk)
 
 
 Memories = Ideal | Lpddr4
 """``channel`` makes a component with a `MemoryPort` called ``port``; the build needs ``sources``, and is made from the
-files of ``components`` as well.
+files of ``components`` as well. ``guarded``: a guard protects what it holds (docs/reference/guard.md).
 """
 
 IDEAL = Ideal()

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.config import ELEMENTS, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import INSTRUCTION_WORDS
 
 from ..checkpoints import LlamaShape
 from .model import TERMS, ModelLayout
+from .protection import Protection
 from .regions import Region
 
 __all__ = ["Image", "LogitSlice", "RunParameters"]
@@ -47,6 +48,7 @@ class Image:
     config, shape, name: of the chip and the model.
     context: positions the K/V cache holds; positions run from 0 to ``context - 1``.
     regions: memory map, in ascending order of address within a channel.
+    protection: how a guarded memory holds each channel.
     programs: `RunParameters` by number of tokens of a pass (1, 2, ...).
     """
 
@@ -57,6 +59,7 @@ class Image:
         self.name = model.checkpoint.name
         self.context = model.context
         self.regions: list[Region] = model.memory.regions
+        self.protection: Protection = model.memory.protection
         self.programs = programs
 
     @property
@@ -79,10 +82,16 @@ class Image:
                 slices.append(LogitSlice(region.channel, region.start, node * rows, valid))
         return slices
 
-    def read_logits(self, memories: Sequence[np.ndarray], context: int) -> np.ndarray:
-        """float32 [vocab] from the channels' contents (uint8 arrays)."""
-        parts = [memories[s.channel][s.start * WORD_BYTES:][:s.rows * 4].view("<f4") for s in self.logits(context)]
+    def read_logits(self, memories: Sequence[np.ndarray], context: int, protected: bool = False) -> np.ndarray:
+        """float32 [vocab] from the channels' contents (uint8 arrays), which a guard has laid out if ``protected``."""
+        read = self.protection.read if protected else _read
+        parts = [read(memories[s.channel], s.start, -(-s.rows // ELEMENTS)).view("<f4")[:s.rows]
+                 for s in self.logits(context)]
         return np.concatenate(parts)
+
+    def tiles(self, channel: int) -> list[tuple[int, int]]:
+        """First word and number of words of the regions of a channel that a guard protects as tiles."""
+        return [(region.start, region.words) for region in self._model.memory.tiles(channel)]
 
     def fill(self, memories: Sequence[np.ndarray]) -> None:
         """Write programs, weights and tables into zeroed channels (writable uint8 arrays of the channels' size)."""
@@ -91,15 +100,26 @@ class Image:
                 start = region.start * WORD_BYTES
                 memories[region.channel][start:start + len(content)] = content
 
-    def write(self, folder: str | Path) -> list[Path]:
-        """Make one sparse file per channel, ``channel<i>.bin`` of ``channel_mib`` MiB; returns their paths."""
+    def write(self, folder: str | Path, protected: bool = False) -> list[Path]:
+        """Make one sparse file per channel, ``channel<i>.bin`` of ``channel_mib`` MiB; returns their paths.
+
+        Parameters
+        ----------
+        protected: with headers, for a guarded memory.
+        """
         paths = []
         for channel in range(self.config.channels):
             paths.append(Path(folder) / f"channel{channel}.bin")
             with open(paths[-1], "wb") as file:
                 file.truncate(self.config.channel_words * WORD_BYTES)
         memories = [np.memmap(path, np.uint8, "r+") for path in paths]
-        self.fill(memories)
+        if protected:
+            contents = [np.zeros(self.protection.end * WORD_BYTES, np.uint8) for _ in paths]
+            self.fill(contents)
+            for channel, memory in enumerate(memories):
+                self.protection.store(memory, contents[channel], self.tiles(channel))
+        else:
+            self.fill(memories)
         for memory in memories:
             memory.flush()
         return paths
@@ -118,3 +138,7 @@ class Image:
         shape = self.shape
         codes = 2 * TERMS * shape.head_dim
         return shape.layers * shape.kv_heads * (codes + 2 * TERMS * self._model.groups + 4)
+
+
+def _read(memory: np.ndarray, start: int, words: int) -> np.ndarray:
+    return memory[start * WORD_BYTES:(start + words) * WORD_BYTES]

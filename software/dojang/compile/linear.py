@@ -62,9 +62,10 @@ class Linear:
         for node in range(self.config.nodes):
             channel = node // self.config.width
             self._regions.append([
-                (memory.allocate(f"{self.name}.node{node}.planes{i}", channel, plane_words(block.rows, groups, bits)),
-                 memory.allocate(f"{self.name}.node{node}.scales{i}", channel,
-                                 scale_words(block.rows, groups, self.affine)))
+                (memory.allocate_tiles(f"{self.name}.node{node}.planes{i}", channel,
+                                       plane_words(block.rows, groups, bits)),
+                 memory.allocate_tiles(f"{self.name}.node{node}.scales{i}", channel,
+                                       scale_words(block.rows, groups, self.affine)))
                 for i, block in enumerate(self.blocks)])
 
     def contents(self):

@@ -1,7 +1,7 @@
 """Where everything of a model lies in the channels' memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -40,7 +40,8 @@ class LayerLayout:
     """A layer's linear maps and caches.
 
     ``inputs``: q, k, v stacked as far as their types agree; in the gathered vector they start at elements ``at[0]``,
-    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree.
+    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree. ``caches``: by KV head, as
+    soon as they are allocated.
     """
 
     inputs: list[Linear]
@@ -48,7 +49,7 @@ class LayerLayout:
     output: Linear
     ffn_inputs: list[Linear]
     down: Linear
-    caches: list[CacheRegions]
+    caches: list[CacheRegions] = field(default_factory=list)
 
     def linears(self) -> list[Linear]:
         return [*self.inputs, self.output, *self.ffn_inputs, self.down]
@@ -69,6 +70,11 @@ class ModelLayout:
         self.groups = shape.head_dim // BLOCK
         self._check()
         channels = range(config.channels)
+        self.layers = [self._layer(index) for index in range(shape.layers)]
+        self.head = Linear("head", config, [checkpoint.head])
+        for linear in self._linears():
+            linear.allocate(memory)
+        memory.end_tiles()
         self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.head_dim // ELEMENTS)
                        for channel in channels]
         self.gain_words = vector_words(shape.d)
@@ -78,9 +84,9 @@ class ModelLayout:
         self.embedding_columns = list(pairwise(edges))
         self.embedding = [memory.allocate("embedding", channel, shape.vocab * (last - first))
                           for channel, (first, last) in enumerate(self.embedding_columns)]
-        self.layers = [self._layer(index) for index in range(shape.layers)]
-        self.head = Linear("head", config, [checkpoint.head])
-        self.head.allocate(memory)
+        for index, layer in enumerate(self.layers):
+            layer.caches.extend(self._cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width)
+                                for head in range(shape.kv_heads))
         self.logit_words = self.head.rows // ELEMENTS
         self.contexts = min(config.contexts, 4)
         self.logits = [[memory.allocate(f"logits.node{node}.context{c}", node // config.width, self.logit_words)
@@ -96,7 +102,8 @@ class ModelLayout:
                                f"{largest} at most")
 
     def _layer(self, index: int) -> LayerLayout:
-        shape, config, memory, layer = self.shape, self.config, self.memory, self.checkpoint.layers[index]
+        """A layer with nothing allocated yet."""
+        config, layer = self.config, self.checkpoint.layers[index]
         name = f"layer{index}"
         q, k, v = layer.attn_q, layer.attn_k, layer.attn_v
         stacks = [[q]]
@@ -118,13 +125,12 @@ class ModelLayout:
             ffn_inputs = [Linear(f"{name}.ffn_gate_up", config, [gate], [up])]
         else:
             ffn_inputs = [Linear(f"{name}.ffn_gate", config, [gate]), Linear(f"{name}.ffn_up", config, [up])]
-        layout = LayerLayout(
-            inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.attn_output]),
-            ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.ffn_down]),
-            [self._cache(f"{name}.head{head}", self.owner(head) // config.width) for head in range(shape.kv_heads)])
-        for linear in layout.linears():
-            linear.allocate(memory)
-        return layout
+        return LayerLayout(inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.attn_output]),
+                           ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.ffn_down]))
+
+    def _linears(self) -> list[Linear]:
+        """In the order a pass streams them."""
+        return [*(linear for layer in self.layers for linear in layer.linears()), self.head]
 
     def _cache(self, name: str, channel: int) -> CacheRegions:
         group_words = self.positions * KV_BITS // ELEMENTS
@@ -158,10 +164,8 @@ class ModelLayout:
         rows[:, :shape.d] = checkpoint.embedding[:]
         for region, (first, last) in zip(self.embedding, self.embedding_columns, strict=True):
             yield region, _bytes(rows[:, first * ELEMENTS:last * ELEMENTS])
-        for layer in self.layers:
-            for linear in layer.linears():
-                yield from linear.contents()
-        yield from self.head.contents()
+        for linear in self._linears():
+            yield from linear.contents()
 
 
 def rotary_table(shape, positions: int) -> np.ndarray:

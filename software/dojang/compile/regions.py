@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.guard.layout import CLUSTER
 
 from .errors import CompileError
 from .layout import round_up
+from .protection import Protection
 
 __all__ = ["MemoryMap", "Region"]
 
@@ -27,6 +29,9 @@ class Region:
 class MemoryMap:
     """Hands out memory from address 0 up, every region on a multiple of the read chunk.
 
+    Tiles, which are only read, come first; behind `end_tiles` comes everything else. A guarded memory protects the two
+    differently, and tells them apart by their address.
+
     Members
     -------
     regions: all regions, per channel in ascending order of address.
@@ -36,8 +41,25 @@ class MemoryMap:
         self.config = config
         self.regions: list[Region] = []
         self._used = [0] * config.channels
+        self._tiles_end, self._in_tiles = 0, True
+
+    def allocate_tiles(self, name: str, channel: int, words: int) -> Region:
+        """Memory that programs stream and never write."""
+        if not self._in_tiles:
+            raise ValueError(f"tiles {name!r} are allocated behind the end of the tiles")
+        return self._allocate(name, channel, words)
+
+    def end_tiles(self) -> None:
+        """What follows starts at the same address in all channels."""
+        self._tiles_end, self._in_tiles = max(self._used), False
+        self._used = [self._tiles_end] * len(self._used)
 
     def allocate(self, name: str, channel: int, words: int) -> Region:
+        if self._in_tiles:
+            raise ValueError(f"region {name!r} is allocated before the end of the tiles")
+        return self._allocate(name, channel, words)
+
+    def _allocate(self, name: str, channel: int, words: int) -> Region:
         region = Region(name, channel, self._used[channel], words)
         self._used[channel] = round_up(region.start + words, self.config.chunk)
         self.regions.append(region)
@@ -53,9 +75,18 @@ class MemoryMap:
     def used_bytes(self, channel: int) -> int:
         return self._used[channel] * WORD_BYTES
 
+    def tiles(self, channel: int) -> list[Region]:
+        return [region for region in self.regions if region.channel == channel and region.start < self._tiles_end]
+
+    @property
+    def protection(self) -> Protection:
+        """How a guard would lay out what has been allocated; the same in all channels."""
+        clusters = round_up(max(self._used) - self._tiles_end, CLUSTER)
+        return Protection(self._tiles_end, self._tiles_end + clusters, self.config.chunk)
+
     def check(self, model: str) -> None:
-        """Raise `CompileError` if a channel holds more than its memory."""
-        needed = max(self.used_bytes(channel) for channel in range(self.config.channels)) / (1 << 20)
+        """Raise `CompileError` if a channel holds more than its memory, were it guarded: with headers."""
+        needed = self.protection.physical_words * WORD_BYTES / (1 << 20)
         if needed > self.config.channel_mib:
             raise CompileError(f"model {model!r} needs {needed:.1f} MiB of memory per channel, chip "
                                f"{self.config.name!r} has {self.config.channel_mib} MiB")

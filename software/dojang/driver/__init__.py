@@ -1,10 +1,10 @@
 """Host side of the link to a chip: transports, frames with re-sending, and the chip's functions."""
 
-from .device import Candidates, Device, Identity, RunResult
+from .device import Candidates, Device, Identity, MemoryFault, RunResult
 from .link import Link, LinkError, LinkTimeout
 from .transport import PipeTransport, SerialTransport, SocketTransport, Transport, TransportError
 
 __all__ = [
-    "Candidates", "Device", "Identity", "Link", "LinkError", "LinkTimeout", "PipeTransport", "RunResult",
-    "SerialTransport", "SocketTransport", "Transport", "TransportError",
+    "Candidates", "Device", "Identity", "Link", "LinkError", "LinkTimeout", "MemoryFault", "PipeTransport",
+    "RunResult", "SerialTransport", "SocketTransport", "Transport", "TransportError",
 ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.guard import layout as guard
+from dojang_hdl.guard.layout import Register
 from dojang_hdl.host import protocol
 from dojang_hdl.host.protocol import Message, Request
 from dojang_hdl.isa import pack, unpack
@@ -13,7 +15,7 @@ from dojang_hdl.isa import pack, unpack
 from .link import Link, LinkError, LinkTimeout
 from .transport import Transport
 
-__all__ = ["Candidates", "Device", "Identity", "RunResult"]
+__all__ = ["Candidates", "Device", "Identity", "MemoryFault", "RunResult"]
 
 TOKENS = 4
 CANDIDATE = np.dtype([("value", "<f4"), ("id", "<u4")])
@@ -50,6 +52,14 @@ class Candidates:
     ids: np.ndarray
 
 
+@dataclass(frozen=True)
+class MemoryFault:
+    """What a guard keeps: one of `FAULT_KINDS`, and the word address of the block's first data word."""
+
+    kind: str
+    address: int
+
+
 class Device:
     """A chip behind a transport. Every method may raise `LinkTimeout`, `LinkError` or `TransportError`.
 
@@ -78,24 +88,58 @@ class Device:
                 raise LinkError(f"the chip is not {expected.name}: {'; '.join(wrong)}")
         return identity
 
-    def write_memory(self, channel: int, byte_addr: int, data: bytes) -> None:
-        """Write whole words of 16 bytes at a word-aligned address."""
+    def write_memory(self, channel: int, byte_addr: int, data: bytes, physical: bool = False) -> None:
+        """Write whole words of 16 bytes at a word-aligned address.
+
+        Parameters
+        ----------
+        physical: the address is one of the memory behind a guard, headers and all, which does not interfere.
+        """
         data = bytes(data)
         self._check_aligned(byte_addr, len(data))
+        byte_addr += guard.PHYSICAL_WINDOW * WORD_BYTES if physical else 0
         for at in range(0, len(data), protocol.MAX_WORDS * WORD_BYTES):
             part = data[at:at + protocol.MAX_WORDS * WORD_BYTES]
             args = self._args((byte_addr + at) // WORD_BYTES, len(part) // WORD_BYTES, channel)
             self._request(Request.WRITE, args + part, 0)
 
-    def read_memory(self, channel: int, byte_addr: int, length: int) -> bytes:
-        """Read whole words of 16 bytes from a word-aligned address."""
+    def read_memory(self, channel: int, byte_addr: int, length: int, physical: bool = False) -> bytes:
+        """Read whole words of 16 bytes from a word-aligned address; ``physical`` as in `write_memory`."""
         self._check_aligned(byte_addr, length)
+        byte_addr += guard.PHYSICAL_WINDOW * WORD_BYTES if physical else 0
         data = bytearray()
         while len(data) < length:
             count = min((length - len(data)) // WORD_BYTES, protocol.MAX_WORDS)
             args = self._args((byte_addr + len(data)) // WORD_BYTES, count, channel)
             data += self._request(Request.READ, args, count * WORD_BYTES)
         return bytes(data)
+
+    # Registers of a guarded memory; without a guard they are addresses out of range.
+
+    def protect(self, channel: int, tiles_end: int, end: int, patrol: int) -> None:
+        """Say what a channel's memory holds: see `dojang_hdl.guard.layout.CONTROL`."""
+        self._write_register(channel, Register.CONTROL,
+                             pack(guard.CONTROL, {"tiles_end": tiles_end, "end": end, "patrol": patrol}))
+
+    def fault(self, channel: int) -> MemoryFault | None:
+        """The first error since `clear_fault`."""
+        word = self.read_memory(channel, _register(Register.FAULT), WORD_BYTES)
+        fault = unpack(guard.FAULT, int.from_bytes(word, "little"))
+        return MemoryFault(guard.FAULT_KINDS[fault["kind"]], fault["address"]) if fault["error"] else None
+
+    def clear_fault(self, channel: int) -> None:
+        self._write_register(channel, Register.FAULT, 0)
+
+    def inject(self, channel: int, mask: int, skip: int = 0, count: int = 1, write: bool = False) -> None:
+        """Invert the bits of ``mask`` (128 bits) in words that are read from the memory, or written to it.
+
+        Parameters
+        ----------
+        skip, count: words, headers included, that pass unchanged from now on; then those that are changed.
+        """
+        self._write_register(channel, Register.INJECT_MASK, mask)
+        self._write_register(channel, Register.INJECT,
+                             pack(guard.INJECT, {"skip": skip, "count": count, "write": int(write)}))
 
     def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int]) -> None:
         """Start node programs: see `dojang_hdl.mesh.flit.RunLayout`. ``tokens``: up to four ids, missing ones are 0."""
@@ -164,6 +208,9 @@ class Device:
         """Reset the nodes; a run going on is lost."""
         self._request(Request.RESET, b"", 0)
 
+    def _write_register(self, channel: int, register: Register, value: int) -> None:
+        self.write_memory(channel, _register(register), value.to_bytes(WORD_BYTES, "little"))
+
     def _request(self, kind: Request, payload: bytes, expected: int) -> bytes:
         answer = self.link.request(kind, payload)
         if len(answer) != expected:
@@ -179,3 +226,8 @@ class Device:
     def _check_aligned(byte_addr: int, length: int) -> None:
         if byte_addr % WORD_BYTES or length % WORD_BYTES:
             raise ValueError(f"address {byte_addr} and length {length} must be multiples of {WORD_BYTES} bytes")
+
+
+def _register(register: Register) -> int:
+    """Byte address of a guard's register."""
+    return (guard.REGISTER_WINDOW + register) * WORD_BYTES

@@ -33,11 +33,15 @@ MUTATIONS = {
                                        '[self.response.valid.eq(1), self.response.p.eq('),
     "always channel 0": ("executor", "selected.eq(args.channel == number)", "selected.eq(number == 0)"),
     "same word again": ("executor", "args.address.eq(args.address + 1), ", ""),
-    "end not checked": ("executor", "& (end <= self._config.channel_words)", ""),
+    "end not checked": ("executor", "(end <= self._config.channel_words)", "(end != 0)"),
+    "window of a plain memory": ("executor", " & self.windows.bit_select(args.channel, 1)", ""),
+    "windows closed": ("executor", "self.windows.bit_select(args.channel, 1)", "0"),
+    "unverified writes ignored": ("executor", "unfinished = self.running | self.settling", "unfinished = self.running"),
+    "memory error ignored": ("bridge", " | Mux(memory_error, protocol.MEMORY_ERROR, 0)", ""),
     "always the same register": ("executor", "self.csr_addr.eq(args.address)", "self.csr_addr.eq(9)"),
     "always the same message": ("executor", "self.index.eq(args.address)", "self.index.eq(0)"),
     "run while running": ("executor", "with m.Elif(self.running):", "with m.Elif(0):"),
-    "wait answered at once": ("executor", "with m.If(~self.running | (timer == self._wait_cycles - 1)):",
+    "wait answered at once": ("executor", "with m.If(~unfinished | (timer == self._wait_cycles - 1)):",
                               "with m.If(1):"),
     "mailbox not emptied": ("executor", 'm.d.comb += self.clear.eq(1)\n                m.next = "START"',
                             'm.next = "START"'),
@@ -72,12 +76,13 @@ class Session:
 
     def __init__(self, ctx, dut):
         self.ctx, self.dut = ctx, dut
-        registers = [(7 * i + 1) * 0x01010101 & 0xFFFFFFFF for i in range(256)]
+        registers = [(7 * i + 1) * 0x01010101 & 0xFFFFFFFF for i in range(512)]
         self.model = BridgeModel(CONFIG.width, CONFIG.height, CONFIG.lanes, CONFIG.contexts, CONFIG.top_k,
                                  CONFIG.channel_mib, registers=registers)
         self.received = bytearray()
         self.flits, self.log = [], []
         self.words = {}
+        self._asked = None  # channel and address of the read that waits for its word
         self.cycle = self.clears = self.sequence = 0
         self._addresses = [0, 0]
 
@@ -113,12 +118,14 @@ class Session:
         if phase == 1 and ctx.get(port.command.valid):
             command = ctx.get(port.command.payload)
             self.log.append((command.write, channel, command.addr))
+            self._asked = None if command.write else (channel, command.addr)
         if phase == 2 and ctx.get(port.write.valid):
             assert self.log[-1][:2] == (1, channel)
             self.words[self.log[-1][1:]] = ctx.get(port.write.payload).data.to_bytes(16, "little")
-        if phase == 3 and self.log and self.log[-1][:2] == (0, channel) and ctx.get(port.read.ready):
-            ctx.set(port.read.payload, int.from_bytes(self.words.get(self.log[-1][1:], bytes(16)), "little"))
+        if phase == 3 and self._asked and self._asked[0] == channel and ctx.get(port.read.ready):
+            ctx.set(port.read.payload, int.from_bytes(self.words.get(self._asked, bytes(16)), "little"))
             ctx.set(port.read.valid, 1)
+            self._asked = None
 
     async def exchange(self, data, expected):
         """``expected`` must come and nothing else; a bridge that is silent or too slow is caught here."""
@@ -208,6 +215,30 @@ async def run(session, tokens, errors, cycles):
     await session.request(MAILBOX, args(0, 0, 3))
 
 
+async def memory_state(session):
+    """One channel is guarded, has writes to verify, and an error."""
+    session.ctx.set(session.dut.windows, 0b10)
+    session.model.windows = {1}
+    for channel in range(2):
+        await session.request(READ, args(1 << 31, channel, 1))
+    session.ctx.set(session.dut.memory_error, 1)
+    session.model.errors |= 1 << 8
+    await session.request(WAIT)
+    session.ctx.set(session.dut.memory_busy, 1)
+    session.sequence += 1
+    asked = session.cycle
+    session.received.clear()
+    for byte in frame(WAIT, session.sequence):
+        await session.tick(byte)
+    while len(session.received) < 26:
+        await session.tick()
+        assert session.cycle < asked + WAIT_CYCLES + 200
+    assert session.received[6] == 1
+    session.ctx.set(session.dut.memory_busy, 0)
+    session.ctx.set(session.dut.memory_error, 0)
+    session.model.errors &= ~(1 << 8)
+
+
 async def session(ctx, dut):
     host = Session(ctx, dut)
     await framing(host)
@@ -215,6 +246,7 @@ async def session(ctx, dut):
     await run(host, 0x11112222333344445555666677778888, (1, 4), 30)
     await run(host, 0x1234, (2, 0), 10)
     assert host.clears == 2
+    await memory_state(host)
     await host.request(RUN, bytes(32))
     await host.request(RESET)
     await host.request(RUN, bytes(32))

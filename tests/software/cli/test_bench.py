@@ -30,7 +30,7 @@ class FakeSession(Session):
 
     def summary(self):
         return {"dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0,
-                "memory_commands": [{"reads": 5}]}
+                "memory_commands": [{"reads": 5}], "memory_guard": [{"corrected": 2}]}
 
     def close(self):
         self.closed = True
@@ -74,7 +74,7 @@ def test_bench_decode(model, opened, tmp_path):
         "model": "small.gguf", "chip": "sim-1x1", "memory": "lpddr4", "tokens": 3, "cycles_per_token": 1001,
         "dram_bytes_per_token": 10, "decode_cycles": [1000, 1001, 1002], "dram_peak_bytes_per_cycle": 16,
         "dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0,
-        "memory_commands": [{"reads": 5}]}
+        "memory_commands": [{"reads": 5}], "memory_guard": [{"corrected": 2}]}
     for text in ("1,001", "87.5% of 16 bytes a cycle", "75.0%", "250,000"):
         assert text in result.stdout
     (config, options, session), = opened
@@ -85,7 +85,7 @@ def test_bench_decode(model, opened, tmp_path):
 def test_bench_ignores_end_tokens_and_defaults_to_two(model, opened):
     assert run("bench", "decode", "--model", model).exit_code == 0
     (config, options, session), = opened
-    assert config.name == "sim-2x2" and options["memory"] == "ideal" and len(session.tokens) == 2
+    assert config.name == "sim-2x2" and options["memory"] == "lpddr4" and len(session.tokens) == 2
 
 
 def test_waves_runs_until_enough_cycles(model, opened, tmp_path):

@@ -57,6 +57,50 @@ def test_the_files_are_the_filled_memories(checkpoint, tmp_path):
         assert np.array_equal(np.fromfile(path, np.uint8), memory)
 
 
+def test_weights_are_tiles_and_all_else_is_behind_them(checkpoint):
+    image = compile_model(checkpoint, preset("sim-2x2"), 64)
+    tiles_end = image.protection.tiles_end
+    for channel in range(2):
+        weights = [r for r in image.regions if r.channel == channel and ("planes" in r.name or "scales" in r.name)
+                   and not r.name.startswith("cache")]
+        assert image.tiles(channel) == [(r.start, r.words) for r in weights]
+        others = [r for r in image.regions if r.channel == channel and r not in weights]
+        assert max(r.start + r.words for r in weights) <= tiles_end == min(r.start for r in others)
+        assert max(r.start + r.words for r in others) <= image.protection.end
+    assert tiles_end % image.config.chunk == 0
+
+
+def test_protected_files_hold_the_same_words(checkpoint, tmp_path):
+    config = replace(preset("sim-2x2"), channel_mib=4)
+    image = compile_model(checkpoint, config, 64)
+    plain = [np.zeros(config.channel_words * 16, np.uint8) for _ in range(2)]
+    image.fill(plain)
+    paths = image.write(tmp_path, protected=True)
+    for channel, path in enumerate(paths):
+        assert path.stat().st_size == 4 << 20
+        memory = np.fromfile(path, np.uint8)
+        assert image.protection.wrong_blocks(memory, image.tiles(channel)) == []
+        for region in (r for r in image.regions if r.channel == channel):
+            words = image.protection.read(memory, region.start, region.words)
+            assert np.array_equal(words, plain[channel][16 * region.start:16 * (region.start + region.words)])
+
+
+def test_logits_are_read_from_both_layouts(checkpoint):
+    image = compile_model(checkpoint, preset("sim-2x2"), 64)
+    expected = np.random.default_rng(4).standard_normal((image.contexts, SHAPE.vocab)).astype("<f4")
+    plain = [np.zeros(image.protection.end * 16, np.uint8) for _ in range(2)]
+    for context, row in enumerate(expected):
+        for part in image.logits(context):
+            values = row[part.first:part.first + part.rows].view(np.uint8)
+            plain[part.channel][16 * part.start:][:len(values)] = values
+    protected = [np.zeros(image.protection.physical_words * 16, np.uint8) for _ in range(2)]
+    for channel in range(2):
+        image.protection.store(protected[channel], plain[channel], ())
+    for context, row in enumerate(expected):
+        assert np.array_equal(image.read_logits(plain, context), row)
+        assert np.array_equal(image.read_logits(protected, context, protected=True), row)
+
+
 def test_logit_slices_cover_the_vocabulary(checkpoint):
     for chip in ("sim-1x1", "sim-2x2", "sim-4x4"):
         image = compile_model(checkpoint, preset(chip), 32)
@@ -99,6 +143,6 @@ def test_memory_map_joins_neighbours(checkpoint):
     entries = memory_map(checkpoint, preset("sim-2x2"))
     assert {entry.channel for entry in entries} == {0, 1}
     assert [entry.name for entry in entries if entry.channel == 0] == [
-        "rotary", "norm", "embedding", "layer0", "layer1", "head", "logits", "programs"]
+        "layer0", "layer1", "head", "rotary", "norm", "embedding", "cache", "logits", "programs"]
     for a, b in pairwise(entries):
         assert a.channel != b.channel or a.address + a.bytes <= b.address

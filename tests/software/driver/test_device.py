@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from dojang.driver import Device, LinkError, LinkTimeout, Transport
+from dojang.driver import Device, LinkError, LinkTimeout, MemoryFault, Transport
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.host import protocol
 from dojang_hdl.mesh.flit import HostType, RunLayout
@@ -112,6 +112,54 @@ def test_memory_round_trip():
     device.write_memory(0, 0, b"")
     with pytest.raises(ValueError, match="address 8 and length 16 must be multiples of 16 bytes"):
         device.read_memory(0, 8, 16)
+
+
+@pytest.fixture
+def guarded():
+    """A device and the words of its memory; whatever has a 32-bit address is one."""
+    model = chip()
+    model.channel_words = 1 << 32
+    return Device(Line(model)), model.memory
+
+
+def test_registers_of_a_guard(guarded):
+    device, memory = guarded
+    device.protect(1, tiles_end=0x12345680, end=0x23456788, patrol=0xABCDEF)
+    assert memory.pop((1, 0x80000000)) == struct.pack("<IIII", 0x12345680, 0x23456788, 0xABCDEF, 0)
+    device.inject(0, 1 << 127 | 5)
+    assert memory.pop((0, 0x80000002)) == struct.pack("<HHI8x", 0, 1, 0)
+    assert memory.pop((0, 0x80000003)) == (1 << 127 | 5).to_bytes(16, "little")
+    device.inject(0, 7, skip=0x123, count=0x456, write=True)
+    assert memory.pop((0, 0x80000002)) == struct.pack("<HHI8x", 0x123, 0x456, 1)
+    memory.clear()
+    memory[1, 0x80000001] = struct.pack("<IB11x", 0x3456789A, 1 << 4 | 2)
+    assert device.fault(0) is None
+    assert device.fault(1) == MemoryFault("lost write", 0x3456789A)
+    memory[1, 0x80000001] = struct.pack("<IB11x", 0x3456789A, 2)
+    assert device.fault(1) is None
+    device.clear_fault(0)
+    assert (0, 0x80000001) in memory
+
+
+def test_injection_is_armed_last():
+    model = chip()
+    model.channel_words = 1 << 32
+    Device(Line(model)).inject(0, 1)
+    assert [struct.unpack("<I", payload[:4])[0] & 3 for _, payload in model.executed] == [3, 2]
+
+
+def test_memory_behind_a_guard(guarded):
+    device, memory = guarded
+    data = random.Random(9).randbytes(16 * 20)
+    device.write_memory(1, 16 * 77, data, physical=True)
+    assert sorted(memory) == [(1, 0x40000000 + 77 + i) for i in range(20)]
+    assert device.read_memory(1, 16 * 77, len(data), physical=True) == data
+    assert device.read_memory(1, 16 * 77, 16) == bytes(16)
+
+
+def test_without_a_guard_there_are_no_registers():
+    with pytest.raises(LinkError, match="the chip refused READ: a channel, address, index or count is out of range"):
+        Device(Line(chip())).fault(0)
 
 
 def test_a_run_and_its_results():

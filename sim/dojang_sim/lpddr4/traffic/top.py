@@ -11,14 +11,14 @@ __all__ = ["TrafficTop"]
 class TrafficTop(wiring.Component):
     """``memory``, any component with ``port: In(MemoryPort())``, behind flat ports.
 
-    If the memory has a member ``counters`` (a Signature of outputs of at most 64 bits that only grow), each of them is
-    the port ``counter_<name>`` here; ``counters`` has their names.
+    If the memory has an output ``counters`` (a struct of fields of at most 64 bits that only grow), each of them is the
+    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on.
     """
 
     def __init__(self, memory: wiring.Component):
         self._memory = memory
         members = memory.signature.members
-        counters = members["counters"].signature.members if "counters" in members else {}
+        counters = dict(members["counters"].shape) if "counters" in members else {}
         self.counters = tuple(counters)
         # Single underscores: Verilator mangles the double ones of nested members in C++ names.
         super().__init__({
@@ -26,7 +26,7 @@ class TrafficTop(wiring.Component):
             "command_length": In(9),
             "write_valid": In(1), "write_ready": Out(1), "write_data": In(WORD_BITS), "write_mask": In(WORD_BYTES),
             "read_valid": Out(1), "read_ready": In(1), "read_data": Out(WORD_BITS),
-            **{f"counter_{name}": Out(member.shape) for name, member in counters.items()},
+            **{f"counter_{name}": Out(field.shape) for name, field in counters.items()},
         })
 
     def elaborate(self, platform):
@@ -47,5 +47,7 @@ class TrafficTop(wiring.Component):
             self.read_data.eq(port.read.payload),
         ]
         for name in self.counters:
-            m.d.comb += getattr(self, f"counter_{name}").eq(getattr(self._memory.counters, name))
+            m.d.comb += getattr(self, f"counter_{name}").eq(self._memory.counters[name])
+        if hasattr(self._memory, "status"):
+            m.d.comb += self._memory.status.enable.eq(1)
         return m

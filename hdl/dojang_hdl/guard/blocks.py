@@ -1,0 +1,73 @@
+"""Which words come back, in which block, and which of them are wanted."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..mesh.buffer import Buffer
+from .jobs import Job, Purpose
+from .layout import CLUSTER
+
+__all__ = ["Block", "BlockWalker"]
+
+Block = data.StructLayout({
+    "purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "skip": 9, "until": 9, "words": 9, "left": 9, "last": 1,
+    "crc": 32})
+"""`words` data words (behind a header, unless raw) from address `addr` on, of which those from `skip` to before `until`
+are wanted; `left` are still wanted of the job, these included; the job's `last` block.
+"""
+
+
+class BlockWalker(wiring.Component):
+    """Cuts jobs into blocks. One every three cycles, as long as they are read in more.
+
+    Parameters
+    ----------
+    tile: data words of a tile, a power of two; also the most of a raw block.
+
+    Members
+    -------
+    tiles_end: as in `Locator`.
+    i: In stream of `Job`. o: Out stream of `Block`.
+    """
+
+    def __init__(self, tile: int):
+        self._tile = tile
+        super().__init__({"tiles_end": In(32), "i": In(stream.Signature(Job)), "o": Out(stream.Signature(Block))})
+
+    def elaborate(self, platform):
+        m = Module()
+        job, tile = Signal(Job), Signal()
+        skip, room = Signal(9), Signal(9)
+        m.submodules.ahead = ahead = Buffer(Block)
+        wiring.connect(m, ahead.o, wiring.flipped(self.o))
+        block = Signal(Block)
+        m.d.comb += ahead.i.payload.eq(block)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [job.eq(self.i.payload), tile.eq(self.i.payload.addr < self.tiles_end)]
+                with m.If(self.i.valid):
+                    m.next = "ROOM"
+            with m.State("ROOM"):
+                offset = Mux(job.raw, 0, Mux(tile, job.addr[:9] & (self._tile - 1), job.addr[:9] & (CLUSTER - 1)))
+                m.d.sync += [skip.eq(offset), room.eq(Mux(job.raw | tile, self._tile, CLUSTER) - offset)]
+                m.next = "CUT"
+            with m.State("CUT"):
+                ends = job.length <= room
+                until = skip + Mux(ends, job.length, room)
+                m.d.sync += [
+                    block.purpose.eq(job.purpose), block.raw.eq(job.raw), block.tile.eq(tile),
+                    block.addr.eq(job.addr - skip), block.skip.eq(skip), block.until.eq(until),
+                    block.words.eq(Mux(job.raw | tile, until, CLUSTER)), block.left.eq(job.length),
+                    block.last.eq(ends), block.crc.eq(job.crc),
+                    job.addr.eq(job.addr + room), job.length.eq(job.length - room),
+                ]
+                m.next = "OFFER"
+            with m.State("OFFER"):
+                m.d.comb += ahead.i.valid.eq(1)
+                with m.If(ahead.i.ready):
+                    m.next = "ROOM"
+                    with m.If(block.last):
+                        m.next = "IDLE"
+        return m

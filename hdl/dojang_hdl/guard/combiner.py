@@ -1,0 +1,128 @@
+"""Gathers written words into clusters."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS, WORD_BYTES
+from ..memory import MemoryWrite
+from .layout import CLUSTER
+
+__all__ = ["ClusterWrite", "Combiner", "Gathered"]
+
+QUIET_CYCLES = 32
+"""Cycles without a word after which what has been gathered leaves."""
+
+_INDEX = (CLUSTER - 1).bit_length()
+
+ClusterWrite = data.StructLayout({"addr": 32, "word": MemoryWrite})
+"""One word, for word address `addr`."""
+
+Gathered = data.StructLayout({"cluster": 32 - _INDEX, "touched": CLUSTER, "whole": 1})
+"""A cluster, its address without the bits of its words; the words that were written; whether all bytes were."""
+
+
+
+class Combiner(wiring.Component):
+    """Several clusters at once, as the writes of several nodes come mixed. One word a cycle, a new cluster in three.
+
+    A cluster leaves when all its bytes are there, when its place is needed (the oldest one), on ``flush`` and when
+    nothing has come for 32 cycles. A word for a cluster that is leaving waits until it has left.
+
+    Parameters
+    ----------
+    entries: clusters that are gathered at once, a power of two.
+
+    Members
+    -------
+    i: In stream of `ClusterWrite`.
+    flush: all leave.
+    o: Out stream of `Gathered`; while it is offered, ``word`` is the word ``index`` of it.
+    clusters, used: what is gathered or leaving.
+    """
+
+    def __init__(self, entries: int = 4):
+        self._entries = entries
+        super().__init__({
+            "i": In(stream.Signature(ClusterWrite)), "flush": In(1), "o": Out(stream.Signature(Gathered)),
+            "index": In(_INDEX), "word": Out(MemoryWrite),
+            "clusters": Out(data.ArrayLayout(32 - _INDEX, entries)), "used": Out(entries),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        count = self._entries
+        entry_bits = (count - 1).bit_length()
+        m.submodules.words = words = memory.Memory(shape=WORD_BITS, depth=count * CLUSTER, init=[])
+        m.submodules.masks = masks = memory.Memory(shape=WORD_BYTES, depth=count * CLUSTER, init=[])
+        m.submodules.leaving = leaving = fifo.SyncFIFO(width=entry_bits, depth=count)
+        put, put_mask, old_mask = words.write_port(granularity=8), masks.write_port(), masks.read_port(domain="comb")
+        look, look_mask = words.read_port(domain="comb"), masks.read_port(domain="comb")
+        open_, touched, full = (
+            [Signal(width, name=f"{name}{i}") for i in range(count)]
+            for name, width in (("open", 1), ("touched", CLUSTER), ("full", CLUSTER)))
+        newest = Signal(entry_bits)     # given out last; the one after it is the oldest
+
+        # Its place is looked for, then the word is put there.
+        cluster = self.i.payload.addr[_INDEX:]
+        hits = Signal(count)
+        found, found_valid, entry = Signal(ClusterWrite), Signal(), Signal(entry_bits)
+        m.d.comb += [
+            hits.eq(Cat(self.used[i] & (self.clusters[i] == cluster) for i in range(count))),
+            self.i.ready.eq((hits & Cat(open_)).any()),
+        ]
+        m.d.sync += [
+            found_valid.eq(self.i.valid & self.i.ready), found.eq(self.i.payload),
+            entry.eq(Cat(Cat(hits[i] for i in range(count) if i >> bit & 1).any() for bit in range(entry_bits))),
+        ]
+        mask, at = Signal(WORD_BYTES), found.addr[:_INDEX]
+        place = Cat(at, entry)
+        was_touched = Array(touched)[entry].bit_select(at, 1)
+        m.d.comb += [
+            old_mask.addr.eq(place), mask.eq(Mux(was_touched, old_mask.data, 0) | found.word.mask),
+            put.addr.eq(place), put.data.eq(found.word.data), put.en.eq(Mux(found_valid, found.word.mask, 0)),
+            put_mask.addr.eq(place), put_mask.data.eq(mask), put_mask.en.eq(found_valid),
+        ]
+        for i in range(count):
+            with m.If(found_valid & (entry == i)):
+                m.d.sync += [touched[i].eq(touched[i] | (1 << at)), full[i].eq(full[i] | (mask.all() << at))]
+
+        # A new cluster takes the place of the oldest one, which must have left.
+        missing, oldest, begin = Signal(), Signal(entry_bits), Signal()
+        m.d.comb += [oldest.eq(newest + 1), begin.eq(missing & ~self.used.bit_select(oldest, 1))]
+        m.d.sync += missing.eq(self.i.valid & ~hits.any() & ~begin)
+        for i in range(count):
+            with m.If(begin & (oldest == i)):
+                m.d.sync += [self.used[i].eq(1), open_[i].eq(1), self.clusters[i].eq(cluster), touched[i].eq(0),
+                             full[i].eq(0), newest.eq(i)]
+
+        # Those that are to leave, one a cycle. A word that has just found its place is there before it is read.
+        quiet = Signal(range(QUIET_CYCLES + 1))
+        with m.If(self.i.valid):
+            m.d.sync += quiet.eq(0)
+        with m.Elif(quiet != QUIET_CYCLES):
+            m.d.sync += quiet.eq(quiet + 1)
+        closing = Signal(count)
+        m.d.comb += closing.eq(Cat(
+            open_[i] & (full[i].all() | self.flush | (quiet == QUIET_CYCLES) | missing & (oldest == i))
+            for i in range(count)))
+        for i in reversed(range(count)):
+            with m.If(closing[i]):
+                m.d.comb += [leaving.w_data.eq(i), leaving.w_en.eq(1)]
+        for i in range(count):
+            with m.If(leaving.w_en & (leaving.w_data == i)):
+                m.d.sync += open_[i].eq(0)
+
+        now = leaving.r_data
+        m.d.comb += [
+            self.o.valid.eq(leaving.r_rdy), self.o.payload.cluster.eq(self.clusters[now]),
+            self.o.payload.touched.eq(Array(touched)[now]), self.o.payload.whole.eq(Array(full)[now].all()),
+            look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
+            self.word.data.eq(look.data),
+            self.word.mask.eq(Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0)),
+            leaving.r_en.eq(self.o.ready),
+        ]
+        for i in range(count):
+            with m.If(self.o.valid & self.o.ready & (now == i)):
+                m.d.sync += self.used[i].eq(0)
+        return m

@@ -1,0 +1,83 @@
+"""Gives whole clusters to the memory."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS
+from ..memory import MemoryWrite
+from .layout import CLUSTER
+from .locate import Place
+from .merger import Sealed
+
+__all__ = ["COUNT_BITS", "Emitter", "Written"]
+
+_INDEX = (CLUSTER - 1).bit_length()
+COUNT_BITS = 6
+"""Of counters whose difference is the jobs on their way, 16 at most."""
+
+Written = data.StructLayout({"cluster": 32 - _INDEX, "crc": 32})
+"""A cluster and the CRC of its header."""
+
+
+class Emitter(wiring.Component):
+    """One command of nine words for each cluster.
+
+    Members
+    -------
+    i: In stream of `Sealed`; sealed_index, sealed_word: see `Merger`.
+    taken, done: reads of clusters that were taken so far, and done. A cluster waits for those before it: should they
+        have to be repeated, they still find what they were to read.
+    claim: what is going to be written; taken when its verification can be noted. written: it is (strobe).
+    place: where to.
+    write: Out stream of `MemoryWrite`.
+    idle: nothing is being written.
+    """
+
+    i: In(stream.Signature(Sealed))
+    sealed_index: Out(_INDEX)
+    sealed_word: In(WORD_BITS)
+    taken: In(COUNT_BITS)
+    done: In(COUNT_BITS)
+    claim: Out(stream.Signature(Written))
+    written: Out(1)
+    place: Out(stream.Signature(Place))
+    write: Out(stream.Signature(MemoryWrite))
+    idle: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        at = Signal(_INDEX)
+        seen, before = Signal(), Signal(COUNT_BITS)
+        sealed, place = self.i.payload, self.place.payload
+        sent = self.write.valid & self.write.ready
+        m.d.comb += [
+            self.claim.payload.cluster.eq(sealed.cluster), self.claim.payload.crc.eq(sealed.header.crc),
+            place.write.eq(1), place.addr.eq(sealed.cluster << _INDEX), place.length.eq(CLUSTER),
+            self.sealed_index.eq(at), self.write.payload.mask.eq(~0),
+        ]
+        with m.FSM() as fsm:
+            m.d.comb += self.idle.eq(fsm.ongoing("IDLE"))
+            with m.State("IDLE"):
+                m.d.comb += self.claim.valid.eq(seen & ~(self.done - before)[COUNT_BITS - 1])
+                m.d.sync += seen.eq(self.i.valid)
+                with m.If(~seen):
+                    m.d.sync += before.eq(self.taken)
+                with m.If(self.claim.valid & self.claim.ready):
+                    m.d.sync += seen.eq(0)
+                    m.next = "PLACE"
+            with m.State("PLACE"):
+                m.d.comb += self.place.valid.eq(1)
+                with m.If(self.place.ready):
+                    m.next = "HEADER"
+            with m.State("HEADER"):
+                m.d.comb += [self.write.valid.eq(1), self.write.payload.data.eq(sealed.header)]
+                with m.If(self.write.ready):
+                    m.next = "WORDS"
+            with m.State("WORDS"):
+                m.d.comb += [self.write.valid.eq(1), self.write.payload.data.eq(self.sealed_word)]
+                m.d.sync += at.eq(at + sent)
+                with m.If(sent & (at == CLUSTER - 1)):
+                    m.d.comb += [self.i.ready.eq(1), self.written.eq(1)]
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,137 @@
+"""Takes the chip's commands: what they are about is in the address."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS
+from ..memory import MemoryCommand, MemoryWrite
+from ..mesh.buffer import Buffer
+from .combiner import ClusterWrite
+from .jobs import Job
+from .layout import CLUSTER, PHYSICAL_WINDOW, REGISTER_WINDOW
+from .locate import Place
+
+__all__ = ["Front"]
+
+_INDEX = (CLUSTER - 1).bit_length()
+
+_PLACE_BITS = 8
+"""Reads wait for writes to the same 256 words; a command touches two such places at most."""
+
+_AGE = 3
+"""Cycles after which a command sees what became of those before it."""
+
+
+class Front(wiring.Component):
+    """Commands in order, words of clusters at one a cycle.
+
+    Reads of clusters wait for gathered writes near them, reads of tiles for nothing. The windows wait until everything
+    rests.
+
+    Parameters
+    ----------
+    writes: clusters that can be waiting to be written.
+
+    Members
+    -------
+    command, write: of the chip's `MemoryPort`.
+    tiles_end: first address behind the tiles.
+    job: reads. cluster_read: a job is one of clusters (strobe).
+    cluster: words written.
+    clusters, used: what waits to be written; writes_waiting: and something that is not seen there yet. flush: it should
+        be. rest: everything should come to rest. resting: it has.
+    place, raw: writes of the memory as it is.
+    register, register_write, register_data, give: access to a register; ``give``: a cycle later its value is read.
+    rejected, addr: a write to tiles was thrown away (strobe); address of the command.
+    waiting: there is a command.
+    """
+
+    def __init__(self, writes: int):
+        super().__init__({
+            "command": In(stream.Signature(MemoryCommand)), "write": In(stream.Signature(MemoryWrite)),
+            "tiles_end": In(32), "job": Out(stream.Signature(Job)), "cluster_read": Out(1),
+            "cluster": Out(stream.Signature(ClusterWrite)),
+            "clusters": In(data.ArrayLayout(32 - _INDEX, writes)), "used": In(writes), "writes_waiting": In(1),
+            "flush": Out(1), "rest": Out(1), "resting": In(1),
+            "place": Out(stream.Signature(Place)), "raw": Out(stream.Signature(MemoryWrite)),
+            "register": Out(2), "register_write": Out(1), "register_data": Out(WORD_BITS), "give": Out(1),
+            "rejected": Out(1), "addr": Out(32), "waiting": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.incoming = incoming = Buffer(MemoryCommand)
+        wiring.connect(m, wiring.flipped(self.command), incoming.i)
+        command, tile, age = Signal(MemoryCommand), Signal(), Signal(range(_AGE + 1))
+        finished, step, to_register = Signal(), Signal(), Signal()
+        with m.If(finished & to_register):   # what comes next depends on it
+            m.d.sync += self.waiting.eq(0)
+        with m.Elif(~self.waiting | finished):
+            m.d.comb += incoming.o.ready.eq(1)
+            m.d.sync += [self.waiting.eq(incoming.o.valid), command.eq(incoming.o.payload), age.eq(0),
+                         tile.eq(incoming.o.payload.addr < self.tiles_end)]
+        with m.Else():
+            m.d.sync += age.eq(age + (age != _AGE))
+            with m.If(step):
+                m.d.sync += [command.addr.eq(command.addr + 1), command.length.eq(command.length - 1)]
+
+        last_addr, near = Signal(32), Signal()
+        m.d.sync += [
+            last_addr.eq(command.addr + command.length - 1),
+            near.eq(self.writes_waiting | Cat(used & ((cluster[_PLACE_BITS - _INDEX:] == command.addr[_PLACE_BITS:])
+                                | (cluster[_PLACE_BITS - _INDEX:] == last_addr[_PLACE_BITS:]))
+                        for used, cluster in zip(self.used, self.clusters, strict=True)).any()),
+        ]
+        settled, window = Signal(), Signal()
+        job, write = self.job.payload, self.write
+        m.d.comb += [
+            settled.eq(self.waiting & (age == _AGE)), self.addr.eq(command.addr),
+            to_register.eq((command.addr & REGISTER_WINDOW).any()),
+            window.eq((command.addr & (REGISTER_WINDOW | PHYSICAL_WINDOW)).any()),
+            self.rest.eq(self.waiting & window),
+            self.flush.eq(self.rest | settled & ~command.write & ~tile & near),
+            job.raw.eq(window), job.addr.eq(command.addr[:30]), job.length.eq(command.length),
+            self.cluster.payload.addr.eq(command.addr), self.cluster.payload.word.eq(write.payload),
+            self.place.payload.write.eq(1), self.place.payload.raw.eq(1), self.place.payload.addr.eq(command.addr[:30]),
+            self.place.payload.length.eq(command.length),
+            self.raw.payload.eq(write.payload),
+            self.register.eq(command.addr), self.register_data.eq(write.payload.data),
+        ]
+
+        def each_word(moved):
+            m.d.comb += [step.eq(moved), finished.eq(moved & (command.length == 1))]
+
+        with m.FSM():
+            with m.State("COMMAND"), m.If(self.waiting):
+                with m.If(to_register):
+                    with m.If(settled & self.resting):
+                        with m.If(command.write):
+                            m.d.comb += [write.ready.eq(1), self.register_write.eq(write.valid)]
+                            each_word(write.valid)
+                        with m.Else():
+                            m.d.comb += self.give.eq(1)
+                            each_word(1)
+                with m.Elif(window & command.write):
+                    m.d.comb += self.place.valid.eq(settled & self.resting)
+                    with m.If(self.place.valid & self.place.ready):
+                        m.next = "RAW"
+                with m.Elif(~command.write):
+                    m.d.comb += [
+                        self.job.valid.eq(settled & (tile | window & self.resting | ~window & ~near)
+                                          | tile & ~window),
+                        finished.eq(self.job.valid & self.job.ready),
+                        self.cluster_read.eq(finished & ~tile & ~window),
+                    ]
+                with m.Elif(tile):
+                    m.d.comb += [write.ready.eq(1), self.rejected.eq(finished)]
+                    each_word(write.valid)
+                with m.Else():
+                    m.d.comb += [self.cluster.valid.eq(write.valid), write.ready.eq(self.cluster.ready)]
+                    each_word(write.valid & self.cluster.ready)
+            with m.State("RAW"):
+                m.d.comb += [self.raw.valid.eq(write.valid), write.ready.eq(self.raw.ready)]
+                each_word(write.valid & self.raw.ready)
+                with m.If(finished):
+                    m.next = "COMMAND"
+        return m

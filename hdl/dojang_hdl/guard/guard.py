@@ -1,0 +1,146 @@
+"""Checks everything that comes from a memory, and protects everything that goes there."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..event_counters import EventCounters
+from ..host.protocol import FIRST_GUARD_COUNTER, GUARD_COUNTERS
+from ..memory import MemoryPort, MemoryStatus
+from .front import Front
+from .injector import Injector
+from .jobs import Purpose
+from .layout import FAULT_KINDS
+from .locate import Locator
+from .reader import Reader
+from .registers import Registers
+from .writer import Writer
+
+__all__ = ["Guard"]
+
+QUIET_CYCLES = 16
+"""Cycles without a command after which what was written is read back."""
+
+_TILE, _CLUSTER, _LOST, _REJECTED = range(len(FAULT_KINDS))
+
+
+class Guard(wiring.Component):
+    """A memory port whose words are right, or known to be wrong; docs/reference/guard.md says how.
+
+    Commands of up to 256 words. A word comes when its block has been checked: some 20 cycles and the block's length
+    after the memory has got the command. One word a cycle, less the headers.
+
+    Parameters
+    ----------
+    tile: data words of a tile, a power of two from 16 to 256.
+    entries: clusters gathered for writing at once; two for each writer leave all of them undisturbed.
+
+    Members
+    -------
+    port: `MemoryPort` for the chip.
+    memory: `MemoryPort` of the memory; commands of up to 297 words.
+    status, counters: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on; all of them at once.
+    """
+
+    def __init__(self, tile: int, entries: int = 4):
+        if tile & (tile - 1) or not 16 <= tile <= 256:
+            raise ValueError(f"tile={tile}, expected a power of two from 16 to 256 words")
+        self._tile, self._entries = tile, entries
+        super().__init__({"port": In(MemoryPort()), "memory": Out(MemoryPort()), "status": In(MemoryStatus()),
+                          "counters": Out(data.StructLayout(dict.fromkeys(GUARD_COUNTERS, 32)))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.registers = registers = Registers()
+        m.submodules.front = front = Front(self._entries + 2)
+        m.submodules.reader = reader = Reader(self._tile)
+        m.submodules.writer = writer = Writer(self._entries)
+        m.submodules.locator = locator = Locator(self._tile)
+        m.submodules.injector = injector = Injector()
+        wiring.connect(m, injector.o, wiring.flipped(self.memory))
+        wiring.connect(m, wiring.flipped(self.port.command), front.command)
+        wiring.connect(m, wiring.flipped(self.port.write), front.write)
+        wiring.connect(m, reader.o, wiring.flipped(self.port.read))
+        wiring.connect(m, injector.i.read, reader.i)
+        wiring.connect(m, locator.o, injector.i.command)
+        wiring.connect(m, front.cluster, writer.i)
+
+        control = registers.control
+        m.d.comb += [
+            front.tiles_end.eq(control.tiles_end), reader.tiles_end.eq(control.tiles_end),
+            locator.tiles_end.eq(control.tiles_end), writer.control.eq(control),
+            registers.address.eq(front.register), registers.write.eq(front.register_write),
+            registers.write_data.eq(front.register_data), reader.given.eq(registers.data),
+            injector.start.eq(registers.inject), injector.injection.eq(registers.injection),
+            injector.mask.eq(registers.mask), registers.left.eq(injector.left),
+        ]
+        m.d.sync += reader.give.eq(front.give)
+        self._memory(m, front, reader, writer, locator, injector)
+        self._rest(m, front, reader, writer, locator)
+        self._report(m, front, reader, registers)
+        return m
+
+    def _memory(self, m, front, reader, writer, locator, injector):
+        """Reads and writes share the way to the memory; writes first."""
+        place, write = locator.i.payload, injector.i.write
+        with m.If(writer.place.valid):
+            m.d.comb += [place.eq(writer.place.payload), writer.place.ready.eq(locator.i.ready)]
+        with m.Elif(front.place.valid):
+            m.d.comb += [place.eq(front.place.payload), front.place.ready.eq(locator.i.ready)]
+        with m.Else():
+            job = reader.issue.payload
+            m.d.comb += [place.raw.eq(job.raw), place.addr.eq(job.addr), place.length.eq(job.length),
+                         reader.issue.ready.eq(locator.i.ready)]
+        m.d.comb += [
+            locator.i.valid.eq(writer.place.valid | front.place.valid | reader.issue.valid),
+            reader.idle.eq(locator.i.ready), reader.sent_words.eq(locator.o.payload.length),
+            reader.sent.eq(locator.o.valid & locator.o.ready & ~locator.o.payload.write),
+            # Raw words move only while the writer rests.
+            write.valid.eq(writer.write.valid | front.raw.valid),
+            write.payload.eq(Mux(front.raw.valid, front.raw.payload, writer.write.payload)),
+            front.raw.ready.eq(write.ready), writer.write.ready.eq(write.ready),
+        ]
+        with m.If(writer.job.valid):
+            m.d.comb += [reader.job.payload.eq(writer.job.payload), writer.job.ready.eq(reader.job.ready)]
+        with m.Else():
+            m.d.comb += [reader.job.payload.eq(front.job.payload), front.job.ready.eq(reader.job.ready)]
+        m.d.comb += reader.job.valid.eq(writer.job.valid | front.job.valid)
+
+    def _rest(self, m, front, reader, writer, locator):
+        quiet = Signal(range(QUIET_CYCLES + 1))
+        with m.If(front.waiting):
+            m.d.sync += quiet.eq(0)
+        with m.Elif(quiet != QUIET_CYCLES):
+            m.d.sync += quiet.eq(quiet + 1)
+        m.d.sync += [
+            front.resting.eq(reader.empty & writer.idle & ~writer.pending & locator.i.ready),
+            self.status.busy.eq(~writer.idle | writer.pending),
+        ]
+        m.d.comb += [
+            front.clusters.eq(writer.clusters), front.used.eq(writer.used),
+            front.writes_waiting.eq(writer.waiting),
+            writer.flush.eq(front.flush), writer.halt.eq(front.rest), writer.cluster_read.eq(front.cluster_read),
+            writer.quiet.eq(front.rest | (quiet == QUIET_CYCLES)),
+            writer.old.eq(reader.old), writer.old_en.eq(reader.old_en), writer.restart.eq(reader.restart),
+            writer.judged.eq(reader.judged), writer.verdict.eq(reader.verdict),
+        ]
+
+    def _report(self, m, front, reader, registers):
+        m.submodules.counters = counters = EventCounters(GUARD_COUNTERS)
+        block, purpose = reader.verdict.block, Signal(Purpose)
+        wrong, events, fault = Signal(), counters.events, registers.fault
+        m.d.comb += [
+            purpose.eq(block.purpose), wrong.eq(reader.judged & ~reader.verdict.good),
+            registers.failed.eq(wrong | front.rejected),
+            fault.address.eq(Mux(wrong, block.addr, front.addr)),
+            fault.kind.eq(Mux(~wrong, _REJECTED, Mux(
+                purpose == Purpose.VERIFY, _LOST, Mux(block.tile, _TILE, _CLUSTER)))),
+            events.tiles_reread.eq(reader.again & block.tile), events.clusters_reread.eq(reader.again & ~block.tile),
+            events.errors.eq(registers.failed), events.corrected.eq(reader.corrected),
+            events.merged.eq(reader.judged & (purpose == Purpose.MERGE)),
+            events.patrolled.eq(reader.judged & (purpose == Purpose.PATROL)),
+            events.verified.eq(reader.judged & (purpose == Purpose.VERIFY)),
+            counters.enable.eq(self.status.enable), counters.clear.eq(self.status.clear),
+            counters.address.eq(self.status.address - FIRST_GUARD_COUNTER), self.status.data.eq(counters.data),
+            self.counters.eq(counters.counters), self.status.guarded.eq(1), self.status.error.eq(registers.error),
+        ]

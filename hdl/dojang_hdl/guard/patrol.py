@@ -1,0 +1,56 @@
+"""Reads all clusters, one now and then, so that single wrong bits do not become two."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .jobs import Job, Purpose
+from .layout import CLUSTER
+
+__all__ = ["Patrol"]
+
+_INDEX = (CLUSTER - 1).bit_length()
+
+
+class Patrol(wiring.Component):
+    """A cluster every ``interval`` cycles, from ``start`` to before ``end`` and again; 0: none.
+
+    Members
+    -------
+    job: what is to be read.
+    found, cluster: a cluster read by the patrol had to be corrected (strobe).
+    refresh: a cluster to be written anew; one found meanwhile waits for the next round.
+    """
+
+    interval: In(24)
+    start: In(32)
+    end: In(32)
+    job: Out(stream.Signature(Job))
+    found: In(1)
+    cluster: In(32 - _INDEX)
+    refresh: Out(stream.Signature(32 - _INDEX))
+
+    def elaborate(self, platform):
+        m = Module()
+        wait, addr = Signal(24), Signal(32)
+        m.d.comb += [
+            self.job.payload.purpose.eq(Purpose.PATROL), self.job.payload.addr.eq(addr),
+            self.job.payload.length.eq(CLUSTER),
+        ]
+        with m.If(self.job.ready):
+            m.d.sync += self.job.valid.eq(0)
+        with m.If(self.interval == 0):
+            m.d.sync += wait.eq(0)
+        with m.Elif(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
+        with m.Elif((addr < self.start) | (addr >= self.end)):
+            m.d.sync += addr.eq(self.start)
+        with m.Elif(~self.job.valid):
+            m.d.sync += [wait.eq(self.interval - 1), self.job.valid.eq(1)]
+        with m.If(self.job.valid & self.job.ready):
+            m.d.sync += addr.eq(addr + CLUSTER)
+        with m.If(self.found & ~self.refresh.valid):
+            m.d.sync += [self.refresh.valid.eq(1), self.refresh.payload.eq(self.cluster)]
+        with m.Elif(self.refresh.ready):
+            m.d.sync += self.refresh.valid.eq(0)
+        return m

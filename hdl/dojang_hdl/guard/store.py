@@ -1,0 +1,68 @@
+"""Keeps words back until their block is found right."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS
+from ..mesh.buffer import Buffer
+
+__all__ = ["Store"]
+
+_ON_THEIR_WAY = 8
+"""Words that may still come after ``room`` has fallen."""
+
+
+class Store(wiring.Component):
+    """A queue that can forget what was put in last. One word a cycle.
+
+    Parameters
+    ----------
+    depth: words, a power of two; twice the largest block, so that one leaves while the next comes.
+
+    Members
+    -------
+    word, en: a word is put in. mark: with the last word of a block, or after it.
+    commit: all up to the last mark may leave. rollback: all that may not is forgotten.
+    room: there is room for the words on their way.
+    o: the words, 3 cycles after their commit.
+    """
+
+    def __init__(self, depth: int):
+        self._depth = depth
+        super().__init__({
+            "word": In(WORD_BITS), "en": In(1), "mark": In(1), "commit": In(1), "rollback": In(1), "room": Out(1),
+            "o": Out(stream.Signature(WORD_BITS)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=WORD_BITS, depth=self._depth, init=[])
+        store, fetch = words.write_port(), words.read_port()
+        put, marked, committed, taken = (Signal(range(2 * self._depth), name=name)
+                                         for name in ("put", "marked", "committed", "taken"))
+        next_put = Signal.like(put)
+        fetched, go = Signal(), Signal()
+        m.submodules.leaving = leaving = Buffer(WORD_BITS)
+        wiring.connect(m, leaving.o, wiring.flipped(self.o))
+        index = slice(0, len(put) - 1)
+        m.d.comb += [
+            store.en.eq(self.en), store.addr.eq(put[index]), store.data.eq(self.word), next_put.eq(put + self.en),
+            go.eq((~fetched | leaving.i.ready) & (committed != taken)),
+            fetch.en.eq(go), fetch.addr.eq(taken[index]),
+            leaving.i.valid.eq(fetched), leaving.i.payload.eq(fetch.data),
+        ]
+        used = Signal.like(put)
+        m.d.comb += used.eq(put - taken)
+        m.d.sync += [put.eq(next_put), taken.eq(taken + go), self.room.eq(used <= self._depth - _ON_THEIR_WAY)]
+        with m.If(self.mark):
+            m.d.sync += marked.eq(next_put)
+        with m.If(self.commit):
+            m.d.sync += committed.eq(marked)
+        with m.If(self.rollback):
+            m.d.sync += [put.eq(committed), marked.eq(committed)]
+        with m.If(go):
+            m.d.sync += fetched.eq(1)
+        with m.Elif(leaving.i.ready):
+            m.d.sync += fetched.eq(0)
+        return m

@@ -1,0 +1,119 @@
+"""Remembers what was written until it has been read back."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .emitter import Written
+from .jobs import Job, Purpose
+from .layout import CLUSTER
+
+__all__ = ["Verifier"]
+
+ON_THEIR_WAY = 4
+"""Clusters being read back at once."""
+
+_CLUSTER_BITS = (CLUSTER - 1).bit_length()
+
+
+class Verifier(wiring.Component):
+    """A table of the clusters written last, one place for each value of the lower bits of their number.
+
+    A cluster that needs the place of another one has that one read back first; one that is written again replaces
+    itself. After a reset the table is cleared, for ``places`` cycles.
+
+    Parameters
+    ----------
+    places: a power of two.
+
+    Members
+    -------
+    claim: what is about to be written. Taken once its place is free and it is not being read back; nothing is asked for
+        from then on until it is ``written`` (strobe).
+    idle: what is in the table may be read back now.
+    job: what is to be read back. verified: the oldest of these was (strobe).
+    pending: something has not been read back.
+    """
+
+    def __init__(self, places: int = 1024):
+        self._places = places
+        super().__init__({
+            "claim": In(stream.Signature(Written)), "written": In(1), "idle": In(1),
+            "job": Out(stream.Signature(Job)), "verified": In(1), "pending": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        bits = (self._places - 1).bit_length()
+        entry_layout = data.StructLayout({"used": 1, "tag": 32 - _CLUSTER_BITS - bits, "crc": 32})
+        m.submodules.table = table = memory.Memory(shape=entry_layout, depth=self._places, init=[])
+        put, get = table.write_port(), table.read_port()
+        claimed, entry = Signal(Written), Signal(entry_layout)
+        at, scan = Signal(bits), Signal(bits)
+        used = Signal(range(self._places + 1))
+        asked = [Signal(bits, name=f"asked{i}") for i in range(ON_THEIR_WAY)]
+        asking = Signal(ON_THEIR_WAY)   # of ``asked``, the oldest first
+        mine = Signal()                 # the entry makes way for a claim
+
+        clash = Cat(asking[i] & (asked[i] == self.claim.payload.cluster[:bits]) for i in range(ON_THEIR_WAY)).any()
+        m.d.comb += [
+            get.addr.eq(at), put.addr.eq(at),
+            self.job.payload.purpose.eq(Purpose.VERIFY), self.job.payload.length.eq(CLUSTER),
+            self.job.payload.addr.eq(Cat(at, entry.tag) << _CLUSTER_BITS), self.job.payload.crc.eq(entry.crc),
+        ]
+        m.d.sync += self.pending.eq((used != 0) | asking.any())
+        sent = self.job.valid & self.job.ready
+        count = Signal(range(ON_THEIR_WAY + 1))
+        m.d.sync += count.eq(count + sent - self.verified)
+        with m.If(self.verified):
+            m.d.sync += [asked[i].eq(asked[i + 1]) for i in range(ON_THEIR_WAY - 1)]
+        for i in range(ON_THEIR_WAY):
+            with m.If(sent & (count - self.verified == i)):
+                m.d.sync += asked[i].eq(at)
+        m.d.comb += asking.eq(Cat(count > i for i in range(ON_THEIR_WAY)))
+
+        with m.FSM():
+            with m.State("CLEAR"):
+                m.d.comb += put.en.eq(1)
+                m.d.sync += at.eq(at + 1)
+                with m.If(at == self._places - 1):
+                    m.next = "IDLE"
+            with m.State("IDLE"):
+                m.d.sync += [claimed.eq(self.claim.payload), mine.eq(self.claim.valid)]
+                with m.If(self.claim.valid):
+                    m.d.sync += at.eq(self.claim.payload.cluster[:bits])
+                    with m.If(~clash):
+                        m.next = "FETCH"
+                with m.Elif(self.idle & (used != 0)):
+                    m.d.sync += [at.eq(scan), scan.eq(scan + 1)]
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.next = "LOOK"
+            with m.State("LOOK"):
+                m.d.sync += entry.eq(get.data)
+                m.next = "DECIDE"
+            with m.State("DECIDE"):
+                other = entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))
+                m.next = "IDLE"
+                with m.If(other):
+                    m.next = "ASK"
+                with m.Elif(mine):
+                    m.next = "CLAIMED"
+            with m.State("ASK"):
+                m.d.comb += self.job.valid.eq(count != ON_THEIR_WAY)
+                with m.If(sent):
+                    m.d.comb += put.en.eq(1)    # the place is free
+                    m.d.sync += [used.eq(used - 1), entry.used.eq(0)]
+                    m.next = "IDLE"
+                    with m.If(mine):
+                        m.next = "CLAIMED"
+            with m.State("CLAIMED"):
+                m.d.comb += self.claim.ready.eq(1)
+                m.next = "WRITING"
+            with m.State("WRITING"):
+                with m.If(self.written):
+                    m.d.comb += [put.en.eq(1), put.data.used.eq(1), put.data.tag.eq(claimed.cluster[bits:]),
+                                 put.data.crc.eq(claimed.crc)]
+                    m.d.sync += used.eq(used + ~entry.used)
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,104 @@
+"""Writes whole clusters, and looks after those that are written."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import WORD_BITS
+from ..memory import MemoryWrite
+from ..mesh.buffer import Buffer
+from .checker import Verdict
+from .combiner import ClusterWrite, Combiner
+from .emitter import COUNT_BITS, Emitter
+from .jobs import Job, Purpose
+from .layout import CLUSTER
+from .locate import Place
+from .merger import Merger
+from .patrol import Patrol
+from .registers import Control
+from .verifier import Verifier
+
+__all__ = ["Writer"]
+
+_INDEX = (CLUSTER - 1).bit_length()
+
+
+class Writer(wiring.Component):
+    """From written words to clusters in the memory that have been read back; and the patrol.
+
+    Parameters
+    ----------
+    entries: clusters gathered at once.
+
+    Members
+    -------
+    control: where the clusters are, and the patrol's interval. halt: no patrol now.
+    i: words written. waiting: one of them has no place yet. flush: they should go to the memory. clusters, used: what
+        has not gone yet.
+    job: reads of its own. old, old_en, restart, judged, verdict: what became of them (see `Reader`).
+    cluster_read: the chip reads clusters (strobe).
+    quiet: there is time for reading back.
+    place, write: what goes to the memory.
+    idle: nothing is to be written. pending: something has not been read back.
+    """
+
+    def __init__(self, entries: int):
+        self._entries = entries
+        super().__init__({
+            "control": In(Control), "halt": In(1), "i": In(stream.Signature(ClusterWrite)), "flush": In(1),
+            "waiting": Out(1),
+            "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + 2)), "used": Out(entries + 2),
+            "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
+            "judged": In(1), "verdict": In(Verdict), "cluster_read": In(1), "quiet": In(1),
+            "place": Out(stream.Signature(Place)), "write": Out(stream.Signature(MemoryWrite)),
+            "idle": Out(1), "pending": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.combiner = combiner = Combiner(self._entries)
+        m.submodules.merger = merger = Merger()
+        m.submodules.emitter = emitter = Emitter()
+        m.submodules.verifier = verifier = Verifier()
+        m.submodules.patrol = patrol = Patrol()
+        m.submodules.incoming = incoming = Buffer(ClusterWrite)     # the search for its cluster ends here
+        wiring.connect(m, wiring.flipped(self.i), incoming.i)
+        wiring.connect(m, incoming.o, combiner.i)
+        wiring.connect(m, combiner.o, merger.i)
+        wiring.connect(m, merger.o, emitter.i)
+        wiring.connect(m, patrol.refresh, merger.refresh)
+        wiring.connect(m, emitter.claim, verifier.claim)
+        wiring.connect(m, emitter.place, wiring.flipped(self.place))
+        wiring.connect(m, emitter.write, wiring.flipped(self.write))
+
+        block = self.verdict.block
+        mine = Signal(Purpose)
+        m.d.comb += mine.eq(block.purpose)
+        taken, done = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        m.d.sync += [
+            taken.eq(taken + self.cluster_read),
+            done.eq(done + (self.judged & block.last & (mine == Purpose.READ) & ~block.tile & ~block.raw))]
+        m.d.comb += [
+            self.clusters.eq(Cat(combiner.clusters, merger.clusters)), self.used.eq(Cat(combiner.used, merger.used)),
+            combiner.flush.eq(self.flush), combiner.index.eq(merger.index),
+            merger.word.eq(combiner.word), merger.written.eq(emitter.idle),
+            merger.old.eq(self.old), merger.old_en.eq(self.old_en), merger.restart.eq(self.restart),
+            merger.judged.eq(self.judged & (mine == Purpose.MERGE)), merger.good.eq(self.verdict.good),
+            emitter.sealed_word.eq(merger.sealed_word), merger.sealed_index.eq(emitter.sealed_index),
+            emitter.taken.eq(taken), emitter.done.eq(done),
+            verifier.written.eq(emitter.written), verifier.idle.eq(self.quiet),
+            verifier.verified.eq(self.judged & (mine == Purpose.VERIFY)),
+            patrol.interval.eq(self.control.patrol), patrol.start.eq(self.control.tiles_end),
+            patrol.end.eq(self.control.end),
+            patrol.found.eq(self.judged & (mine == Purpose.PATROL) & self.verdict.good & self.verdict.fixed),
+            patrol.cluster.eq(block.addr >> _INDEX),
+            self.waiting.eq(incoming.o.valid), self.pending.eq(verifier.pending),
+            self.idle.eq(~self.waiting & (combiner.used == 0) & merger.idle & emitter.idle),
+        ]
+        jobs = ((merger.job, 1), (verifier.job, 1), (patrol.job, ~self.halt))
+        free = 1
+        for job, allowed in jobs:
+            with m.If(job.valid & allowed & free):
+                m.d.comb += [self.job.valid.eq(1), self.job.payload.eq(job.payload), job.ready.eq(self.job.ready)]
+            free = free & ~(job.valid & allowed)
+        return m
