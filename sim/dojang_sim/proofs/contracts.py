@@ -4,17 +4,24 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from dojang_hdl.lpddr4.splitter import PAGE_WORDS
 from dojang_hdl.lpddr4.timing import PAGE_BURSTS
 
-__all__ = ["Stores", "sound_access", "sound_piece"]
+__all__ = ["Stores", "slots_stay", "sound_access", "sound_piece"]
 
 
 def sound_piece(piece):
-    """A `Piece`: words of one row. From the splitter to the write gather."""
+    """A `Piece`: words of one row. From the splitter to the write gather, and to the bank machines."""
     return (piece.words != 0) & (piece.word + piece.words <= PAGE_WORDS)
 
 
 def sound_access(access):
     """An `Access`: bursts of one row. From the write gather to the bank machines."""
     return (access.bursts != 0) & (access.burst + access.bursts <= PAGE_BURSTS)
+
+
+def slots_stay(m: Module, room, slot, take):
+    """Only ``take`` changes the read buffer's next slot and makes its room less. From it to the dispatch."""
+    room_left, next_slot, began = Signal.like(room, name="room_left"), Signal.like(slot, name="next_slot"), Signal()
+    m.d.sync += [room_left.eq(room - take), next_slot.eq(slot + take), began.eq(1)]
+    return ~began | (room >= room_left) & (slot == next_slot)
 
 
 class Stores:

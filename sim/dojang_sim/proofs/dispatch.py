@@ -12,7 +12,7 @@ from dojang_hdl.lpddr4.splitter import Piece
 from dojang_hdl.lpddr4.timing import BANKS, PAGE_BURSTS, Lpddr4Config
 from dojang_hdl.memory import MemoryCommand, MemoryWrite
 
-from .contracts import sound_access, sound_piece
+from .contracts import slots_stay, sound_access, sound_piece
 from .prove import Harness
 
 __all__ = ["Dispatch"]
@@ -35,7 +35,8 @@ class Dispatch(Harness):
               "gather_ready": "controller.gather.piece__ready", "gather_valid": "controller.gather.piece__valid",
               "gather_piece": "controller.gather.piece__payload",
               "write_valid": "controller.gather.o__valid", "write_ready": "controller.gather.o__ready",
-              "write": "controller.gather.o__payload", "write_bank": "controller.gather.bank"}
+              "write": "controller.gather.o__payload", "write_bank": "controller.gather.bank",
+              "grouped": "controller.gather.grouped"}
 
     def __init__(self, config: Lpddr4Config, controller: type[Controller] = Controller):
         self._config, self._controller = config, controller
@@ -46,6 +47,7 @@ class Dispatch(Harness):
             "piece_valid": In(1), "piece": In(Piece), "piece_ready": In(1), "pending": In(BANKS),
             "flush": In(1), "gather_ready": In(1), "gather_valid": In(1), "gather_piece": In(Piece),
             "write_valid": In(1), "write_ready": In(1), "write": In(Access), "write_bank": In(3),
+            "grouped": In(1),
         })
 
     def elaborate(self, platform):
@@ -87,6 +89,8 @@ class Dispatch(Harness):
         access = Signal(Access)
         m.d.comb += [
             Assume(~self.piece_valid | sound_piece(piece)),
+            Assume(slots_stay(m, self.read_room, self.read_slot, read_buffer.take)),
+            Assume(~self.write_valid | self.grouped),       # "something is gathered" of `GatherWords`
             read_taken.eq(self.piece_valid & ~piece.write & self.piece_ready),
             write_taken.eq(self.write_valid & self.write_ready), blocked.eq(self.pending.bit_select(bank, 1)),
             access.eq(Array(machine.access.payload for machine in machines)[Mux(write_taken, self.write_bank, bank)]),
@@ -111,3 +115,9 @@ class Dispatch(Harness):
                        & (2 * access.bursts == piece.words + access.skip_first + access.skip_last), "its words"),
                 Assert(access.slot == self.read_slot, "the next slots"),
             ]
+        for index, machine in enumerate(machines):
+            offered, valid, ready = Signal(Access), Signal(), Signal()
+            m.d.sync += [offered.eq(machine.access.payload), valid.eq(machine.access.valid),
+                         ready.eq(machine.access.ready)]
+            m.d.comb += Assert(~valid | ready | machine.access.valid & (machine.access.payload == offered),
+                               f"bank {index} is offered it until it takes it")

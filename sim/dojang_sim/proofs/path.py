@@ -128,14 +128,13 @@ class ReadsSeeWrites(Harness):
 
     def _program(self, m, port):
         """What the commands mean, in their order."""
-        place = self._spread(self.follow) - self._spread(self.addr)
         offset, number, covers = Signal(self._address), Signal(INDEX_BITS), Signal()
         asked, value, waiting = Signal(INDEX_BITS), Signal(INDEX_BITS), Signal(8)
         accepted, leaves = self.command_valid & port.command.ready, port.read.valid & self.read_ready
         following, ahead, expected = Signal(), Signal(8), Signal(INDEX_BITS)
         m.d.comb += [
-            offset.eq(place), covers.eq(accepted & (offset < self.length)),
-            number.eq(asked + offset),
+            offset.eq(self._spread(self.follow) - self._spread(self.addr)),
+            covers.eq(accepted & (offset < self.length)), number.eq(asked + offset),
             Assert(~port.read.valid | (waiting != 0), "nothing leaves that was not asked for"),
             Assert(~(leaves & following & (ahead == 0)) | (port.read.payload[:INDEX_BITS] == expected),
                    "what was written last is read"),
@@ -151,7 +150,10 @@ class ReadsSeeWrites(Harness):
             m.d.sync += [following.eq(1), ahead.eq(waiting - leaves + offset), expected.eq(value)]
 
     def _memory(self, m, path):
-        """Bursts are written and read so many cycles after their commands as data take to reach the pins."""
+        """Bursts are written and read in the order of their commands, when written data are at the pins.
+
+        A write that is not masked pays no heed to the mask.
+        """
         address = self._spread(self.follow)
         word, place, bank, row = address[0], address[1:7], address[7:10], address[10:]
         column, sent = path.column, path.sent
@@ -172,12 +174,11 @@ class ReadsSeeWrites(Harness):
         m.d.comb += Assert(write == path.phy.write_valid, "data for every write")
         with m.If(write & hit & ~(masked & mask)):
             m.d.sync += kept.eq(first)
-        m.d.sync += [
-            answered.eq(read), answer.eq(self.other),
-        ]
+        m.d.sync += [answered.eq(read), answer.eq(self.other)]
         with m.If(hit):
             m.d.sync += answer.word_select(word, INDEX_BITS).eq(kept)
         m.d.comb += [
-            path.phy.read_valid.eq(answered), path.phy.read.as_value().eq(
-                Cat(answer[:INDEX_BITS], Signal(128 - INDEX_BITS, name="zero"), answer[INDEX_BITS:])),
+            path.phy.read_valid.eq(answered),
+            path.phy.read.as_value().eq(
+                Cat(answer[:INDEX_BITS], Const(0, 128 - INDEX_BITS), answer[INDEX_BITS:])),
         ]

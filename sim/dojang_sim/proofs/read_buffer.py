@@ -11,6 +11,7 @@ from dojang_hdl.lpddr4.read_buffer import OUTPUT_WORDS, ReadBuffer
 from dojang_hdl.lpddr4.scheduler import Sent
 from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 
+from .contracts import slots_stay
 from .prove import Harness
 from .rules import saturating
 
@@ -85,6 +86,7 @@ class ReadOrder(Harness):
             Assert(~buffer.o.valid | answered.bit_select(oldest, 1), "nothing leaves that was not read"),
             Assert(~buffer.o.valid | (buffer.o.payload == Cat(oldest, half)), "words leave in order, each once"),
             Assert((giving & (given | sent | answered)) == 0, "no slot is given out twice"),
+            Assert(slots_stay(m, buffer.room, buffer.slot, self.take), "room and slots stay"),
             Assert(late < DELIVERY_CYCLES, "what was read leaves"),
             Assert((late == 0) | buffer.o.valid | (late == 1) & self.fetched, "on its way"),
         ]

@@ -7,6 +7,7 @@ from dojang_sim.proofs.bank import BankRules
 from dojang_sim.proofs.bank_order import BankOrder
 from dojang_sim.proofs.dispatch import Dispatch
 from dojang_sim.proofs.gather import GatherWords
+from dojang_sim.proofs.path import ReadsSeeWrites
 from dojang_sim.proofs.progress import BankParks, PrechargeServed, RefreshSent
 from dojang_sim.proofs.prove import ProofError, Refuted, missing_tools, prove
 from dojang_sim.proofs.read_buffer import ReadOrder
@@ -74,9 +75,10 @@ MUTATIONS = {
     "words left": ("splitter words", "splitter", "left.eq(left - count)", "left.eq(left - room)"),
     "piece overwritten": ("splitter words", "splitter", "(left != 0) & (~self.o.valid | self.o.ready)", "left != 0"),
     "command taken too early": ("splitter words", "splitter", "(left == 0) | step & ends", "(left == 0) | step"),
-    "read passes a write": ("dispatch", "controller", "& ~conflict & ~gather", "& ~gather"),
-    "more slots than are free": ("dispatch", "controller", "& ~gather.o.valid & room)", "& ~gather.o.valid)"),
-    "read in a write's cycle": ("dispatch", "controller", "~conflict & ~gather.o.valid &", "~conflict &"),
+    "read passes a write": ("dispatch", "controller", "& ~conflict & ~write", "& ~write"),
+    "more slots than are free": ("dispatch", "controller", "& ~write & room)", "& ~write)"),
+    "read in a write's cycle": ("dispatch", "controller", "~conflict & ~write &", "~conflict &"),
+    "read loses its turn": ("dispatch", "controller", "gather.o.valid & ~held", "gather.o.valid"),
     "queue not asked": ("dispatch", "controller", "sent.eq(allowed & queue_ready)", "sent.eq(allowed)"),
     "every bank": ("dispatch", "controller", "allowed) & (bank == index)", "allowed)"),
     "last burst forgotten": ("dispatch", "controller", "piece.words + 1) >> 1", "piece.words) >> 1"),
@@ -133,6 +135,34 @@ def test_the_deadline_is_jedecs(density):
     """What a bank is owed is what is owed in all, and the turns of the seven others."""
     bounds = DeadlineBounds(Lpddr4Config(density=density))
     assert bounds.slack >= 0 and bounds.owed + BANKS - 1 <= (POSTPONED + 1) * BANKS
+
+
+# The configuration of the shortest way: cycles until a word has been read, and has been written and then read
+PATH, READ_CYCLES, WRITE_AND_READ_CYCLES = Lpddr4Config(rate=400, ratio=8), 16, 20
+
+
+def test_the_path_while_words_are_read():
+    prove(ReadsSeeWrites(PATH), READ_CYCLES, induction=False)
+
+
+@pytest.mark.slow
+def test_the_path_while_words_are_written_and_read():
+    prove(ReadsSeeWrites(PATH), WRITE_AND_READ_CYCLES, induction=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module, old, new, depth", [
+    ("controller", "& ~conflict & ~write", "& ~write", READ_CYCLES),
+    ("gather", "(has_ended, ended), ", "", READ_CYCLES),
+    ("gather", "ended_slot.eq(self.slot)", "ended_slot.eq(self.slot + 1)", WRITE_AND_READ_CYCLES),
+    ("gather", "ended.masked.eq(burst.masked | ~(used & whole))", "ended.masked.eq(burst.masked)",
+     WRITE_AND_READ_CYCLES),
+], ids=("read passes a write", "whole burst not pending", "another slot", "second half's mask forgotten"))
+def test_a_broken_path_is_refuted(module, old, new, depth):
+    users = [] if module == "controller" else ["dojang_hdl.lpddr4.controller"]
+    mutant = mutate(f"dojang_hdl.lpddr4.{module}", old, new, users)
+    with pytest.raises(Refuted, match="what was written last is read"):
+        prove(ReadsSeeWrites(PATH, mutant.Controller), depth, induction=False)
 
 
 @pytest.mark.slow
