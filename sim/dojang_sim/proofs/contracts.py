@@ -1,4 +1,7 @@
-"""What one part assumes of another: the same condition is an assumption of one proof and an assertion of the other."""
+"""What one part assumes of another: the same condition is an assumption of one proof and an assertion of the other.
+
+Room and slots are registers of the buffers: what is assumed of them in a cycle was shown for the cycles before it.
+"""
 
 from amaranth.hdl import Assert, Assume, Module, Signal
 from dojang_hdl.lpddr4.splitter import PAGE_WORDS
@@ -8,12 +11,12 @@ __all__ = ["Stores", "slots_stay", "sound_access", "sound_piece"]
 
 
 def sound_piece(piece):
-    """A `Piece`: words of one row. From the splitter to the write gather, and to the bank machines."""
+    """A `Piece`: words of one row. From the splitter to the write gather and the dispatch."""
     return (piece.words != 0) & (piece.word + piece.words <= PAGE_WORDS)
 
 
 def sound_access(access):
-    """An `Access`: bursts of one row. From the write gather to the bank machines."""
+    """An `Access`: bursts of one row. From these two to the bank machines."""
     return (access.bursts != 0) & (access.burst + access.bursts <= PAGE_BURSTS)
 
 
@@ -45,7 +48,9 @@ class Stores:
         self._buffer = {"slots are given out in order": slot == taken, "room stays": ~had_room | room}
 
     def of_gather(self, m: Module, check: type[Assert] | type[Assume]) -> None:
+        """``check`` what the write gather does."""
         m.d.comb += [check(holds, message) for message, holds in self._gather.items()]
 
     def of_buffer(self, m: Module, check: type[Assert] | type[Assume]) -> None:
+        """``check`` what the write buffer does."""
         m.d.comb += [check(holds, message) for message, holds in self._buffer.items()]

@@ -35,7 +35,7 @@ PROOFS = {
     "splitter words": (lambda *part, config=DEFAULT: SplitterWords(config.rows, *part), ("splitter", "Splitter"), 5),
     "dispatch": (lambda *part, config=DEFAULT: Dispatch(config, *part), ("controller", "Controller"), 3),
     "words gathered": (lambda *part, config=DEFAULT: GatherWords(*part), ("gather", "WriteGather"), 8),
-    "words written": (lambda *part, config=DEFAULT: WriteSlots(config, *part), ("write_buffer", "WriteBuffer"), 7),
+    "words written": (lambda *part, config=DEFAULT: WriteSlots(config, *part), ("write_buffer", "WriteBuffer"), 6),
     "words read": (lambda *part, config=DEFAULT: ReadOrder(config, *part), ("read_buffer", "ReadBuffer"), 6),
 }
 
