@@ -80,7 +80,7 @@ class WriteBuffer(wiring.Component):
         ]
 
         # Slots become free in order, once their last row is being read.
-        oldest, used = Signal(index + 1), Signal(range(self._bursts + 1))
+        oldest, used = Signal(index + 1, name="oldest"), Signal(range(self._bursts + 1))
         flag, look = flags.write_port(), flags.read_port(domain="comb")
         free = Signal()
         m.d.comb += [
