@@ -19,7 +19,7 @@ MUTATIONS = {
     "odd word dropped": ("bursts.eq((piece.word[0] + piece.words + 1) >> 1)", "bursts.eq((piece.words + 1) >> 1)"),
     "first half always wanted": ("access.skip_first.eq(piece.word[0])", "access.skip_first.eq(0)"),
     "last half never wanted": ("access.skip_last.eq((piece.word + piece.words)[0])", "access.skip_last.eq(1)"),
-    "write to another bank": ("bank.eq(Mux(gather.o.valid, gather.bank, piece.bank))", "bank.eq(piece.bank)"),
+    "write to another bank": ("bank.eq(Mux(write, gather.bank, piece.bank))", "bank.eq(piece.bank)"),
     "banks not held for a refresh": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
                                      "bank.port.hold.eq(~self.ready)"),
     "commands during initialisation": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
@@ -27,7 +27,7 @@ MUTATIONS = {
     "no refresh": ("refresher.enable.eq(self.ready)", "refresher.enable.eq(0)"),
     "read not announced": ("phy.read_start.eq(scheduler.sent.read)",
                            "phy.read_start.eq(scheduler.sent.read & ~scheduler.sent.wanted[1])"),
-    "room not asked for": ("& ~gather.o.valid & room)", "& ~gather.o.valid)"),
+    "room not asked for": ("& ~write & room)", "& ~write)"),
 }
 
 
@@ -84,5 +84,6 @@ def test_the_controller_passes():
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_controller_is_caught(name):
+    broken = mutate(MODULE, *MUTATIONS[name]).Controller
     with pytest.raises((AssertionError, ValueError)):
-        broken_run(mutate(MODULE, *MUTATIONS[name]).Controller)
+        broken_run(broken)
