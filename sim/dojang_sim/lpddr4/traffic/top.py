@@ -12,7 +12,7 @@ class TrafficTop(wiring.Component):
     """``memory``, any component with ``port: In(MemoryPort())``, behind flat ports.
 
     If the memory has an output ``counters`` (a struct of fields of at most 64 bits that only grow), each of them is the
-    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on.
+    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of its `MemoryStatus`, if it has one.
     """
 
     def __init__(self, memory: wiring.Component):
@@ -26,6 +26,7 @@ class TrafficTop(wiring.Component):
             "command_length": In(9),
             "write_valid": In(1), "write_ready": Out(1), "write_data": In(WORD_BITS), "write_mask": In(WORD_BYTES),
             "read_valid": Out(1), "read_ready": In(1), "read_data": Out(WORD_BITS),
+            "busy": Out(1),
             **{f"counter_{name}": Out(field.shape) for name, field in counters.items()},
         })
 
@@ -49,5 +50,5 @@ class TrafficTop(wiring.Component):
         for name in self.counters:
             m.d.comb += getattr(self, f"counter_{name}").eq(self._memory.counters[name])
         if hasattr(self._memory, "status"):
-            m.d.comb += self._memory.status.enable.eq(1)
+            m.d.comb += [self._memory.status.enable.eq(1), self.busy.eq(self._memory.status.busy)]
         return m
