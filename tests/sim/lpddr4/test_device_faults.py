@@ -49,7 +49,13 @@ def test_dropped_command_of_a_kind():
     assert exchanged("drop=WR:2 drop=ACT:2") == (DATA, 0)
 
 
+def test_lost_burst():
+    assert exchanged("lose=1+1") == exchanged("lose=0+5") == (bytes(32), 0)
+    assert exchanged("lose=2+5") == exchanged("lose=0+1") == (DATA, 0)
+
+
 @pytest.mark.parametrize("option, expected", [
+    ("lose=3", "lose=N+COUNT"),
     ("drop=WRITE:3", "a command such as drop=WR:5"),
     ("drop=WR:x", "a number from 0 to 9223372036854775807"),
     ("resets=5", "stick-from=T or reset=T"),

@@ -152,7 +152,10 @@ void Device::apply(const Decoded& command) {
   if (is_write(code)) {
     count_turn(true);
     const bool masked = code == MWR || code == MWRA;
-    writes_.push_back({command.time + 4 + sequence_.write_latency(), offset_of(command), masked});
+    const std::int64_t number = ++written_ - options_.lose;
+    const bool lost = number >= 0 && number < options_.lost;
+    const std::int64_t offset = offset_of(command);
+    writes_.push_back({command.time + 4 + sequence_.write_latency(), lost ? kNowhere : offset, masked});
   } else if (is_read(code) || code == MRR) {
     count_turn(false);
     Burst burst{command.time + 3 + sequence_.read_latency() + spec_.DQSCK - read_lead_, kNowhere};

@@ -104,6 +104,7 @@ class Device {
   bool stray_ = false, missing_ = false;   // what WRITE_DATA was already reported for
   std::int64_t seen_ = 0;                  // commands decoded
   std::array<std::int64_t, kCommands> seen_of_{};
+  std::int64_t written_ = 0;               // bursts
   enum { kNeither, kReading, kWriting } direction_ = kNeither;
   std::array<int, kBanks> rows_{};
   std::array<bool, kBanks> late_{};

@@ -23,6 +23,7 @@ struct Options {
   std::string statistics;           // statistics=FILE, written at the end
   std::int64_t drop = 0;            // drop=N, the n-th command from 1 is not seen
   std::array<std::int64_t, kCommands> drop_of{};      // drop=KIND:N, the n-th of a kind
+  std::int64_t lose = 0, lost = 0;  // lose=N+COUNT, from the n-th written burst on so many are not stored
   std::int64_t reset = kForever;      // reset=T, the device begins anew at tCK T
   bool ignore_refreshes = false;    // ignore-refreshes: taken, but without effect on the cells
   unsigned ca_high = 0, ca_low = 0;                   // stick=ca3:1
@@ -44,12 +45,13 @@ struct Options {
       else if (name == "temperature") temperature = int(number(word, value, 7));
       else if (name == "seed") seed = unsigned(number(word, value, 0xFFFFFFFF));
       else if (name == "drop") add_drop(word, value);
+      else if (name == "lose") add_lost(word, value);
       else if (name == "reset") reset = number(word, value, kForever);
       else if (name == "stick-from") stick_from = number(word, value, kForever);
       else if (name == "flip") add_flip(word, value);
       else if (name == "stick") add_stuck(word, value);
       else fail(word, "continue, restarts, ignore-refreshes, statistics=FILE, temperature=N, seed=N, drop=N, "
-                      "drop=KIND:N, flip=WORD:BIT, stick=ca0:1, stick-from=T or reset=T");
+                      "drop=KIND:N, lose=N+COUNT, flip=WORD:BIT, stick=ca0:1, stick-from=T or reset=T");
     }
   }
 
@@ -74,6 +76,13 @@ struct Options {
     const auto kind = std::find(kNames, kNames + kCommands, value.substr(0, colon));
     if (kind == kNames + kCommands) fail(word, "a command such as drop=WR:5");
     drop_of[kind - kNames] = number(word, value.substr(colon + 1), kForever);
+  }
+
+  void add_lost(const std::string& word, const std::string& value) {
+    const auto plus = value.find('+');
+    if (plus == std::string::npos) fail(word, "lose=N+COUNT");
+    lose = number(word, value.substr(0, plus), kForever);
+    lost = number(word, value.substr(plus + 1), kForever);
   }
 
   void add_flip(const std::string& word, const std::string& value) {
