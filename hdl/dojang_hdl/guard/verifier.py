@@ -19,8 +19,10 @@ _CLUSTER_BITS = (CLUSTER - 1).bit_length()
 class Verifier(wiring.Component):
     """A table of the clusters written last, one place for each value of the lower bits of their number.
 
-    A cluster that needs the place of another one has that one read back first; one that is written again replaces
-    itself. After a reset the table is cleared, for ``places`` cycles.
+    A cluster that needs the place of another one has that one read back first; so has one that is written again before
+    it is: had the first write been lost, reads since then would have seen what was there before, and the second one
+    might have been merged with it, without anything being wrong in the end. After a reset the table is cleared, for
+    ``places`` cycles.
 
     Parameters
     ----------
@@ -93,9 +95,8 @@ class Verifier(wiring.Component):
                 m.d.sync += entry.eq(get.data)
                 m.next = "DECIDE"
             with m.State("DECIDE"):
-                other = entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))
                 m.next = "IDLE"
-                with m.If(other):
+                with m.If(entry.used):
                     m.next = "ASK"
                 with m.Elif(mine):
                     m.next = "CLAIMED"
@@ -104,8 +105,8 @@ class Verifier(wiring.Component):
                 with m.If(sent):
                     m.d.comb += put.en.eq(1)    # the place is free
                     m.d.sync += [used.eq(used - 1), entry.used.eq(0)]
-                    m.next = "IDLE"
-                    with m.If(mine):
+                    m.next = "IDLE"             # the cluster itself waits there until it has been read back
+                    with m.If(mine & (entry.tag != claimed.cluster[bits:])):
                         m.next = "CLAIMED"
             with m.State("CLAIMED"):
                 m.d.comb += self.claim.ready.eq(1)
