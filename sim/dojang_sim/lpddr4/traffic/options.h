@@ -7,7 +7,7 @@
 //   --commands N         commands of the window
 //   --stall N            chance in 1/256 that a stream stands still in a cycle (mixes only)
 //   --seed N
-//   --contents FILE      the words at first; the image is made, and looked at in the end, by somebody else
+//   --contents FILE      the words at first, in the end what they should be; the image is somebody else's
 //   --tiles FIRST,WORDS --clusters FIRST,WORDS --tile N   random phases for a guarded memory with these regions
 //   --poke N,ADDR,WORD   before the N-th command, from 0, WORD (32 digits) is written to a register
 //   --reset N            so many cycles after the first word all is reset; 0: never

@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from amaranth.lib.wiring import Component
@@ -52,9 +52,9 @@ class TrafficResult:
     startup_cycles: int
     all_cycles: int
     all_words_read: int
-    wrong_words: int
     counters: dict[str, int]
-    all_counters: dict[str, int]
+    wrong_words: int = 0
+    all_counters: dict[str, int] = field(default_factory=dict)
 
     def percent_of_peak(self, config: Lpddr4Config) -> float:
         """Words moved in the window, in per cent of what the pins of a channel can move in its cycles."""
@@ -89,16 +89,16 @@ def build_lpddr4_traffic(config: Lpddr4Config, tile: int | None = None, *,
 
 @dataclass(frozen=True)
 class Prepared:
-    """A memory that holds something at first.
+    """A memory that holds something at first; files that the run changes.
 
     Parameters
     ----------
-    image: file with the words of the memory, for the run to change.
-    contents: the same as words of the port's address space, 16 bytes each.
+    image: the words of the memory.
+    contents: the words of the port's address space; after the run, what they should be.
     """
 
     image: Path
-    contents: bytes
+    contents: Path
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int
     simulation or the time is up.
     """
     with tempfile.TemporaryDirectory() as folder:
-        image, result, contents = Path(folder, "image"), Path(folder, "result.json"), Path(folder, "contents")
+        image, result = Path(folder, "image"), Path(folder, "result.json")
         command = [str(executable), "--words", str(words), "--row", str(ROW_STRIDE), "--channel", str(channel),
                    "--commands", str(commands), "--warmup", str(warmup), "--seed", str(seed),
                    "--stall", str(round(256 * stall)), "--reset", str(reset), "--tolerate", str(int(count_wrong)),
@@ -137,8 +137,7 @@ def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int
                    *(f"+{argument}" for argument in plusargs)]
         if prepared:
             image = prepared.image
-            contents.write_bytes(prepared.contents)
-            command += ["--contents", str(contents)]
+            command += ["--contents", str(prepared.contents)]
         else:
             image.touch()
             os.truncate(image, words * WORD_BYTES)

@@ -35,13 +35,14 @@ inline uint64_t scramble(uint64_t value) {  // splitmix64
 // a controller may read the rest of a burst with a word, and write it back.
 class Shadow {
  public:
-    // Without an `image`, what the words are at first is in the file `contents`, and the image nobody's business here.
+    // Without an `image`, the words are those of the file `contents`, mapped shared: at the end it has what should be
+    // there. The image is nobody's business here then.
     Shadow(uint64_t words, Word* image, const std::string& contents)
         : words_(words), image_(image), used_((words + kTogether - 1) / kTogether) {
-        const int file = image ? -1 : open(contents.c_str(), O_RDONLY);
+        const int file = image ? -1 : open(contents.c_str(), O_RDWR);
         if (!image && file < 0) return;
-        void* memory = mmap(nullptr, words * sizeof(Word), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_NORESERVE | (image ? MAP_ANONYMOUS : 0), file, 0);
+        const int flags = image ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+        void* memory = mmap(nullptr, words * sizeof(Word), PROT_READ | PROT_WRITE, flags, file, 0);
         if (file >= 0) close(file);
         contents_ = memory == MAP_FAILED ? nullptr : static_cast<Word*>(memory);
     }
