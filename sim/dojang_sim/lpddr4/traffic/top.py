@@ -1,6 +1,6 @@
 """A memory with its port as plain pins, as the compiled harness drives it."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.config import WORD_BITS, WORD_BYTES
@@ -34,8 +34,9 @@ class TrafficTop(wiring.Component):
         m = Module()
         # A registered reset: Verilator evaluates what depends on an input port at both edges of the clock.
         m.domains.memory = ClockDomain(local=True)
-        m.d.comb += ClockSignal("memory").eq(ClockSignal())
-        m.d.sync += ResetSignal("memory").eq(ResetSignal())
+        reset = Signal(reset_less=True)
+        m.d.sync += reset.eq(ResetSignal())
+        m.d.comb += [ClockSignal("memory").eq(ClockSignal()), ResetSignal("memory").eq(reset)]
         m.submodules.memory = DomainRenamer("memory")(self._memory)
         port = self._memory.port
         m.d.comb += [
