@@ -8,6 +8,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 from dojang_hdl.config import preset
 from dojang_hdl.engine import Engine
+from dojang_hdl.guard.guard import Guard
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_hdl.mesh.router import DataRouter
@@ -35,6 +36,7 @@ BLOCKS = {
     "vector": Block("vector unit", VectorUnit),
     "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8)),
     "lpddr4": Block("LPDDR4 controller, 533 Mb/s, ratio 4", lambda: Controller(Lpddr4Config(rate=533))),
+    "guard": Block("guard of a memory channel, tiles of 128 words", lambda: Guard(preset("sim-2x2").chunk)),
     "node": Block("whole node, preset small-node", lambda: Node(preset("small-node"))),
 }
 """By the name that ``dojang report`` takes."""

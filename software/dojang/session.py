@@ -17,10 +17,10 @@ __all__ = ["Memory", "Session", "SessionError", "Step", "Waves", "open_session"]
 
 
 class Memory(StrEnum):
-    """Behind the memory ports of the simulated chip: a word every cycle, or an LPDDR4 controller and its memory."""
+    """Behind the memory ports of the simulated chip: guarded LPDDR4 channels, or a word every cycle."""
 
-    IDEAL = "ideal"
     LPDDR4 = "lpddr4"
+    IDEAL = "ideal"
 
 
 class SessionError(DojangError):
@@ -119,7 +119,7 @@ class GoldenSession(Session):
 
 
 def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Waves | None = None,
-                 compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.IDEAL,
+                 compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.LPDDR4,
                  progress: Callable[[str], None] = lambda _: None) -> Session:
     """Load `checkpoint` on a chip.
 

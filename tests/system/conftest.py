@@ -1,7 +1,6 @@
 """Sessions on the simulated chip in which every position is compared with the golden model."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from dojang.checkpoints import LlamaShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sampling import best_candidates
 from dojang.session import open_session
-from dojang_sim.chip import build
+from dojang_sim.chip.memories import MEMORIES, Memories
 
 PASS_LIMIT_S = 240
 """Watchdog: a pass that takes longer hangs."""
@@ -19,9 +18,11 @@ PASS_LIMIT_S = 240
 class Conversation:
     """One session; each call fails unless all logits, and the reported candidates, are the golden model's."""
 
-    def __init__(self, checkpoint, config, context: int):
+    def __init__(self, checkpoint, config, context: int, memory: str):
         self.vocab, self.top_k = checkpoint.shape.vocab, config.top_k
-        self.session = open_session(checkpoint, config, "rtl", compare_golden=True, context=context)
+        self.session = open_session(checkpoint, config, "rtl", compare_golden=True, context=context,
+                                    memory=memory)
+        self.guarded = MEMORIES[memory].guarded
         self.position = 0
 
     def __enter__(self):
@@ -43,6 +44,14 @@ class Conversation:
         np.testing.assert_array_equal(step.candidates[1], values)
         return int(step.candidates[0][0])
 
+    def summary(self) -> dict:
+        """The session's, with counters that show which memory there was and that nothing was wrong in it."""
+        summary = self.session.summary()
+        for commands, events in zip(summary["memory_commands"], summary["memory_guard"], strict=True):
+            assert bool(commands["reads"]) == self.guarded and bool(events["merged"]) == self.guarded
+            assert events["errors"] == events["corrected"] == events["tiles_reread"] == events["clusters_reread"] == 0
+        return summary
+
     def _check(self, step) -> None:
         assert step.logits.shape == (self.vocab,) and np.isfinite(step.logits).all()
         assert step.golden_match, f"logits of position {self.position} differ from the golden model's"
@@ -51,16 +60,12 @@ class Conversation:
 
 @pytest.fixture
 def converse(monkeypatch):
-    """``converse(checkpoint, config, context)`` opens a `Conversation` under a watchdog.
-
-    Further arguments are options of `build_chip`.
-    """
+    """``converse(checkpoint, config, context, memories)`` opens a `Conversation` under a watchdog."""
     monkeypatch.setattr(device_session, "RUN_TIMEOUT_S", PASS_LIMIT_S)
-    build_chip = build.build_chip
 
-    def open_conversation(checkpoint, config, context, **memory):
-        monkeypatch.setattr(build, "build_chip", partial(build_chip, **memory))
-        return Conversation(checkpoint, config, context)
+    def open_conversation(checkpoint, config, context, memories: Memories = MEMORIES["lpddr4"]):
+        monkeypatch.setitem(MEMORIES, "tested", memories)
+        return Conversation(checkpoint, config, context, "tested")
     return open_conversation
 
 

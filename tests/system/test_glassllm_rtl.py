@@ -20,5 +20,5 @@ def test_glassllm(chip, memory, prompt, tokens, converse):
         token = PROMPT[prompt - 1]
         while conversation.position < tokens:
             token = conversation.decode(token)
-        summary = conversation.session.summary()
+        summary = conversation.summary()
     assert 0 < summary["dram_utilization"] <= 1 and 0 < summary["engine_utilization"] <= 1

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape
 from dojang_hdl.config import ChipConfig, preset
+from dojang_sim.chip import memories
 from dojang_sim.chip.memories import IDEAL, Ideal
 
 ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
                  scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16)
 """No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
 
-MEMORIES = {"odd": Ideal(latency=100, pauses=5)}
-"""Slow and unsteady memories where the buffers are small."""
+MEMORIES = {"sim-2x2": memories.MEMORIES["lpddr4"], "odd": Ideal(latency=100, pauses=5)}
+"""Slow and unsteady memories where the buffers are small; ideal ones where nothing is said."""
 
 MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
 """Types of q, k, v, output, gate, up and down; down has no whole blocks where ffn is odd."""

@@ -25,5 +25,5 @@ def test_prompt_and_decoding(memory, utilization, checkpoint, converse):
         token = PROMPT[-1]
         for _ in range(4):
             token = conversation.decode(token)
-        summary = conversation.session.summary()
+        summary = conversation.summary()
     assert utilization <= summary["dram_utilization"] <= 1

@@ -24,7 +24,7 @@ Gathered = data.StructLayout({"cluster": 32 - _INDEX, "touched": CLUSTER, "whole
 
 
 class Combiner(wiring.Component):
-    """Several clusters at once, as the writes of several nodes come mixed. One word a cycle.
+    """Several clusters at once, as the writes of several nodes come mixed. One word a cycle, a new cluster in three.
 
     A cluster leaves when all its bytes are there, when its place is needed (the oldest one), on ``flush`` and when
     nothing has come for 32 cycles. A word for a cluster that is leaving waits until it has left.
@@ -63,48 +63,48 @@ class Combiner(wiring.Component):
             for name, width in (("open", 1), ("touched", CLUSTER), ("full", CLUSTER)))
         newest = Signal(entry_bits)     # given out last; the one after it is the oldest
 
-        word = self.i.payload.word
-        cluster, at = self.i.payload.addr[_INDEX:], self.i.payload.addr[:_INDEX]
-        hits, hit = Signal(count), Signal(entry_bits)
-        accept = Signal()
+        # Its place is looked for, then the word is put there.
+        cluster = self.i.payload.addr[_INDEX:]
+        hits = Signal(count)
+        found, found_valid, entry = Signal(ClusterWrite), Signal(), Signal(entry_bits)
         m.d.comb += [
             hits.eq(Cat(self.used[i] & (self.clusters[i] == cluster) for i in range(count))),
-            hit.eq(Cat(Cat(hits[i] for i in range(count) if i >> bit & 1).any() for bit in range(entry_bits))),
-            accept.eq((hits & Cat(open_)).any()),
-            self.i.ready.eq(accept),
+            self.i.ready.eq((hits & Cat(open_)).any()),
         ]
-        mask = Signal(WORD_BYTES)
-        stored = self.i.valid & accept
-        place = Cat(at, hit)
-        was_touched = Array(touched)[hit].bit_select(at, 1)
+        m.d.sync += [
+            found_valid.eq(self.i.valid & self.i.ready), found.eq(self.i.payload),
+            entry.eq(Cat(Cat(hits[i] for i in range(count) if i >> bit & 1).any() for bit in range(entry_bits))),
+        ]
+        mask, at = Signal(WORD_BYTES), found.addr[:_INDEX]
+        place = Cat(at, entry)
+        was_touched = Array(touched)[entry].bit_select(at, 1)
         m.d.comb += [
-            old_mask.addr.eq(place), mask.eq(Mux(was_touched, old_mask.data, 0) | word.mask),
-            put.addr.eq(place), put.data.eq(word.data), put.en.eq(Mux(stored, word.mask, 0)),
-            put_mask.addr.eq(place), put_mask.data.eq(mask), put_mask.en.eq(stored),
+            old_mask.addr.eq(place), mask.eq(Mux(was_touched, old_mask.data, 0) | found.word.mask),
+            put.addr.eq(place), put.data.eq(found.word.data), put.en.eq(Mux(found_valid, found.word.mask, 0)),
+            put_mask.addr.eq(place), put_mask.data.eq(mask), put_mask.en.eq(found_valid),
         ]
         for i in range(count):
-            with m.If(stored & (hit == i)):
+            with m.If(found_valid & (entry == i)):
                 m.d.sync += [touched[i].eq(touched[i] | (1 << at)), full[i].eq(full[i] | (mask.all() << at))]
 
         # A new cluster takes the place of the oldest one, which must have left.
-        oldest = Signal(entry_bits)
-        m.d.comb += oldest.eq(newest + 1)
+        missing, oldest, begin = Signal(), Signal(entry_bits), Signal()
+        m.d.comb += [oldest.eq(newest + 1), begin.eq(missing & ~self.used.bit_select(oldest, 1))]
+        m.d.sync += missing.eq(self.i.valid & ~hits.any() & ~begin)
+        for i in range(count):
+            with m.If(begin & (oldest == i)):
+                m.d.sync += [self.used[i].eq(1), open_[i].eq(1), self.clusters[i].eq(cluster), touched[i].eq(0),
+                             full[i].eq(0), newest.eq(i)]
+
+        # Those that are to leave, one a cycle. A word that has just found its place is there before it is read.
         quiet = Signal(range(QUIET_CYCLES + 1))
         with m.If(self.i.valid):
             m.d.sync += quiet.eq(0)
         with m.Elif(quiet != QUIET_CYCLES):
             m.d.sync += quiet.eq(quiet + 1)
-        missing = self.i.valid & ~hits.any()
-        for i in range(count):
-            with m.If(missing & (oldest == i) & ~self.used[i]):
-                m.d.sync += [self.used[i].eq(1), open_[i].eq(1), self.clusters[i].eq(cluster), touched[i].eq(0),
-                             full[i].eq(0), newest.eq(i)]
-
-        # Those that are to leave, one a cycle
         closing = Signal(count)
         m.d.comb += closing.eq(Cat(
-            open_[i] & ~(stored & hits[i])
-            & (full[i].all() | self.flush | (quiet == QUIET_CYCLES) | missing & (oldest == i))
+            open_[i] & (full[i].all() | self.flush | (quiet == QUIET_CYCLES) | missing & (oldest == i))
             for i in range(count)))
         for i in reversed(range(count)):
             with m.If(closing[i]):

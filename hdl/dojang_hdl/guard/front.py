@@ -39,8 +39,8 @@ class Front(wiring.Component):
     tiles_end: first address behind the tiles.
     job: reads. cluster_read: a job is one of clusters (strobe).
     cluster: words written.
-    clusters, used: what waits to be written. flush: it should be. rest: everything should come to rest. resting: it
-        has.
+    clusters, used: what waits to be written; writes_waiting: and something that is not seen there yet. flush: it should
+        be. rest: everything should come to rest. resting: it has.
     place, raw: writes of the memory as it is.
     register, register_write, register_data, give: access to a register; ``give``: a cycle later its value is read.
     rejected, addr: a write to tiles was thrown away (strobe); address of the command.
@@ -52,7 +52,7 @@ class Front(wiring.Component):
             "command": In(stream.Signature(MemoryCommand)), "write": In(stream.Signature(MemoryWrite)),
             "tiles_end": In(32), "job": Out(stream.Signature(Job)), "cluster_read": Out(1),
             "cluster": Out(stream.Signature(ClusterWrite)),
-            "clusters": In(data.ArrayLayout(32 - _INDEX, writes)), "used": In(writes),
+            "clusters": In(data.ArrayLayout(32 - _INDEX, writes)), "used": In(writes), "writes_waiting": In(1),
             "flush": Out(1), "rest": Out(1), "resting": In(1),
             "place": Out(stream.Signature(Place)), "raw": Out(stream.Signature(MemoryWrite)),
             "register": Out(2), "register_write": Out(1), "register_data": Out(WORD_BITS), "give": Out(1),
@@ -79,7 +79,7 @@ class Front(wiring.Component):
         last_addr, near = Signal(32), Signal()
         m.d.sync += [
             last_addr.eq(command.addr + command.length - 1),
-            near.eq(Cat(used & ((cluster[_PLACE_BITS - _INDEX:] == command.addr[_PLACE_BITS:])
+            near.eq(self.writes_waiting | Cat(used & ((cluster[_PLACE_BITS - _INDEX:] == command.addr[_PLACE_BITS:])
                                 | (cluster[_PLACE_BITS - _INDEX:] == last_addr[_PLACE_BITS:]))
                         for used, cluster in zip(self.used, self.clusters, strict=True)).any()),
         ]

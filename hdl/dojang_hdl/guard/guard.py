@@ -118,6 +118,7 @@ class Guard(wiring.Component):
         ]
         m.d.comb += [
             front.clusters.eq(writer.clusters), front.used.eq(writer.used),
+            front.writes_waiting.eq(writer.waiting),
             writer.flush.eq(front.flush), writer.halt.eq(front.rest), writer.cluster_read.eq(front.cluster_read),
             writer.quiet.eq(front.rest | (quiet == QUIET_CYCLES)),
             writer.old.eq(reader.old), writer.old_en.eq(reader.old_en), writer.restart.eq(reader.restart),

@@ -11,7 +11,7 @@ from .checker import Header
 from .code import check_bits
 from .combiner import Gathered
 from .jobs import Job, Purpose
-from .layout import CLUSTER
+from .layout import CHECK_BITS, CLUSTER
 
 __all__ = ["Merger", "Sealed"]
 
@@ -83,9 +83,11 @@ class Merger(wiring.Component):
         for byte in range(WORD_BYTES):
             m.d.sync += merged.word_select(byte, 8).eq(Mux(
                 gathered & self.word.mask[byte], self.word.data.word_select(byte, 8), kept.data.word_select(byte, 8)))
+        check = Signal(CHECK_BITS)
+        m.d.comb += check.eq(check_bits(merged))
         for word in range(CLUSTER):
             with m.If(merged_en & (merged_at == word)):
-                m.d.sync += seal.header[f"check_{word}"].eq(check_bits(merged))
+                m.d.sync += seal.header[f"check_{word}"].eq(check)
 
         def taken():
             return [self.i.ready.eq(gathered), self.refresh.ready.eq(~gathered)]

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from ..memory import MemoryWrite
+from ..mesh.buffer import Buffer
 from .checker import Verdict
 from .combiner import ClusterWrite, Combiner
 from .emitter import COUNT_BITS, Emitter
@@ -32,7 +33,8 @@ class Writer(wiring.Component):
     Members
     -------
     control: where the clusters are, and the patrol's interval. halt: no patrol now.
-    i: words written. flush: they should go to the memory. clusters, used: what has not gone yet.
+    i: words written. waiting: one of them has no place yet. flush: they should go to the memory. clusters, used: what
+        has not gone yet.
     job: reads of its own. old, old_en, restart, judged, verdict: what became of them (see `Reader`).
     cluster_read: the chip reads clusters (strobe).
     quiet: there is time for reading back.
@@ -44,6 +46,7 @@ class Writer(wiring.Component):
         self._entries = entries
         super().__init__({
             "control": In(Control), "halt": In(1), "i": In(stream.Signature(ClusterWrite)), "flush": In(1),
+            "waiting": Out(1),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + 2)), "used": Out(entries + 2),
             "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
             "judged": In(1), "verdict": In(Verdict), "cluster_read": In(1), "quiet": In(1),
@@ -58,7 +61,9 @@ class Writer(wiring.Component):
         m.submodules.emitter = emitter = Emitter()
         m.submodules.verifier = verifier = Verifier()
         m.submodules.patrol = patrol = Patrol()
-        wiring.connect(m, wiring.flipped(self.i), combiner.i)
+        m.submodules.incoming = incoming = Buffer(ClusterWrite)     # the search for its cluster ends here
+        wiring.connect(m, wiring.flipped(self.i), incoming.i)
+        wiring.connect(m, incoming.o, combiner.i)
         wiring.connect(m, combiner.o, merger.i)
         wiring.connect(m, merger.o, emitter.i)
         wiring.connect(m, patrol.refresh, merger.refresh)
@@ -87,7 +92,8 @@ class Writer(wiring.Component):
             patrol.end.eq(self.control.end),
             patrol.found.eq(self.judged & (mine == Purpose.PATROL) & self.verdict.good & self.verdict.fixed),
             patrol.cluster.eq(block.addr >> _INDEX),
-            self.idle.eq((combiner.used == 0) & merger.idle & emitter.idle), self.pending.eq(verifier.pending),
+            self.waiting.eq(incoming.o.valid), self.pending.eq(verifier.pending),
+            self.idle.eq(~self.waiting & (combiner.used == 0) & merger.idle & emitter.idle),
         ]
         jobs = ((merger.job, 1), (verifier.job, 1), (patrol.job, ~self.halt))
         free = 1

@@ -82,6 +82,8 @@ class Controller(wiring.Component):
         bursts = Signal(7)
         access, bank = Signal(Access), Signal(3)
         queue_ready, conflict, room, allowed, sent = Signal(), Signal(), Signal(), Signal(), Signal()
+        write, held = Signal(), Signal()
+        m.d.sync += held.eq(allowed & ~queue_ready)
         m.d.comb += [
             gather.piece.payload.eq(piece), gather.piece.valid.eq(splitter.o.valid & piece.write),
             bursts.eq((piece.word[0] + piece.words + 1) >> 1),
@@ -90,13 +92,15 @@ class Controller(wiring.Component):
             gather.flush.eq(splitter.o.valid & ~piece.write & conflict),
             # Short pieces, to 8 bursts, and others: a comparison with their size would be a long path to the queues.
             room.eq((read_buffer.room >= PAGE_BURSTS) | (piece.words < 16) & (read_buffer.room >= 8)),
-            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~gather.o.valid & room),
-            bank.eq(Mux(gather.o.valid, gather.bank, piece.bank)),
+            # Gathered writes first, but a read that has been offered keeps its turn.
+            write.eq(gather.o.valid & ~held),
+            allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~write & room),
+            bank.eq(Mux(write, gather.bank, piece.bank)),
             queue_ready.eq(Cat(machine.access.ready for machine in banks).bit_select(bank, 1)),
             sent.eq(allowed & queue_ready),
             read_buffer.take.eq(Mux(sent, bursts, 0)),
             splitter.o.ready.eq(Mux(piece.write, gather.piece.ready, sent)),
-            gather.o.ready.eq(queue_ready),
+            gather.o.ready.eq(queue_ready & write),
             write_buffer.word.eq(gather.place), write_buffer.half.eq(gather.half), write_buffer.en.eq(gather.en),
             write_buffer.take.eq(gather.take),
             gather.room.eq(write_buffer.room), gather.slot.eq(write_buffer.slot),
@@ -106,8 +110,8 @@ class Controller(wiring.Component):
         ]
         for index, machine in enumerate(banks):
             m.d.comb += [
-                machine.access.valid.eq((gather.o.valid | allowed) & (bank == index)),
-                machine.access.payload.eq(Mux(gather.o.valid, gather.o.payload, access)),
+                machine.access.valid.eq((write | allowed) & (bank == index)),
+                machine.access.payload.eq(Mux(write, gather.o.payload, access)),
             ]
 
     def _refresh(self, m, banks, scheduler, refresher, read_buffer):

@@ -37,7 +37,7 @@ def decode(
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
-    memory: Annotated[Memory, typer.Option(help="A word every cycle, or LPDDR4 with its controller.")] = Memory.IDEAL,
+    memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
 ):
     """Cycles per token and utilisation while decoding, by the chip's own counters.
 

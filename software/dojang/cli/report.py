@@ -15,7 +15,7 @@ from .boundary import console as messages
 FIGURES = Path("docs/figures/fpga.json")
 DOCUMENTS = (Path("docs/reference/fpga.md"), Path("README.md"))
 
-Block = Enum("Block", {name: name for name in ("engine", "vector", "router", "lpddr4", "node")}, type=str)
+Block = Enum("Block", {name: name for name in ("engine", "vector", "router", "lpddr4", "guard", "node")}, type=str)
 """Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
 
 

@@ -85,7 +85,7 @@ def test_bench_decode(model, opened, tmp_path):
 def test_bench_ignores_end_tokens_and_defaults_to_two(model, opened):
     assert run("bench", "decode", "--model", model).exit_code == 0
     (config, options, session), = opened
-    assert config.name == "sim-2x2" and options["memory"] == "ideal" and len(session.tokens) == 2
+    assert config.name == "sim-2x2" and options["memory"] == "lpddr4" and len(session.tokens) == 2
 
 
 def test_waves_runs_until_enough_cycles(model, opened, tmp_path):
