@@ -16,7 +16,10 @@ from .memory import GuardedImage
 __all__ = ["COMMANDS", "KINDS", "Fault", "Kind", "Promise"]
 
 COMMANDS = 400
-"""Commands of the traffic in a trial: some 90,000 cycles, and 400,000 tCK."""
+"""Commands of the traffic in a trial: some 60,000 cycles, more if much is wrong."""
+
+LASTING = 200
+"""Commands for a fault after which everything is wrong."""
 
 CRC = CHECK_BITS * CLUSTER
 """First bit of a header's CRC; its check bits are behind its 32 bits."""
@@ -108,12 +111,13 @@ def crc_bit(random: Random) -> list[int]:
 
 
 def stuck(random: Random, pin: str, pins: int, since: int) -> Fault:
-    return Fault(options=f"continue stick={pin}{random.randrange(pins)}:{random.randrange(2)} stick-from={since}")
+    return Fault(options=f"continue stick={pin}{random.randrange(pins)}:{random.randrange(2)} stick-from={since}",
+                 commands=LASTING)
 
 
 def midst(random: Random) -> int:
     """A tCK in the midst of the traffic, after the initialisation."""
-    return random.randrange(20_000, 200_000)
+    return random.randrange(12_000, 40_000)
 
 
 def dropped(command: str, most: int, commands: int = COMMANDS) -> Callable[[Random, GuardedImage], Fault]:
@@ -152,7 +156,10 @@ KINDS = (
     Kind("a DQ stuck from some time on", ERROR, lambda r, m: stuck(r, "dq", BEAT_BITS, midst(r))),
     Kind("a CA stuck", ERROR, lambda r, m: stuck(r, "ca", 6, 0)),
     Kind("a CA stuck from some time on", NOTICED, lambda r, m: stuck(r, "ca", 6, midst(r))),
-    Kind("refreshes without effect", ERROR, lambda r, m: Fault(options=f"ignore-refreshes seed={r.randrange(99)}")),
-    Kind("all reset in the midst", NOTICED, lambda r, m: Fault(options="restarts", reset=r.randrange(1, 60_000))),
-    Kind("the device alone reset", ERROR, lambda r, m: Fault(options=f"continue reset={midst(r)}")),
+    Kind("refreshes without effect", ERROR,
+         lambda r, m: Fault(options=f"ignore-refreshes seed={r.randrange(99)}")),
+    Kind("all reset in the midst", NOTICED,
+         lambda r, m: Fault(options="restarts", reset=r.randrange(1, 30_000))),
+    Kind("the device alone reset", ERROR,
+         lambda r, m: Fault(options=f"continue reset={midst(r)}", commands=LASTING)),
 )

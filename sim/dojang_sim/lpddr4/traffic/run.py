@@ -152,7 +152,9 @@ def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int
 
 
 def _reason(process: subprocess.CompletedProcess) -> str:
-    """What the harness or the model said first; Verilator's own line if neither said anything."""
+    """Why it ended: what the model said first if it did, the harness's sentence, Verilator's own line."""
     said = [line.strip() for line in process.stderr.splitlines() if line.strip() and not line.startswith("%")]
     fatal = [line.strip() for line in process.stdout.splitlines() if "%Fatal" in line]
-    return next(iter(said + fatal), f"ended with status {process.returncode} and no message")
+    if said:
+        return said[0] if fatal else said[-1]
+    return next(iter(fatal), f"ended with status {process.returncode} and no message")

@@ -15,7 +15,7 @@
 inline constexpr size_t kAhead = 16;             // commands prepared: so far may write words run ahead of theirs
 inline constexpr uint64_t kStartup = 4'000'000;  // cycles until the first word: initialisation takes 2.2 ms
 inline constexpr uint64_t kHang = 20'000;        // cycles without any transfer
-inline constexpr uint64_t kBusy = 200'000;       // cycles in which the memory looks after what was written
+inline constexpr uint64_t kBusy = 1'000'000;     // cycles in which the memory looks after what was written
 inline constexpr uint64_t kQuiet = 4'096;        // cycles after the last word: none may follow, writes must land
 
 class Traffic {
