@@ -132,7 +132,7 @@ KINDS = (
     Kind("one bit of a cluster's CRC, stuck", RIGHT, lambda r, m: pinned(cluster_header(r, m), crc_bit(r))),
     Kind("one bit of a tile's CRC, stuck", RIGHT, lambda r, m: pinned(tile_header(r, m), crc_bit(r))),
     Kind("one bit of a tile's word, stuck", ERROR, lambda r, m: pinned(tile_word(r, m), one(r))),
-    Kind("one bit of a cluster, in the cell", RIGHT, lambda r, m: Fault(flips=((cluster_word(r, m), *one(r)),))),
+    Kind("one bit of a cluster, in the cell", RIGHT, lambda r, m: Fault(flips=((cluster_word(r, m), one(r)[0]),))),
     Kind("one bit of a word read", RIGHT, lambda r, m: injected(r, one(r), write=False)),
     Kind("one bit of a word written", RIGHT, lambda r, m: injected(r, one(r), write=True)),
     Kind("two bits of a word, stuck", ERROR, lambda r, m: pinned(any_word(r, m), two(r))),

@@ -12,7 +12,8 @@ class TrafficTop(wiring.Component):
     """``memory``, any component with ``port: In(MemoryPort())``, behind flat ports.
 
     If the memory has an output ``counters`` (a struct of fields of at most 64 bits that only grow), each of them is the
-    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of its `MemoryStatus`, if it has one.
+    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of the memory's
+    `MemoryStatus`, if it has one.
     """
 
     def __init__(self, memory: wiring.Component):
