@@ -19,8 +19,10 @@ _CLUSTER_BITS = (CLUSTER - 1).bit_length()
 class Verifier(wiring.Component):
     """A table of the clusters written last, one place for each value of the lower bits of their number.
 
-    A cluster that needs the place of another one has that one read back first; one that is written again replaces
-    itself. After a reset the table is cleared, for ``places`` cycles.
+    A cluster that needs the place of another one has that one read back first; so has one that is written again before
+    it is: had the first write been lost, reads since then would have seen what was there before, and the second one
+    might have been merged with it, without anything being wrong in the end. After a reset the table is cleared, for
+    ``places`` cycles.
 
     Parameters
     ----------
@@ -61,7 +63,6 @@ class Verifier(wiring.Component):
             self.job.payload.purpose.eq(Purpose.VERIFY), self.job.payload.length.eq(CLUSTER),
             self.job.payload.addr.eq(Cat(at, entry.tag) << _CLUSTER_BITS), self.job.payload.crc.eq(entry.crc),
         ]
-        m.d.sync += self.pending.eq((used != 0) | asking.any())
         sent = self.job.valid & self.job.ready
         count = Signal(range(ON_THEIR_WAY + 1))
         m.d.sync += count.eq(count + sent - self.verified)
@@ -72,7 +73,8 @@ class Verifier(wiring.Component):
                 m.d.sync += asked[i].eq(at)
         m.d.comb += asking.eq(Cat(count > i for i in range(ON_THEIR_WAY)))
 
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.sync += self.pending.eq((used != 0) | asking.any() | fsm.ongoing("WRITING"))
             with m.State("CLEAR"):
                 m.d.comb += put.en.eq(1)
                 m.d.sync += at.eq(at + 1)
@@ -93,9 +95,8 @@ class Verifier(wiring.Component):
                 m.d.sync += entry.eq(get.data)
                 m.next = "DECIDE"
             with m.State("DECIDE"):
-                other = entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))
                 m.next = "IDLE"
-                with m.If(other):
+                with m.If(entry.used):
                     m.next = "ASK"
                 with m.Elif(mine):
                     m.next = "CLAIMED"
@@ -104,8 +105,8 @@ class Verifier(wiring.Component):
                 with m.If(sent):
                     m.d.comb += put.en.eq(1)    # the place is free
                     m.d.sync += [used.eq(used - 1), entry.used.eq(0)]
-                    m.next = "IDLE"
-                    with m.If(mine):
+                    m.next = "IDLE"             # the cluster itself waits there until it has been read back
+                    with m.If(mine & (entry.tag != claimed.cluster[bits:])):
                         m.next = "CLAIMED"
             with m.State("CLAIMED"):
                 m.d.comb += self.claim.ready.eq(1)

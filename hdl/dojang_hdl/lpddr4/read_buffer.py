@@ -20,7 +20,8 @@ OUTPUT_WORDS = 4
 class ReadBuffer(wiring.Component):
     """A ring of burst slots, given out in order, filled in any order and emptied in order. One word a cycle.
 
-    A slot's flag in the ring says in which lap it was filled, so nothing has to be cleared.
+    A slot's flag in the ring says in which lap it was filled, so it is cleared after a reset only. Until all are, for
+    ``bursts`` cycles, there is no room.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class ReadBuffer(wiring.Component):
         self._config, self._bursts, self._in_flight = config, bursts, in_flight
         index = (bursts - 1).bit_length()
         super().__init__({
-            "slot": Out(index + 1), "take": In(7), "room": Out(index + 1, init=bursts), "sent": In(Sent),
+            "slot": Out(index + 1), "take": In(7), "room": Out(index + 1), "sent": In(Sent),
             "data": In(data.ArrayLayout(BEAT_BITS, 2 * config.ratio)), "valid": In(1),
             "register": Out(8), "register_valid": Out(1), "o": Out(stream.Signature(WORD_BITS)),
         })
@@ -98,4 +99,11 @@ class ReadBuffer(wiring.Component):
         with m.If(go):
             m.d.sync += [second.eq(~ends), at.eq(at + ends)]
         m.d.sync += [self.room.eq(self.room - self.take + (go & ends)), self.slot.eq(self.slot + self.take)]
+
+        clearing, cleared = Signal(init=1), Signal(index)
+        with m.If(clearing):
+            m.d.comb += [flag.en.eq(1), flag.addr.eq(cleared), flag.data.eq(0), go.eq(0)]
+            m.d.sync += cleared.eq(cleared + 1)
+            with m.If(cleared.all()):
+                m.d.sync += [clearing.eq(0), self.room.eq(self._bursts)]
         return m

@@ -15,6 +15,9 @@ __all__ = ["WriteBuffer"]
 class WriteBuffer(wiring.Component):
     """A ring of burst slots, given out in order and emptied in any order, in time with the bus.
 
+    A slot's flag in the ring says in which lap it was emptied, so it is cleared after a reset only. Until all are, for
+    ``bursts`` cycles, there is no room.
+
     Parameters
     ----------
     config: the channel.
@@ -93,4 +96,9 @@ class WriteBuffer(wiring.Component):
             self.pressure.eq(used >= self._many),
         ]
         m.d.comb += self.room.eq(used != self._bursts)
+
+        clearing, cleared = Signal(init=1), Signal(index)
+        with m.If(clearing):
+            m.d.comb += [flag.en.eq(1), flag.addr.eq(cleared), flag.data.eq(0), self.room.eq(0)]
+            m.d.sync += [cleared.eq(cleared + 1), clearing.eq(~cleared.all())]
         return m

@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 
 from .bench import bench
+from .bench_faults import faults
 from .bench_lpddr4 import lpddr4
 from .boundary import ErrorBoundary
 from .chip import chip
@@ -23,4 +24,5 @@ app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False,
 for command in (generate, inspect, chip, waves, report):
     app.command()(command)
 bench.command()(lpddr4)
+bench.command()(faults)
 app.add_typer(bench, name="bench")

@@ -4,6 +4,7 @@ import random
 from collections import deque
 
 import pytest
+from amaranth.hdl import Module, ResetInserter, Signal
 from dojang_hdl.lpddr4.read_buffer import ReadBuffer
 from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 from dojang_sim.benches.mutation import mutate
@@ -138,6 +139,23 @@ def test_a_word_a_cycle(ratio):
     """What waits in the ring leaves without a bubble, wanted halves only."""
     bench = simulated(ReadBuffer, ratio, SLOTS, hold=100)
     assert bench.finished == bench.hold + bench.words - 1
+
+
+def test_a_reset_in_the_midst():
+    """What the ring held before means nothing."""
+    first, reset = Bench(ReadBuffer, 4, 20), Signal()
+    second = Bench(lambda *_: first.dut, 4, 40, seed=2)
+    m = Module()
+    m.submodules.dut = ResetInserter(reset)(first.dut)
+
+    async def bench(ctx):
+        await first.bench(ctx)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        await second.bench(ctx)
+
+    run(m, bench, cycles=2000)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

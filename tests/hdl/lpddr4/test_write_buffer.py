@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.hdl import Module, ResetInserter, Signal
 from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 from dojang_hdl.lpddr4.write_buffer import WriteBuffer
 from dojang_sim.benches.mutation import mutate
@@ -105,6 +106,25 @@ def check(buffer, config, bursts, stall):
 @pytest.mark.parametrize("stall", [0.0, 0.7])
 def test_data_when_due(rate, ratio, stall):
     assert check(WriteBuffer, Lpddr4Config(rate, ratio=ratio), 100, stall).full or not stall
+
+
+def test_a_reset_in_the_midst():
+    """What the ring held before means nothing."""
+    config, reset = Lpddr4Config(1600), Signal()
+    first = Bench(WriteBuffer, config, 20)
+    second = Bench(lambda *_: first.dut, config, 40, 0.7)
+    m = Module()
+    m.submodules.dut = ResetInserter(reset)(first.dut)
+
+    async def bench(ctx):
+        await first.bench(ctx)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        await second.bench(ctx)
+
+    run(m, bench, cycles=2000)
+    assert second.full
 
 
 def test_pressure(buffer=WriteBuffer):

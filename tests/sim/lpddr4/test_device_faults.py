@@ -42,6 +42,30 @@ def test_dropped_command():
     assert exchanged("drop=7") == (bytes(32), 1)    # data without a write
 
 
+def test_dropped_command_of_a_kind():
+    assert exchanged("drop=ACT:1") == exchanged("drop=6")
+    assert exchanged("drop=WR:1") == exchanged("drop=7")
+    assert exchanged("drop=RD:1")[0] == b""
+    assert exchanged("drop=WR:2 drop=ACT:2") == (DATA, 0)
+
+
+def test_lost_burst():
+    assert exchanged("lose=1+1") == exchanged("lose=0+5") == (bytes(32), 0)
+    assert exchanged("lose=2+5") == exchanged("lose=0+1") == (DATA, 0)
+
+
+@pytest.mark.parametrize("option, expected", [
+    ("lose=3", "lose=N+COUNT"),
+    ("drop=WRITE:3", "a command such as drop=WR:5"),
+    ("drop=WR:x", "a number from 0 to 9223372036854775807"),
+    ("resets=5", "stick-from=T or reset=T"),
+])
+def test_options_that_are_none(option, expected, capfd):
+    with pytest.raises(ValueError):
+        Player(SPEC, options=option)
+    assert f"option is {option}, expected" in (message := capfd.readouterr().err) and expected in message
+
+
 @pytest.mark.parametrize("level", [0, 1])
 def test_stuck_data_pin(level):
     data, breaches = exchanged(f"stick=dq11:{level}")
@@ -55,6 +79,24 @@ def test_stuck_address_pin():
     for pin in range(6):
         for level in (0, 1):
             assert exchanged(f"stick=ca{pin}:{level}")[1] > 0
+
+
+def test_pins_stuck_from_then_on():
+    started = Player(SPEC)
+    started.start()
+    assert exchanged(f"stick=ca0:1 stick=dq3:0 stick-from={started.now + 10_000}") == (DATA, 0)
+    at_the_read = started.now + SPEC.RCD + 60
+    data, breaches = exchanged(f"stick=dq3:1 stick-from={at_the_read}")
+    assert difference(data) == ~int.from_bytes(DATA, "little") & int("0008" * 16, 16) and not breaches
+    assert exchanged(f"stick=ca0:1 stick-from={at_the_read}")[1] == 2      # neither half of the read is known
+
+
+def test_reset_of_the_device_alone():
+    """What comes after is refused."""
+    started = Player(SPEC)
+    started.start()
+    assert exchanged(f"reset={started.now + SPEC.RCD}") == (b"", 3)         # WR, its data, RD
+    assert exchanged(f"reset={started.now + SPEC.RCD + 60}") == (b"", 1)
 
 
 def aged(options: str, refreshed: bool) -> tuple[bytes, int]:

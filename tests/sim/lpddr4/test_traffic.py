@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from amaranth.hdl import Instance, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_hdl.memory import MemoryPort
@@ -45,7 +45,7 @@ class FaultyMemory(wiring.Component):
     """An ideal memory with one fault, chosen when the simulation starts; it counts the commands."""
 
     port: In(MemoryPort())
-    counters: Out(wiring.Signature({"commands": Out(32)}))
+    counters: Out(data.StructLayout({"commands": 32}))
 
     def elaborate(self, platform):
         m = Module()

@@ -53,7 +53,7 @@ def test_all_cases_at_both_rates(run, tmp_path):
     assert figures["rates"]["1600"]["kv-10"] == {
         "description": "weights in 4 KiB, 10 % KV in 128 B", "floor": 95.5, "percent_of_peak": 99.0, "commands": 10,
         "cycles": 1000, "words_read": 900, "words_written": 90, "startup_cycles": 5, "all_cycles": 2000,
-        "all_words_read": 1990, "counters": {"activations": 7}}
+        "all_words_read": 1990, "counters": {"activations": 7}, "wrong_words": 0, "all_counters": {}}
     assert "| sequential reads | 98.0 | 99.0 | 99.0 |" in (tmp_path / DOCUMENT).read_text().splitlines()
 
 

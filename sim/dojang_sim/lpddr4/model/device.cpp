@@ -44,14 +44,28 @@ void Device::breach(const char* what, const char* rule) { report(now_, what, -1,
 void Device::clock(const Inputs& in, Outputs& out) {
   if (now_ >= next_check_) check_deadlines();
   if (in.cke != cke_ || in.reset_n != reset_n_) follow_signals(in);
+  if (now_ >= options_.reset) {
+    restart(in.cke);
+    options_.reset = kForever;
+  }
   if (in.cs || decoder_.busy()) {
     Decoded command;
-    const unsigned ca = (in.ca | options_.ca_high) & ~options_.ca_low;
-    if (decoder_.clock(now_, ca, in.cs, command) && ++seen_ != options_.drop) execute(command);
+    const unsigned ca = now_ < options_.stick_from ? in.ca : (in.ca | options_.ca_high) & ~options_.ca_low;
+    if (decoder_.clock(now_, ca, in.cs, command) && !dropped(command)) execute(command);
   }
   take_write(in);
   drive_read(out);
   ++now_;
+}
+
+bool Device::dropped(const Decoded& command) {
+  const bool by_number = ++seen_ == options_.drop;
+  return (command.known && ++seen_of_[command.code] == options_.drop_of[command.code]) || by_number;
+}
+
+std::uint32_t Device::through_pins(std::uint32_t beats) const {
+  if (now_ < options_.stick_from) return beats;
+  return (beats | options_.dq_high * 0x10001u) & ~(options_.dq_low * 0x10001u);
 }
 
 void Device::check_deadlines() {
@@ -138,7 +152,10 @@ void Device::apply(const Decoded& command) {
   if (is_write(code)) {
     count_turn(true);
     const bool masked = code == MWR || code == MWRA;
-    writes_.push_back({command.time + 4 + sequence_.write_latency(), offset_of(command), masked});
+    const std::int64_t number = ++written_ - options_.lose;
+    const bool lost = number >= 0 && number < options_.lost;
+    const std::int64_t offset = offset_of(command);
+    writes_.push_back({command.time + 4 + sequence_.write_latency(), lost ? kNowhere : offset, masked});
   } else if (is_read(code) || code == MRR) {
     count_turn(false);
     Burst burst{command.time + 3 + sequence_.read_latency() + spec_.DQSCK - read_lead_, kNowhere};
@@ -180,7 +197,7 @@ void Device::take_write(const Inputs& in) {
   if (!in.drive && !missing_) breach("write data", observed::WRITE_DATA);
   missing_ = !in.drive;
   if (in.drive && burst.offset != kNowhere) {
-    const std::uint32_t beats = (in.beats | options_.dq_high * 0x10001u) & ~(options_.dq_low * 0x10001u);
+    const std::uint32_t beats = through_pins(in.beats);
     std::uint8_t* cell = image_.at(burst.offset + 4 * clock);
     if (!burst.masked || in.mask == 0) {
       std::memcpy(cell, &beats, 4);
@@ -198,7 +215,7 @@ void Device::drive_read(Outputs& out) {
   if (!out.drive) return;
   const Clocks clock = now_ - reads_.front().start;
   if (clock == 0) fetch(reads_.front());
-  out.beats = (out_[clock] | options_.dq_high * 0x10001u) & ~(options_.dq_low * 0x10001u);
+  out.beats = through_pins(out_[clock]);
   if (clock == kBurstClocks - 1) reads_.pop_front();
 }
 

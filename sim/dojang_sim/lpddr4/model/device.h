@@ -78,6 +78,8 @@ class Device {
   void follow_signals(const Inputs& in);
   void follow(Code code);
   void restart(bool cke);
+  bool dropped(const Decoded& command);
+  std::uint32_t through_pins(std::uint32_t beats) const;
   void execute(const Decoded& command);
   bool legal(const Decoded& command);
   void apply(const Decoded& command);
@@ -101,6 +103,8 @@ class Device {
   bool cke_ = false, reset_n_ = false;
   bool stray_ = false, missing_ = false;   // what WRITE_DATA was already reported for
   std::int64_t seen_ = 0;                  // commands decoded
+  std::array<std::int64_t, kCommands> seen_of_{};
+  std::int64_t written_ = 0;               // bursts
   enum { kNeither, kReading, kWriting } direction_ = kNeither;
   std::array<int, kBanks> rows_{};
   std::array<bool, kBanks> late_{};

@@ -33,6 +33,7 @@ class PhyFront : public Front {
 
   // True if `read`, `ratio` pairs of beats, is data.
   bool cycle(const Cycle& in, std::uint32_t* read) {
+    if (!in.reset_n) forget();
     if (in.cs == 0 && !in.write_valid && !before_.write_valid && due_ == 0 && !in.read_start &&
         device.can_skip(ratio_, in.cke, in.reset_n)) {
       device.skip(ratio_);
@@ -60,6 +61,13 @@ class PhyFront : public Front {
     Outputs outputs;
     device.clock(inputs, outputs);
     if (outputs.drive) arrived_.push_back(outputs.beats);
+  }
+
+  // With RESET_n low nothing is on its way any more.
+  void forget() {
+    due_ = 0;
+    arrived_.clear();
+    before_.write_valid = false;
   }
 
   bool take(std::uint32_t* read) {

@@ -35,18 +35,25 @@ int main(int argc, char** argv) {
     context.commandArgs(argc, argv);
     const Options options(argc, argv);
     Vtraffic_top top{&context};
-    Traffic traffic(options, map_image(options), top);
+    Traffic traffic(options, options.contents.empty() ? map_image(options) : nullptr, top);
     const auto half = [&](bool level) {
         top.clk = level;
         top.eval();
         context.timeInc(1);
     };
-    for (int cycle = 0; cycle < 16; ++cycle) {
-        top.rst = cycle < 8;
-        half(false);
-        half(true);
-    }
+    const auto reset = [&] {
+        for (int cycle = 0; cycle < 16; ++cycle) {
+            top.rst = cycle < 8;
+            half(false);
+            half(true);
+        }
+    };
+    reset();
     while (traffic.going()) {
+        if (traffic.reset_is_due()) {
+            traffic.restart();
+            reset();
+        }
         traffic.drive();
         half(false);
         traffic.sample();

@@ -7,6 +7,11 @@
 //   --commands N         commands of the window
 //   --stall N            chance in 1/256 that a stream stands still in a cycle (mixes only)
 //   --seed N
+//   --contents FILE      the words at first, in the end what they should be; the image is somebody else's
+//   --tiles FIRST,WORDS --clusters FIRST,WORDS --tile N   random phases for a guarded memory with these regions
+//   --poke N,ADDR,WORD   before the N-th command, from 0, WORD (32 digits) is written to a register
+//   --reset N            so many cycles after the first word all is reset; 0: never
+//   --tolerate N         1: wrong words are counted and end nothing
 //   --result FILE        figures as JSON, written if all is well
 #pragma once
 
@@ -18,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "guarded.h"
 #include "patterns.h"
 
 [[noreturn]] inline void fail(const std::string& message) {
@@ -25,10 +31,19 @@
     exit(1);
 }
 
+struct Poke {
+    uint64_t before;  // command
+    uint32_t addr;
+    Word word;
+};
+
 struct Options {
-    uint64_t words = 0, row = 0, warmup = 0, commands = 1000, seed = 1, stall = 0;
-    std::string channel, result;
+    uint64_t words = 0, row = 0, warmup = 0, commands = 1000, seed = 1, stall = 0, tile = 0, reset = 0, tolerate = 0;
+    std::string channel, contents, result;
     std::vector<Stream> streams;
+    std::vector<Region> tiles;
+    Region clusters{};
+    std::vector<Poke> pokes;
 
     Options(int argc, char** argv) {
         for (int i = 1; i < argc; ++i) {
@@ -36,7 +51,11 @@ struct Options {
             if (name[0] == '+') continue;  // for the model
             const char* value = ++i < argc ? argv[i] : "";
             if (name == "--stream") streams.push_back(stream(value));
+            else if (name == "--tiles") tiles.push_back(region(value));
+            else if (name == "--clusters") clusters = region(value);
+            else if (name == "--poke") pokes.push_back(poke(value));
             else if (name == "--channel") channel = value;
+            else if (name == "--contents") contents = value;
             else if (name == "--result") result = value;
             else if (uint64_t* number = this->number(name)) *number = strtoull(value, nullptr, 0);
             else fail("option " + name + " is not known");
@@ -53,10 +72,23 @@ struct Options {
         stream.random = !strcmp(order, "random");
         return stream;
     }
+    static Region region(const char* value) {
+        Region region{};
+        if (sscanf(value, "%u,%u", &region.first, &region.words) != 2)
+            fail(std::string("region ") + value + ", expected FIRST,WORDS");
+        return region;
+    }
+    static Poke poke(const char* value) {
+        unsigned long long before, high, low;
+        uint32_t addr;
+        if (sscanf(value, "%llu,%u,%16llx%16llx", &before, &addr, &high, &low) != 4)
+            fail(std::string("poke ") + value + ", expected N,ADDR,WORD");
+        return {before, addr, {low, high}};
+    }
     uint64_t* number(const std::string& name) {
         const std::pair<const char*, uint64_t*> numbers[] = {
             {"--words", &words}, {"--row", &row}, {"--warmup", &warmup}, {"--commands", &commands}, {"--seed", &seed},
-            {"--stall", &stall}};
+            {"--stall", &stall}, {"--tile", &tile}, {"--reset", &reset}, {"--tolerate", &tolerate}};
         for (const auto& [known, value] : numbers)
             if (name == known) return value;
         return nullptr;

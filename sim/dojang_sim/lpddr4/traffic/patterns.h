@@ -19,6 +19,7 @@ struct Command {
     uint32_t gap;  // cycles in which no command is offered before this one
     bool masked;   // its words have random byte masks
     Stalls stalls;
+    bool counted = true;  // as one of the commands of the run
 };
 
 class Random {
@@ -36,7 +37,18 @@ class Generator {
  public:
     virtual ~Generator() = default;
     virtual Command next() = 0;
+    // A read of one word that comes when the memory has been initialised.
+    virtual Command first() const { return {false, 0, 1, 0, false, {}}; }
 };
+
+// Each stream is often not stalled at all.
+inline Stalls random_stalls(Random& random) {
+    static constexpr uint8_t kLevels[] = {0, 0, 0, 32, 128, 208};
+    Stalls stalls;
+    for (uint8_t* stall : {&stalls.command, &stalls.write, &stalls.read})
+        *stall = kLevels[random.below(sizeof kLevels)];
+    return stalls;
+}
 
 // One component of a mix: chunks of words, at random or one after the other, each moved by commands of `length` words.
 struct Stream {
@@ -132,10 +144,7 @@ class Phases : public Generator {
         left_ = kind_ == kIdle ? 1 + random_.below(40) : 20 + random_.below(400);
         base_ = place();
         run_ = 0;
-        for (uint8_t* stall : {&stalls_.command, &stalls_.write, &stalls_.read}) {
-            static constexpr uint8_t kLevels[] = {0, 0, 0, 32, 128, 208};
-            *stall = kLevels[random_.below(sizeof kLevels)];
-        }
+        stalls_ = random_stalls(random_);
     }
     uint32_t place() { return places_[random_.below(kPlaces)]; }
 

@@ -1,11 +1,11 @@
 """What is asked of a memory: the patterns of the bench, as data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dojang_hdl.config import WORD_BYTES
 
-__all__ = ["PATTERNS", "RANDOM_PHASES", "Operation", "Order", "Pattern", "Stream"]
+__all__ = ["PATTERNS", "RANDOM_PHASES", "GuardedPhases", "Operation", "Order", "Pattern", "Stream"]
 
 
 class Operation(StrEnum):
@@ -56,6 +56,11 @@ class Pattern:
     floor: float | None
     streams: tuple[Stream, ...]
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The pattern as the harness takes it."""
+        return tuple(part for stream in self.streams for part in ("--stream", stream.argument))
+
     def commands(self, size: int) -> int:
         """Commands that move about ``size`` bytes."""
         return round(sum(size * stream.share / 100 / stream.length for stream in self.streams))
@@ -86,3 +91,31 @@ RANDOM_PHASES = Pattern("random phases", None, ())
 """For correctness; made by the harness: phases of 1 to 256 words, of pieces of rows of one bank, of single-word writes,
 of both ends of the memory and of idle gaps, with byte masks and stalls on every stream.
 """
+
+
+@dataclass(frozen=True)
+class GuardedPhases(Pattern):
+    """Random phases as a `dojang_hdl.guard.guard.Guard` allows them, for correctness.
+
+    Tiles are read: whole ones and the ends of some. Clusters are read and written, again and again the same ones, with
+    byte masks, in single words, in long commands as the host's, and with gaps in which they are verified.
+
+    Parameters
+    ----------
+    tile: words of a tile.
+    tiles: first word and words of the regions that hold tiles.
+    clusters: first word and words of the clusters.
+    """
+
+    description: str = field(default="guarded phases", init=False)
+    floor: None = field(default=None, init=False)
+    streams: tuple[Stream, ...] = field(default=(), init=False)
+    tile: int
+    tiles: tuple[tuple[int, int], ...]
+    clusters: tuple[int, int]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        regions = [("--tiles", region) for region in self.tiles] + [("--clusters", self.clusters)]
+        return "--tile", str(self.tile), *(part for name, (first, words) in regions
+                                           for part in (name, f"{first},{words}"))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from amaranth.lib.wiring import Component
@@ -22,7 +22,7 @@ from ..device import phy_sources
 from .patterns import Pattern
 from .top import TrafficTop
 
-__all__ = ["TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
+__all__ = ["Poke", "Prepared", "TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
 
 TOP = "traffic_top"
 MAIN = Path(__file__).with_name("main.cpp")
@@ -37,12 +37,12 @@ class TrafficError(RuntimeError):
 
 @dataclass(frozen=True)
 class TrafficResult:
-    """A run in which every word was right.
+    """A run in which every word was right, but for ``wrong_words`` if they were to be counted.
 
     The window is from the first to the last word moved between the command after the warm-up and the last command;
     ``commands``, ``cycles``, ``words_read``, ``words_written`` and ``counters`` (how far each of the memory's own
     counters went) are of the window. ``startup_cycles``: until the first word, one read before all
-    else. ``all_cycles`` and ``all_words_read``: of the whole run.
+    else. ``all_cycles``, ``all_words_read`` and ``all_counters``: of the whole run.
     """
 
     commands: int
@@ -53,6 +53,8 @@ class TrafficResult:
     all_cycles: int
     all_words_read: int
     counters: dict[str, int]
+    wrong_words: int = 0
+    all_counters: dict[str, int] = field(default_factory=dict)
 
     def percent_of_peak(self, config: Lpddr4Config) -> float:
         """Words moved in the window, in per cent of what the pins of a channel can move in its cycles."""
@@ -78,30 +80,67 @@ def build_traffic(memory: Component, sources: Iterable[Path] = (), *, on_build: 
                             title="the traffic bench", on_build=on_build)
 
 
-def build_lpddr4_traffic(config: Lpddr4Config, *, on_build: Callable[[], None] = lambda: None) -> Path:
-    """The harness around a channel of ``config``, its number 0: controller and device. Otherwise as `build_traffic`."""
-    return build_traffic(Lpddr4Channel(config, 0), phy_sources(), on_build=on_build)
+def build_lpddr4_traffic(config: Lpddr4Config, tile: int | None = None, *,
+                         on_build: Callable[[], None] = lambda: None) -> Path:
+    """The harness around `Lpddr4Channel`, its number 0, guarded if it has tiles of ``tile`` words. See `build_traffic`.
+    """
+    return build_traffic(Lpddr4Channel(config, 0, tile), phy_sources(), on_build=on_build)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A memory that holds something at first; files that the run changes.
+
+    Parameters
+    ----------
+    image: the words of the memory.
+    contents: the words of the port's address space; after the run, what they should be.
+    """
+
+    image: Path
+    contents: Path
+
+
+@dataclass(frozen=True)
+class Poke:
+    """Before the command of number ``before`` (from 0, the one before all else; then also after a reset) ``word`` is
+    written to ``address``, which is not part of the contents.
+    """
+
+    before: int
+    address: int
+    word: int
 
 
 def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,
-                stall: float = 0.0, channel: int = 0, environment: Mapping[str, str] | None = None,
+                stall: float = 0.0, channel: int = 0, prepared: Prepared | None = None, pokes: Iterable[Poke] = (),
+                reset: int = 0, count_wrong: bool = False, environment: Mapping[str, str] | None = None,
                 plusargs: Iterable[str] = (), timeout_s: float = 600) -> TrafficResult:
     """Run ``warmup`` and then ``commands`` commands of ``pattern`` on a memory of ``words`` words; same seed, same run.
 
-    The memory's image is a file made for the run, named by ``DOJANG_MEMORY_<channel>``; it takes disk space only where
-    it is used. ``stall``: chance that a stream stands still in a cycle (random phases choose their own).
-    ``environment`` and ``plusargs`` reach the model. Raises `TrafficError` if a word is wrong, lost or one too many,
-    nothing moves any more, the model stops the simulation or the time is up.
+    The memory's image is named by ``DOJANG_MEMORY_<channel>``: that of ``prepared``, or a file made for the run, which
+    takes disk space only where it is used and is compared at the end. ``stall``: chance that a stream stands still in a
+    cycle (random phases choose their own). ``reset``: memory and all before it are reset so many cycles after the first
+    word; then clusters may hold what they have held at any time. ``count_wrong``: wrong words do not end the run.
+    ``environment`` and ``plusargs`` reach the model. The run ends when the memory is not busy any more.
+
+    Raises `TrafficError` if a word is wrong, lost or one too many, nothing moves any more, the model stops the
+    simulation or the time is up.
     """
     with tempfile.TemporaryDirectory() as folder:
         image, result = Path(folder, "image"), Path(folder, "result.json")
-        image.touch()
-        os.truncate(image, words * WORD_BYTES)
         command = [str(executable), "--words", str(words), "--row", str(ROW_STRIDE), "--channel", str(channel),
                    "--commands", str(commands), "--warmup", str(warmup), "--seed", str(seed),
-                   "--stall", str(round(256 * stall)), "--result", str(result),
-                   *(part for stream in pattern.streams for part in ("--stream", stream.argument)),
+                   "--stall", str(round(256 * stall)), "--reset", str(reset), "--tolerate", str(int(count_wrong)),
+                   "--result", str(result), *pattern.arguments,
+                   *(part for poke in pokes for part in ("--poke", f"{poke.before},{poke.address},{poke.word:032x}")),
                    *(f"+{argument}" for argument in plusargs)]
+        if prepared:
+            image = prepared.image
+            command += ["--contents", str(prepared.contents)]
+        else:
+            image.touch()
+            os.truncate(image, words * WORD_BYTES)
         variables = {**os.environ, **(environment or {}), f"DOJANG_MEMORY_{channel}": str(image)}
         try:
             process = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout_s)
@@ -113,7 +152,9 @@ def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int
 
 
 def _reason(process: subprocess.CompletedProcess) -> str:
-    """What the harness or the model said first; Verilator's own line if neither said anything."""
+    """Why it ended: what the model said first if it did, the harness's sentence, Verilator's own line."""
     said = [line.strip() for line in process.stderr.splitlines() if line.strip() and not line.startswith("%")]
     fatal = [line.strip() for line in process.stdout.splitlines() if "%Fatal" in line]
-    return next(iter(said + fatal), f"ended with status {process.returncode} and no message")
+    if said:
+        return said[0] if fatal else said[-1]
+    return next(iter(fatal), f"ended with status {process.returncode} and no message")

@@ -1,7 +1,9 @@
 // What the memory should hold, and the order in which read words should come back.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -28,14 +30,20 @@ inline uint64_t scramble(uint64_t value) {  // splitmix64
     return value ^ value >> 31;
 }
 
-// A model of the contents. Before their first use words get a hash of their address, here and in the memory's image, so
+// A model of the contents. Without given ones: before their first use words get a hash of their address, here and in the memory's image, so
 // that a gigabyte costs only what is used of it, and a word from a wrong address is never the right one. A few at once:
 // a controller may read the rest of a burst with a word, and write it back.
 class Shadow {
  public:
-    Shadow(uint64_t words, Word* image) : words_(words), image_(image), used_((words + kTogether - 1) / kTogether) {
-        void* memory = mmap(nullptr, words * sizeof(Word), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // Without an `image`, the words are those of the file `contents`, mapped shared: at the end it has what should be
+    // there. The image is nobody's business here then.
+    Shadow(uint64_t words, Word* image, const std::string& contents)
+        : words_(words), image_(image), used_((words + kTogether - 1) / kTogether) {
+        const int file = image ? -1 : open(contents.c_str(), O_RDWR);
+        if (!image && file < 0) return;
+        const int flags = image ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+        void* memory = mmap(nullptr, words * sizeof(Word), PROT_READ | PROT_WRITE, flags, file, 0);
+        if (file >= 0) close(file);
         contents_ = memory == MAP_FAILED ? nullptr : static_cast<Word*>(memory);
     }
     bool good() const { return contents_ != nullptr; }
@@ -43,6 +51,7 @@ class Shadow {
 
     // Before commands are issued that use these words: the memory may fetch early.
     void prepare(uint32_t addr, uint32_t length) {
+        if (!image_) return;
         for (uint64_t group = addr / kTogether; group * kTogether < uint64_t(addr) + length; ++group) {
             if (used_[group]) continue;
             used_[group] = true;
@@ -51,6 +60,7 @@ class Shadow {
         }
     }
     const Word& read(uint32_t addr) const { return contents_[addr]; }
+    void replace(uint32_t addr, const Word& word) { contents_[addr] = word; }
     void write(uint32_t addr, const Word& data, uint32_t mask) {
         const uint64_t low = bytes(mask & 0xFF), high = bytes(mask >> 8);
         Word& word = contents_[addr];
@@ -75,7 +85,7 @@ class Shadow {
     }
     uint64_t words_;
     Word* image_;
-    Word* contents_;
+    Word* contents_ = nullptr;
     std::vector<bool> used_;
 };
 
@@ -87,14 +97,22 @@ class Expected {
     size_t size() const { return words_.size(); }
     uint64_t taken() const { return taken_; }
 
-    // An empty string, or what is wrong with `word`.
+    // Address of the word that is to come next.
+    uint32_t next() const { return words_.front().addr; }
+
+    // Takes `word` for the next one; an empty string, or what is wrong with it.
     std::string take(const Word& word) {
-        if (!words_.empty() && words_.front().word == word) {
-            words_.pop_front();
-            ++taken_;
-            last_ = word;
-            return "";
-        }
+        const std::string wrong = !words_.empty() && words_.front().word == word ? "" : reason(word);
+        if (words_.empty()) return wrong;
+        words_.pop_front();
+        ++taken_;
+        last_ = word;
+        return wrong;
+    }
+    void clear() { words_.clear(); }
+
+ private:
+    std::string reason(const Word& word) const {
         const std::string got = "read word " + std::to_string(taken_) + " is " + text(word);
         if (words_.empty()) return got + ", but no more was asked for";
         const Entry& front = words_.front();
@@ -110,7 +128,6 @@ class Expected {
         return wrong + ": " + std::to_string(bits) + " bits differ";
     }
 
- private:
     static constexpr size_t kSearch = 4096;
     struct Entry {
         uint32_t addr;

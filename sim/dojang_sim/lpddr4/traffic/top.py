@@ -1,6 +1,6 @@
 """A memory with its port as plain pins, as the compiled harness drives it."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.config import WORD_BITS, WORD_BYTES
@@ -12,7 +12,8 @@ class TrafficTop(wiring.Component):
     """``memory``, any component with ``port: In(MemoryPort())``, behind flat ports.
 
     If the memory has an output ``counters`` (a struct of fields of at most 64 bits that only grow), each of them is the
-    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on.
+    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of the memory's
+    `MemoryStatus`, if it has one.
     """
 
     def __init__(self, memory: wiring.Component):
@@ -26,6 +27,7 @@ class TrafficTop(wiring.Component):
             "command_length": In(9),
             "write_valid": In(1), "write_ready": Out(1), "write_data": In(WORD_BITS), "write_mask": In(WORD_BYTES),
             "read_valid": Out(1), "read_ready": In(1), "read_data": Out(WORD_BITS),
+            "busy": Out(1),
             **{f"counter_{name}": Out(field.shape) for name, field in counters.items()},
         })
 
@@ -33,8 +35,9 @@ class TrafficTop(wiring.Component):
         m = Module()
         # A registered reset: Verilator evaluates what depends on an input port at both edges of the clock.
         m.domains.memory = ClockDomain(local=True)
-        m.d.comb += ClockSignal("memory").eq(ClockSignal())
-        m.d.sync += ResetSignal("memory").eq(ResetSignal())
+        reset = Signal(reset_less=True)
+        m.d.sync += reset.eq(ResetSignal())
+        m.d.comb += [ClockSignal("memory").eq(ClockSignal()), ResetSignal("memory").eq(reset)]
         m.submodules.memory = DomainRenamer("memory")(self._memory)
         port = self._memory.port
         m.d.comb += [
@@ -49,5 +52,5 @@ class TrafficTop(wiring.Component):
         for name in self.counters:
             m.d.comb += getattr(self, f"counter_{name}").eq(self._memory.counters[name])
         if hasattr(self._memory, "status"):
-            m.d.comb += self._memory.status.enable.eq(1)
+            m.d.comb += [self._memory.status.enable.eq(1), self.busy.eq(self._memory.status.busy)]
         return m

@@ -5,58 +5,62 @@
 #include <memory>
 
 #include "Vtraffic_top.h"
+#include "guarded.h"
+#include "history.h"
 #include "options.h"
 #include "patterns.h"
 #include "shadow.h"
+#include "window.h"
 
 inline constexpr size_t kAhead = 16;             // commands prepared: so far may write words run ahead of theirs
 inline constexpr uint64_t kStartup = 4'000'000;  // cycles until the first word: initialisation takes 2.2 ms
 inline constexpr uint64_t kHang = 20'000;        // cycles without any transfer
+inline constexpr uint64_t kBusy = 1'000'000;     // cycles in which the memory looks after what was written
 inline constexpr uint64_t kQuiet = 4'096;        // cycles after the last word: none may follow, writes must land
-
-struct Counter {
-    const char* name;
-    uint64_t (*value)(const Vtraffic_top&);
-};
-inline const std::vector<Counter> kCounters{
-#define COUNTER(name) {#name, [](const Vtraffic_top& top) -> uint64_t { return top.counter_##name; }},
-#include "counters.inc"
-};
-
-// Cycles and words from the first to the last transfer of the window. Counters: where they were at its start, then how
-// far they went.
-struct Window {
-    bool open = false;
-    uint64_t first = 0, last = 0, read = 0, written = 0;
-    std::vector<uint64_t> counters = std::vector<uint64_t>(kCounters.size());
-
-    void count(uint64_t cycle, bool reads, bool writes) {
-        if (!open || !(reads || writes)) return;
-        if (!read && !written) first = cycle;
-        last = cycle;
-        read += reads;
-        written += writes;
-    }
-    void toggle(const Vtraffic_top& top) {
-        for (size_t i = 0; i < kCounters.size(); ++i) counters[i] = kCounters[i].value(top) - counters[i];
-        open = !open;
-    }
-};
 
 class Traffic {
  public:
     Traffic(const Options& options, Word* image, Vtraffic_top& top)
-        : top_(top), random_(options.seed), shadow_(options.words, image), warmup_(1 + options.warmup),
-          total_(1 + options.warmup + options.commands), stall_(options.stall) {
-        if (!shadow_.good()) fail("no address space for a model of " + std::to_string(options.words) + " words");
-        if (options.streams.empty()) generator_ = std::make_unique<Phases>(options.words, options.row, random_);
-        else generator_ = std::make_unique<Mix>(options.streams, options.words, random_);
+        : top_(top), random_(options.seed), shadow_(options.words, image, options.contents),
+          warmup_(1 + options.warmup), total_(1 + options.warmup + options.commands), stall_(options.stall),
+          reset_(options.reset), tolerant_(options.tolerate), pokes_(options.pokes), ended_(kCounters.size()) {
+        if (!shadow_.good()) fail("no model of " + std::to_string(options.words) + " words can be made");
+        if (options.tile)
+            generator_ = std::make_unique<GuardedPhases>(options.tiles, options.clusters, options.tile, random_);
+        else if (options.streams.empty())
+            generator_ = std::make_unique<Phases>(options.words, options.row, random_);
+        else
+            generator_ = std::make_unique<Mix>(options.streams, options.words, random_);
+    }
+
+    bool reset_is_due() const { return reset_ && started_ && cycle_ == started_ + reset_; }
+
+    // What was on its way is lost. Then every cluster that was written is read: what it holds is what it may hold.
+    void restart() {
+        const Counts now = counts(top_);
+        for (size_t i = 0; i < now.size(); ++i) ended_[i] += now[i];
+        commands_.clear();
+        writes_.clear();
+        expected_.clear();
+        top_.command_valid = top_.write_valid = 0;
+        taken_ = prepared_;
+        opened_ = running_ = false;
+        recovered_ = history_.clusters();
+        moved_ = cycle_;
     }
 
     // Inputs of the cycle. What is offered stays until it is taken.
     void drive() {
-        if (prepared_ == 0) prepare({false, 0, 1, 0, false, {}});
-        while (expected_.taken() && prepared_ < total_ && commands_.size() < kAhead) prepare(generator_->next());
+        if (!opened_) open();
+        if (opened_ && !running_ && expected_.empty()) {
+            history_.clear();
+            running_ = true;
+        }
+        while (running_ && prepared_ < total_ && commands_.size() < kAhead) {
+            poke(prepared_);
+            prepare(generator_->next());
+            ++prepared_;
+        }
         const Stalls stalls = commands_.empty() ? Stalls{} : commands_.front().stalls;
         if (!top_.command_valid && !commands_.empty()) {
             Command& command = commands_.front();
@@ -86,20 +90,21 @@ class Traffic {
         const bool read = top_.read_valid && top_.read_ready;
         command_taken_ = command;
         write_taken_ = write;
-        taken_ += command;
-        if (command && taken_ == warmup_ + 1) window_.toggle(top_);
+        const bool counted = command && commands_.front().counted;
+        taken_ += counted;
+        if (counted && taken_ == warmup_ + 1) window_.toggle(top_);
         window_.count(cycle_, read, write);
-        if (command && taken_ == total_) window_.toggle(top_);
+        if (counted && taken_ == total_) window_.toggle(top_);
         if (command) commands_.pop_front();
         if (write) writes_.pop_front();
         if (read) {
             if (!started_) started_ = cycle_;
             Word word;
             memcpy(&word, &top_.read_data, sizeof(Word));
-            if (const std::string wrong = expected_.take(word); !wrong.empty())
-                fail("cycle " + std::to_string(cycle_) + ": " + wrong);
+            judge(word);
         }
         if (command || write || read) moved_ = cycle_;
+        if (!top_.busy) rested_ = cycle_;
     }
 
     // After the rising edge: what was taken is no longer offered.
@@ -110,8 +115,11 @@ class Traffic {
 
     // False at the end of all traffic and the quiet after it; fails if nothing moves.
     bool going() const {
-        const uint64_t silence = cycle_ - moved_;
-        if (taken_ == total_ && writes_.empty() && expected_.empty()) return silence < kQuiet;
+        const uint64_t silence = cycle_ - moved_, busy = cycle_ - std::max(moved_, rested_);
+        if (running_ && taken_ == total_ && writes_.empty() && expected_.empty()) {
+            if (busy > kBusy) fail("the memory is still busy " + std::to_string(busy) + " cycles after all commands");
+            return top_.busy || silence < kQuiet;
+        }
         if (silence > (started_ ? kHang : kStartup))
             fail("nothing moved for " + std::to_string(silence) + " cycles before cycle " + std::to_string(cycle_) +
                  ": " + std::to_string(taken_) + " of " + std::to_string(total_) + " commands were taken, " +
@@ -131,14 +139,17 @@ class Traffic {
     void report(const std::string& path) const {
         FILE* file = fopen(path.c_str(), "w");
         if (!file) fail("cannot write " + path);
+        Counts all = counts(top_);
+        for (size_t i = 0; i < all.size(); ++i) all[i] += ended_[i];
         fprintf(file, "{\"commands\": %llu, \"cycles\": %llu, \"words_read\": %llu, \"words_written\": %llu, "
-                "\"startup_cycles\": %llu, \"all_cycles\": %llu, \"all_words_read\": %llu, \"counters\": {",
+                "\"startup_cycles\": %llu, \"all_cycles\": %llu, \"all_words_read\": %llu, \"wrong_words\": %llu, ",
                 (unsigned long long)(total_ - warmup_), (unsigned long long)(window_.last - window_.first + 1),
                 (unsigned long long)window_.read, (unsigned long long)window_.written, (unsigned long long)started_,
-                (unsigned long long)cycle_, (unsigned long long)expected_.taken());
-        for (size_t i = 0; i < kCounters.size(); ++i)
-            fprintf(file, "%s\"%s\": %llu", i ? ", " : "", kCounters[i].name, (unsigned long long)window_.counters[i]);
-        fprintf(file, "}}\n");
+                (unsigned long long)cycle_, (unsigned long long)expected_.taken(), (unsigned long long)wrong_);
+        write_counts(file, "counters", window_.counters);
+        fprintf(file, ", ");
+        write_counts(file, "all_counters", all);
+        fprintf(file, "}\n");
         fclose(file);
     }
 
@@ -147,6 +158,38 @@ class Traffic {
         Word data;
         uint16_t mask;
     };
+
+    // The first word tells that the memory has been initialised.
+    void open() {
+        poke(0);
+        Command command = generator_->first();
+        command.counted = prepared_ == 0;
+        prepare(command);
+        prepared_ += command.counted;
+        for (const uint32_t addr : recovered_) prepare({false, addr, History::kCluster, 0, false, {}, false});
+        opened_ = true;
+    }
+
+    void poke(uint64_t before) {
+        for (const Poke& poke : pokes_) {
+            if (poke.before != before) continue;
+            commands_.push_back({true, poke.addr, 1, 0, false, {}, false});
+            writes_.push_back({poke.word, 0xFFFF});
+        }
+    }
+
+    void judge(const Word& word) {
+        const bool asked = !expected_.empty();
+        const uint32_t addr = asked ? expected_.next() : 0;
+        std::string wrong = expected_.take(word);
+        if (asked && !running_ && history_.knows(addr)) {
+            if (history_.narrow(addr, word)) wrong.clear();
+            shadow_.replace(addr, word);
+        }
+        if (wrong.empty()) return;
+        if (!asked || !tolerant_) fail("cycle " + std::to_string(cycle_) + ": " + wrong);
+        ++wrong_;
+    }
 
     // The model executes the command; its words wait to be offered or to come back.
     void prepare(Command command) {
@@ -158,22 +201,31 @@ class Traffic {
                 continue;
             }
             const Write write{{random_.bits(), random_.bits()}, uint16_t(command.masked ? random_.bits() : 0xFFFF)};
+            if (reset_ && !history_.knows(at)) history_.note(at, shadow_);
             shadow_.write(at, write.data, write.mask);
+            if (reset_) history_.note(at, shadow_);
             writes_.push_back(write);
         }
         commands_.push_back(command);
-        ++prepared_;
     }
 
     Vtraffic_top& top_;
     Random random_;
     Shadow shadow_;
-    const uint64_t warmup_, total_, stall_;
+    const uint64_t warmup_, total_, stall_, reset_;
+    const bool tolerant_;
+    const std::vector<Poke> pokes_;
     std::unique_ptr<Generator> generator_;
     std::deque<Command> commands_;
     std::deque<Write> writes_;
     Expected expected_;
     Window window_;
+    History history_;
+    std::vector<uint32_t> recovered_;  // clusters to be looked at after a reset
+    Counts ended_;                     // before it
+    bool opened_ = false;              // the opening commands have been prepared
+    bool running_ = false;             // and answered
     bool command_taken_ = false, write_taken_ = false;
     uint64_t cycle_ = 0, moved_ = 0, started_ = 0, prepared_ = 0, taken_ = 0;
+    uint64_t rested_ = 0, wrong_ = 0;
 };
