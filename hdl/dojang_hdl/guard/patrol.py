@@ -13,11 +13,13 @@ _INDEX = (CLUSTER - 1).bit_length()
 
 
 class Patrol(wiring.Component):
-    """A cluster every ``interval`` cycles, from ``start`` to before ``end`` and again; 0: none.
+    """A cluster every ``interval`` cycles, from ``start`` to before ``end`` and again; 0: none. One at a time.
 
     Members
     -------
+    halt: nothing is asked for; what the patrol is told changes meanwhile only.
     job: what is to be read.
+    read: it has been read (strobe).
     found, cluster: a cluster read by the patrol had to be corrected (strobe).
     refresh: a cluster to be written anew; one found meanwhile waits for the next round.
     """
@@ -26,18 +28,20 @@ class Patrol(wiring.Component):
     start: In(32)
     end: In(32)
     job: Out(stream.Signature(Job))
+    halt: In(1)
+    read: In(1)
     found: In(1)
     cluster: In(32 - _INDEX)
     refresh: Out(stream.Signature(32 - _INDEX))
 
     def elaborate(self, platform):
         m = Module()
-        wait, addr = Signal(24), Signal(32)
+        wait, addr, reading = Signal(24), Signal(32), Signal()
         m.d.comb += [
             self.job.payload.purpose.eq(Purpose.PATROL), self.job.payload.addr.eq(addr),
             self.job.payload.length.eq(CLUSTER),
         ]
-        with m.If(self.job.ready):
+        with m.If(self.job.ready | self.halt):
             m.d.sync += self.job.valid.eq(0)
         with m.If(self.interval == 0):
             m.d.sync += wait.eq(0)
@@ -45,10 +49,12 @@ class Patrol(wiring.Component):
             m.d.sync += wait.eq(wait - 1)
         with m.Elif((addr < self.start) | (addr >= self.end)):
             m.d.sync += addr.eq(self.start)
-        with m.Elif(~self.job.valid):
+        with m.Elif(~self.job.valid & ~reading & ~self.halt):
             m.d.sync += [wait.eq(self.interval - 1), self.job.valid.eq(1)]
         with m.If(self.job.valid & self.job.ready):
-            m.d.sync += addr.eq(addr + CLUSTER)
+            m.d.sync += [addr.eq(addr + CLUSTER), reading.eq(1)]
+        with m.Elif(self.read):
+            m.d.sync += reading.eq(0)
         with m.If(self.found & ~self.refresh.valid):
             m.d.sync += [self.refresh.valid.eq(1), self.refresh.payload.eq(self.cluster)]
         with m.Elif(self.refresh.ready):

@@ -61,7 +61,6 @@ class Verifier(wiring.Component):
             self.job.payload.purpose.eq(Purpose.VERIFY), self.job.payload.length.eq(CLUSTER),
             self.job.payload.addr.eq(Cat(at, entry.tag) << _CLUSTER_BITS), self.job.payload.crc.eq(entry.crc),
         ]
-        m.d.sync += self.pending.eq((used != 0) | asking.any())
         sent = self.job.valid & self.job.ready
         count = Signal(range(ON_THEIR_WAY + 1))
         m.d.sync += count.eq(count + sent - self.verified)
@@ -72,7 +71,8 @@ class Verifier(wiring.Component):
                 m.d.sync += asked[i].eq(at)
         m.d.comb += asking.eq(Cat(count > i for i in range(ON_THEIR_WAY)))
 
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.sync += self.pending.eq((used != 0) | asking.any() | fsm.ongoing("WRITING"))
             with m.State("CLEAR"):
                 m.d.comb += put.en.eq(1)
                 m.d.sync += at.eq(at + 1)

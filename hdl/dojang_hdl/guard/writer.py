@@ -85,14 +85,14 @@ class Writer(wiring.Component):
             verifier.verified.eq(self.judged & (mine == Purpose.VERIFY)),
             patrol.interval.eq(self.control.patrol), patrol.start.eq(self.control.tiles_end),
             patrol.end.eq(self.control.end),
+            patrol.halt.eq(self.halt), patrol.read.eq(self.judged & (mine == Purpose.PATROL)),
             patrol.found.eq(self.judged & (mine == Purpose.PATROL) & self.verdict.good & self.verdict.fixed),
             patrol.cluster.eq(block.addr >> _INDEX),
             self.idle.eq((combiner.used == 0) & merger.idle & emitter.idle), self.pending.eq(verifier.pending),
         ]
-        jobs = ((merger.job, 1), (verifier.job, 1), (patrol.job, ~self.halt))
         free = 1
-        for job, allowed in jobs:
-            with m.If(job.valid & allowed & free):
+        for job in (merger.job, verifier.job, patrol.job):
+            with m.If(job.valid & free):
                 m.d.comb += [self.job.valid.eq(1), self.job.payload.eq(job.payload), job.ready.eq(self.job.ready)]
-            free = free & ~(job.valid & allowed)
+            free = free & ~job.valid
         return m
