@@ -19,8 +19,9 @@ _CLUSTER_BITS = (CLUSTER - 1).bit_length()
 class Verifier(wiring.Component):
     """A table of the clusters written last, one place for each value of the lower bits of their number.
 
-    A cluster that needs the place of another one has that one read back first; one that is written again replaces
-    itself. After a reset the table is cleared, for ``places`` cycles.
+    A cluster that needs the place of another one has that one read back first. So has one that is written again: of a
+    lost write nothing could be seen any more, though it has been missed by what was read or merged since. After a reset
+    the table is cleared, for ``places`` cycles.
 
     Parameters
     ----------
@@ -93,9 +94,8 @@ class Verifier(wiring.Component):
                 m.d.sync += entry.eq(get.data)
                 m.next = "DECIDE"
             with m.State("DECIDE"):
-                other = entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))
                 m.next = "IDLE"
-                with m.If(other):
+                with m.If(entry.used):
                     m.next = "ASK"
                 with m.Elif(mine):
                     m.next = "CLAIMED"
@@ -103,9 +103,9 @@ class Verifier(wiring.Component):
                 m.d.comb += self.job.valid.eq(count != ON_THEIR_WAY)
                 with m.If(sent):
                     m.d.comb += put.en.eq(1)    # the place is free
-                    m.d.sync += [used.eq(used - 1), entry.used.eq(0)]
-                    m.next = "IDLE"
-                    with m.If(mine):
+                    m.d.sync += used.eq(used - 1)
+                    m.next = "IDLE"     # where a claim of the same cluster waits
+                    with m.If(mine & (entry.tag != claimed.cluster[bits:])):
                         m.next = "CLAIMED"
             with m.State("CLAIMED"):
                 m.d.comb += self.claim.ready.eq(1)
@@ -114,6 +114,6 @@ class Verifier(wiring.Component):
                 with m.If(self.written):
                     m.d.comb += [put.en.eq(1), put.data.used.eq(1), put.data.tag.eq(claimed.cluster[bits:]),
                                  put.data.crc.eq(claimed.crc)]
-                    m.d.sync += used.eq(used + ~entry.used)
+                    m.d.sync += used.eq(used + 1)
                     m.next = "IDLE"
         return m

@@ -313,6 +313,24 @@ def lost_writes(guard=Guard):
     bench.run(scenario)
 
 
+def lost_and_written_again(guard=Guard):
+    """A word is merged into what the lost write should have replaced; that is right in itself."""
+    bench = Bench(guard=guard)
+    cluster = bench.protection.tiles_end + 5 * CLUSTER
+
+    async def scenario(ctx):
+        bench.memory.lost = {0}
+        bench.chip.write(cluster, [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
+        await bench.drain(ctx, until=lambda: bench.memory.written)
+        bench.chip.write(cluster + 3, [(4, FULL)])
+        await bench.drain(ctx)
+        fault, counters = await bench.registers(ctx)
+        assert fault == ("lost write", cluster)
+        assert counters == {"errors": 1, "clusters_reread": 1, "merged": 1, "verified": 2}
+
+    bench.run(scenario)
+
+
 def busy_until_verified(guard=Guard):
     """Without a gap, from the first word on."""
     bench = Bench(guard=guard)
@@ -455,8 +473,8 @@ def write_after_read(guard=Guard):
     bench.run(scenario)
 
 
-CHECKS = (no_errors, corrected, read_again, damaged, wrong_for_good, lost_writes, busy_until_verified,
-          reset_in_traffic, registers_unread, windows, patrolled, write_after_read)
+CHECKS = (no_errors, corrected, read_again, damaged, wrong_for_good, lost_writes, lost_and_written_again,
+          busy_until_verified, reset_in_traffic, registers_unread, windows, patrolled, write_after_read)
 
 MUTATIONS = {
     "old words taken for new ones": (("reader", "guard"), "self.idle & (on_their_way == 0)", "self.idle", read_again),
