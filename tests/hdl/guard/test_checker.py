@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from dojang.compile.protection import Protection, check_bits
 from dojang_hdl.guard.checker import Checker, Header
 from dojang_hdl.guard.jobs import Purpose
@@ -149,7 +150,7 @@ def scenario(rng, logical, memory):
     found[-1][4:] = 1, 9
     found.append(damaged(cluster(), (0, 1 << FIELDS["pad"] + 2)))
     fatal = []
-    for _ in range(5):      # two in a word, in its check bits, in one each; two in the CRC and its check bits
+    for _ in range(3):      # two in a word, in its check bits, in one each; two in the CRC and its check bits
         word = rng.randrange(CLUSTER)
         places = [(1 + word, 1 << rng.randrange(128)), (0, 1 << 9 * word + rng.randrange(9))]
         fatal.append(damaged(cluster(), *places))
@@ -159,7 +160,7 @@ def scenario(rng, logical, memory):
         fatal.append(damaged(cluster(), (0, sum(1 << FIELDS["crc"] + bit for bit in rng.sample(range(32 + 9), 2)))))
     # Of a tile any bit that is protected by the CRC alone
     fatal += [damaged(block(rng, logical, memory, tile=True), (1 + rng.randrange(5), 1 << rng.randrange(128)))
-              for _ in range(8)]
+              for _ in range(4)]
     # Another place's block, right in itself
     for tile, first in ((False, PROTECTION.tiles_end), (True, 0)):
         one = block(rng, logical, memory, tile=tile, first=first)
@@ -172,8 +173,8 @@ def scenario(rng, logical, memory):
     # A tile's wrong CRC field is corrected
     fixed = damaged(block(rng, logical, memory, tile=True), (0, 1 << FIELDS["crc"] + 31))
     fixed[4:] = 1, 1
-    right = [block(rng, logical, memory, purpose=rng.choice((READ, VERIFY))) for _ in range(12)]
-    found += [*fatal, other, fixed, *right, *(raw_block(rng, memory) for _ in range(10))]
+    right = [block(rng, logical, memory, purpose=rng.choice((READ, VERIFY))) for _ in range(6)]
+    found += [*fatal, other, fixed, *right, *(raw_block(rng, memory) for _ in range(5))]
     rng.shuffle(found)
     return found
 
@@ -183,7 +184,7 @@ def check(checker, stall=0.0, seed=1, short=False):
     logical, memory = contents(seed)
     blocks = scenario(rng, logical, memory)
     if short:
-        blocks = [one_word_tile(rng) for _ in range(60)]
+        blocks = [one_word_tile(rng) for _ in range(40)]
     bench = Bench(checker, blocks, stall)
     words = sum(len(words) for _, words, *_ in blocks)
     run(bench.dut, bench.fields, bench.words, bench.verdicts, cycles=words + 20 if not stall else 4 * words)
@@ -207,6 +208,35 @@ def test_verdicts(stall):
 
 def test_one_word_a_cycle_in_the_shortest_blocks():
     check(Checker, short=True)
+
+
+@pytest.mark.parametrize("words", [1, 4, 9])
+def test_nothing_is_left_after_a_reset(words):
+    """Of a block with two wrong bits in its first word that has come in part, or whole and is not judged yet."""
+    rng = random.Random(words)
+    logical, memory = contents(1)
+    bench = Bench(Checker, [block(rng, logical, memory, tile=False) for _ in range(3)])
+    bad = damaged(block(rng, logical, memory, tile=False), (1, 3))
+    reset, begun = Signal(), []
+
+    async def before(ctx):
+        ctx.set(bench.dut.block.payload, bad[0])
+        ctx.set(bench.dut.block.valid, 1)
+        await send(ctx, bench.dut.i, bad[1][:words])
+        ctx.set(bench.dut.block.valid, 0)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        begun.append(True)
+
+    def after(testbench):
+        async def waiting(ctx):
+            while not begun:
+                await ctx.tick()
+            await testbench(ctx)
+        return waiting
+
+    run(ResetInserter(reset)(bench.dut), before, *map(after, (bench.fields, bench.words, bench.verdicts)), cycles=80)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -151,7 +151,7 @@ class Bench:
         assert self.memory == self.expected
 
 
-def check(merger, count=30, **options):
+def check(merger, count=24, **options):
     bench = Bench(merger, count, **options)
     run(bench.dut, bench.source, bench.sink, background=(bench.reader,), cycles=90 * count + 100)
     return bench
@@ -182,4 +182,4 @@ def test_a_whole_cluster_in_13_cycles():
 def test_a_broken_merger_is_caught(name):
     broken = mutate("dojang_hdl.guard.merger", *MUTATIONS[name]).Merger
     with pytest.raises((AssertionError, IndexError)):
-        check(broken, count=16)
+        check(broken, count=12)

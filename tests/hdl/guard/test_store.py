@@ -84,9 +84,9 @@ class Bench:
             await ctx.tick()
 
 
-def check(store, blocks=80, largest=16, bad=0.3, stalls=(0.2, 0.4)):
+def check(store, blocks=60, largest=16, bad=0.3, stalls=(0.2, 0.4)):
     bench = Bench(store, blocks, largest, bad, stalls)
-    run(bench.dut, bench.source, bench.sink, cycles=50 * blocks + 200)
+    run(bench.dut, bench.source, bench.sink, cycles=40 * blocks + 200)
 
 
 @pytest.mark.parametrize("stalls", [(0, 0), (0.5, 0.1), (0.0, 0.6), (0.2, 0.4)])

@@ -10,7 +10,7 @@ from dojang_hdl.guard.verifier import ON_THEIR_WAY, Verifier
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
-PLACES, WRITES = 8, 60
+PLACES, WRITES = 8, 45
 
 MUTATIONS = {
     "a place lost to another cluster": ("with m.If(entry.used):", "with m.If(entry.used & ~mine):"),
