@@ -73,7 +73,7 @@ class Bench:
         self.chip.register(Register.CONTROL, pack(CONTROL, {
             "tiles_end": self.protection.tiles_end, "end": self.protection.end, "patrol": self.patrol}))
 
-    def run(self, scenario, cycles=100_000):
+    def run(self, scenario, cycles=2_000_000):
         async def bench(ctx):
             ctx.set(self.dut.status.enable, 1)
             self.control()
@@ -83,6 +83,10 @@ class Bench:
 
     async def drain(self, ctx, cycles=4000, until=None):
         await simulate(ctx, self.dut, self.chip, self.memory, cycles, until)
+
+    def enough(self, commands, longest):
+        """Cycles for traffic, and for going through the verifier's table some times and before every raw read."""
+        return 20 * commands * longest + 5000 * (4 + len(self.raw))
 
     async def registers(self, ctx):
         """FAULT as (kind, address) or None; the counters that are not 0."""
@@ -170,7 +174,7 @@ def no_errors(guard=Guard, commands=18, longest=30, raw=0.08, **options):
 
     async def scenario(ctx):
         bench.traffic(commands, longest, raw)
-        await bench.drain(ctx, 10 * commands * longest)
+        await bench.drain(ctx, bench.enough(commands, longest))
         bench.check()
         fault, counters = await bench.registers(ctx)
         assert fault is None and counters.keys() == {"merged", "verified"} | ({"patrolled"} if bench.patrol else set())
@@ -185,7 +189,7 @@ def corrected(guard=Guard, commands=16, longest=20, seed=2):
 
     async def scenario(ctx):
         bench.traffic(commands, longest)
-        await bench.drain(ctx, 10 * commands * longest)
+        await bench.drain(ctx, bench.enough(commands, longest))
         bench.check()
         fault, counters = await bench.registers(ctx)
         assert fault is None and counters.keys() == {"merged", "verified", "corrected"}
@@ -201,7 +205,7 @@ def read_again(guard=Guard, commands=22, longest=20, seed=4, tile=16):
 
     async def scenario(ctx):
         bench.traffic(commands, longest)
-        await bench.drain(ctx, 10 * commands * longest)
+        await bench.drain(ctx, bench.enough(commands, longest))
         bench.check()
         fault, counters = await bench.registers(ctx)
         assert fault is None and "errors" not in counters
@@ -281,7 +285,7 @@ def damaged(guard=Guard, commands=15, longest=20, seed=6, tile=16):
 
     async def scenario(ctx):
         bench.traffic(commands, longest)
-        await bench.drain(ctx, 10 * commands * longest)
+        await bench.drain(ctx, bench.enough(commands, longest))
         (kind, address), counters = await bench.registers(ctx)
         assert counters["errors"] and (address, kind) in [
             (first, "tile" if first < tiles_end else "cluster") for first, _ in blocks]
@@ -504,11 +508,10 @@ def test_a_broken_guard_is_caught(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("tile", [16, 32, 128, 256])
-def test_long_traffic(tile, seed):
+@pytest.mark.parametrize(("tile", "longest", "patrol"), [(16, 256, 0), (32, 30, 1), (128, 256, 40), (256, 20, 300)])
+def test_long_traffic(tile, longest, patrol):
     """Commands of up to 256 words, with the verifier's whole table."""
-    no_errors(commands=150, longest=256, tile=tile, seed=seed, patrol=(0, 1, 40, 300)[seed])
-    corrected(commands=60, longest=256, seed=seed)
-    read_again(commands=150, longest=256, tile=tile, seed=seed)
-    damaged(commands=80, longest=256, tile=tile, seed=seed)
+    no_errors(commands=100, longest=longest, tile=tile, seed=tile, patrol=patrol)
+    corrected(commands=60, longest=longest, seed=tile)
+    read_again(commands=100, longest=longest, tile=tile, seed=tile)
+    damaged(commands=60, longest=longest, tile=tile, seed=tile)
