@@ -59,7 +59,7 @@ def try_fault(executable: Path, memory: GuardedImage, kind: Kind, number: int, f
     """Random traffic on a channel (`build_lpddr4_traffic` with ``memory.tile``) with the fault; no wrong word ends it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        prepared = memory.prepare(Path(folder), seed, fault.flips)
+        prepared = memory.prepare(Path(folder), seed, fault.flips, fault.copies)
         try:
             result = run_traffic(
                 executable, memory.pattern, words=memory.end, commands=fault.commands, seed=seed, prepared=prepared,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from dojang.faults import KINDS, MEMORY, Fault, GuardedImage, Outcome, campaign, try_fault
+from dojang.faults import KINDS, MEMORY, Fault, GuardedImage, campaign, try_fault
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.lpddr4.device import phy_sources
@@ -31,7 +31,7 @@ def without_faults(config: Lpddr4Config, memory: GuardedImage, commands: int, fo
 
 
 def test_without_faults(tmp_path):
-    without_faults(CONFIG, MEMORY, 10_000, tmp_path)
+    without_faults(CONFIG, MEMORY, 3_000, tmp_path)
 
 
 @pytest.mark.slow
@@ -82,13 +82,6 @@ def test_the_patrol_repairs_cells(channel, tmp_path):
     assert not wrong_cells(channel, replace(MEMORY, patrol=0), tmp_path)
 
 
-def test_words_after_a_reset_are_whole_versions(channel):
-    """Clusters written and not verified may be lost by a reset, or be wrong with an error; they are never mixtures."""
-    trials = list(campaign(channel, MEMORY, [NAMES["all reset in the midst"]], 8))
-    assert all(trial.kept for trial in trials)
-    assert {trial.outcome for trial in trials} <= {Outcome.NOTHING, Outcome.PUT_RIGHT, Outcome.ERROR}
-
-
 def mutated(module: str, old: str, new: str, *users: str):
     """The harness around a channel with a mutation in a module of the guard; ``users`` of it up to the guard."""
     copies = mutate(f"dojang_hdl.guard.{module}", old, new, (
@@ -99,9 +92,11 @@ def mutated(module: str, old: str, new: str, *users: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module, old, new, users, kind, count", [
-    ("checker", "(crc.crc ^ judged.addr == expected)", "1", ["reader"], "8 to 64 bits of a word, stuck", 10),
-    # The address of any other block will do as well: rows that are not opened are read from the one that is open.
-    ("checker", "(crc.crc ^ judged.addr == expected)", "((crc.crc ^ expected) < 8192)", ["reader"], "PRE dropped", 40),
+    ("checker", "(crc.crc ^ judged.addr == expected)", "1", ["reader"],
+     "1 to 64 bits of a tile's word, stuck", 10),
+    # The address of any other block will do as well.
+    ("checker", "(crc.crc ^ judged.addr == expected)", "((crc.crc ^ expected) < 8192)", ["reader"],
+     "a tile in another's place", 2),
     ("checker", "(expected == judged.crc)", "1", ["reader"], "5 to 40 written bursts lost", 20),
     ("checker", "found.word.eq(corrected(syndrome_of.word, syndrome))", "found.word.eq(syndrome_of.word)", ["reader"],
      "one bit of a cluster's word, stuck", 4),
