@@ -35,8 +35,8 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. ``options``: of the device; ``pokes``: registers written; ``flips``, ``copies``: what is wrong from the
-    start, see `GuardedImage`; ``reset``: cycles after the first word; ``commands``: of the traffic.
+    """One fault. ``options``: of the device; ``pokes``: registers written; ``flips``, ``copies``: what is wrong from
+    the start, see `GuardedImage`; ``reset``: cycles after the first word; ``commands``: of the traffic.
     """
 
     options: str = ""

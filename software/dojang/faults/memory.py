@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES
-from dojang_hdl.guard.layout import REGISTER_WINDOW, Register
+from dojang_hdl.guard.layout import CLUSTER, REGISTER_WINDOW, Register
 from dojang_hdl.guard.registers import Control
 from dojang_hdl.lpddr4.timing import BURST_BYTES
 from dojang_sim.lpddr4.traffic import GuardedPhases, Poke, Prepared
@@ -25,7 +25,7 @@ class GuardedImage:
     tile: words of a tile.
     tiles: first word and words of the regions that hold tiles.
     tiles_end, end: as in `Protection`.
-    patrol: cycles between two clusters of the patrol; several rounds should fit into a run.
+    patrol: cycles between two clusters of the patrol.
     """
 
     tile: int = 128
@@ -43,6 +43,11 @@ class GuardedImage:
         return GuardedPhases(self.tile, self.tiles, (self.tiles_end, self.end - self.tiles_end))
 
     @property
+    def round(self) -> int:
+        """Cycles in which an idle channel's patrol has certainly read all clusters."""
+        return (self.end - self.tiles_end) // CLUSTER * (self.patrol + 100)
+
+    @property
     def control(self) -> Poke:
         """What the host writes first."""
         value = Control.const({"tiles_end": self.tiles_end, "end": self.end, "patrol": self.patrol})
@@ -50,8 +55,8 @@ class GuardedImage:
 
     def prepare(self, folder: Path, seed: int, flips: Iterable[tuple[int, int]] = (),
                 copies: Iterable[tuple[int, int, int]] = ()) -> Prepared:
-        """Files in ``folder``. What is wrong from the start: ``flips``, words of the memory and bits of them; ``copies``,
-        words of the memory, those that are in their place, and how many.
+        """Files in ``folder``. What is wrong from the start: ``flips``, words of the memory and bits of them;
+        ``copies``, words of the memory, those that are in their place, and how many.
         """
         prepared = Prepared(folder / "image", folder / "contents")
         contents = np.random.default_rng(seed).integers(0, 256, self.end * WORD_BYTES, np.uint8)

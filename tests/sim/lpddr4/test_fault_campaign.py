@@ -67,13 +67,14 @@ def test_one_bit_is_corrected_and_counted(channel, name):
 
 
 def wrong_cells(channel, memory: GuardedImage, folder) -> bool:
-    """Whether one bit wrong in every twentieth cluster is right after some rounds of the patrol."""
+    """Whether one bit wrong in every twentieth cluster is right after two rounds of the patrol."""
     random = Random(5)
     flips = [(int(memory.protection.physical(word)) + random.randrange(8), random.randrange(128))
              for word in range(memory.tiles_end, memory.end, 160)]
     prepared = memory.prepare(folder, 1, flips)
     assert not memory.is_right(prepared)
-    run_traffic(channel, memory.pattern, words=memory.end, commands=400, prepared=prepared, pokes=[memory.control])
+    run_traffic(channel, memory.pattern, words=memory.end, commands=200, prepared=prepared, pokes=[memory.control],
+                quiet=2 * memory.round)
     return memory.is_right(prepared)
 
 
