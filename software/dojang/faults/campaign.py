@@ -56,15 +56,16 @@ def campaign(executable: Path, memory: GuardedImage, kinds: Iterable[Kind], coun
 
 
 def try_fault(executable: Path, memory: GuardedImage, kind: Kind, number: int, fault: Fault, seed: int) -> Trial:
-    """Random traffic on a channel (`build_lpddr4_traffic` with ``memory.tile``) with the fault; no wrong word ends it.
+    """Random traffic on a channel (`build_lpddr4_traffic` with ``memory.tile``) with the fault, then a round of the
+    patrol. No wrong word ends it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        prepared = memory.prepare(Path(folder), seed, fault.flips)
+        prepared = memory.prepare(Path(folder), seed, fault.flips, fault.copies)
         try:
             result = run_traffic(
                 executable, memory.pattern, words=memory.end, commands=fault.commands, seed=seed, prepared=prepared,
-                pokes=(memory.control, *fault.pokes), reset=fault.reset, count_wrong=True,
-                environment={"DOJANG_LPDDR4_0": fault.options}, timeout_s=TIME_LIMIT)
+                pokes=(memory.control, *fault.pokes), reset=fault.reset, quiet=memory.round,
+                count_wrong=True, environment={"DOJANG_LPDDR4_0": fault.options}, timeout_s=TIME_LIMIT)
         except TrafficError as error:
             return Trial(kind, number, fault, Outcome.STOPPED, None, str(error))
         counters = result.all_counters

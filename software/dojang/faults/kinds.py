@@ -15,10 +15,10 @@ from .memory import GuardedImage
 
 __all__ = ["COMMANDS", "KINDS", "Fault", "Kind", "Promise"]
 
-COMMANDS = 400
-"""Commands of the traffic in a trial: some 60,000 cycles, more if much is wrong."""
+COMMANDS = 300
+"""Commands of the traffic in a trial: some 50,000 cycles, more if much is wrong."""
 
-LASTING = 200
+LASTING = 120
 """Commands for a fault after which everything is wrong."""
 
 CRC = CHECK_BITS * CLUSTER
@@ -35,13 +35,14 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. ``options``: of the device; ``pokes``: registers written; ``flips``: bits wrong from the start;
-    ``reset``: cycles after the first word; ``commands``: of the traffic.
+    """One fault. ``options``: of the device; ``pokes``: registers written; ``flips``, ``copies``: what is wrong from
+    the start, see `GuardedImage`; ``reset``: cycles after the first word; ``commands``: of the traffic.
     """
 
     options: str = ""
     pokes: tuple[Poke, ...] = ()
     flips: tuple[tuple[int, int], ...] = ()
+    copies: tuple[tuple[int, int, int], ...] = ()
     reset: int = 0
     commands: int = COMMANDS
 
@@ -64,10 +65,6 @@ def cluster_word(random: Random, memory: GuardedImage) -> int:
     return int(memory.protection.physical(random.randrange(memory.tiles_end, memory.end)))
 
 
-def any_word(random: Random, memory: GuardedImage) -> int:
-    return random.choice((tile_word, cluster_word))(random, memory)
-
-
 def tile_header(random: Random, memory: GuardedImage) -> int:
     first, words = random.choice(memory.tiles)
     return int(memory.protection.physical(first + random.randrange(0, words, memory.tile))) - 1
@@ -77,19 +74,19 @@ def cluster_header(random: Random, memory: GuardedImage) -> int:
     return int(memory.protection.physical(random.randrange(memory.tiles_end, memory.end, CLUSTER))) - 1
 
 
-def burst(random: Random) -> range:
+def burst(random: Random) -> list[int]:
     """8 to 64 neighbouring bits."""
     length = random.randint(8, 64)
     start = random.randint(0, WORD_BITS - length)
-    return range(start, start + length)
+    return list(range(start, start + length))
 
 
-def pinned(word: int, bits) -> Fault:
+def pinned(word: int, bits: list[int]) -> Fault:
     """Bits that are wrong whenever the word is read."""
     return Fault(options=" ".join(f"flip={word}:{bit}" for bit in bits))
 
 
-def injected(random: Random, bits, *, write: bool, count: int = 1) -> Fault:
+def injected(random: Random, bits: list[int], *, write: bool, count: int = 1) -> Fault:
     """Bits of one word, or of ``count`` in a row, on their way from or to the memory."""
     injection = Injection.const({"skip": random.randrange(100), "count": count, "write": write}).as_bits()
     before = random.randrange(1, COMMANDS // 2)
@@ -110,6 +107,12 @@ def crc_bit(random: Random) -> list[int]:
     return [random.randrange(CRC, CRC + 32 + CHECK_BITS)]
 
 
+def displaced(random: Random, memory: GuardedImage, first: int, end: int, size: int) -> Fault:
+    """A block of ``size`` words between ``first`` and ``end`` that is what another one should be."""
+    here, there = (int(memory.protection.physical(word)) - 1 for word in random.sample(range(first, end, size), 2))
+    return Fault(copies=((here, there, size + 1),))
+
+
 def stuck(random: Random, pin: str, pins: int, since: int) -> Fault:
     return Fault(options=f"continue stick={pin}{random.randrange(pins)}:{random.randrange(2)} stick-from={since}",
                  commands=LASTING)
@@ -117,7 +120,7 @@ def stuck(random: Random, pin: str, pins: int, since: int) -> Fault:
 
 def midst(random: Random) -> int:
     """A tCK in the midst of the traffic, after the initialisation."""
-    return random.randrange(12_000, 40_000)
+    return random.randrange(12_000, 30_000)
 
 
 def dropped(command: str, most: int, commands: int = COMMANDS) -> Callable[[Random, GuardedImage], Fault]:
@@ -131,27 +134,32 @@ KINDS = (
     Kind("one check bit of a cluster, stuck", RIGHT, lambda r, m: pinned(cluster_header(r, m), [r.randrange(CRC)])),
     Kind("one bit of a cluster's CRC, stuck", RIGHT, lambda r, m: pinned(cluster_header(r, m), crc_bit(r))),
     Kind("one bit of a tile's CRC, stuck", RIGHT, lambda r, m: pinned(tile_header(r, m), crc_bit(r))),
-    Kind("one bit of a tile's word, stuck", ERROR, lambda r, m: pinned(tile_word(r, m), one(r))),
+    Kind("1 to 64 bits of a tile's word, stuck", NOTICED,
+         lambda r, m: pinned(tile_word(r, m), r.choice((one, two, burst))(r))),
     Kind("one bit of a cluster, in the cell", RIGHT, lambda r, m: Fault(flips=((cluster_word(r, m), one(r)[0]),))),
     Kind("one bit of a word read", RIGHT, lambda r, m: injected(r, one(r), write=False)),
     Kind("one bit of a word written", RIGHT, lambda r, m: injected(r, one(r), write=True)),
-    Kind("two bits of a word, stuck", ERROR, lambda r, m: pinned(any_word(r, m), two(r))),
+    Kind("two bits of a cluster's word, stuck", ERROR, lambda r, m: pinned(cluster_word(r, m), two(r))),
     Kind("two bits of a word read", RIGHT, lambda r, m: injected(r, two(r), write=False)),
     Kind("two bits of a word written", NOTICED, lambda r, m: injected(r, two(r), write=True)),
-    Kind("8 to 64 bits of a word, stuck", ERROR, lambda r, m: pinned(any_word(r, m), burst(r))),
+    Kind("8 to 64 bits of a cluster's word, stuck", ERROR, lambda r, m: pinned(cluster_word(r, m), burst(r))),
     Kind("8 to 64 bits of a word read", RIGHT, lambda r, m: injected(r, burst(r), write=False)),
     Kind("8 to 64 bits of a word written", NOTICED, lambda r, m: injected(r, burst(r), write=True)),
     Kind("8 to 64 bits of up to 400 words read", NOTICED,
          lambda r, m: injected(r, burst(r), write=False, count=r.randint(2, 400))),
-    Kind("ACT dropped", NOTICED, dropped("ACT", 400)),
-    Kind("RD dropped", RIGHT, dropped("RD", 8000)),
-    Kind("WR dropped", NOTICED, dropped("WR", 1000)),
+    Kind("a cluster in another's place", NOTICED,
+         lambda r, m: displaced(r, m, m.tiles_end, m.end, CLUSTER)),
+    Kind("a tile in another's place", NOTICED,
+         lambda r, m: displaced(r, m, 0, m.tiles[0][1] // m.tile * m.tile, m.tile)),
+    Kind("ACT dropped", NOTICED, dropped("ACT", 300)),
+    Kind("RD dropped", RIGHT, dropped("RD", 6000)),
+    Kind("WR dropped", NOTICED, dropped("WR", 800)),
     Kind("MWR dropped", NOTICED, dropped("MWR", 100)),
-    Kind("PRE dropped", NOTICED, dropped("PREPB", 400)),
-    Kind("REFpb dropped", RIGHT, dropped("REFPB", 400)),
+    Kind("PRE dropped", NOTICED, dropped("PREPB", 300)),
+    Kind("REFpb dropped", RIGHT, dropped("REFPB", 200)),
     Kind("MRR dropped", RIGHT, dropped("MRR", 2, 1200)),
     Kind("5 to 40 written bursts lost", NOTICED,
-         lambda r, m: Fault(options=f"lose={r.randint(1, 1000)}+{r.choice((5, 10, 40))}")),
+         lambda r, m: Fault(options=f"lose={r.randint(1, 800)}+{r.choice((5, 10, 40))}")),
     Kind("a DQ stuck", ERROR, lambda r, m: stuck(r, "dq", BEAT_BITS, 0)),
     Kind("a DQ stuck from some time on", ERROR, lambda r, m: stuck(r, "dq", BEAT_BITS, midst(r))),
     Kind("a CA stuck", ERROR, lambda r, m: stuck(r, "ca", 6, 0)),
@@ -159,7 +167,7 @@ KINDS = (
     Kind("refreshes without effect", ERROR,
          lambda r, m: Fault(options=f"ignore-refreshes seed={r.randrange(99)}")),
     Kind("all reset in the midst", NOTICED,
-         lambda r, m: Fault(options="restarts", reset=r.randrange(1, 30_000))),
+         lambda r, m: Fault(options="restarts", reset=r.randrange(1, 25_000))),
     Kind("the device alone reset", ERROR,
          lambda r, m: Fault(options=f"continue reset={midst(r)}", commands=LASTING)),
 )

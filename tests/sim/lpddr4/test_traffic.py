@@ -15,6 +15,8 @@ from dojang_sim.lpddr4.traffic import (
     RANDOM_PHASES,
     Operation,
     Order,
+    Poke,
+    Prepared,
     Stream,
     TrafficError,
     build_traffic,
@@ -150,6 +152,36 @@ def test_faults_of_reads(harness, fault, at, message):
     with pytest.raises(TrafficError) as error:
         run(harness, PATTERNS["sequential"], fault, at)
     assert re.search(f"^sequential reads: .*{message}", str(error.value))
+
+
+def test_wrong_words_are_counted(harness):
+    assert run(harness, PATTERNS["sequential"], Fault.FLIP, 777, count_wrong=True).wrong_words == 1
+    swapped = run(harness, PATTERNS["sequential"], Fault.SWAP, 777, count_wrong=True)
+    assert (swapped.wrong_words, swapped.all_words_read) == (2, 1 + 200 * 128)
+    with pytest.raises(TrafficError, match="no more was asked for"):
+        run(harness, PATTERNS["sequential"], Fault.REPEAT, LAST_READ, count_wrong=True)
+
+
+def test_prepared_contents(harness, tmp_path):
+    """Words are those of the file; a word written besides them is not expected, and in the image only."""
+    prepared = Prepared(tmp_path / "image", tmp_path / "contents")
+    for path in (prepared.image, prepared.contents):
+        path.write_bytes(b"Dojang, seventeen" * (WORDS * 16 // 17) + bytes(WORDS * 16 % 17))
+    word = 0x0123456789ABCDEF_FEDCBA9876543210
+    result = run(harness, PATTERNS["writes-512"], prepared=prepared, pokes=[Poke(3, WORDS - 1, word)])
+    assert result.wrong_words == 0 and result.words_written > 0
+    image, contents = prepared.image.read_bytes(), prepared.contents.read_bytes()
+    assert image[-16:] == word.to_bytes(16, "little") and image[:-16] == contents[:-16]
+    with pytest.raises(TrafficError, match="address 0x308: 1 bits differ"):
+        run(harness, PATTERNS["sequential"], Fault.FLIP, 777, prepared=prepared)
+
+
+def test_reset_in_the_midst(harness):
+    """What was on its way is lost; what was written before may be there or not, whole words of it."""
+    result = run(harness, RANDOM_PHASES, commands=3000, seed=2, reset=20_000)
+    assert result.all_counters["commands"] > result.commands
+    with pytest.raises(TrafficError, match="bits differ"):
+        run(harness, RANDOM_PHASES, Fault.NO_MASK, 500, commands=3000, seed=2, reset=20_000)
 
 
 @pytest.mark.parametrize("fault, at", [(Fault.NO_MASK, 5000), (Fault.NO_WRITE, 5000), (Fault.WRONG_ADDRESS, 1000)])

@@ -11,6 +11,7 @@
 //   --tiles FIRST,WORDS --clusters FIRST,WORDS --tile N   random phases for a guarded memory with these regions
 //   --poke N,ADDR,WORD   before the N-th command, from 0, WORD (32 digits) is written to a register
 //   --reset N            so many cycles after the first word all is reset; 0: never
+//   --quiet N            cycles after the last word until the end: none may follow, writes must land
 //   --tolerate N         1: wrong words are counted and end nothing
 //   --result FILE        figures as JSON, written if all is well
 #pragma once
@@ -39,6 +40,7 @@ struct Poke {
 
 struct Options {
     uint64_t words = 0, row = 0, warmup = 0, commands = 1000, seed = 1, stall = 0, tile = 0, reset = 0, tolerate = 0;
+    uint64_t quiet = 4'096;
     std::string channel, contents, result;
     std::vector<Stream> streams;
     std::vector<Region> tiles;
@@ -88,7 +90,8 @@ struct Options {
     uint64_t* number(const std::string& name) {
         const std::pair<const char*, uint64_t*> numbers[] = {
             {"--words", &words}, {"--row", &row}, {"--warmup", &warmup}, {"--commands", &commands}, {"--seed", &seed},
-            {"--stall", &stall}, {"--tile", &tile}, {"--reset", &reset}, {"--tolerate", &tolerate}};
+            {"--stall", &stall}, {"--tile", &tile}, {"--reset", &reset}, {"--tolerate", &tolerate},
+            {"--quiet", &quiet}};
         for (const auto& [known, value] : numbers)
             if (name == known) return value;
         return nullptr;

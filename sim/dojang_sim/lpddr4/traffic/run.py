@@ -114,15 +114,17 @@ class Poke:
 
 def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,
                 stall: float = 0.0, channel: int = 0, prepared: Prepared | None = None, pokes: Iterable[Poke] = (),
-                reset: int = 0, count_wrong: bool = False, environment: Mapping[str, str] | None = None,
-                plusargs: Iterable[str] = (), timeout_s: float = 600) -> TrafficResult:
+                reset: int = 0, quiet: int = 4096, count_wrong: bool = False,
+                environment: Mapping[str, str] | None = None, plusargs: Iterable[str] = (),
+                timeout_s: float = 600) -> TrafficResult:
     """Run ``warmup`` and then ``commands`` commands of ``pattern`` on a memory of ``words`` words; same seed, same run.
 
     The memory's image is named by ``DOJANG_MEMORY_<channel>``: that of ``prepared``, or a file made for the run, which
     takes disk space only where it is used and is compared at the end. ``stall``: chance that a stream stands still in a
     cycle (random phases choose their own). ``reset``: memory and all before it are reset so many cycles after the first
     word; then clusters may hold what they have held at any time. ``count_wrong``: wrong words do not end the run.
-    ``environment`` and ``plusargs`` reach the model. The run ends when the memory is not busy any more.
+    ``environment`` and ``plusargs`` reach the model. The run ends when the memory is not busy any more and nothing has
+    moved for ``quiet`` cycles.
 
     Raises `TrafficError` if a word is wrong, lost or one too many, nothing moves any more, the model stops the
     simulation or the time is up.
@@ -131,8 +133,8 @@ def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int
         image, result = Path(folder, "image"), Path(folder, "result.json")
         command = [str(executable), "--words", str(words), "--row", str(ROW_STRIDE), "--channel", str(channel),
                    "--commands", str(commands), "--warmup", str(warmup), "--seed", str(seed),
-                   "--stall", str(round(256 * stall)), "--reset", str(reset), "--tolerate", str(int(count_wrong)),
-                   "--result", str(result), *pattern.arguments,
+                   "--stall", str(round(256 * stall)), "--reset", str(reset), "--quiet", str(quiet),
+                   "--tolerate", str(int(count_wrong)), "--result", str(result), *pattern.arguments,
                    *(part for poke in pokes for part in ("--poke", f"{poke.before},{poke.address},{poke.word:032x}")),
                    *(f"+{argument}" for argument in plusargs)]
         if prepared:

@@ -16,14 +16,13 @@ inline constexpr size_t kAhead = 16;             // commands prepared: so far ma
 inline constexpr uint64_t kStartup = 4'000'000;  // cycles until the first word: initialisation takes 2.2 ms
 inline constexpr uint64_t kHang = 20'000;        // cycles without any transfer
 inline constexpr uint64_t kBusy = 1'000'000;     // cycles in which the memory looks after what was written
-inline constexpr uint64_t kQuiet = 4'096;        // cycles after the last word: none may follow, writes must land
 
 class Traffic {
  public:
     Traffic(const Options& options, Word* image, Vtraffic_top& top)
         : top_(top), random_(options.seed), shadow_(options.words, image, options.contents),
           warmup_(1 + options.warmup), total_(1 + options.warmup + options.commands), stall_(options.stall),
-          reset_(options.reset), tolerant_(options.tolerate), pokes_(options.pokes), ended_(kCounters.size()) {
+          reset_(options.reset), quiet_(options.quiet), tolerant_(options.tolerate), pokes_(options.pokes), ended_(kCounters.size()) {
         if (!shadow_.good()) fail("no model of " + std::to_string(options.words) + " words can be made");
         if (options.tile)
             generator_ = std::make_unique<GuardedPhases>(options.tiles, options.clusters, options.tile, random_);
@@ -118,7 +117,7 @@ class Traffic {
         const uint64_t silence = cycle_ - moved_, busy = cycle_ - std::max(moved_, rested_);
         if (running_ && taken_ == total_ && writes_.empty() && expected_.empty()) {
             if (busy > kBusy) fail("the memory is still busy " + std::to_string(busy) + " cycles after all commands");
-            return top_.busy || silence < kQuiet;
+            return top_.busy || silence < quiet_;
         }
         if (silence > (started_ ? kHang : kStartup))
             fail("nothing moved for " + std::to_string(silence) + " cycles before cycle " + std::to_string(cycle_) +
@@ -212,7 +211,7 @@ class Traffic {
     Vtraffic_top& top_;
     Random random_;
     Shadow shadow_;
-    const uint64_t warmup_, total_, stall_, reset_;
+    const uint64_t warmup_, total_, stall_, reset_, quiet_;
     const bool tolerant_;
     const std::vector<Poke> pokes_;
     std::unique_ptr<Generator> generator_;
