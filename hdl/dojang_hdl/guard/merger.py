@@ -30,11 +30,10 @@ class Merger(wiring.Component):
     -------
     i, index, word: a cluster, taken when it has been sealed; its words (see `Combiner`).
     refresh: a cluster that is to be written as it is, after correction.
-    job: what is to be read.
+    job: what is to be read, once all that was sealed before has been taken.
     old, old_en: the words read; ``restart``: they come anew. judged, good: they have all come, and are right.
     o: Out stream of `Sealed`. While it is offered, ``sealed_word`` is the word ``sealed_index`` of it.
     clusters, used: what is sealed.
-    written: nothing sealed before waits to be given to the memory.
     idle: nothing is to be written from here on.
     """
 
@@ -53,7 +52,6 @@ class Merger(wiring.Component):
     sealed_word: Out(WORD_BITS)
     clusters: Out(data.ArrayLayout(32 - _INDEX, 2))
     used: Out(2)
-    written: In(1)
     idle: Out(1)
 
     def elaborate(self, platform):
@@ -106,7 +104,7 @@ class Merger(wiring.Component):
                 with m.Elif(self.i.valid | self.refresh.valid):
                     m.next = "ASK"
             with m.State("ASK"):
-                m.d.comb += self.job.valid.eq(~done.r_rdy & self.written)
+                m.d.comb += self.job.valid.eq(~done.r_rdy)
                 with m.If(self.job.valid & self.job.ready):
                     m.next = "READ"
             with m.State("READ"):

@@ -60,7 +60,7 @@ class Store(wiring.Component):
         with m.If(self.commit):
             m.d.sync += committed.eq(marked)
         with m.If(self.rollback):
-            m.d.sync += [put.eq(committed), marked.eq(committed)]
+            m.d.sync += put.eq(committed)
         with m.If(go):
             m.d.sync += fetched.eq(1)
         with m.Elif(leaving.i.ready):

@@ -81,7 +81,7 @@ class Writer(wiring.Component):
         m.d.comb += [
             self.clusters.eq(Cat(combiner.clusters, merger.clusters)), self.used.eq(Cat(combiner.used, merger.used)),
             combiner.flush.eq(self.flush), combiner.index.eq(merger.index),
-            merger.word.eq(combiner.word), merger.written.eq(emitter.idle),
+            merger.word.eq(combiner.word),
             merger.old.eq(self.old), merger.old_en.eq(self.old_en), merger.restart.eq(self.restart),
             merger.judged.eq(self.judged & (mine == Purpose.MERGE)), merger.good.eq(self.verdict.good),
             emitter.sealed_word.eq(merger.sealed_word), merger.sealed_index.eq(emitter.sealed_index),
