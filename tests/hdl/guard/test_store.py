@@ -16,7 +16,7 @@ MUTATIONS = {
     "word with the mark left behind": ("marked.eq(next_put)", "marked.eq(put)"),
     "committed beyond the mark": ("committed.eq(marked)", "committed.eq(next_put)"),
     "nothing forgotten": ("with m.If(self.rollback):", "with m.If(0):"),
-    "too much forgotten": ("put.eq(committed), marked", "put.eq(taken), marked"),
+    "too much forgotten": ("put.eq(committed)", "put.eq(taken)"),
     "room to the last word": ("self._depth - _ON_THEIR_WAY", "self._depth"),
     "room never back": ("used.eq(put - taken)", "used.eq(put)"),
     "lost on a stall": ("go.eq((~fetched | leaving.i.ready) &", "go.eq("),
