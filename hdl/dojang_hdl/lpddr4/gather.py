@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..memory import MemoryWrite
 from .bank import Access
 from .splitter import Piece
-from .timing import BANKS
+from .timing import BANKS, PAGE_BURSTS
 
 __all__ = ["WriteGather"]
 
@@ -51,6 +51,7 @@ class WriteGather(wiring.Component):
         ended, has_ended = Signal(_Burst, name="ended"), Signal()   # a whole one
         group, grouped = Signal(_Burst, name="group"), Signal()     # the access that is gathered, by its first burst
         count, slot = Signal(range(MOST_BURSTS + 1)), Signal.like(self.slot)
+        following = Signal(range(PAGE_BURSTS + 1))      # the burst that would extend it
         ended_slot = Signal.like(self.slot)
         for index in range(BANKS):
             m.d.comb += self.pending[index].eq(
@@ -104,7 +105,7 @@ class WriteGather(wiring.Component):
         extends, leaves = Signal(), Signal()
         m.d.comb += [
             extends.eq(~closed & (ended.bank == group.bank) & (ended.row == group.row)
-                       & (ended.burst == group.burst + count) & (ended.masked == group.masked)
+                       & (ended.burst == following) & (ended.masked == group.masked)
                        & (count != MOST_BURSTS)),
             self.o.valid.eq(closed),    # a register: the bank queues hang on it
             leaves.eq(self.o.valid & self.o.ready),
@@ -119,7 +120,7 @@ class WriteGather(wiring.Component):
         with m.Elif(grouped & Mux(has_ended, ~extends, closing & ~filling)):
             m.d.sync += closed.eq(1)
         with m.If(merge):
-            m.d.sync += [grouped.eq(1), count.eq(count + 1)]
+            m.d.sync += [grouped.eq(1), count.eq(count + 1), following.eq(ended.burst + 1)]
             with m.If(~grouped | leaves):
                 m.d.sync += [group.eq(ended), slot.eq(ended_slot), count.eq(1)]
         return m

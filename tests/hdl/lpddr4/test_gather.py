@@ -19,7 +19,7 @@ MUTATIONS = {
                                      "ended.masked.eq(burst.masked)"),
     "another row joined": ("& (ended.row == group.row)", ""),
     "another bank joined": ("(ended.bank == group.bank) & ", ""),
-    "a gap joined": ("& (ended.burst == group.burst + count)", "& (ended.burst >= group.burst + count)"),
+    "a gap joined": ("& (ended.burst == following)", "& (ended.burst >= following)"),
     "masked and whole joined": ("& (ended.masked == group.masked)", ""),
     "longer than allowed": ("& (count != MOST_BURSTS)", ""),
     "words of any burst joined": ("== Cat(piece.bank, piece.row, piece.word[1:]))", ">= 0)"),

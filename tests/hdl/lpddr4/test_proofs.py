@@ -86,7 +86,7 @@ MUTATIONS = {
     "word in another burst": ("words gathered", "gather", "== Cat(piece.bank, piece.row, piece.word[1:]))", ">= 0)"),
     "another row joined": ("words gathered", "gather", "& (ended.row == group.row)", ""),
     "a gap joined": ("words gathered", "gather",
-                     "& (ended.burst == group.burst + count)", "& (ended.burst >= group.burst + count)"),
+                     "& (ended.burst == following)", "& (ended.burst >= following)"),
     "masked and whole joined": ("words gathered", "gather", "& (ended.masked == group.masked)", ""),
     "longer than allowed": ("words gathered", "gather", "& (count != MOST_BURSTS)", ""),
     "another slot's burst": ("words gathered", "gather", "ended_slot.eq(self.slot)", "ended_slot.eq(self.slot + 1)"),
