@@ -96,7 +96,7 @@ class Combiner(wiring.Component):
                 m.d.sync += [self.used[i].eq(1), open_[i].eq(1), self.clusters[i].eq(cluster), touched[i].eq(0),
                              full[i].eq(0), newest.eq(i)]
 
-        # Those that are to leave, one a cycle. A word that has just found its place is there before it is read.
+        # Those that are to leave, one a cycle
         quiet = Signal(range(QUIET_CYCLES + 1))
         with m.If(self.i.valid):
             m.d.sync += quiet.eq(0)
@@ -115,12 +115,14 @@ class Combiner(wiring.Component):
 
         now = leaving.r_data
         m.d.comb += [
-            self.o.valid.eq(leaving.r_rdy), self.o.payload.cluster.eq(self.clusters[now]),
-            self.o.payload.touched.eq(Array(touched)[now]), self.o.payload.whole.eq(Array(full)[now].all()),
+            # A word may have found its place just before.
+            self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == now))),
+            self.o.payload.cluster.eq(self.clusters[now]), self.o.payload.touched.eq(Array(touched)[now]),
+            self.o.payload.whole.eq(Array(full)[now].all()),
             look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
             self.word.data.eq(look.data),
             self.word.mask.eq(Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0)),
-            leaving.r_en.eq(self.o.ready),
+            leaving.r_en.eq(self.o.valid & self.o.ready),
         ]
         for i in range(count):
             with m.If(self.o.valid & self.o.ready & (now == i)):

@@ -49,6 +49,7 @@ class Emitter(wiring.Component):
         m = Module()
         at = Signal(_INDEX)
         seen, before = Signal(), Signal(COUNT_BITS)
+        free = Signal()                 # of the reads before
         sealed, place = self.i.payload, self.place.payload
         sent = self.write.valid & self.write.ready
         m.d.comb += [
@@ -59,12 +60,12 @@ class Emitter(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("IDLE"))
             with m.State("IDLE"):
-                m.d.comb += self.claim.valid.eq(seen & ~(self.done - before)[COUNT_BITS - 1])
-                m.d.sync += seen.eq(self.i.valid)
+                m.d.comb += self.claim.valid.eq(free)
+                m.d.sync += [seen.eq(self.i.valid), free.eq(free | seen & ~(self.done - before)[COUNT_BITS - 1])]
                 with m.If(~seen):
                     m.d.sync += before.eq(self.taken)
                 with m.If(self.claim.valid & self.claim.ready):
-                    m.d.sync += seen.eq(0)
+                    m.d.sync += [seen.eq(0), free.eq(0)]
                     m.next = "PLACE"
             with m.State("PLACE"):
                 m.d.comb += self.place.valid.eq(1)

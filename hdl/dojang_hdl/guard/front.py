@@ -43,7 +43,7 @@ class Front(wiring.Component):
         be. rest: everything should come to rest. resting: it has.
     place, raw: writes of the memory as it is.
     register, register_write, register_data, give: access to a register; ``give``: a cycle later its value is read.
-    rejected, addr: a write to tiles was thrown away (strobe); address of the command.
+    rejected, addr: a write to tiles is thrown away (strobe); address of the command.
     waiting: there is a command.
     """
 
@@ -64,17 +64,17 @@ class Front(wiring.Component):
         m.submodules.incoming = incoming = Buffer(MemoryCommand)
         wiring.connect(m, wiring.flipped(self.command), incoming.i)
         command, tile, age = Signal(MemoryCommand), Signal(), Signal(range(_AGE + 1))
-        finished, step, to_register = Signal(), Signal(), Signal()
+        finished, step, to_register, begun = Signal(), Signal(), Signal(), Signal()
         with m.If(finished & to_register):   # what comes next depends on it
             m.d.sync += self.waiting.eq(0)
         with m.Elif(~self.waiting | finished):
             m.d.comb += incoming.o.ready.eq(1)
-            m.d.sync += [self.waiting.eq(incoming.o.valid), command.eq(incoming.o.payload), age.eq(0),
+            m.d.sync += [self.waiting.eq(incoming.o.valid), command.eq(incoming.o.payload), age.eq(0), begun.eq(0),
                          tile.eq(incoming.o.payload.addr < self.tiles_end)]
         with m.Else():
             m.d.sync += age.eq(age + (age != _AGE))
             with m.If(step):
-                m.d.sync += [command.addr.eq(command.addr + 1), command.length.eq(command.length - 1)]
+                m.d.sync += [command.addr.eq(command.addr + 1), command.length.eq(command.length - 1), begun.eq(1)]
 
         last_addr, near = Signal(32), Signal()
         m.d.sync += [
@@ -124,7 +124,7 @@ class Front(wiring.Component):
                         self.cluster_read.eq(finished & ~tile & ~window),
                     ]
                 with m.Elif(tile):
-                    m.d.comb += [write.ready.eq(1), self.rejected.eq(finished)]
+                    m.d.comb += [write.ready.eq(1), self.rejected.eq(write.valid & ~begun)]
                     each_word(write.valid)
                 with m.Else():
                     m.d.comb += [self.cluster.valid.eq(write.valid), write.ready.eq(self.cluster.ready)]

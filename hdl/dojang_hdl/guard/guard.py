@@ -38,7 +38,7 @@ class Guard(wiring.Component):
     Members
     -------
     port: `MemoryPort` for the chip.
-    memory: `MemoryPort` of the memory; commands of up to 297 words.
+    memory: `MemoryPort` of the memory; commands of up to 511 words.
     status, counters: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on; all of them at once.
     """
 
@@ -113,7 +113,7 @@ class Guard(wiring.Component):
         with m.Elif(quiet != QUIET_CYCLES):
             m.d.sync += quiet.eq(quiet + 1)
         m.d.sync += [
-            front.resting.eq(reader.empty & writer.idle & ~writer.pending & locator.i.ready),
+            front.resting.eq(reader.empty & reader.room & writer.idle & ~writer.pending & locator.i.ready),
             self.status.busy.eq(~writer.idle | writer.pending),
         ]
         m.d.comb += [

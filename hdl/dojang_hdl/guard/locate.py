@@ -26,7 +26,8 @@ class Locator(wiring.Component):
     -------
     tiles_end: first address behind the tiles, a multiple of a tile; must rest while there are places.
     i: In stream of `Place`.
-    o: Out stream of `MemoryCommand`, of up to 297 words for 256 of data.
+    o: Out stream of `MemoryCommand`, of up to 297 words for 256 of clusters, up to 511 for tiles: the last word is at
+        most the 509th of its first tile and those behind.
     """
 
     def __init__(self, tile: int):

@@ -13,7 +13,7 @@ from .store import Store
 __all__ = ["Reader"]
 
 _OUTSTANDING_BITS = 13
-"""For 16 jobs of 297 words."""
+"""For 16 jobs of 511 words."""
 
 
 class Reader(wiring.Component):
@@ -30,7 +30,8 @@ class Reader(wiring.Component):
     issue: jobs for the memory. sent, sent_words: a command for so many words has been given to it. idle: none is
         being made.
     i: the memory's words.
-    o: words of READ jobs. give, given: one more word, while nothing is being read.
+    o: words of READ jobs. give, given: one more word, while nothing is being read; of those after ``room`` has fallen
+        five at most.
     old, old_en: words of MERGE jobs. restart: they come again from the first on.
     judged, verdict: a block is done with, right or not.
     again: a block is going to be read again (strobe); ``verdict`` says which.
@@ -43,7 +44,7 @@ class Reader(wiring.Component):
         super().__init__({
             "tiles_end": In(32), "job": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)),
             "sent": In(1), "sent_words": In(9), "idle": In(1), "i": In(stream.Signature(WORD_BITS)),
-            "o": Out(stream.Signature(WORD_BITS)), "give": In(1), "given": In(WORD_BITS),
+            "o": Out(stream.Signature(WORD_BITS)), "give": In(1), "given": In(WORD_BITS), "room": Out(1),
             "old": Out(WORD_BITS), "old_en": Out(1), "restart": Out(1), "judged": Out(1), "verdict": Out(Verdict),
             "again": Out(1), "corrected": Out(1), "empty": Out(1),
         })
@@ -73,7 +74,7 @@ class Reader(wiring.Component):
             self.verdict.eq(verdict), self.corrected.eq(checker.corrected & ~draining),
             self.judged.eq(checker.judged & ~draining & (verdict.good | second)),
             self.again.eq(checker.judged & ~draining & ~verdict.good & ~second),
-            self.restart.eq(draining), self.empty.eq(ring.empty),
+            self.restart.eq(draining), self.empty.eq(ring.empty), self.room.eq(store.room),
             ring.retire.eq(self.judged & block.last), ring.oldest.eq(oldest),
             ring.restart.eq(draining & self.idle & (on_their_way == 0)),
 

@@ -10,7 +10,7 @@ from ..mesh.buffer import Buffer
 __all__ = ["Store"]
 
 _ON_THEIR_WAY = 8
-"""Words that may still come after ``room`` has fallen."""
+"""Words that may still come when so few places are left; two of them until ``room`` has fallen."""
 
 
 class Store(wiring.Component):

@@ -104,8 +104,8 @@ class Verifier(wiring.Component):
                 m.d.comb += self.job.valid.eq(count != ON_THEIR_WAY)
                 with m.If(sent):
                     m.d.comb += put.en.eq(1)    # the place is free
-                    m.d.sync += [used.eq(used - 1), entry.used.eq(0)]
-                    m.next = "IDLE"             # the cluster itself waits there until it has been read back
+                    m.d.sync += used.eq(used - 1)
+                    m.next = "IDLE"     # where a claim of the same cluster waits
                     with m.If(mine & (entry.tag != claimed.cluster[bits:])):
                         m.next = "CLAIMED"
             with m.State("CLAIMED"):
@@ -115,6 +115,6 @@ class Verifier(wiring.Component):
                 with m.If(self.written):
                     m.d.comb += [put.en.eq(1), put.data.used.eq(1), put.data.tag.eq(claimed.cluster[bits:]),
                                  put.data.crc.eq(claimed.crc)]
-                    m.d.sync += used.eq(used + ~entry.used)
+                    m.d.sync += used.eq(used + 1)
                     m.next = "IDLE"
         return m

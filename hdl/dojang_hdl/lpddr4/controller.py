@@ -63,6 +63,7 @@ class Controller(wiring.Component):
             m.submodules[f"bank{index}"] = bank = BankMachine(config)
             wiring.connect(m, bank.port, scheduler.banks[index])
             banks.append(bank)
+        m.d.comb += scheduler.pressure.eq(write_buffer.pressure)
         self._dispatch(m, banks, read_buffer, write_buffer)
         self._refresh(m, banks, scheduler, refresher, read_buffer)
         self._pins(m, scheduler, read_buffer, write_buffer)

@@ -46,10 +46,10 @@ class WriteGather(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        piece, active = Signal(Piece), Signal()
-        burst, filling = Signal(_Burst), Signal()       # the one with one half so far
-        ended, has_ended = Signal(_Burst), Signal()     # a whole one
-        group, grouped = Signal(_Burst), Signal()       # the access that is gathered, by its first burst
+        piece, active = Signal(Piece, name="piece"), Signal()
+        burst, filling = Signal(_Burst, name="burst"), Signal()     # the one with one half so far
+        ended, has_ended = Signal(_Burst, name="ended"), Signal()   # a whole one
+        group, grouped = Signal(_Burst, name="group"), Signal()     # the access that is gathered, by its first burst
         count, slot = Signal(range(MOST_BURSTS + 1)), Signal.like(self.slot)
         ended_slot = Signal.like(self.slot)
         for index in range(BANKS):

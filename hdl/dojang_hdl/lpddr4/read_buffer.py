@@ -12,7 +12,7 @@ from .timing import BURST, Lpddr4Config
 __all__ = ["ReadBuffer"]
 
 IN_FLIGHT = 32
-"""Bursts between their RD and their data: RL + tDQSCK and the PHY's own cycles."""
+"""Bursts between their RD and their data at most: RL + tDQSCK and the PHY's own cycles."""
 
 OUTPUT_WORDS = 4
 
@@ -27,6 +27,7 @@ class ReadBuffer(wiring.Component):
     ----------
     config: the channel.
     bursts: slots, a power of two. They bound how far reads look ahead: 256 are four rows.
+    in_flight: bursts between their RD and their data.
 
     Members
     -------
@@ -39,8 +40,8 @@ class ReadBuffer(wiring.Component):
     o: Out stream of words.
     """
 
-    def __init__(self, config: Lpddr4Config, bursts: int = 256):
-        self._config, self._bursts = config, bursts
+    def __init__(self, config: Lpddr4Config, bursts: int = 256, in_flight: int = IN_FLIGHT):
+        self._config, self._bursts, self._in_flight = config, bursts, in_flight
         index = (bursts - 1).bit_length()
         super().__init__({
             "slot": Out(index + 1), "take": In(7), "room": Out(index + 1), "sent": In(Sent),
@@ -59,7 +60,7 @@ class ReadBuffer(wiring.Component):
             shape=data.StructLayout({"lap": 1, "wanted": 2}), depth=self._bursts, init=[])
 
         # What comes back
-        m.submodules.flight = flight = fifo.SyncFIFO(width=Sent.size, depth=IN_FLIGHT)
+        m.submodules.flight = flight = fifo.SyncFIFO(width=Sent.size, depth=self._in_flight)
         m.d.comb += [flight.w_en.eq(self.sent.read), flight.w_data.eq(self.sent)]
         burst = data.View(Sent, flight.r_data)
         part = Signal(range(max(rows, 2)))
@@ -79,11 +80,11 @@ class ReadBuffer(wiring.Component):
 
         # What goes out
         at = Signal(index + 1)
-        second, half, ends, go = Signal(), Signal(), Signal(), Signal()
+        second, half, ends, go = Signal(name="second"), Signal(), Signal(), Signal()
         credits = Signal(range(OUTPUT_WORDS + 1), init=OUTPUT_WORDS)
         look, fetch = flags.read_port(domain="comb"), storage.read_port()
         m.submodules.output = output = fifo.SyncFIFO(width=WORD_BITS, depth=OUTPUT_WORDS)
-        fetched, fetched_half = Signal(), Signal()
+        fetched, fetched_half = Signal(name="fetched"), Signal()
         pop = self.o.valid & self.o.ready
         m.d.comb += [
             look.addr.eq(at[:index]),

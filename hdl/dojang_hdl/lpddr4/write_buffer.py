@@ -22,7 +22,8 @@ class WriteBuffer(wiring.Component):
     ----------
     config: the channel.
     bursts: slots, a power of two.
-    many: slots in use from which on writes press for the bus: 16 are the 512 bytes for which a turn pays.
+    many: slots in use from which on writes press for the bus. Three quarters: what is written in groups of 512 bytes
+        then has the bus once for several groups.
 
     Members
     -------
@@ -34,7 +35,7 @@ class WriteBuffer(wiring.Component):
     data, mask, valid: as in `PhyPort`, ``write_delay`` + 1 cycles after ``sent``.
     """
 
-    def __init__(self, config: Lpddr4Config, bursts: int = 64, many: int = 16):
+    def __init__(self, config: Lpddr4Config, bursts: int = 64, many: int = 48):
         self._config, self._bursts, self._many = config, bursts, many
         super().__init__({
             "slot": Out((bursts - 1).bit_length() + 1), "take": In(1), "room": Out(1), "pressure": Out(1),
@@ -83,7 +84,7 @@ class WriteBuffer(wiring.Component):
         ]
 
         # Slots become free in order, once their last row is being read.
-        oldest, used = Signal(index + 1), Signal(range(self._bursts + 1))
+        oldest, used = Signal(index + 1, name="oldest"), Signal(range(self._bursts + 1))
         flag, look = flags.write_port(), flags.read_port(domain="comb")
         free = Signal()
         m.d.comb += [

@@ -3,8 +3,9 @@
 from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.bank import Access, BankMachine, Column
-from dojang_hdl.lpddr4.timing import PAGE_BURSTS, Lpddr4Config
+from dojang_hdl.lpddr4.timing import Lpddr4Config
 
+from .contracts import sound_access
 from .prove import Harness
 
 __all__ = ["BankOrder"]
@@ -45,7 +46,7 @@ class BankOrder(Harness):
             port.hold.eq(self.hold), column.eq(self.take_column & port.column_ready), port.column_taken.eq(column),
             port.row_taken.eq(self.take_row & port.row_ready),
             accepted.eq(self.access_valid & machine.access.ready),
-            Assume(self._sound(self.access)),
+            Assume(sound_access(self.access)),
         ]
         held = Signal(9)        # bursts in the machine
         m.d.sync += held.eq(held + Mux(accepted, self.access.bursts, 0) - column)
@@ -80,10 +81,6 @@ class BankOrder(Harness):
         self._invariants(m, held, following, followed, done, ahead, marked)
         return m
 
-    @staticmethod
-    def _sound(access):
-        return (access.bursts >= 1) & (access.bursts <= PAGE_BURSTS)
-
     def _invariants(self, m, held, following, followed, done, ahead, marked):
         """Every access is in the queue or at the machine's head; ``queued`` tells where the one that is followed is."""
         entries = (self.entry0, self.entry1)
@@ -94,8 +91,8 @@ class BankOrder(Harness):
             Assert(self.level <= DEPTH, "the queue is not over full"),
             Assert(self.produce == (self.consume + self.level)[0], "the queue is a ring"),
             Assert(held == at_head + waiting, "bursts are at the head or in the queue"),
-            Assert(~self.valid | self._sound(self.head), "the head has bursts"),
-            *(Assert(~used | self._sound(entry), f"entry {index} has bursts")
+            Assert(~self.valid | sound_access(self.head), "the head has bursts"),
+            *(Assert(~used | sound_access(entry), f"entry {index} has bursts")
               for index, (used, entry) in enumerate(zip(used, entries, strict=True))),
             Assert(~(self.valid & self.hit) | (self.row == self.head.row), "hits are of the open row"),
         ]

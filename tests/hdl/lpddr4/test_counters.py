@@ -18,9 +18,9 @@ MUTATIONS = {
     "turns at every command": ("with m.If(read | write):", "with m.If(1):"),
     "turns to reads only": ("(read & written) | (write & ~written)", "read & written"),
     "all-bank refreshes of one bank": ("row.all_banks | (row.bank == bank)", "row.bank == bank"),
-    "counts while it is off": ("self.port.enable & event", "event"),
-    "never cleared": ("with m.If(self.port.clear):", "with m.If(0):"),
-    "always the first": ("values[self.port.address]", "values[0]"),
+    "never on": ("counters.enable.eq(self.port.enable)", "counters.enable.eq(0)"),
+    "never cleared": ("counters.clear.eq(self.port.clear)", "counters.clear.eq(0)"),
+    "always the first": ("counters.address.eq(self.port.address)", "counters.address.eq(0)"),
 }
 
 

@@ -5,12 +5,16 @@ from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.proofs.bank import BankRules
 from dojang_sim.proofs.bank_order import BankOrder
+from dojang_sim.proofs.dispatch import Dispatch
+from dojang_sim.proofs.gather import GatherWords
+from dojang_sim.proofs.path import ReadsSeeWrites
 from dojang_sim.proofs.progress import BankParks, PrechargeServed, RefreshSent
 from dojang_sim.proofs.prove import ProofError, Refuted, missing_tools, prove
 from dojang_sim.proofs.read_buffer import ReadOrder
 from dojang_sim.proofs.refresh import POSTPONED, DeadlineBounds, RefreshDeadline, RefreshTurns
 from dojang_sim.proofs.scheduler import SchedulerDistances, SchedulerOffers
 from dojang_sim.proofs.splitter import SplitterWords
+from dojang_sim.proofs.write_buffer import WriteSlots
 
 pytestmark = pytest.mark.skipif(bool(missing_tools()), reason="needs the extra proof: pip install -e '.[proof]'")
 
@@ -29,6 +33,10 @@ PROOFS = {
     "refresh turns": (lambda *part, config=DEFAULT: RefreshTurns(config, *part), ("refresh", "Refresher"), 3),
     "refresh deadline": (lambda *part, config=DEFAULT: RefreshDeadline(config, *part), ("refresh", "Refresher"), 3),
     "splitter words": (lambda *part, config=DEFAULT: SplitterWords(config.rows, *part), ("splitter", "Splitter"), 5),
+    "dispatch": (lambda *part, config=DEFAULT: Dispatch(config, *part), ("controller", "Controller"), 3),
+    "words gathered": (lambda *part, config=DEFAULT: GatherWords(*part), ("gather", "WriteGather"), 8),
+    "words written": (lambda *part, config=DEFAULT: WriteSlots(config, *part), ("write_buffer", "WriteBuffer"), 6),
+    "words read": (lambda *part, config=DEFAULT: ReadOrder(config, *part), ("read_buffer", "ReadBuffer"), 6),
 }
 
 # the proof that must fail, module, old, new
@@ -67,6 +75,42 @@ MUTATIONS = {
     "words left": ("splitter words", "splitter", "left.eq(left - count)", "left.eq(left - room)"),
     "piece overwritten": ("splitter words", "splitter", "(left != 0) & (~self.o.valid | self.o.ready)", "left != 0"),
     "command taken too early": ("splitter words", "splitter", "(left == 0) | step & ends", "(left == 0) | step"),
+    "read passes a write": ("dispatch", "controller", "& ~conflict & ~write", "& ~write"),
+    "more slots than are free": ("dispatch", "controller", "& ~write & room)", "& ~write)"),
+    "read in a write's cycle": ("dispatch", "controller", "~conflict & ~write &", "~conflict &"),
+    "read loses its turn": ("dispatch", "controller", "gather.o.valid & ~held", "gather.o.valid"),
+    "queue not asked": ("dispatch", "controller", "sent.eq(allowed & queue_ready)", "sent.eq(allowed)"),
+    "every bank": ("dispatch", "controller", "allowed) & (bank == index)", "allowed)"),
+    "last burst forgotten": ("dispatch", "controller", "piece.words + 1) >> 1", "piece.words) >> 1"),
+    "writes wait for ever": ("dispatch", "controller", "& ~piece.write & conflict)", "& ~piece.write & 0)"),
+    "word in another burst": ("words gathered", "gather", "== Cat(piece.bank, piece.row, piece.word[1:]))", ">= 0)"),
+    "another row joined": ("words gathered", "gather", "& (ended.row == group.row)", ""),
+    "a gap joined": ("words gathered", "gather",
+                     "& (ended.burst == group.burst + count)", "& (ended.burst >= group.burst + count)"),
+    "masked and whole joined": ("words gathered", "gather", "& (ended.masked == group.masked)", ""),
+    "longer than allowed": ("words gathered", "gather", "& (count != MOST_BURSTS)", ""),
+    "another slot's burst": ("words gathered", "gather", "ended_slot.eq(self.slot)", "ended_slot.eq(self.slot + 1)"),
+    "burst lost on a stall": ("words gathered", "gather", "free.eq(~has_ended | merge)", "free.eq(1)"),
+    "no room": ("words gathered", "gather", "with m.If(active & self.room):", "with m.If(active):"),
+    "missing half written": ("words gathered", "gather",
+                             "with m.If(used):\n            m.d.comb += self.place", "m.d.comb += self.place"),
+    "whole burst not pending": ("words gathered", "gather", "(has_ended, ended), ", ""),
+    "kept for ever": ("words gathered", "gather", "(self.flush | (quiet == QUIET_CYCLES))", "self.flush"),
+    "free before it is sent": ("words written", "write_buffer",
+                               "free.eq((look.data == ~oldest[index]) & (used != 0))", "free.eq(used != 0)"),
+    "full too late": ("words written", "write_buffer", "self.room.eq(used != self._bursts)", "self.room.eq(1)"),
+    "halves exchanged": ("words written", "write_buffer",
+                         "Cat(self.half, self.slot[:index])", "Cat(~self.half, self.slot[:index])"),
+    "mask not inverted": ("words written", "write_buffer", "~fetch.data[word].mask", "fetch.data[word].mask"),
+    "second half of the next burst": ("words written", "write_buffer",
+                                      "Mux(second, previous, slot[:index])", "slot[:index]"),
+    "never free": ("words written", "write_buffer", "oldest.eq(oldest + free)", "oldest.eq(oldest)"),
+    "room too early": ("words read", "read_buffer", "go & ends)", "go)"),
+    "half a burst": ("words read", "read_buffer", "at.eq(at + ends)", "at.eq(at + 1)"),
+    "laps confused": ("words read", "read_buffer", "lap.eq(~burst.slot[index])", "lap.eq(burst.slot[index])"),
+    "too many credits": ("words read", "read_buffer", "credits + pop - go", "credits + pop - (go & ends)"),
+    "complete at its first row": ("words read", "read_buffer", "flag.en.eq(flight.r_en &", "flag.en.eq(self.valid &"),
+    "registers stored": ("words read", "read_buffer", "self.valid & ~burst.register", "self.valid"),
 }
 
 
@@ -93,23 +137,32 @@ def test_the_deadline_is_jedecs(density):
     assert bounds.slack >= 0 and bounds.owed + BANKS - 1 <= (POSTPONED + 1) * BANKS
 
 
-READ_CYCLES = 12
+# The configuration of the shortest way: cycles until a word has been read, and has been written and then read
+PATH, READ_CYCLES, WRITE_AND_READ_CYCLES = Lpddr4Config(rate=400, ratio=8), 16, 20
+
+
+def test_the_path_while_words_are_read():
+    prove(ReadsSeeWrites(PATH), READ_CYCLES, induction=False)
 
 
 @pytest.mark.slow
-def test_words_read_leave_in_order():
-    prove(ReadOrder(DEFAULT), READ_CYCLES, induction=False)
+def test_the_path_while_words_are_written_and_read():
+    prove(ReadsSeeWrites(PATH), WRITE_AND_READ_CYCLES, induction=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("old, new", [
-    ("go & ends)", "go)"), ("at.eq(at + ends)", "at.eq(at + 1)"),
-    ("lap.eq(~burst.slot[index])", "lap.eq(burst.slot[index])"),
-], ids=("room too early", "half a burst", "laps confused"))
-def test_a_broken_read_buffer_is_refuted(old, new):
-    mutant = mutate("dojang_hdl.lpddr4.read_buffer", old, new)
-    with pytest.raises(Refuted):
-        prove(ReadOrder(DEFAULT, mutant.ReadBuffer), READ_CYCLES, induction=False)
+@pytest.mark.parametrize("module, old, new, depth", [
+    ("controller", "& ~conflict & ~write", "& ~write", READ_CYCLES),
+    ("gather", "(has_ended, ended), ", "", READ_CYCLES),
+    ("gather", "ended_slot.eq(self.slot)", "ended_slot.eq(self.slot + 1)", WRITE_AND_READ_CYCLES),
+    ("gather", "ended.masked.eq(burst.masked | ~(used & whole))", "ended.masked.eq(burst.masked)",
+     WRITE_AND_READ_CYCLES),
+], ids=("read passes a write", "whole burst not pending", "another slot", "second half's mask forgotten"))
+def test_a_broken_path_is_refuted(module, old, new, depth):
+    users = [] if module == "controller" else ["dojang_hdl.lpddr4.controller"]
+    mutant = mutate(f"dojang_hdl.lpddr4.{module}", old, new, users)
+    with pytest.raises(Refuted, match="what was written last is read"):
+        prove(ReadsSeeWrites(PATH, mutant.Controller), depth, induction=False)
 
 
 @pytest.mark.slow

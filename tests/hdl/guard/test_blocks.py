@@ -1,0 +1,80 @@
+"""Blocks of a job against the list of its words."""
+
+import random
+
+import pytest
+from dojang_hdl.guard.blocks import BlockWalker
+from dojang_hdl.guard.layout import CLUSTER
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.benches.streams import receive, run, send
+
+MUTATIONS = {
+    "clusters read in part": ("Mux(job.raw | tile, until, CLUSTER)", "until"),
+    "tiles read whole": ("Mux(job.raw | tile, until, CLUSTER)", "Mux(job.raw, until, Mux(tile, self._tile, CLUSTER))"),
+    "address of the first wanted word": ("block.addr.eq(job.addr - skip)", "block.addr.eq(job.addr)"),
+    "skipped again": ("job.addr.eq(job.addr + room)", "job.addr.eq(job.addr + room + skip)"),
+    "one word too long": ("ends = job.length <= room", "ends = job.length < room"),
+    "left of the next block": ("block.left.eq(job.length)", "block.left.eq(job.length - room)"),
+    "raw words skipped": ("offset = Mux(job.raw, 0, ", "offset = Mux(0, 0, "),
+    "the first cluster is a tile": ("self.i.payload.addr < self.tiles_end", "self.i.payload.addr <= self.tiles_end"),
+    "crc lost": ("block.crc.eq(job.crc)", "block.crc.eq(0)"),
+}
+NAMES = ("raw", "tile", "addr", "skip", "until", "words", "left", "last", "crc")
+
+
+def blocks(tile, tiles_end, raw, addr, length, crc):
+    """A tuple of NAMES for each block."""
+    in_tiles = addr < tiles_end
+    size = tile if raw or in_tiles else CLUSTER
+    start = addr if raw else addr // size * size    # raw blocks begin with the job
+    found = []
+    for first in range(start, addr + length, size):
+        wanted = [word for word in range(first, first + size) if addr <= word < addr + length]
+        skip, until = wanted[0] - first, wanted[-1] + 1 - first
+        words = until if raw or in_tiles else CLUSTER
+        found.append((raw, in_tiles, first, skip, until, words, addr + length - wanted[0], 0, crc))
+    found[-1] = (*found[-1][:-2], 1, crc)
+    return found
+
+
+def check(walker, tile, stall=0.2, lengths=(1, 2, 7, 8, 9, 16, 17, 255, 256)):
+    dut, rng = walker(tile), random.Random(tile)
+    tiles_end = 8 * tile
+    jobs = [(0, tiles_end, 1, 5), (0, tiles_end - 1, 1, 6)]
+    for _ in range(40):
+        raw, addr, length = int(rng.random() < 0.2), rng.randrange(2 * tiles_end), rng.choice(lengths)
+        if addr < tiles_end and not raw:
+            length = min(length, tiles_end - addr)
+        jobs.append((raw, addr, length, rng.getrandbits(32)))
+    expected = [(index % 4, *block) for index, job in enumerate(jobs) for block in blocks(tile, tiles_end, *job)]
+
+    async def source(ctx):
+        ctx.set(dut.tiles_end, tiles_end)
+        await send(ctx, dut.i, [{"purpose": index % 4, "raw": raw, "addr": addr, "length": length, "crc": crc}
+                                for index, (raw, addr, length, crc) in enumerate(jobs)], rng, stall)
+
+    async def sink(ctx):
+        for wanted in expected:
+            block, = await receive(ctx, dut.o, 1, rng, stall)
+            assert (block.purpose.value, *(getattr(block, name) for name in NAMES)) == wanted
+        for _ in range(8):
+            assert not ctx.get(dut.o.valid), "a block too many"
+            await ctx.tick()
+
+    run(dut, source, sink, cycles=3 * len(expected) + 2 * len(jobs) + 20 if not stall else 5 * len(expected) + 400)
+
+
+@pytest.mark.parametrize("tile", [16, 32, 128, 256])
+def test_blocks(tile):
+    check(BlockWalker, tile)
+
+
+def test_a_block_every_three_cycles():
+    check(BlockWalker, 16, stall=0, lengths=(256,))
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_walker_is_caught(name):
+    broken = mutate("dojang_hdl.guard.blocks", *MUTATIONS[name]).BlockWalker
+    with pytest.raises(AssertionError):
+        check(broken, 16)

@@ -1,0 +1,174 @@
+"""Gathered clusters: their effect on a memory, when they leave, and what is said to be there."""
+
+import random
+from collections import deque
+
+import pytest
+from dojang_hdl.guard.combiner import QUIET_CYCLES, Combiner
+from dojang_hdl.guard.layout import CLUSTER
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.benches.streams import run
+
+ENTRIES = 4
+FULL = 0xFFFF
+
+MUTATIONS = {
+    "mask of the last write only": ("mask.eq(Mux(was_touched, old_mask.data, 0) | found.word.mask)",
+                                    "mask.eq(found.word.mask)"),
+    "mask of another cluster": ("mask.eq(Mux(was_touched, old_mask.data, 0) | found.word.mask)",
+                                "mask.eq(old_mask.data | found.word.mask)"),
+    "left with bytes of another cluster": (
+        "Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0)", "look_mask.data"),
+    "bytes that were not written": ("put.en.eq(Mux(found_valid, found.word.mask, 0))",
+                                   "put.en.eq(Mux(found_valid, 0xFFFF, 0))"),
+    "whole too early": ("(mask.all() << at)", "(1 << at)"),
+    "whole for ever": ("touched[i].eq(0),\n                             full[i].eq(0)", "touched[i].eq(0)"),
+    "word for a leaving cluster": ("self.i.ready.eq((hits & Cat(open_)).any())", "self.i.ready.eq(hits.any())"),
+    "leaves before its last word": (" & ~(found_valid & (entry == now))", ""),
+    "the newest makes way": ("oldest.eq(newest + 1)", "oldest.eq(newest)"),
+    "flush ignored": ("| self.flush ", ""),
+    "never quiet": ("| (quiet == QUIET_CYCLES) ", ""),
+    "never whole": ("(full[i].all() | self.flush", "(self.flush"),
+    "two of one cluster": ("self.i.valid & ~hits.any() & ~begin", "self.i.valid & ~hits.any()"),
+}
+
+
+class Bench:
+    """``writes``: (word address, data, mask), or None for a cycle without one.
+
+    ``left``: (cycle, cluster, touched, whole) in the order they leave.
+    """
+
+    def __init__(self, combiner, writes, *, gaps=0.0, stall=0.0, flush=0.0, seed=1):
+        self.dut, self.writes, self.rng = combiner(ENTRIES), deque(writes), random.Random(seed)
+        self.gaps, self.stall, self.flush = gaps, stall, flush
+        self.memory, self.expected, self.left = {}, {}, []
+
+    async def bench(self, ctx):
+        dut, rng = self.dut, self.rng
+        gathered, wait, cycle = {}, 0, 0    # cluster: {word: mask}
+        while self.writes or gathered:
+            wait = max(wait - 1, 0)
+            if self.writes and not wait and not self.writes[0]:
+                self.writes.popleft()
+                wait = 1
+            offered = bool(self.writes) and not wait
+            ctx.set(dut.i.valid, offered)
+            if offered:
+                addr, data, mask = self.writes[0]
+                ctx.set(dut.i.payload, {"addr": addr, "word": {"data": data, "mask": mask}})
+            ctx.set(dut.flush, rng.random() < self.flush)
+            ready = rng.random() >= self.stall
+            ctx.set(dut.o.ready, ready)
+            clusters, used = ctx.get(dut.clusters), ctx.get(dut.used)
+            there = [clusters[i] for i in range(ENTRIES) if used >> i & 1]
+            assert len(set(there)) == len(there), "a cluster is there twice"
+            assert set(gathered) <= set(there)
+            if ctx.get(dut.o.valid) and ready:
+                gone = ctx.get(dut.o.payload)
+                masks = gathered.pop(gone.cluster)
+                assert gone.touched == sum(1 << word for word in masks)
+                assert gone.whole == (masks == dict.fromkeys(range(CLUSTER), FULL))
+                self.left.append((cycle, gone.cluster, gone.touched, gone.whole))
+                self.look(ctx, gone.cluster, masks)
+            if offered and ctx.get(dut.i.ready):
+                cluster, word = divmod(addr, CLUSTER)
+                masks = gathered.setdefault(cluster, {})
+                masks[word] = masks.get(word, 0) | mask
+                self.apply(self.expected, addr, data, mask)
+                self.writes.popleft()
+                wait = rng.choice((2, 40)) if rng.random() < self.gaps else 0
+            await ctx.tick()
+            cycle += 1
+        assert self.memory == self.expected
+
+    def look(self, ctx, cluster, masks):
+        for index in range(CLUSTER):
+            ctx.set(self.dut.index, index)
+            word = ctx.get(self.dut.word)
+            assert word.mask == masks.get(index, 0)
+            self.apply(self.memory, CLUSTER * cluster + index, word.data, word.mask)
+
+    @staticmethod
+    def apply(memory, addr, data, mask):
+        memory.update({(addr, byte): data >> 8 * byte & 0xFF for byte in range(16) if mask >> byte & 1})
+
+
+def mixed(rng, count, writers=3):
+    """Runs of words of several writers, one after the other in turn; some bytes only, some twice."""
+    runs, found = [[] for _ in range(writers)], []
+    while len(found) < count:
+        run = rng.choice(runs)
+        if not run:
+            start = CLUSTER * rng.randrange(12) + rng.choice((0, 0, rng.randrange(CLUSTER)))
+            run += range(start, start + rng.choice((1, 3, CLUSTER, CLUSTER, 20)))
+        mask = FULL if rng.random() < 0.8 else rng.getrandbits(16)
+        found.append((run[0], rng.getrandbits(128), mask))
+        if mask == FULL or rng.random() < 0.5:
+            run.pop(0)
+    return found
+
+
+def combined(writes, combiner=Combiner, cycles=3000, **options):
+    bench = Bench(combiner, writes, **options)
+    run(bench.dut, bench.bench, cycles=cycles)
+    return bench.left
+
+
+def cluster(number, words=range(CLUSTER), mask=FULL):
+    return [(CLUSTER * number + word, word, mask) for word in words]
+
+
+def random_traffic(combiner, count=250):
+    for index, options in enumerate(({}, {"gaps": 0.1, "stall": 0.8}, {"gaps": 0.05, "stall": 0.3, "flush": 0.05})):
+        combined(mixed(random.Random(index), count), combiner, seed=index, **options)
+
+
+def written_whole(combiner):
+    """As many clusters as there are entries, word by word in turn, stay undisturbed; each leaves at once."""
+    left = combined([write for word in range(CLUSTER) for number in range(ENTRIES)
+                     for write in cluster(10 + number, [word])], combiner)
+    # Two cycles for each entry that is taken, one for each word; the first is whole with the fourth last word.
+    last = 2 * ENTRIES + ENTRIES * CLUSTER - 1
+    assert [gone[1:] for gone in left] == [(10 + number, 0xFF, 1) for number in range(ENTRIES)]
+    assert [gone[0] for gone in left] == [last - 3 + number + 3 for number in range(ENTRIES)]
+
+
+def oldest_makes_way(combiner):
+    left = combined([write for number in range(ENTRIES + 2) for write in cluster(number, [0, 5])], combiner)
+    assert [gone[1:] for gone in left[:2]] == [(0, 0x21, 0), (1, 0x21, 0)]
+    assert sorted(gone[1] for gone in left[2:]) == [2, 3, 4, 5]
+    assert left[0][0] < left[1][0] < left[2][0] - QUIET_CYCLES + 5, "two made way, the others were quiet"
+
+
+def waits_for_a_leaving_cluster(combiner):
+    """A word for it waits; it is gathered anew afterwards."""
+    left = combined([*cluster(3), None, None, None, *cluster(3, [1])], combiner, stall=0.9)
+    assert [gone[1:] for gone in left] == [(3, 0xFF, 1), (3, 0x02, 0)]
+
+
+def leaves_when_quiet(combiner):
+    (when, *gone), = combined(cluster(5, [2]), combiner)
+    assert gone == [5, 4, 0] and when == 2 + QUIET_CYCLES + 2
+
+
+def leaves_on_flush(combiner):
+    (when, *_), = combined(cluster(5, [2]), combiner, flush=1.0)
+    assert when == 4
+
+
+CHECKS = (written_whole, oldest_makes_way, waits_for_a_leaving_cluster, leaves_when_quiet, leaves_on_flush,
+          random_traffic)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_combiner(check):
+    check(Combiner)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_combiner_is_caught(name):
+    broken = mutate("dojang_hdl.guard.combiner", *MUTATIONS[name]).Combiner
+    with pytest.raises((AssertionError, KeyError)):
+        for check in CHECKS:
+            check(broken)

@@ -1,0 +1,95 @@
+"""Places of blocks against the packer's map of logical words to physical ones."""
+
+import random
+
+import pytest
+from dojang.compile.protection import Protection
+from dojang_hdl.guard.layout import CLUSTER
+from dojang_hdl.guard.locate import Locator
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.benches.streams import receive, run, send
+
+MUTATIONS = {
+    "headers of the tiles before left out": ("& 0, tile) + tile", "& 0, tile)"),
+    "headers of the clusters before left out": ("& 0, cluster) + cluster", "& 0, cluster)"),
+    "tiles' headers before the clusters left out": ("base.eq(self.tiles_end + (self.tiles_end >> bits))",
+                                                    "base.eq(self.tiles_end)"),
+    "the next tile's header left out": ("(span + ((1 << bits) - 1)) >> bits", "(span + ((1 << bits) - 2)) >> bits"),
+    "the last cluster left out": ("(span + (CLUSTER - 1)) >> _CLUSTER_BITS", "span >> _CLUSTER_BITS"),
+    "a tile's beginning left out": ("Mux(in_tiles, place.addr[:bits], rest[:_CLUSTER_BITS]) + place.length",
+                                    "Mux(in_tiles, 0, rest[:_CLUSTER_BITS]) + place.length"),
+    "the first cluster is a tile": ("place.addr < self.tiles_end", "place.addr <= self.tiles_end"),
+    "raw words moved": ("with m.If(place.raw):", "with m.If(0):"),
+    "writes become reads": ("command.write.eq(place.write)", "command.write.eq(0)"),
+}
+
+MOST_OF_TILES = 509
+"""Words from the beginning of the first tile to the last one wanted; with their headers 511."""
+
+
+def command(protection, write, raw, addr, length):
+    """(write, first word, words): from the header of the first block to the last word wanted, or of its cluster."""
+    if raw:
+        return write, addr, length
+    size = protection.tile if addr < protection.tiles_end else CLUSTER
+    first, last = addr // size * size, addr + length - 1
+    if addr >= protection.tiles_end:
+        last |= CLUSTER - 1
+    begin = int(protection.physical(first)) - 1
+    return write, begin, int(protection.physical(last)) + 1 - begin
+
+
+def places(rng, protection, count):
+    """Tiles from anywhere to the end of one (or short), runs of clusters, raw words; up to 256, across blocks."""
+    tiles_end, end = protection.tiles_end, protection.end
+    found = [(0, 0, tiles_end, 1), (1, 0, end - CLUSTER, CLUSTER), (0, 0, tiles_end + 7, 256), (1, 1, end, 256)]
+    if tiles_end:
+        found += [(0, 0, tiles_end - 1, 1), (0, 0, tiles_end - protection.tile, 1), (0, 0, 0, min(256, tiles_end)),
+                  (0, 0, protection.tile - 1, min(256, min(MOST_OF_TILES, tiles_end) - protection.tile + 1))]
+    for _ in range(count):
+        raw, addr = rng.random() < 0.2, rng.randrange(end)
+        length = rng.choice((1, 2, 8, 9, 255, 256, rng.randrange(1, 257)))
+        if not raw:
+            length = min(length, (tiles_end if addr < tiles_end else end) - addr)
+        if not raw and addr < tiles_end:
+            length = min(length, MOST_OF_TILES - addr % protection.tile)
+        found.append((rng.randrange(2), raw, addr, length))
+    return found
+
+
+def check(locator, tile, tiles, stall=0.2, count=60):
+    dut, rng = locator(tile), random.Random(tile)
+    protection = Protection(tiles * tile, tiles * tile + 100 * CLUSTER, tile)
+    asked = places(rng, protection, count)
+
+    async def source(ctx):
+        ctx.set(dut.tiles_end, protection.tiles_end)
+        await ctx.tick().repeat(2)
+        await send(ctx, dut.i, [dict(zip(("write", "raw", "addr", "length"), place, strict=True)) for place in asked],
+                   rng, stall)
+
+    async def sink(ctx):
+        for place in asked:
+            found, = await receive(ctx, dut.o, 1, rng, stall)
+            assert (found.write, found.addr, found.length) == command(protection, *place), place
+        for _ in range(8):
+            assert not ctx.get(dut.o.valid), "a command too many"
+            await ctx.tick()
+
+    run(dut, source, sink, cycles=6 * len(asked) + 20 if not stall else 12 * len(asked))
+
+
+@pytest.mark.parametrize(("tile", "tiles"), [(16, 40), (32, 1), (128, 9), (256, 5), (256, 0)])
+def test_places(tile, tiles):
+    check(Locator, tile, tiles)
+
+
+def test_a_command_every_five_cycles():
+    check(Locator, 128, 3, stall=0)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_locator_is_caught(name):
+    broken = mutate("dojang_hdl.guard.locate", *MUTATIONS[name]).Locator
+    with pytest.raises(AssertionError):
+        check(broken, 16, 40)

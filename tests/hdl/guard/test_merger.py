@@ -1,0 +1,185 @@
+"""Sealed clusters against the packer's headers."""
+
+import random
+
+import numpy as np
+import pytest
+from dojang.compile.protection import Protection
+from dojang_hdl.guard.jobs import Purpose
+from dojang_hdl.guard.layout import CLUSTER
+from dojang_hdl.guard.merger import Merger
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.benches.streams import run
+
+FULL = 0xFFFF
+CLUSTERS = 16
+
+MUTATIONS = {
+    "old bytes kept": ("gathered & self.word.mask[byte]", "0"),
+    "refreshed with the chip's words": ("gathered & self.word.mask[byte]", "self.word.mask[byte]"),
+    "words before a restart kept": ("at.eq(Mux(self.restart, 0, at + self.old_en))", "at.eq(at + self.old_en)"),
+    "bad read sealed": ("with m.If(~self.good):", "with m.If(0):"),
+    "address not in the CRC": ("crc.crc ^ (seal.cluster << _INDEX)", "crc.crc"),
+    "CRC not begun anew": ("m.d.comb += crc.start.eq(1)", "m.d.comb += crc.start.eq(0)"),
+    "one half only": ("m.d.sync += in_half.eq(~in_half)", "m.d.sync += in_half.eq(in_half)"),
+    "read before it was written": ("self.job.valid.eq(~done.r_rdy & self.written)", "self.job.valid.eq(1)"),
+    "not said to be there": ("self.used[half].eq(1)", "self.used[half].eq(0)"),
+    "idle too early": ("& ~done.r_rdy)", ")"),
+}
+
+
+class Bench:
+    """Clusters are gathered and refreshed in random order; ``memory`` holds what has been written, words by cluster.
+
+    Reads take some time, come in pieces, now and then anew from the first word on (the words before were wrong), and
+    end wrong for the clusters ``bad``.
+    """
+
+    def __init__(self, merger, count, seed=1, stall=0.3, bad=(3,), restarts=0.3):
+        self.dut, self.rng = merger(), random.Random(seed)
+        self.stall, self.bad, self.restarts = stall, bad, restarts
+        rng = self.rng
+        self.memory = [[rng.getrandbits(128) for _ in range(CLUSTER)] for _ in range(CLUSTERS)]
+        self.expected = [list(words) for words in self.memory]
+        self.todo = []          # (cluster, None or masks and data of its words)
+        for _ in range(count):
+            masks = rng.choice(([FULL] * CLUSTER, [FULL, 0] * 4, [rng.getrandbits(16) for _ in range(CLUSTER)], None))
+            words = masks and [(rng.getrandbits(128), mask) for mask in masks]
+            self.todo.append((rng.randrange(CLUSTERS), words))
+        self.sealed = []        # clusters, in the order they are to be sealed
+        self.reads = 0
+        self.writing = self.finished = False
+
+    @staticmethod
+    def merge(old, new, mask):
+        bits = sum(0xFF << 8 * byte for byte in range(16) if mask >> byte & 1)
+        return old & ~bits | new & bits
+
+    async def source(self, ctx):
+        dut, rng = self.dut, self.rng
+        for cluster, words in self.todo:
+            stream = dut.i if words else dut.refresh
+            whole = bool(words) and all(mask == FULL for _, mask in words)
+            ctx.set(stream.payload, {"cluster": cluster, "whole": whole} if words else cluster)
+            ctx.set(stream.valid, 1)
+            if whole or cluster not in self.bad:
+                self.sealed.append(cluster)
+                self.expected[cluster] = [
+                    self.merge(old, *new)
+                    for old, new in zip(self.expected[cluster], words or [(0, 0)] * CLUSTER, strict=True)]
+            ready = 0
+            while not ready:
+                # Of a refresh the combiner says nothing.
+                data, mask = words[ctx.get(dut.index)] if words else (rng.getrandbits(128), FULL)
+                ctx.set(dut.word, {"data": data, "mask": mask})
+                _, _, ready = await ctx.tick().sample(stream.ready)
+            ctx.set(stream.valid, 0)
+            for _ in range(rng.choice((0, 0, 5))):
+                await ctx.tick()
+        self.finished = True
+
+    async def reader(self, ctx):
+        dut, rng = self.dut, self.rng
+        while True:
+            ctx.set(dut.job.ready, rng.random() >= self.stall)
+            _, _, job, *taken = await ctx.tick().sample(dut.job.payload, dut.job.valid, dut.job.ready)
+            ctx.set(dut.job.ready, 0)
+            if not all(taken):
+                continue
+            self.reads += 1
+            assert job.purpose.value == Purpose.MERGE.value and job.length == CLUSTER and not job.raw
+            cluster = job.addr // CLUSTER
+            assert not self.writing and not ctx.get(dut.o.valid), "what was sealed before is not in the memory yet"
+            while rng.random() < self.restarts:
+                await self.words(ctx, [rng.getrandbits(128) for _ in range(rng.randrange(CLUSTER + 1))])
+                ctx.set(dut.restart, 1)
+                await ctx.tick().repeat(rng.randint(1, 3))
+                ctx.set(dut.restart, 0)
+            await self.words(ctx, self.memory[cluster])
+            ctx.set(dut.judged, 1)
+            ctx.set(dut.good, cluster not in self.bad)
+            await ctx.tick()
+            ctx.set(dut.judged, 0)
+
+    async def words(self, ctx, words):
+        for word in words:
+            while self.rng.random() < self.stall:
+                await ctx.tick()
+            ctx.set(self.dut.old, word)
+            ctx.set(self.dut.old_en, 1)
+            await ctx.tick()
+            ctx.set(self.dut.old_en, 0)
+        await ctx.tick().repeat(self.rng.randint(1, 3))
+
+    async def sink(self, ctx):
+        dut, rng = self.dut, self.rng
+        left = len(self.todo) - sum(cluster in self.bad and not (words and all(mask == FULL for _, mask in words))
+                                    for cluster, words in self.todo)
+        while left or not self.finished:
+            used, clusters = ctx.get(dut.used), ctx.get(dut.clusters)
+            if not ctx.get(dut.o.valid):
+                assert not used, "something is used and not offered"
+                await ctx.tick()
+                continue
+            assert used and not ctx.get(dut.idle)
+            found = ctx.get(dut.o.payload)
+            cluster = self.sealed.pop(0)
+            assert found.cluster == cluster and cluster in [clusters[i] for i in range(2) if used >> i & 1]
+            ctx.set(dut.written, 0)
+            self.writing = True
+            words = []
+            for index in range(CLUSTER):
+                while rng.random() < self.stall:
+                    await ctx.tick()
+                ctx.set(dut.sealed_index, index)
+                words.append(ctx.get(dut.sealed_word))
+                ctx.set(dut.o.ready, index == CLUSTER - 1)
+                await ctx.tick()
+            ctx.set(dut.o.ready, 0)
+            self.memory[cluster], self.writing = words, False
+            ctx.set(dut.written, 1)
+            left -= 1
+            protection = Protection(0, CLUSTER * (cluster + 1), CLUSTER)
+            data = np.frombuffer(b"".join(word.to_bytes(16, "little") for word in words), np.uint8)
+            memory = np.zeros(protection.physical_words * 16, np.uint8)
+            protection.store(memory, np.concatenate([np.zeros(cluster * CLUSTER * 16, np.uint8), data]), [])
+            header = memory.reshape(-1, 16)[-CLUSTER - 1].tobytes()
+            assert dut.o.payload.shape().const(found)["header"].as_value().value == int.from_bytes(header, "little")
+        for _ in range(30):
+            await ctx.tick()
+        assert ctx.get(dut.idle) and not ctx.get(dut.o.valid) and not ctx.get(dut.used)
+        assert self.memory == self.expected
+
+
+def check(merger, count=24, **options):
+    bench = Bench(merger, count, **options)
+    run(bench.dut, bench.source, bench.sink, background=(bench.reader,), cycles=90 * count + 100)
+    return bench
+
+
+@pytest.mark.parametrize("stall", [0, 0.5])
+def test_clusters_are_completed(stall):
+    assert check(Merger, stall=stall).reads
+
+
+def test_a_whole_cluster_in_13_cycles():
+    dut = Merger()
+
+    async def bench(ctx):
+        ctx.set(dut.i.payload, {"cluster": 1, "whole": 1})
+        ctx.set(dut.i.valid, 1)
+        for _ in range(2):
+            cycles, ready = 0, 0
+            while not ready:
+                cycles += 1
+                _, _, ready = await ctx.tick().sample(dut.i.ready)
+            assert cycles == 13
+
+    run(dut, bench, cycles=40)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_merger_is_caught(name):
+    broken = mutate("dojang_hdl.guard.merger", *MUTATIONS[name]).Merger
+    with pytest.raises((AssertionError, IndexError)):
+        check(broken, count=12)

@@ -1,0 +1,175 @@
+"""What is read back against a list of what was written."""
+
+import random
+
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from dojang_hdl.guard.jobs import Purpose
+from dojang_hdl.guard.layout import CLUSTER
+from dojang_hdl.guard.verifier import ON_THEIR_WAY, Verifier
+from dojang_sim.benches.mutation import mutate
+from dojang_sim.benches.streams import run
+
+PLACES, WRITES = 8, 45
+
+MUTATIONS = {
+    "a place lost to another cluster": ("with m.If(entry.used):", "with m.If(entry.used & ~mine):"),
+    "written again unseen": ("with m.If(entry.used):",
+                             "with m.If(entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))):"),
+    "written again at once": ("with m.If(mine & (entry.tag != claimed.cluster[bits:])):", "with m.If(mine):"),
+    "written while it is read back": ("with m.If(~clash):", "with m.If(1):"),
+    "read back for ever": ("m.d.comb += put.en.eq(1)    # the place is free", "pass"),
+    "too many on their way": ("count != ON_THEIR_WAY", "1"),
+    "not counted": ("used.eq(used + 1)", "used.eq(used)"),
+    "nothing pending while it is written": (' | fsm.ongoing("WRITING")', ""),
+    "nothing pending on its way": ("(used != 0) | asking.any()", "(used != 0)"),
+    "read back at any time": ("self.idle & (used != 0)", "(used != 0)"),
+    "old contents after a reset": ("with m.If(at == self._places - 1):", "with m.If(1):"),
+    "another CRC": ("put.data.crc.eq(claimed.crc)", "put.data.crc.eq(claimed.crc + 1)"),
+    "the wrong one done": ("asked[i].eq(asked[i + 1])", "asked[i].eq(asked[i])"),
+}
+
+
+class Bench:
+    """Clusters are written in random order; ``waiting``: CRC of those that must be read back, ``asked`` what is."""
+
+    def __init__(self, verifier, writes, *, clusters=20, busy=0.6, latency=30, seed=1, rewrites=0.0):
+        self.dut, self.rng, self.writes = verifier(PLACES), random.Random(seed), writes
+        self.clusters, self.busy, self.latency, self.rewrites = clusters, busy, latency, rewrites
+        self.waiting, self.asked, self.verified = {}, [], 0
+        self.most = 0
+        self.finished = False
+
+    async def writer(self, ctx):
+        dut, rng = self.dut, self.rng
+        cluster = 0
+        for _ in range(self.writes):
+            cluster = cluster if rng.random() < self.rewrites else rng.randrange(self.clusters)
+            crc = rng.getrandbits(32)
+            for _ in range(rng.choice((0, 10, 60))):
+                await ctx.tick()
+            ctx.set(dut.claim.payload, {"cluster": cluster, "crc": crc})
+            ctx.set(dut.claim.valid, 1)
+            ready = 0
+            while not ready:
+                _, _, ready = await ctx.tick().sample(dut.claim.ready)
+            ctx.set(dut.claim.valid, 0)
+            assert cluster not in self.waiting, "it has not been read back"
+            assert cluster not in [one for _, one in self.asked], "it is being read back"
+            for _ in range(rng.randrange(12)):
+                await ctx.tick()
+            ctx.set(dut.written, 1)
+            self.waiting[cluster] = crc
+            await ctx.tick()
+            ctx.set(dut.written, 0)
+            assert ctx.get(dut.pending)
+        self.finished = True
+
+    async def reader(self, ctx):
+        """Reads back in order, each some time after it was asked for; idle now and then."""
+        dut, rng = self.dut, self.rng
+        cycle, late = 0, 0      # asked for since there was time, or a claim
+        while not self.finished or self.waiting or self.asked:
+            done = bool(self.asked) and self.asked[0][0] <= cycle
+            ctx.set(dut.verified, done)
+            if cycle % 40 == 0:
+                ctx.set(dut.idle, rng.random() >= self.busy)
+            ctx.set(dut.job.ready, rng.random() < 0.5)
+            _, _, job, *sent, pending, idle, claim = await ctx.tick().sample(
+                dut.job.payload, dut.job.valid, dut.job.ready, dut.pending, dut.idle, dut.claim.valid)
+            cycle += 1
+            if done:
+                self.asked.pop(0)
+                self.verified += 1
+            if self.asked:
+                assert pending
+            late = 0 if idle or claim else late + all(sent)
+            assert late <= 1, "not the time to read back, but for one that was on its way"
+            if all(sent):
+                cluster = job.addr // CLUSTER
+                assert job.purpose.value == Purpose.VERIFY.value and job.length == CLUSTER
+                assert self.waiting.pop(cluster) == job.crc
+                due = max(cycle + rng.randrange(self.latency), self.asked[-1][0] if self.asked else 0)
+                self.asked.append((due, cluster))
+                self.most = max(self.most, len(self.asked))
+                assert self.most <= ON_THEIR_WAY
+        ctx.set(dut.verified, 0)
+        for _ in range(4 * PLACES + 20):
+            await ctx.tick()
+            assert not ctx.get(dut.job.valid), "read back twice"
+        assert not ctx.get(dut.pending)
+
+
+def check(verifier, writes=WRITES, **options):
+    bench = Bench(verifier, writes, **options)
+    run(bench.dut, bench.writer, bench.reader, cycles=200 * writes)
+    return bench
+
+
+def many_clusters(verifier):
+    """More than there are places: they make way for each other."""
+    assert check(verifier).verified == WRITES
+
+
+def few_clusters(verifier):
+    """All have places; most are written again before they would be read back."""
+    assert check(verifier, clusters=PLACES, busy=0.9, rewrites=0.5).verified == WRITES
+
+
+def slow_reads(verifier):
+    assert check(verifier, writes=40, clusters=PLACES, busy=0.8, latency=300).most == ON_THEIR_WAY
+
+
+CHECKS = (many_clusters, few_clusters, slow_reads)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_verifier(check):
+    check(Verifier)
+
+
+def cleared_after_a_reset(verifier):
+    """Nothing of what was in the table is read back; nothing is taken before it is clear."""
+    dut, reset = verifier(PLACES), Signal()
+
+    async def write(ctx, cluster):
+        ctx.set(dut.claim.payload, {"cluster": cluster, "crc": 5})
+        ctx.set(dut.claim.valid, 1)
+        ready = 0
+        while not ready:
+            _, _, ready = await ctx.tick().sample(dut.claim.ready)
+        ctx.set(dut.claim.valid, 0)
+        ctx.set(dut.written, 1)
+        await ctx.tick()
+        ctx.set(dut.written, 0)
+
+    async def bench(ctx):
+        for cluster in range(PLACES):
+            await write(ctx, cluster)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        await write(ctx, 3 + PLACES)
+        ctx.set(dut.idle, 1)
+        ctx.set(dut.job.ready, 1)
+        asked = []
+        for _ in range(10 * PLACES):
+            _, _, valid, job = await ctx.tick().sample(dut.job.valid, dut.job.payload)
+            if valid:
+                asked.append(job.addr // CLUSTER)
+        assert asked == [3 + PLACES]
+
+    wrapped = ResetInserter(reset)(dut)
+    run(wrapped, bench, cycles=400)
+
+
+def test_cleared_after_a_reset():
+    cleared_after_a_reset(Verifier)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_verifier_is_caught(name):
+    broken = mutate("dojang_hdl.guard.verifier", *MUTATIONS[name]).Verifier
+    with pytest.raises((AssertionError, KeyError)):
+        for check in (cleared_after_a_reset, *CHECKS):
+            check(broken)
