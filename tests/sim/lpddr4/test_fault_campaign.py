@@ -104,7 +104,6 @@ def mutated(module: str, old: str, new: str, *users: str):
     ("verifier", "m.If(entry.used)", "m.If(entry.used & (~mine | (entry.tag != claimed.cluster[bits:])))", ["writer"],
      "5 to 40 written bursts lost", 150),
     ("patrol", "~reading & ", "", ["writer"], "a DQ stuck", 4),
-    ("reader", "checker.judged & ~draining & ~verdict.good & ~second", "0", [], "8 to 64 bits of a word read", 6),
 ])
 def test_mutations_of_the_guard(module, old, new, users, kind, count):
     assert broken(mutated(module, old, new, *users), MEMORY, [NAMES[kind]], count)
