@@ -5,6 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.gather import MOST_BURSTS, QUIET_CYCLES, WriteGather
 from dojang_hdl.lpddr4.splitter import Piece
+from dojang_hdl.lpddr4.timing import PAGE_BURSTS
 from dojang_hdl.memory import MemoryWrite
 
 from .contracts import Stores, sound_access, sound_piece
@@ -35,7 +36,7 @@ class GatherWords(Harness):
 
     inside = {"active": "gather.active", "piece": "gather.piece", "burst": "gather.burst",
               "has_ended": "gather.has_ended", "ended": "gather.ended", "ended_slot": "gather.ended_slot",
-              "grouped": "gather.grouped", "quiet": "gather.quiet"}
+              "grouped": "gather.grouped", "following": "gather.following", "quiet": "gather.quiet"}
 
     def __init__(self, gather: type[WriteGather] = WriteGather):
         self._gather = gather
@@ -43,7 +44,8 @@ class GatherWords(Harness):
             "next_piece": In(Piece), "piece_valid": In(1), "word": In(MemoryWrite), "word_valid": In(1),
             "room": In(1), "slot": In(SLOT_BITS), "flush": In(1), "ready": In(1), "mark": In(1),
             "active": In(1), "piece": In(Piece), "burst": In(Burst), "has_ended": In(1), "ended": In(Burst),
-            "ended_slot": In(SLOT_BITS), "grouped": In(1), "quiet": In(range(QUIET_CYCLES + 1)),
+            "ended_slot": In(SLOT_BITS), "grouped": In(1), "following": In(range(PAGE_BURSTS + 1)),
+            "quiet": In(range(QUIET_CYCLES + 1)),
         })
 
     def elaborate(self, platform):
@@ -160,6 +162,7 @@ class GatherWords(Harness):
             Assert(~gather.o.valid | self.grouped, "something is gathered"),
             Assert(~self.grouped | sound_access(access) & (access.bursts <= MOST_BURSTS) & (access.slot == sent),
                    "the access so far"),
+            Assert(~self.grouped | (self.following == access.burst + access.bursts), "the burst that would extend it"),
             Assert(~self.has_ended | (self.ended_slot == (sent + gathered)[:SLOT_BITS]), "a whole burst after it"),
             Assert(self.slot == (sent + gathered + self.has_ended)[:SLOT_BITS], "every slot is somewhere"),
         ]

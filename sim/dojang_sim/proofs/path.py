@@ -88,6 +88,8 @@ class ReadsSeeWrites(Harness):
     bank may be held at any time.
     """
 
+    kept = ("path.read_buffer.flags", "path.write_buffer.flags")
+
     def __init__(self, config: Lpddr4Config, controller: type[Controller] = Controller):
         self._config, self._controller = config, controller
         self._address = 10 + (config.rows - 1).bit_length()

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -53,9 +53,12 @@ class Harness(wiring.Component):
     -------
     inside: inputs that are not free, but show a signal inside: name of the input: path of the signal, such as
         "machine.opened". Without them an induction could start from states that the part never reaches.
+    kept: paths of memories, such as "buffer.flags", that hold anything in the first cycle, as a reset leaves them as
+        they are. The others begin with what they hold after configuration.
     """
 
     inside: Mapping[str, str] = {}
+    kept: Collection[str] = ()
 
 
 def missing_tools() -> list[str]:
@@ -108,7 +111,9 @@ def _script(harness):
     return "\n".join([
         "read_rtlil {folder}/top.il", "hierarchy -top top", "proc", "flatten", "memory_map",
         *(f"delete -port w:{name}" for name in inside), "cd top",
-        *(f"connect -nomap -nounset -set {name} {path}" for name, path in inside.items()), "cd ..",
+        *(f"connect -nomap -nounset -set {name} {path}" for name, path in inside.items()),
+        *(line for path in harness.kept
+          for line in (f"select -assert-min 1 w:{path}\\[*", f"setattr -unset init w:{path}\\[*")), "cd ..",
         "chformal -lower", "async2sync", "opt -nodffe -nosdff", "dffunmap", "write_smt2 -wires {folder}/top.smt2", ""])
 
 

@@ -41,6 +41,8 @@ class ReadOrder(Harness):
     A word read carries the number of its slot, with the lap, and its half. A slot is given out, sent, answered.
     """
 
+    kept = ("buffer.flags", "buffer.storage")
+
     def __init__(self, config: Lpddr4Config, buffer: type[ReadBuffer] = ReadBuffer):
         self._config, self._buffer = config, buffer
         self._rows = BURST // config.ratio      # of a burst, in the storage
@@ -151,8 +153,12 @@ class ReadOrder(Harness):
 
     def _in_ring(self, m, buffer, given, sent, answered, wanted, oldest, flying, part):
         used = Signal(range(BURSTS + 1))
+        cleared = saturating(m, True, BURSTS, "cleared")    # flags, in the cycles since the reset
+        clearing = cleared < BURSTS
         m.d.comb += [
-            used.eq(BURSTS - buffer.room), Assert(buffer.room <= BURSTS, "no more room than there is"),
+            used.eq(Mux(clearing, 0, BURSTS - buffer.room)),
+            Assert(buffer.room <= BURSTS, "no more room than there is"),
+            Assert(~clearing | (buffer.room == 0) & (self.at == 0), "nothing begins before flags are cleared"),
             Assert(buffer.slot == (self.at + used)[:NUMBER], "slots in use are neighbours"),
             Assert((given & sent) == 0, "given out or sent"),
             Assert(((given | sent) & answered) == 0, "or answered"),
@@ -171,7 +177,8 @@ class ReadOrder(Harness):
                 ]
             with m.Else():
                 m.d.comb += [
-                    Assert((ahead >= BURSTS) | ~flagged, f"slot {token} has not been in use"),
+                    Assert((ahead >= BURSTS) | ~flagged | (cleared <= token % BURSTS),
+                           f"slot {token} has not been in use"),
                     Assert(~given[token] & ~sent[token], f"slot {token} is not in use"),
                     Assert(answered[token] == (behind < (self.at - oldest)[:NUMBER]), f"slot {token} leaves"),
                 ]

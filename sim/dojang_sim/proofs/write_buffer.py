@@ -29,6 +29,8 @@ class WriteSlots(Harness):
     One half of one place of the ring, any, is followed: when its slot is sent, the word that was stored last leaves.
     """
 
+    kept = ("buffer.flags",)
+
     def __init__(self, config: Lpddr4Config, buffer: type[WriteBuffer] = WriteBuffer):
         self._config, self._buffer = config, buffer
         self._rows = BURST // config.ratio              # of a burst, in the storage
@@ -76,6 +78,9 @@ class WriteSlots(Harness):
         distances = [(token - self.oldest)[:NUMBER] for token in tokens]
         in_use, next_lap = Signal(len(tokens)), Signal(len(tokens))
         flagged = Cat(getattr(self, f"flag{token % BURSTS}") != token // BURSTS for token in tokens)
+        cleared = saturating(m, True, BURSTS, "cleared")    # flags, in the cycles since the reset
+        clearing = cleared < BURSTS
+        known = Cat(cleared > token % BURSTS for token in tokens)
         m.d.comb += [
             in_use.eq(Cat(distance < self.used for distance in distances)),
             next_lap.eq(Cat(distance < BURSTS for distance in distances)),
@@ -87,7 +92,9 @@ class WriteSlots(Harness):
             # What makes it inductive
             Assert(buffer.slot == (self.oldest + self.used)[:NUMBER], "slots in use are neighbours"),
             Assert((waiting & ~in_use) == 0, "what waits is in use"),
-            Assert((flagged & next_lap) == (in_use & ~waiting), "flags say what has been fetched"),
+            Assert(~clearing | (self.used == 0) & (self.oldest == 0), "nothing begins before flags are cleared"),
+            Assert(buffer.room == ~clearing & (self.used != BURSTS), "room for all that is not in use"),
+            Assert((flagged & next_lap & known) == (in_use & ~waiting), "flags say what has been fetched"),
         ]
         resting = saturating(m, ~self.take & (waiting == 0), BURSTS, "resting")
         m.d.comb += Assert((resting < BURSTS) | (self.used == 0), "what has been fetched becomes free")
