@@ -48,7 +48,7 @@ class Conversation:
         """The session's, with counters that show which memory there was and that nothing was wrong in it."""
         summary = self.session.summary()
         for commands, events in zip(summary["memory_commands"], summary["memory_guard"], strict=True):
-            assert bool(commands["reads"]) == self.guarded and bool(events["merged"]) == self.guarded
+            assert bool(commands["reads"]) == self.guarded and bool(events["patrolled"]) == self.guarded
             assert events["errors"] == events["corrected"] == events["tiles_reread"] == events["clusters_reread"] == 0
         return summary
 
