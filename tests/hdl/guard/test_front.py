@@ -17,6 +17,7 @@ MUTATIONS = {
     "reads pass writes": ("| ~window & ~near)", "| ~window)"),
     "reads pass writes of their first words": ("== command.addr[_PLACE_BITS:]", "== last_addr[_PLACE_BITS:]"),
     "reads pass writes of their last words": ("== last_addr[_PLACE_BITS:]", "== command.addr[_PLACE_BITS:]"),
+    "reads pass a word without a place": ("self.writes_waiting | ", ""),
     "reads pass the write before": ("_AGE = 3", "_AGE = 0"),
     "reads of tiles wait": ("\n                                          | tile & ~window)", ")"),
     "raw reads do not wait": ("tile | window & self.resting", "tile | window"),
@@ -205,6 +206,13 @@ def reads_of_tiles_pass(front):
     async def bench(ctx):
         ctx.set(dut.tiles_end, 512)
         ctx.set(dut.job.ready, 1)
+        # A word that has no place yet may be near to anything.
+        ctx.set(dut.writes_waiting, 1)
+        assert await read(ctx, 0, 10) == (1, 0)
+        assert await read(ctx, 1024, 20) == (None, 1)
+        ctx.set(dut.writes_waiting, 0)
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.waiting) == 0
         ctx.set(dut.used, 0b101)
         ctx.set(dut.clusters, [(512 + 250) // CLUSTER, 0, 16 // CLUSTER])
         assert await read(ctx, 0, 10) == (1, 0)
@@ -218,7 +226,7 @@ def reads_of_tiles_pass(front):
             await ctx.tick().repeat(3)
             assert ctx.get(dut.waiting) == 0
 
-    run(dut, bench, cycles=90)
+    run(dut, bench, cycles=130)
 
 
 CHECKS = (reads_of_tiles_pass, random_traffic)
