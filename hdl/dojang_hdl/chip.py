@@ -5,8 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig
+from .counters import CHANNEL_REGISTERS, FIRST_MEMORY_REGISTER, MEMORY_REGISTERS
 from .host.bridge import HostBridge
-from .host.protocol import CHANNEL_REGISTERS, FIRST_MEMORY_REGISTER, MEMORY_REGISTERS
 from .memory import MemoryPort, MemoryStatus
 from .memory_arbiter import MemoryArbiter
 from .mesh.edge import Edge

@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .host.protocol import MEMORY_REGISTERS
+from .counters import MEMORY_REGISTERS
 
 __all__ = ["EventCounters"]
 

@@ -4,7 +4,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, Signature
 
 from .config import WORD_BITS, WORD_BYTES
-from .host.protocol import MEMORY_REGISTERS
+from .counters import MEMORY_REGISTERS
 
 __all__ = ["MemoryCommand", "MemoryStatus", "MemoryPort", "MemoryWrite"]
 
@@ -42,7 +42,7 @@ class MemoryStatus(Signature):
     Members
     -------
     enable, clear: counters run; counters become 0.
-    address, data: read of one counter (`dojang_hdl.host.protocol.MEMORY_COUNTERS`, `GUARD_COUNTERS`); data belongs to
+    address, data: read of one counter (`dojang_hdl.counters.MEMORY_COUNTERS`, `GUARD_COUNTERS`); data belongs to
         the address of the cycle before.
     guarded: there are registers and the memory as it is behind the port (docs/reference/guard.md).
     busy: writes have not been verified yet.

@@ -5,8 +5,8 @@ from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
 from .memory import MemoryCommand, MemoryPort
-from .mesh.arbiter import MatrixArbiter
-from .mesh.buffer import Buffer
+from .streams.arbiter import MatrixArbiter
+from .streams.buffer import Buffer
 
 __all__ = ["MemoryArbiter"]
 

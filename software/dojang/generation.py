@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from .checkpoints import LlamaShape
 from .errors import DojangError
 from .sampling import Sampler
-from .session import Session, Step
+from .sessions import Session, Step
 
 
 class PromptError(DojangError):

@@ -4,8 +4,8 @@ import random
 from collections import Counter
 
 import pytest
+from dojang_hdl.counters import MEMORY_REGISTERS
 from dojang_hdl.event_counters import EventCounters
-from dojang_hdl.host.protocol import MEMORY_REGISTERS
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 

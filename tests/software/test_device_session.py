@@ -5,9 +5,9 @@ import pytest
 from dojang.checkpoints import LlamaShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.compile import compile_model
-from dojang.device_session import PATROL_CYCLES, DeviceSession
 from dojang.driver import Candidates, MemoryFault, RunResult
-from dojang.session import SessionError
+from dojang.sessions import SessionError
+from dojang.sessions.device import PATROL_CYCLES, DeviceSession
 from dojang_hdl.config import preset
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)

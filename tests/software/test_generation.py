@@ -5,7 +5,7 @@ import pytest
 from dojang.checkpoints import LlamaShape
 from dojang.generation import Generation, PromptError, check_prompt
 from dojang.sampling import Sampler
-from dojang.session import Session, Step
+from dojang.sessions import Session, Step
 
 SHAPE = LlamaShape(layers=1, d=32, heads=1, kv_heads=1, head_dim=32, ffn=32, vocab=50, context=12)
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from dojang import device_session
 from dojang.checkpoints import LlamaShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sampling import best_candidates
-from dojang.session import open_session
+from dojang.sessions import device as device_session
+from dojang.sessions import open_session
 from dojang_sim.chip.memories import MEMORIES, Memories
 
 PASS_LIMIT_S = 240

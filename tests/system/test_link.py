@@ -5,10 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dojang import device_session
 from dojang.checkpoints import load
 from dojang.driver import LinkError, LinkTimeout, PipeTransport, Transport, TransportError
-from dojang.session import open_session
+from dojang.sessions import device, open_session, simulated
 from dojang_hdl.config import preset
 from dojang_sim.chip import build
 
@@ -41,7 +40,7 @@ def line(monkeypatch):
 
     def install(damage, timeout_s):
         monkeypatch.setattr(PipeTransport, "spawn", lambda *args, **options: Line(spawn(*args, **options), damage))
-        monkeypatch.setattr(device_session, "LINK_TIMEOUT_S", timeout_s)
+        monkeypatch.setattr(simulated, "LINK_TIMEOUT_S", timeout_s)
     return install
 
 
@@ -118,7 +117,7 @@ def test_another_chip_than_the_image_was_made_for_is_refused(checkpoint, monkeyp
 
 
 def test_a_run_that_never_ends_is_named(checkpoint, monkeypatch):
-    monkeypatch.setattr(device_session, "RUN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(device, "RUN_TIMEOUT_S", 0.5)
     with open_session(checkpoint, CHIP, context=CONTEXT) as session:
         session._image.programs[1] = session._image.programs[1].__class__(1, 1 << 20, 12, 16)  # NOPs without END
         with pytest.raises(LinkTimeout, match=r"the run has not ended after 0.5 s: 0 nodes are done after \d+ cycles"):

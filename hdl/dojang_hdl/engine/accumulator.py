@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arith.add import FloatAdd
 from ..arith.pipeline import Pipeline
 from ..config import ELEMENTS, WORD_BITS
-from ..node.sram import SramWrite
+from ..sram_port import SramWrite
 
 __all__ = ["Accumulator"]
 

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arith.float32 import BIAS
 from ..arith.pipeline import Pipeline
 from ..config import BLOCK, ELEMENTS, WORD_BITS
-from ..node.sram import SRAM_LATENCY, SramRead
+from ..sram_port import SRAM_LATENCY, SramRead
 from .element import ElementAligner
 from .exponent import BlockExponent
 from .formats import EXPONENT, FRACTION, Q_BITS, TOTAL

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .. import isa
 from ..config import BLOCK, ELEMENTS, WORD_BITS, ChipConfig
-from ..node.sram import SramRead, SramWrite
+from ..sram_port import SramRead, SramWrite
 from .accumulator import Accumulator
 from .aligner import Aligner
 from .issue import Issue

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..mesh.buffer import Buffer
+from ..streams.buffer import Buffer
 from .jobs import Job, Purpose
 from .layout import CLUSTER
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from ..memory import MemoryCommand, MemoryWrite
-from ..mesh.buffer import Buffer
+from ..streams.buffer import Buffer
 from .combiner import ClusterWrite
 from .jobs import Job
 from .layout import CLUSTER, PHYSICAL_WINDOW, REGISTER_WINDOW

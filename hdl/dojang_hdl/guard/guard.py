@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counters import FIRST_GUARD_COUNTER, GUARD_COUNTERS
 from ..event_counters import EventCounters
-from ..host.protocol import FIRST_GUARD_COUNTER, GUARD_COUNTERS
 from ..memory import MemoryPort, MemoryStatus
 from .front import Front
 from .injector import Injector

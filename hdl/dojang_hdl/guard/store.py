@@ -5,7 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
-from ..mesh.buffer import Buffer
+from ..streams.buffer import Buffer
 
 __all__ = ["Store"]
 

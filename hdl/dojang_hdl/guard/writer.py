@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from ..memory import MemoryWrite
-from ..mesh.buffer import Buffer
+from ..streams.buffer import Buffer
 from .checker import Verdict
 from .combiner import ClusterWrite, Combiner
 from .emitter import COUNT_BITS, Emitter

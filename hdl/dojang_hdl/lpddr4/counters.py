@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counters import MEMORY_COUNTERS
 from ..event_counters import EventCounters
-from ..host.protocol import MEMORY_COUNTERS
 from ..memory import MemoryStatus
 from .command import Command, Kind
 from .timing import BANKS

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counters import GUARD_COUNTERS, MEMORY_COUNTERS
 from ..guard.guard import Guard
-from ..host.protocol import GUARD_COUNTERS, MEMORY_COUNTERS
 from ..memory import MemoryPort, MemoryStatus
 from .controller import Controller
 from .phy import PhyPort

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..mesh.arbiter import MatrixArbiter
+from ..streams.arbiter import MatrixArbiter
 from .bank import BankPort, Column
 from .command import Command, Kind
 from .cooldown import Cooldown

@@ -5,11 +5,11 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig
-from ..host.protocol import CHANNEL_COUNTERS
+from ..counters import CHANNEL_COUNTERS
 from ..isa import Mode
 from ..memory import MemoryCommand, MemoryPort, MemoryWrite
-from .arbiter import MatrixArbiter
-from .buffer import Buffer
+from ..streams.arbiter import MatrixArbiter
+from ..streams.buffer import Buffer
 from .flit import DataFlit, DataKind, DataLink, RequestKind, RequestLink
 from .message import HostMessage
 

@@ -5,7 +5,7 @@ from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
-from .buffer import Buffer
+from ..streams.buffer import Buffer
 from .flit import DataKind, RequestKind, RequestLink
 
 __all__ = ["ReadCommand", "StreamReader"]

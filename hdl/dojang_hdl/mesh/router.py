@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa import Mode
-from .arbiter import MatrixArbiter
+from ..streams.arbiter import MatrixArbiter
 from .flit import DataLink, RequestLink
 from .router_input import RouterInput
 

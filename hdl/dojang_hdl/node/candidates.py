@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ELEMENTS
+from ..sram_port import SramRead
 from .source import SourceCommand, SramSource
-from .sram import SramRead
 
 __all__ = ["Candidate", "Candidates", "CandidatesCommand"]
 

@@ -6,12 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, ChipConfig
 from ..isa import Mode, Op
-from ..mesh.buffer import Buffer
 from ..mesh.flit import DataKind, DataLink, HostType, RequestFlit, RequestKind, RequestLink
+from ..sram_port import SramRead
+from ..streams.buffer import Buffer
 from .candidates import Candidate
 from .planes import KeyPacker, ValueInserter
 from .source import SramSource
-from .sram import SramRead
 
 __all__ = ["Mover", "MoverCommand"]
 

@@ -11,9 +11,9 @@ from ..engine import Engine
 from ..mesh.flit import DataKind, DataLink, RequestFlit, RequestLink, RunLayout
 from ..mesh.reader import StreamReader
 from ..mesh.router import DataRouter, RequestRouter
+from ..streams.merge import StreamMerge
 from ..vector import VectorUnit
 from .candidates import Candidates
-from .merge import StreamMerge
 from .mover import Mover
 from .sequencer import MemLayout, Sequencer, Unit, field_layout
 from .sram import Sram

@@ -5,7 +5,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
-from .sram import SRAM_LATENCY, SramRead
+from ..sram_port import SRAM_LATENCY, SramRead
 
 __all__ = ["SourceCommand", "SramSource"]
 

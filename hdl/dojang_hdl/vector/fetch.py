@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ELEMENTS, WORD_BITS
-from ..node.sram import SRAM_LATENCY, SramRead
+from ..sram_port import SRAM_LATENCY, SramRead
 from .command import VecCommand
 
 __all__ = ["Fetch"]

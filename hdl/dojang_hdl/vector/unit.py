@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..arith import FloatAdd, FloatMul, RoundTo, Special
 from ..isa import Add, Fn, Mul, Mul2, Round
-from ..node.sram import SramRead, SramWrite
+from ..sram_port import SramRead, SramWrite
 from .command import Beat, VecCommand
 from .fetch import Fetch
 from .reduce import Reducer

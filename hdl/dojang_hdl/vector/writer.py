@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import BLOCK, ELEMENTS
-from ..node.sram import SramWrite
+from ..sram_port import SramWrite
 
 __all__ = ["Writer"]
 

@@ -16,7 +16,7 @@ from dojang_hdl.config import ChipConfig
 from dojang_hdl.engine import Engine
 from dojang_hdl.engine.aligner import Aligner
 from dojang_hdl.isa import ScaleMode
-from dojang_hdl.node.sram import SRAM_LATENCY
+from dojang_hdl.sram_port import SRAM_LATENCY
 
 from .engine_cases import BLOCK, GemvCase, random_case
 from .stream_agents import Driver, run

@@ -11,7 +11,7 @@ from dojang_hdl.config import ChipConfig
 from dojang_hdl.engine import GemvCommand
 from dojang_hdl.engine.aligner import Aligner
 from dojang_hdl.isa import ScaleMode
-from dojang_hdl.node.sram import SRAM_LATENCY
+from dojang_hdl.sram_port import SRAM_LATENCY
 
 from ..golden.engine import BLOCK, align, nonfinite
 from .engine_cases import GemvCase, pack_words, random_case

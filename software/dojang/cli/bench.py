@@ -14,7 +14,7 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation
 from ..sampling import Sampler
-from ..session import Memory, open_session
+from ..sessions import Memory, open_session
 from .boundary import working
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip and its memory.")

@@ -15,7 +15,7 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation, check_prompt
 from ..sampling import Sampler
-from ..session import Memory, Waves, open_session
+from ..sessions import Memory, Waves, open_session
 from ..tokenizer import TextStream, Tokenizer
 from .boundary import INTERRUPTED, console, working
 from .waves import prepare_waves, write_save_file

@@ -8,7 +8,7 @@ from dojang_hdl.config import PRESETS, ChipConfig, preset
 
 from ..checkpoints import load
 from ..errors import DojangError
-from ..session import Session, Waves, open_session
+from ..sessions import Session, Waves, open_session
 from .boundary import working
 
 CONTEXT = 128

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from dojang.compile.protection import Protection
+from dojang_hdl.counters import FIRST_GUARD_COUNTER, GUARD_COUNTERS
 from dojang_hdl.guard.guard import Guard
 from dojang_hdl.guard.layout import (
     CLUSTER,
@@ -18,7 +19,6 @@ from dojang_hdl.guard.layout import (
     Register,
 )
 from dojang_hdl.guard.verifier import Verifier
-from dojang_hdl.host.protocol import FIRST_GUARD_COUNTER, GUARD_COUNTERS
 from dojang_hdl.isa import pack, unpack
 from dojang_sim.benches.guard_agents import Chip, ErringMemory, simulate
 from dojang_sim.benches.mutation import mutate

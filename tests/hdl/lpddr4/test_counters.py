@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from dojang_hdl.host.protocol import MEMORY_COUNTERS, MEMORY_REGISTERS
+from dojang_hdl.counters import MEMORY_COUNTERS, MEMORY_REGISTERS
 from dojang_hdl.lpddr4.command import Kind
 from dojang_hdl.lpddr4.counters import CommandCounters
 from dojang_sim.benches.mutation import mutate

@@ -189,7 +189,7 @@ def test_five_activations_in_a_window_are_refuted():
 
 @pytest.mark.slow
 def test_an_unfair_arbiter_is_refuted():
-    mutant = mutate("dojang_hdl.mesh.arbiter", "zip(pair, (0, 1), strict=True)", "zip(pair, (1, 1), strict=True)",
+    mutant = mutate("dojang_hdl.streams.arbiter", "zip(pair, (0, 1), strict=True)", "zip(pair, (1, 1), strict=True)",
                     ["dojang_hdl.lpddr4.scheduler"])
     with pytest.raises(Refuted, match="banks before it are served"):
         prove(PrechargeServed(DEFAULT, mutant.Scheduler), 3)

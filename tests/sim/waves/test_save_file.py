@@ -64,7 +64,7 @@ def test_a_real_waveform(tmp_path):
     """Every signal named for the save file exists, and the sequencer goes through its states in order."""
     from dojang.checkpoints import LlamaShape, load
     from dojang.checkpoints.synthetic import write_synthetic
-    from dojang.session import Waves, open_session
+    from dojang.sessions import Waves, open_session
 
     config = ChipConfig("waves-test", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=512,
                         plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32)

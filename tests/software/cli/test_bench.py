@@ -8,7 +8,7 @@ import pytest
 from dojang.checkpoints import LlamaShape
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
-from dojang.session import Session, Step
+from dojang.sessions import Session, Step
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from dojang import session as session_module
 from dojang.checkpoints import LlamaShape
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
+from dojang.sessions.golden import GoldenSession
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
@@ -74,14 +74,14 @@ def test_glassllm_continues_a_text(tmp_path):
 
 def test_ctrl_c_keeps_the_text_so_far(model, tmp_path, monkeypatch):
     steps = iter(range(100))
-    decode = session_module.GoldenSession.decode
+    decode = GoldenSession.decode
 
     def interrupted(self, token):
         if next(steps) == 3:
             raise KeyboardInterrupt
         return decode(self, token)
 
-    monkeypatch.setattr(session_module.GoldenSession, "decode", interrupted)
+    monkeypatch.setattr(GoldenSession, "decode", interrupted)
     result = run(model, "--backend", "golden", "--prompt", "abc", "--json", tmp_path / "s.json")
     summary = json.loads((tmp_path / "s.json").read_text())
     assert result.exit_code == 130 and len(summary["tokens"]) == 3

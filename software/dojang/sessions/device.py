@@ -1,36 +1,31 @@
 """A session on a chip behind the host link; the simulated chip is one, a board another."""
 
-import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from dojang_hdl.config import WORD_BYTES, ChipConfig
-from dojang_hdl.host.protocol import (
+from dojang_hdl.config import WORD_BYTES
+from dojang_hdl.counters import (
     CHANNEL_COUNTERS,
     CHANNEL_REGISTERS,
     FIRST_GUARD_COUNTER,
     FIRST_MEMORY_REGISTER,
     GUARD_COUNTERS,
     MEMORY_COUNTERS,
-    MEMORY_ERROR,
     MEMORY_REGISTERS,
 )
+from dojang_hdl.host.protocol import MEMORY_ERROR
 
-from .checkpoints import Checkpoint
-from .compile import Image, compile_model
-from .driver import Device, PipeTransport
-from .session import GoldenSession, Memory, Session, SessionError, Step, Waves
+from ..compile import Image
+from ..driver import Device
+from .golden import GoldenSession
+from .session import Session, SessionError, Step
 
-__all__ = ["DeviceSession", "open_simulated"]
+__all__ = ["DeviceSession"]
 
 NO_TOKEN = 0xFFFFFFFF
 """Id of an empty place in a list of candidates."""
-
-LINK_TIMEOUT_S = 120.0
-"""The simulated chip may need long for the cycles that a real one answers within at once."""
 
 RUN_TIMEOUT_S = 900.0
 """Longest pass; a chip that is slower than this hangs."""
@@ -158,41 +153,3 @@ class DeviceSession(Session):
 
 def _same_bits(got: np.ndarray, expected: np.ndarray | None) -> bool:
     return expected is not None and np.array_equal(got.view(np.uint32), expected.view(np.uint32))
-
-
-def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory, waves: Waves | None,
-                   compare_golden: bool, progress: Callable[[str], None]) -> Session:
-    """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
-    from dojang_sim.chip.build import build_chip
-    from dojang_sim.chip.memories import MEMORIES
-
-    progress("compiling the model")
-    image = compile_model(checkpoint, config, context)
-    memories = MEMORIES[memory]
-    executable = build_chip(config, trace=waves is not None, memories=memories, on_build=lambda: progress(
-        "building the simulated chip (about a minute, once)"))
-    progress("loading the model into the chip's memory")
-    folder = tempfile.TemporaryDirectory(prefix="dojang-")
-    paths = image.write(folder.name, memories.guarded)
-    command = [str(executable)]
-    if waves is not None:
-        command += ["--trace", str(waves.file), "--trace-cycles", str(waves.cycles)]
-    environment = os.environ | {f"DOJANG_MEMORY_{channel}": str(path) for channel, path in enumerate(paths)}
-    # In a session of its own, Ctrl-C at the terminal reaches this process only, which then ends the simulator.
-    transport = PipeTransport.spawn(command, env=environment, start_new_session=True)
-    contents = [np.memmap(path, np.uint8, "r") for path in paths]
-
-    def close():
-        transport.close()
-        folder.cleanup()
-
-    try:
-        device = Device(transport, timeout_s=LINK_TIMEOUT_S)
-        if compare_golden:
-            progress("preparing the golden model")
-        golden = GoldenSession(checkpoint, image.context) if compare_golden else None
-        return DeviceSession(device, image, memories.guarded,
-                             lambda c: image.read_logits(contents, c, memories.guarded), golden, close)
-    except BaseException:
-        close()
-        raise

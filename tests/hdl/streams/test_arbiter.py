@@ -4,7 +4,7 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from dojang_hdl.mesh.arbiter import MatrixArbiter
+from dojang_hdl.streams.arbiter import MatrixArbiter
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])

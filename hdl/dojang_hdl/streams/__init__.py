@@ -1,0 +1,1 @@
+"""Components of streams, used by every room above: register, arbiter, merge."""

@@ -1,0 +1,39 @@
+"""Opens a session on the back end that is asked for."""
+
+from collections.abc import Callable
+
+from dojang_hdl.config import ChipConfig
+
+from ..checkpoints import Checkpoint
+from .golden import GoldenSession
+from .session import Memory, Session, SessionError, Waves
+from .simulated import open_simulated
+
+__all__ = ["open_session"]
+
+
+def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Waves | None = None,
+                 compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.LPDDR4,
+                 progress: Callable[[str], None] = lambda _: None) -> Session:
+    """Load `checkpoint` on a chip.
+
+    Parameters
+    ----------
+    backend: ``"rtl"`` (Verilated chip) or ``"golden"`` (numpy).
+    waves: waveform to write, ``rtl`` only.
+    compare_golden: run the golden model alongside and compare the logits of every position.
+    context: positions to reserve; the model's own context if None.
+    memory: of the simulated chip.
+    progress: is told what begins, before every part that can take seconds.
+
+    Raises
+    ------
+    DojangError: a subclass, for a model that does not fit or a back end that cannot run here.
+    """
+    context = min(context or checkpoint.shape.context, checkpoint.shape.context)
+    if backend == "golden":
+        progress("preparing the golden model")
+        return GoldenSession(checkpoint, context)
+    if backend == "rtl":
+        return open_simulated(checkpoint, config, context, memory, waves, compare_golden, progress)
+    raise SessionError(f"unknown back end {backend!r}, expected rtl or golden")

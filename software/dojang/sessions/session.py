@@ -1,0 +1,89 @@
+"""One conversation with a model on a chip: the interface between command line and back ends."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DojangError
+
+__all__ = ["Memory", "Session", "SessionError", "Step", "Waves"]
+
+
+class Memory(StrEnum):
+    """Behind the memory ports of the simulated chip: guarded LPDDR4 channels, or a word every cycle."""
+
+    LPDDR4 = "lpddr4"
+    IDEAL = "ideal"
+
+
+class SessionError(DojangError):
+    """A session cannot be opened or has failed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one position produced.
+
+    Parameters
+    ----------
+    candidates: ids and values of the largest logits, or None where the back end was not asked for logits.
+    logits: float32 [vocab], or None.
+    cycles: clock cycles spent on the position (those of a pass over several positions are on its last).
+    dram_bytes: bytes read and written by all memory channels in them.
+    golden_match: the logits equal the golden model's bit for bit; None if not compared.
+    """
+
+    candidates: tuple[np.ndarray, np.ndarray] | None
+    logits: np.ndarray | None = None
+    cycles: int = 0
+    dram_bytes: int = 0
+    golden_match: bool | None = None
+
+
+@dataclass(frozen=True)
+class Waves:
+    """A waveform to write: a VCD ``file`` with the first ``cycles`` cycles in which the chip runs."""
+
+    file: Path
+    cycles: int = 20_000
+
+
+class Session(ABC):
+    """A model loaded on a chip, with its KV cache; positions count up from 0.
+
+    Attributes
+    ----------
+    context: positions the session can hold.
+    """
+
+    context: int
+
+    @abstractmethod
+    def prefill(self, tokens: Sequence[int]) -> list[Step]:
+        """Process `tokens` at the next positions, several per pass over the weights; one `Step` per token."""
+
+    @abstractmethod
+    def decode(self, token: int) -> Step:
+        """Process one token at the next position."""
+
+    @abstractmethod
+    def summary(self) -> dict:
+        """``dram_utilization``, ``engine_utilization`` (of decode) and ``simulated_hz``, each a float or None.
+
+        ``memory_commands``, ``memory_guard``: per channel, `MEMORY_COUNTERS` and `GUARD_COUNTERS` of the decode passes
+        by name.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the simulator; further calls are errors. May be called twice."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

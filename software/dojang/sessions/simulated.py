@@ -1,0 +1,58 @@
+"""A session on the simulated chip."""
+
+import os
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+from dojang_hdl.config import ChipConfig
+
+from ..checkpoints import Checkpoint
+from ..compile import compile_model
+from ..driver import Device, PipeTransport
+from .device import DeviceSession
+from .golden import GoldenSession
+from .session import Memory, Session, Waves
+
+__all__ = ["open_simulated"]
+
+LINK_TIMEOUT_S = 120.0
+"""The simulated chip may need long for the cycles that a real one answers within at once."""
+
+
+def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory, waves: Waves | None,
+                   compare_golden: bool, progress: Callable[[str], None]) -> Session:
+    """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
+    from dojang_sim.chip.build import build_chip
+    from dojang_sim.chip.memories import MEMORIES
+
+    progress("compiling the model")
+    image = compile_model(checkpoint, config, context)
+    memories = MEMORIES[memory]
+    executable = build_chip(config, trace=waves is not None, memories=memories, on_build=lambda: progress(
+        "building the simulated chip (about a minute, once)"))
+    progress("loading the model into the chip's memory")
+    folder = tempfile.TemporaryDirectory(prefix="dojang-")
+    paths = image.write(folder.name, memories.guarded)
+    command = [str(executable)]
+    if waves is not None:
+        command += ["--trace", str(waves.file), "--trace-cycles", str(waves.cycles)]
+    environment = os.environ | {f"DOJANG_MEMORY_{channel}": str(path) for channel, path in enumerate(paths)}
+    # In a session of its own, Ctrl-C at the terminal reaches this process only, which then ends the simulator.
+    transport = PipeTransport.spawn(command, env=environment, start_new_session=True)
+    contents = [np.memmap(path, np.uint8, "r") for path in paths]
+
+    def close():
+        transport.close()
+        folder.cleanup()
+
+    try:
+        device = Device(transport, timeout_s=LINK_TIMEOUT_S)
+        if compare_golden:
+            progress("preparing the golden model")
+        golden = GoldenSession(checkpoint, image.context) if compare_golden else None
+        return DeviceSession(device, image, memories.guarded,
+                             lambda c: image.read_logits(contents, c, memories.guarded), golden, close)
+    except BaseException:
+        close()
+        raise
