@@ -94,14 +94,26 @@ class ChipConfig:
         return self.nodes * self.lanes * BLOCK
 
 
+def _board(name: str, **fields) -> ChipConfig:
+    """A chip for an FPGA of 84,000 LUTs with one memory: two nodes, if ``fields`` do not say otherwise."""
+    return ChipConfig(f"board-{name}", **{
+        "width": 2, "height": 1, "lanes": 1, "contexts": 1, "acc_rows": 256, "sram_words": 2048, "plane_fifo": 256,
+        "scale_fifo": 256, "program_fifo": 64, **fields})
+
+
 PRESETS = {preset.name: preset for preset in (
     ChipConfig("sim-1x1", width=1, height=1, lanes=4),
     ChipConfig("sim-2x2"),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),
+    _board("ecpix5", channel_mib=512),
+    _board("ecpix5-1x1", width=1, lanes=2, channel_mib=512),
+    _board("orangecrab", channel_mib=128),
+    _board("butterstick", channel_mib=1024),
+    _board("ulx3s", width=1, sram_words=1024, channel_mib=32),
 )}
-"""Named configurations. ``small-node`` is the one placed and routed by ``dojang report``."""
+"""Named configurations. ``small-node`` is the one placed and routed by ``dojang report``, ``board-…`` are those of boards."""
 
 
 def preset(name: str) -> ChipConfig:
