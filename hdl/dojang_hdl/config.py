@@ -113,7 +113,7 @@ PRESETS = {preset.name: preset for preset in (
     _board("butterstick", channel_mib=1024),
     _board("ulx3s", width=1, sram_words=1024, channel_mib=32),
 )}
-"""Named configurations. ``small-node`` is the one placed and routed by ``dojang report``, ``board-…`` are those of boards."""
+"""Named configurations. ``small-node`` is the one placed by ``dojang report``, ``board-…`` are for boards."""
 
 
 def preset(name: str) -> ChipConfig:

@@ -11,40 +11,41 @@ from dojang_sim.benches.router_mesh import RouterMesh
 from dojang_sim.benches.streams import run
 
 MUTATIONS = {
-    "copies repeated": ("router_input", "self.left.eq(still_left)", "self.left.eq(self.left)"),
-    "copies forgotten": ("router_input", "with m.If(still_left.any()):",
+    "copies repeated": ("mesh.router_input", "self.left.eq(still_left)", "self.left.eq(self.left)"),
+    "copies forgotten": ("mesh.router_input", "with m.If(still_left.any()):",
                          "with m.If(still_left.any() & ~self.served.any()):"),
-    "dropped after the first copy": ("router_input", "take.eq(self.valid & ~still_left.any())",
+    "dropped after the first copy": ("mesh.router_input", "take.eq(self.valid & ~still_left.any())",
                                      "take.eq(self.valid & (self.served.any() | ~still_left.any()))"),
-    "younger flit's route lost": ("router_input", "Mux(full, second, Mux(put, self.route, 0))",
+    "younger flit's route lost": ("mesh.router_input", "Mux(full, second, Mux(put, self.route, 0))",
                                   "Mux(put, self.route, 0)"),
-    "output overwritten": ("router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(1)"),
-    "half throughput": ("router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(~o.valid)"),
-    "served without a register": ("router", "eq(arbiter.grant[bit] & arbiter.advance)", "eq(arbiter.grant[bit])"),
-    "sent off the mesh": ("router", "route[output] & inside.get(output, 1)", "route[output]"),
-    "wrong vertical direction": ("router", "unicast & (flit.y < self.y), unicast & (flit.y > self.y)",
+    "output overwritten": ("mesh.router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(1)"),
+    "half throughput": ("mesh.router", "arbiter.advance.eq(~o.valid | o.ready)", "arbiter.advance.eq(~o.valid)"),
+    "served without a register": ("mesh.router", "eq(arbiter.grant[bit] & arbiter.advance)", "eq(arbiter.grant[bit])"),
+    "sent off the mesh": ("mesh.router", "route[output] & inside.get(output, 1)", "route[output]"),
+    "wrong vertical direction": ("mesh.router", "unicast & (flit.y < self.y), unicast & (flit.y > self.y)",
                                  "unicast & (flit.y > self.y), unicast & (flit.y < self.y)"),
-    "columns confused": ("router", "in_column = flit.x == self.x", "in_column = flit.x == self.y"),
-    "row left out": ("router", "here & in_column | row | tree", "here & in_column | tree"),
-    "sender left out": ("router", "here & in_column | row | tree",
+    "columns confused": ("mesh.router", "in_column = flit.x == self.x", "in_column = flit.x == self.y"),
+    "row left out": ("mesh.router", "here & in_column | row | tree", "here & in_column | tree"),
+    "sender left out": ("mesh.router", "here & in_column | row | tree",
                         "(here & in_column | row | tree) & (source != 'local')"),
-    "no fork into the columns": ("router", "tree = everywhere | column & (", "tree = column & ("),
-    "fork again in the column": ("router", '"east": row | everywhere |', '"east": row |'),
-    "edge's column ignored": ("router", "unicast if source == \"local\" else unicast | column", "unicast"),
-    "unfair": ("arbiter", "zip(pair, (0, 1), strict=True)", "zip(pair, (1, 1), strict=True)"),
-    "two granted": ("arbiter", "& ~Cat(others).any()", "& ~Cat(others).all()"),
-    "another one's payload": ("arbiter", "second[pair].eq(1 - value)", "second[pair].eq(value)"),
-    "word lost on a stall": ("router_input", "full.eq(self.valid)", "full.eq(0)"),
-    "word overwritten": ("router_input", "self.i.ready.eq(~full), put.eq(self.i.valid & ~full)",
+    "no fork into the columns": ("mesh.router", "tree = everywhere | column & (", "tree = column & ("),
+    "fork again in the column": ("mesh.router", '"east": row | everywhere |', '"east": row |'),
+    "edge's column ignored": ("mesh.router", "unicast if source == \"local\" else unicast | column", "unicast"),
+    "unfair": ("streams.arbiter", "zip(pair, (0, 1), strict=True)", "zip(pair, (1, 1), strict=True)"),
+    "two granted": ("streams.arbiter", "& ~Cat(others).any()", "& ~Cat(others).all()"),
+    "another one's payload": ("streams.arbiter", "second[pair].eq(1 - value)", "second[pair].eq(value)"),
+    "word lost on a stall": ("mesh.router_input", "full.eq(self.valid)", "full.eq(0)"),
+    "word overwritten": ("mesh.router_input", "self.i.ready.eq(~full), put.eq(self.i.valid & ~full)",
                          "self.i.ready.eq(1), put.eq(self.i.valid)"),
-    "words out of order": ("router_input", "Mux(read, words[1], words[0])", "Mux(read ^ full, words[1], words[0])"),
+    "words out of order": ("mesh.router_input", "Mux(read, words[1], words[0])",
+                           "Mux(read ^ full, words[1], words[0])"),
 }
 
 
 def mutant(module: str, old: str, new: str):
     """DataRouter with ``old`` replaced by ``new`` in the source of one of its modules."""
-    users = [] if module == "router" else ["dojang_hdl.mesh.router"]
-    return mutate(f"dojang_hdl.mesh.{module}", old, new, users).DataRouter
+    users = [] if module == "mesh.router" else ["dojang_hdl.mesh.router"]
+    return mutate(f"dojang_hdl.{module}", old, new, users).DataRouter
 
 
 def transfer(mesh, traffic, received, finished, cycles, rng, stall):
@@ -98,7 +99,7 @@ def check(router):
 
 
 def test_the_router_passes():
-    check(mutant("router", "PORTS = (", "PORTS = ("))
+    check(mutant("mesh.router", "PORTS = (", "PORTS = ("))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
