@@ -32,8 +32,8 @@ class WordFifo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # No word is read in the cycle in which it is written: without the attribute what would be seen then costs as many
-        # multiplexers as the word has bits. It holds for a port that becomes synchronous only with the register behind it.
+        # No word is read in the cycle in which it is written. Without the attribute, what would be seen then costs a
+        # register and a multiplexer a bit; it holds for a port that is synchronous by the register behind it.
         m.submodules.words = words = memory.Memory(shape=self._shape, depth=self._depth, init=[],
                                                    attrs={"ram_style": "block", "no_rw_check": 1})
         write, read = words.write_port(), words.read_port(domain="comb")
