@@ -1,9 +1,10 @@
 """Prefetching reader: turns long read commands into chunked requests and buffers the replies."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from ..config import WORD_BITS
 from ..streams.buffer import Buffer
 from .flit import DataKind, RequestKind, RequestLink
@@ -106,8 +107,8 @@ class StreamReader(wiring.Component):
                     m.next = "SIZE"
 
     def _store(self, m, popped):
-        m.submodules.store = store = memory.Memory(shape=WORD_BITS, depth=self._depth, init=[])
-        write, read = store.write_port(), store.read_port()
+        m.submodules.store = store = BlockMemory(WORD_BITS, self._depth)
+        write, read = store.write, store.read[0]
         m.d.comb += [self.fill.ready.eq(1), write.en.eq(self.fill.valid), write.data.eq(self.fill.payload)]
         stored = Signal(range(self._depth + 1))
         fetched = Signal()   # the memory's register holds a word
