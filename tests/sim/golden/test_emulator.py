@@ -70,7 +70,7 @@ GRID = [
     (4, 1, 128, 1, 160, 352, 131, "Q8_0", "sim-4x4", (1,)),
     (5, 5, 32, 1, 50, 101, 33, "F16", "odd", (2, 1)),
     (14, 7, 32, 1, 64, 96, 67, "Q4_0", "odd", (2, 1)),       # two KV heads on one node
-    (2, 1, 32, 1, 288, 96, 300, "Q8_0", "row", (2, 1, 2, 1)),   # rows of the head, in more groups than STREAMs are queued
+    (2, 1, 32, 1, 288, 96, 300, "Q8_0", "row", (2, 1, 2, 1)),     # rows of the head, nine STREAMs each
     (2, 1, 32, 1, 64, 96, 131, "Q8_0", "sim-1x1", (4, 1)),      # four lanes
     (2, 1, 32, 1, 96, 96, 600, "Q8_0", "board-ecpix5", (1, 1, 1)),
 ]
