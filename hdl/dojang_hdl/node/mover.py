@@ -11,17 +11,18 @@ from ..sram_port import SramRead
 from .candidates import Candidate
 from .planes import KeyPacker, ValueInserter
 from .source import SramSource
+from .unpacker import Unpacker
 
 __all__ = ["Mover", "MoverCommand"]
 
 MoverCommand = data.StructLayout({
     "op": Op, "tag": 2, "a": 16, "d": 16, "n": 16, "addr": 32, "channel": 4, "index": 32, "wide": 1,
     "mode": Mode, "x": 4, "y": 4})
-"""`index`: the position that picks the lane (KPUT), bit (VPUT) or element (SPUT)."""
+"""`index`: what picks the lane (KPUT, UNPACK), bit (VPUT) or element (SPUT)."""
 
 
 class Mover(wiring.Component):
-    """Executes LOAD, STORE, SEND, KPUT, VPUT, SPUT, REPORT and END (see isa.Op).
+    """Executes LOAD, STORE, SEND, KPUT, VPUT, SPUT, UNPACK, REPORT and END (see isa.Op).
 
     A command is done when its last flit has left; STORE and SEND move one word per cycle. A later memory request of
     the same node is ordered behind them.
@@ -33,7 +34,7 @@ class Mover(wiring.Component):
     x, y: the node's place.
     request, data: the networks' local inputs.
     sram: read port.
-    planes: the plane stream (VPUT).
+    planes: the plane stream (VPUT, UNPACK).
     scalar: the vector unit's scalar register to put (SPUT).
     select, candidate: the candidate list's read port (REPORT).
     counters: sent by END as four 32-bit numbers. errors: sent with DONE.
@@ -62,6 +63,7 @@ class Mover(wiring.Component):
         m.submodules.source = source = SramSource()
         m.submodules.key_packer = key_packer = KeyPacker(config.lanes)
         m.submodules.value_inserter = value_inserter = ValueInserter(config.lanes)
+        m.submodules.unpacker = unpacker = Unpacker(config.lanes)
         wiring.connect(m, source.sram, wiring.flipped(self.sram))
 
         command = Signal(MoverCommand)
@@ -79,14 +81,23 @@ class Mover(wiring.Component):
             request.kind.eq(RequestKind.WRITE), request.tag.eq(command.tag), request.mask.eq(~0),
             request.payload.eq(source.o.payload), request.reply.eq(DataKind.STORE),
             request.reply_addr.eq(command.d),
-            flit.mode.eq(command.mode), flit.x.eq(command.x), flit.y.eq(command.y), flit.kind.eq(DataKind.STORE),
-            flit.addr.eq(command.d), flit.tag.eq(command.tag), flit.mask.eq(~0), flit.payload.eq(source.o.payload),
+            flit.kind.eq(DataKind.STORE), flit.addr.eq(command.d), flit.tag.eq(command.tag), flit.mask.eq(~0),
             key_packer.lane.eq(command.index[:lane_bits] if lane_bits else 0),
             value_inserter.position.eq(command.index[:5]),
             # Without codes the inserter takes and gives nothing, so its streams need not look at the state.
-            value_inserter.i.valid.eq(self.planes.valid), self.planes.ready.eq(value_inserter.i.ready),
+            value_inserter.i.valid.eq(self.planes.valid),
             value_inserter.i.payload.eq(self.planes.payload), value_inserter.o.ready.eq(out.ready),
             key_packer.codes.payload.eq(source.o.payload), value_inserter.codes.payload.eq(source.o.payload),
+        ]
+        # A register of its own picks whose the planes and the data flits are: many bits hang on it.
+        unpacking = Signal()
+        m.d.comb += [
+            unpacker.lane.eq(command.index[:lane_bits] if lane_bits else 0),
+            unpacker.i.payload.eq(self.planes.payload), unpacker.i.valid.eq(self.planes.valid & unpacking),
+            self.planes.ready.eq(Mux(unpacking, unpacker.i.ready, value_inserter.i.ready)),
+            flit.mode.eq(Mux(unpacking, Mode.UNICAST, command.mode)), flit.x.eq(Mux(unpacking, self.x, command.x)),
+            flit.y.eq(Mux(unpacking, self.y, command.y)),
+            flit.payload.eq(Mux(unpacking, unpacker.o.payload, source.o.payload)),
         ]
         # One adder each for all that counts: words, or requests of up to a chunk.
         sent, loading, last = Signal(), Signal(), Signal()
@@ -117,6 +128,11 @@ class Mover(wiring.Component):
                             m.next = "REPORT_SELECT"
                         with m.Case(Op.END):
                             m.next = "COUNTERS"
+                        with m.Case(Op.UNPACK):
+                            m.d.sync += left.eq(self.command.payload.n << 3)
+                            with m.If(self.command.payload.n != 0):
+                                m.d.sync += unpacking.eq(1)
+                                m.next = "UNPACK"
                         with m.Default():
                             with m.If(self.command.payload.n != 0):
                                 m.next = "PREPARE"
@@ -153,6 +169,11 @@ class Mover(wiring.Component):
             with m.State("SEND"):
                 m.d.comb += [self.data.valid.eq(source.o.valid), source.o.ready.eq(self.data.ready)]
                 advance()
+            with m.State("UNPACK"):
+                m.d.comb += [self.data.valid.eq(unpacker.o.valid), unpacker.o.ready.eq(self.data.ready)]
+                advance()
+                with m.If(sent & last):
+                    m.d.sync += unpacking.eq(0)
             with m.State("STORE"):
                 m.d.comb += [out.valid.eq(source.o.valid), source.o.ready.eq(out.ready)]
                 advance()

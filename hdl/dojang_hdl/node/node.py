@@ -67,7 +67,7 @@ class Node(wiring.Component):
         m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES, late=False)
         m.submodules.program = program = StreamReader(config.program_fifo, config.chunk, DataKind.PROGRAM,
                                                           queued=0, late=False)
-        m.submodules.sequencer = sequencer = Sequencer()
+        m.submodules.sequencer = sequencer = Sequencer(config)
         engine, vector = Engine(config, spare_domain="spare"), VectorUnit()
         candidates, mover = Candidates(config.top_k), Mover(config)
         # While the engine computes, the other units wait for their next instruction.

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
-from ..config import WORD_BITS
+from ..config import WORD_BITS, ChipConfig
 from ..isa import Op
 
 __all__ = ["TAGS", "Instruction", "Sequencer", "Unit", "field_layout"]
@@ -38,7 +38,7 @@ COUNT_BITS = 20
 PART = 18
 """Width of the FPGAs' multipliers: a wider product is the sum of several, one stage later."""
 
-MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.REPORT, Op.END)
+MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.UNPACK, Op.REPORT, Op.END)
 
 
 class Sequencer(wiring.Component):
@@ -71,6 +71,10 @@ class Sequencer(wiring.Component):
     active: Out(range(Unit.COUNT))
     arrived: In(TAGS)
 
+    def __init__(self, config: ChipConfig):
+        self._config = config
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         instruction = self.instruction
@@ -101,6 +105,10 @@ class Sequencer(wiring.Component):
         n_sum, m_sum = Signal(signed(18)), Signal(signed(33))   # the latter also of the lane position
         n_shifted, n_value, m_value = Signal(17), Signal(16), Signal(20)
         n_product = Signal(16)
+        # A STREAM of a row begins 2 * lanes words further for every unit before the row in its block.
+        lane_bits = self._config.lanes.bit_length() - 1
+        unit_of_row = m_sum[lane_bits:self._config.acc_rows.bit_length() - 1]
+        base = Signal(32)
         m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
         bias = Signal(signed(9))
         unit = Signal(range(Unit.COUNT))
@@ -154,6 +162,7 @@ class Sequencer(wiring.Component):
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 m.d.sync += [
+                    base.eq(mem.addr + (Mux((head.op == Op.STREAM) & mem.wide, unit_of_row, 0) << lane_bits + 1)),
                     n_product.eq(n_value * head.n_mul),
                     m_low.eq(m_value[:PART] * mem.m_mul[:PART]),
                     m_high.eq(m_value[:32 - PART] * mem.m_mul[PART:]),
@@ -164,7 +173,7 @@ class Sequencer(wiring.Component):
                 m.next = "ADD"
             with m.State("ADD"):
                 # The parts above bit PART meet the address in a short adder before the long one.
-                sum_high = mem.addr + (((m_high + m_carry)[:32 - PART]) << PART)
+                sum_high = base + (((m_high + m_carry)[:32 - PART]) << PART)
                 m.d.sync += [instruction.n.eq(head.n_base + n_product), instruction.addr.eq(m_low + sum_high),
                              target.eq(before + n_product)]
                 with m.Switch(head.op):
