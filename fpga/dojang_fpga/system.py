@@ -43,7 +43,7 @@ class ChipSystem(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.chip = chip = Chip(self._config, **self._chip)
+        m.submodules.chip = chip = Chip(self._config, clock_hz=self._clock_hz, **self._chip)
         m.submodules.receiver = receiver = UartReceiver(self._clock_hz, self._baud)
         m.submodules.transmitter = transmitter = UartTransmitter(self._clock_hz, self._baud)
         m.submodules.leds = leds = StatusLeds(self._clock_hz)
