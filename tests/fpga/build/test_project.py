@@ -48,13 +48,14 @@ def test_scripts_name_files_and_pins(written):
     project, folder = written
     script, pins = (folder / "top.tcl").read_text(), (folder / "top.xdc").read_text()
     for name in ("top.v", f"{project.missing[0]}.v"):
-        assert f"add_files {name}" in script
+        assert re.search(rf'add_files "?{name}"?\n', script)
     assert "read_xdc top.xdc" in script and "write_bitstream" in script
     top = (folder / "top.v").read_text()
-    ports = set(re.findall(r"get_ports \{?([A-Za-z0-9_]+)", pins))
+    ports = set(re.findall(r'get_ports "([A-Za-z0-9_]+)', pins))
     assert len(ports) > 15
-    assert all(re.search(rf"\b(input|output|inout)\b[^;]*\b{port};", top) for port in ports)
-    assert "create_clock" in pins and f"{1e9 / project.input_hz:g}" in pins
+    declared = set(re.findall(r"(?m)^  (?:input|output|inout) (?:\[\d+:0\] )?(\w+);", top))
+    assert ports <= declared
+    assert re.search(rf"create_clock .*-period {1e9 / project.input_hz} ", pins)
 
 
 def test_nothing_of_this_machine_is_in_it(written):
