@@ -17,7 +17,7 @@ CLOCK_HZ = 75_000_000
 
 
 class TinyPlatform(LatticeECP5Platform):
-    """A clock, a UART, 32 LEDs and a bus with two wires beside it."""
+    """A clock, a UART, 32 LEDs and a bus of eight wires with a clock."""
 
     device, package, speed = "LFE5U-85F", "BG554", "8"
     default_clk = "clk"
@@ -26,7 +26,7 @@ class TinyPlatform(LatticeECP5Platform):
         Resource("uart", 0, Subsignal("rx", Pins("A2", dir="i")), Subsignal("tx", Pins("A3", dir="o"))),
         Resource("led", 0, Pins(" ".join(f"B{n}" for n in range(32)), dir="o")),
         Resource("bus", 0, Subsignal("dq", Pins(" ".join(f"C{n}" for n in range(8)), dir="io")),
-                 Subsignal("clk", Pins("D1", dir="o")), Subsignal("we", Pins("D2", dir="o")), Attrs(IO_TYPE="LVCMOS33")),
+                 Subsignal("clk", Pins("D1", dir="o")), Attrs(IO_TYPE="LVCMOS33")),
     ]
     connectors = []
 
