@@ -10,10 +10,13 @@ import typer
 from .bench import bench
 from .bench_faults import faults
 from .bench_lpddr4 import lpddr4
+from .boards import boards
 from .boundary import ErrorBoundary
+from .build import build
 from .chip import chip
 from .generate import generate
 from .inspect import inspect
+from .program import program
 from .report import report
 from .waves import waves
 
@@ -21,7 +24,7 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, waves, report):
+for command in (generate, inspect, chip, waves, report, boards, build, program):
     app.command()(command)
 bench.command()(lpddr4)
 bench.command()(faults)
