@@ -5,6 +5,7 @@ from amaranth.lib import io, wiring
 from dojang_hdl.chip import Chip
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.guard.guard import Guard
+from dojang_hdl.node.node import Node
 
 from .boards import Board
 from .memory import LiteDramMemory
@@ -25,19 +26,24 @@ class BoardTop(wiring.Component):
     board: the board; its ``pins`` are requested from the platform.
     config: one of its chips.
     baud: of the serial port; the board's default without.
+    make_node: as in `Chip`.
+    at_dfi: a model of the memory is in its core, at the DFI; nothing is at the memory's pins. Simulation only.
     """
 
-    def __init__(self, board: Board, config: ChipConfig, baud: int | None = None):
+    def __init__(self, board: Board, config: ChipConfig, baud: int | None = None, make_node=Node,
+                 at_dfi: bool = False):
         self.board, self.config, self.baud = board, config, board.baud(baud)
+        self._make_node, self._at_dfi = make_node, at_dfi
         super().__init__({})
 
     def elaborate(self, platform):
         m = Module()
         board, config = self.board, self.config
         pins = board.pins(platform)
-        m.submodules.memory = memory = LiteDramMemory(board.dram, board.clock_hz, board.input_hz, pins.memory)
+        m.submodules.memory = memory = LiteDramMemory(
+            board.dram, board.clock_hz, board.input_hz, None if self._at_dfi else pins.memory, self._at_dfi)
         m.submodules.guard = guard = Guard(config.chunk)
-        m.submodules.chip = chip = Chip(config)
+        m.submodules.chip = chip = Chip(config, self._make_node)
         m.submodules.serial = serial = SerialPort(board.clock_hz / self.baud)
         m.submodules.leds = leds = StatusLeds(board.clock_hz)
 

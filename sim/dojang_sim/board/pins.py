@@ -36,7 +36,7 @@ class Wiring:
     Parameters
     ----------
     clock, rx, tx: the oscillator's pin, and the UART's as the FPGA has them.
-    leds: from bit 0 up.
+    leds: from bit 0 up; ports, or bits of them.
     high: inputs that rest at 1; other inputs rest at 0.
     """
 
@@ -53,11 +53,12 @@ def pins_verilog(netlist: BoardNetlist, wiring: Wiring, chips: Sequence[Chip]) -
     Raises `ValueError` for a name that is no port of the top.
     """
     ports = {port.name: port for port in netlist.ports}
-    for name in (wiring.clock, wiring.rx, wiring.tx, *wiring.leds, *(pin for chip in chips for pin in chip.pins)):
+    for name in (wiring.clock, wiring.rx, wiring.tx, *(led.split("[")[0] for led in wiring.leds),
+                 *(pin for chip in chips for pin in chip.pins)):
         if name not in ports:
             raise ValueError(f"{netlist.name} has no port {name}, only {', '.join(ports)}")
     zero = "1'b0"
-    leds = [bit for name in wiring.leds for bit in _bits(ports[name])]
+    leds = [bit for led in wiring.leds for bit in ([led] if "[" in led else _bits(ports[led]))]
     lines = [f"module {PINS_MODULE} (input clk, input uart_rx, output uart_tx, output [31:0] leds);"]
     lines += [f"  wire [{port.width - 1}:0] {port.name};" for port in netlist.ports]
     given = {wiring.clock: "clk", wiring.rx: "uart_rx", **dict.fromkeys(wiring.high, "'1")}
