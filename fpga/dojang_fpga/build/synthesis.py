@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..tools import YOSYS, Process
+from ..tools import YOSYS, run
 from .netlist import TOP, Netlist
 from .stage import Stage
 
@@ -13,9 +13,6 @@ __all__ = ["OPTIONS", "Synthesis", "synthesise"]
 
 OPTIONS: tuple[str, ...] = ()
 """Of ``synth_ecp5``; docs/reference/boards.md has the figures behind the choice."""
-
-POLL = 1.0
-"""Seconds between two looks at a tool."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +27,15 @@ class Synthesis:
 def synthesise(design: Netlist, root: Path, progress: Callable[[str], None] = lambda step: None) -> Synthesis:
     """Map a netlist to the cells of an ECP5; kept in ``root`` by content."""
     script = "\n".join((*(f"read_verilog {path.name}" for path in design.verilog), f"read_rtlil {design.rtlil.name}",
-                        f"synth_ecp5 {' '.join(OPTIONS)} -top {TOP} -json {TOP}.json", "tee -q -o stat.json stat -json"))
+                        f"synth_ecp5 {' '.join(OPTIONS)} -top {TOP} -json {TOP}.json",
+                        "tee -q -o stat.json stat -json"))
     files = (design.rtlil, *design.verilog)
     stage = Stage(root, "synthesis", YOSYS.version, script, *files)
     if not stage.complete:
         stage.begin(files)
         (stage.folder / "run.ys").write_text(script + "\n")
-        process = Process(YOSYS, stage.folder, "yosys.log", "-q", "-l", "yosys.txt", "run.ys")
-        try:
-            while not process.done(POLL):
-                progress(f"synthesis, {stage.elapsed:.0f} s")
-        finally:
-            process.stop()
+        run(YOSYS, stage.folder, "yosys.log", "-q", "-l", "yosys.txt", "run.ys",
+            waiting=lambda: progress(f"synthesis, {stage.elapsed:.0f} s"))
         stage.finish()
     cells = json.loads((stage.folder / "stat.json").read_text())["design"]["num_cells_by_type"]
     return Synthesis(stage.folder / f"{TOP}.json", cells, stage.seconds)

@@ -1,8 +1,8 @@
 """Generates a LiteDRAM core: a process of its own, because migen numbers signals per process.
 
-The script reads the fields of `Dram`, ``clock_hz``, ``input_hz``, ``simulated`` and settings of the controller as JSON and
-writes JSON: ``verilog``, ``pads``, ``ports``, ``csr`` (addresses on the control bus), ``sequence``, ``settle`` (cycles) and
-what the model of the memory has to know. It imports only the packages; their types are unknown to checkers.
+The script reads the fields of `Dram`, ``clock_hz``, ``input_hz``, ``simulated`` and settings of the controller as JSON
+and writes JSON: ``verilog``, ``pads``, ``ports``, ``csr`` (addresses on the control bus), ``sequence``, ``settle``
+(cycles) and what the model of the memory has to know. It imports only the packages.
 """
 
 import json
@@ -263,7 +263,7 @@ def _verilog(top, ports, name, simulated):
     # Comments carry the date. Combinational logic is written with nonblocking assignments, which no tool has to accept.
     lines, combinational = [], False
     for line in re.sub(r"(?m)^//.*\n", "", text).splitlines():
-        combinational = line.startswith("always @(*)") or combinational and line != "end"
+        combinational = line.startswith("always @(*)") or (combinational and line != "end")
         lines.append(line.replace("<=", "=", 1) if combinational and re.match(r"\s+\S+ <= ", line) else line)
     return "\n".join(lines) + "\n"
 

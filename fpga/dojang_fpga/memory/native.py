@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from dojang_hdl.config import WORD_BITS, WORD_BYTES
+from dojang_hdl.config import WORD_BITS
 from dojang_hdl.memory import MemoryCommand, MemoryPort, MemoryWrite
 from dojang_hdl.memory_control import CONTROL_WINDOW
 from dojang_hdl.streams.buffer import Buffer
@@ -92,7 +92,7 @@ class NativeAdapter(wiring.Component):
 
         given, taken, arrived = Signal(), Signal(), Signal(2)
         asked = Signal(range(READ_WORDS + 1))       # reserved places of `reads`
-        written = Signal(range(WRITE_WORDS + 3))    # words at the output of `writes` or on the way there, no command yet
+        written = Signal(range(WRITE_WORDS + 3))    # words of `writes` without a command yet
         owed = Signal(range(WRITE_WORDS + 3))       # words of `writes` whose commands have been given
         read_step, write_step = Signal(), Signal()
         m.d.comb += [read_step.eq(step & ~command.write), write_step.eq(step & command.write)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dojang_fpga
 from amaranth.hdl import IOPort
-from dojang_fpga.boards import LED_STATES, Board
+from dojang_fpga.boards import Board
 from dojang_fpga.memory import core
 from dojang_fpga.top import BoardTop
 from dojang_hdl.blackbox import BlackBox
@@ -29,7 +29,7 @@ def board_design(board: Board, config: ChipConfig, baud: int | None = None) -> D
     ddr3 = board.dram.kind == "ddr3"
 
     def top() -> BoardTop:
-        return BoardTop(board, config, baud, lambda _: BlackBox(NodePorts(), NODE_MODULE), at_dfi=ddr3)
+        return BoardTop(board, config, baud, at_dfi=ddr3, make_node=lambda _: BlackBox(NodePorts(), NODE_MODULE))
 
     return Design(
         name=f"{board.name}-{config.name}",
@@ -48,7 +48,7 @@ def pin_clock_hz(board: Board) -> int:
 
 
 def lit_leds(board: Board, levels: int) -> set[str]:
-    """Which of `LED_STATES` some LED shows, by the levels of the pins (bits in the order of the board's LEDs)."""
+    """Which of `dojang_fpga.boards.LED_STATES` some LED shows, by the levels of the pins (bits in the order of the board's LEDs)."""
     return {state for number, (port, states) in enumerate(board.pins(board.make_platform()).leds) for state in states
             if levels >> number & 1 != port.invert[0]}
 

@@ -24,8 +24,8 @@ def build(
     name: Annotated[str, typer.Argument(metavar="BOARD", help="One of those that `dojang boards` lists.")],
     chip: Annotated[str | None, typer.Option(metavar="PRESET", show_default=False,
                     help="Chip to build; the board's first one without.")] = None,
-    seeds: Annotated[list[int] | None, typer.Option("--seed", min=1, show_default=False,
-                     help="Placement to try, may be repeated: in this order until timing is met. 1 to 4 without.")] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", min=1, show_default=False, help="Placement to try, may "
+                     "be repeated: in this order until timing is met. 1 to 4 without.")] = None,
     baud: Annotated[int | None, typer.Option(show_default=False,
                     help="Rate of the serial port; the board's fastest without.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The bitstream goes to DIR/BOARD.")] = OUT,
@@ -34,9 +34,9 @@ def build(
 ):
     """Make a bitstream: netlist, synthesis (yosys), place and route (nextpnr), pack (ecppack).
 
-    Each stage is kept in build/stages by what it is made from: after Ctrl-C, or a change that leaves it as it is, it is not
-    made again. YOSYS, NEXTPNR_ECP5 and ECPPACK name native tools; without, those of the extra `board` are used.
-    Exit code 1 if the clocks are too slow for every seed.
+    Each stage is kept in build/stages by what it is made from, so that it is not made again after Ctrl-C. YOSYS,
+    NEXTPNR_ECP5 and ECPPACK name native tools; without, those of the extra `board` are used. Exit code 1 if the clocks
+    are too slow with every seed.
 
     Example: dojang build ecpix5 --seed 1 --seed 2
     """

