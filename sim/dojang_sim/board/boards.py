@@ -1,9 +1,12 @@
-"""The boards as designs to simulate: the memory chip at its pins (SDR) or behind LiteDRAM's DFI (DDR3)."""
+"""The boards, simulated: the memory is at the FPGA's pins (SDR), or behind LiteDRAM's DFI (DDR3)."""
 
+import tempfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 import dojang_fpga
+import numpy as np
 from amaranth.hdl import IOPort
 from dojang_fpga.boards import Board
 from dojang_fpga.memory import core
@@ -12,11 +15,12 @@ from dojang_hdl.blackbox import BlackBox
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node, NodePorts
 
-from .build import Design
+from .build import Design, build_pins
 from .memory import DDR3_SOURCES, SDR_SOURCES
 from .pins import Chip, Wiring
+from .simulation import RunningPins, Traffic
 
-__all__ = ["board_design", "lit_leds", "pin_clock_hz"]
+__all__ = ["BoardSimulation", "board_design", "pin_clock_hz"]
 
 NODE_MODULE = "dojang_node"
 
@@ -47,10 +51,56 @@ def pin_clock_hz(board: Board) -> int:
     return board.clock_hz * (board.dram.sdr_rate if board.dram.kind == "sdr" else 1)
 
 
-def lit_leds(board: Board, levels: int) -> set[str]:
-    """Which of `dojang_fpga.boards.LED_STATES` some LED shows, by the levels of the pins (bits in the order of the board's LEDs)."""
-    return {state for number, (port, states) in enumerate(board.pins(board.make_platform()).leds) for state in states
-            if levels >> number & 1 != port.invert[0]}
+class BoardSimulation:
+    """A board that runs; a context manager that stops it.
+
+    Parameters
+    ----------
+    board, config, baud: as for the bitstream.
+    contents: file of the memory's size that is the memory, by word address; an empty one of its own without.
+    on_build: is called if the simulation is not in the cache.
+
+    Members
+    -------
+    port: path of the serial port.
+    memory: uint8 array, the memory's bytes as they are at any time; may be written.
+
+    Raises
+    ------
+    ToolchainError: it cannot be built, or has failed; a memory that was not treated by its rules fails.
+    """
+
+    def __init__(self, board: Board, config: ChipConfig, baud: int | None = None, contents: Path | None = None,
+                 on_build: Callable[[], None] = lambda: None):
+        self._board = board
+        executable = build_pins(board_design(board, config, baud), on_build)
+        self._folder = tempfile.TemporaryDirectory(prefix="dojang-")
+        if contents is None:
+            contents = Path(self._folder.name) / "memory.bin"
+            with open(contents, "wb") as file:
+                file.truncate(board.dram.mib << 20)
+        self.memory = np.memmap(contents, np.uint8, "r+")
+        self._pins = RunningPins(executable, pin_clock_hz(board), (contents,))
+        self.port = self._pins.port
+
+    def stop(self) -> Traffic:
+        """End the simulation. May be called twice."""
+        try:
+            return self._pins.stop()
+        finally:
+            self._folder.cleanup()
+
+    def lit(self, traffic: Traffic) -> set[str]:
+        """Which of `dojang_fpga.boards.LED_STATES` some LED showed at the end."""
+        leds = self._board.pins(self._board.make_platform()).leds
+        return {state for number, (port, states) in enumerate(leds) for state in states
+                if traffic.leds >> number & 1 != port.invert[0]}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
 
 def _wiring(board: Board) -> Wiring:
