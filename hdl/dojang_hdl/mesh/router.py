@@ -27,7 +27,7 @@ class _Router(wiring.Component):
     ----------
     link: Signature of all streams.
     turns: for each output, the inputs that may use it.
-    width, height: size of the mesh.
+    width, height: size of the mesh. Ports that lead nowhere in a mesh of one column or row are dead and cost nothing.
     """
 
     latency = 2
@@ -36,6 +36,9 @@ class _Router(wiring.Component):
         for name, value in (("width", width), ("height", height)):
             if not 1 <= value <= 16:
                 raise ValueError(f"{name}={value}, expected 1 to 16 nodes")
+        dead = ("east",) * (width == 1) + ("north", "south") * (height == 1)
+        turns = {output: tuple(name for name in sources if name not in dead)
+                 for output, sources in turns.items() if output not in dead}
         self._turns = turns
         self._inputs = [name for name in PORTS if any(name in sources for sources in turns.values())]
         self._width, self._height = width, height
@@ -102,7 +105,7 @@ class DataRouter(_Router):
             "north": ("south", "west", "east", "local"),
             "south": ("north", "west", "east", "local"),
             "east": ("west", "local"),
-            "west": ("east", "local"),
+            **({"west": ("east", "local")} if width > 1 else {}),   # no data leave the mesh
             "local": ("north", "south", "west", "east", "local"),
         }, width, height)
 

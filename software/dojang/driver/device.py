@@ -9,6 +9,7 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.guard import layout as guard
 from dojang_hdl.guard.layout import Register
 from dojang_hdl.host import protocol
+from dojang_hdl.host.identity import fingerprint
 from dojang_hdl.host.protocol import Message, Request
 from dojang_hdl.isa import pack, unpack
 
@@ -23,7 +24,10 @@ CANDIDATE = np.dtype([("value", "<f4"), ("id", "<u4")])
 
 @dataclass(frozen=True)
 class Identity:
-    """What IDENTIFY tells of the chip's configuration."""
+    """What IDENTIFY tells of the chip: its configuration, and its clock (0 if unknown or simulated).
+
+    ``fingerprint``: of the whole configuration, see `dojang_hdl.host.identity`.
+    """
 
     width: int
     height: int
@@ -31,6 +35,8 @@ class Identity:
     contexts: int
     top_k: int
     channel_mib: int
+    fingerprint: int
+    clock_hz: int
 
 
 @dataclass(frozen=True)
@@ -75,17 +81,21 @@ class Device:
     def identify(self, expected: ChipConfig | None = None) -> Identity:
         """The chip's identity; must come first. A LinkError tells what differs from the protocol or ``expected``."""
         self.link.drain()
-        word = unpack(protocol.IDENTITY, int.from_bytes(self._request(Request.IDENTIFY, b"", WORD_BYTES), "little"))
+        answer = self.link.request(Request.IDENTIFY)
+        word = unpack(protocol.IDENTITY, int.from_bytes(answer, "little"))
         if word.pop("magic") != protocol.MAGIC:
             raise LinkError("what answers on this link is not a Dojang chip")
         if (version := word.pop("version")) != protocol.VERSION:
             raise LinkError(f"the chip speaks version {version} of the link protocol, this driver {protocol.VERSION}")
+        if len(answer) != protocol.IDENTITY_BYTES:
+            raise LinkError(f"the chip answered IDENTIFY with {len(answer)} bytes instead of {protocol.IDENTITY_BYTES}")
         identity = Identity(**word)
-        if expected is not None:
+        if expected is not None and identity.fingerprint != fingerprint(expected):
             wrong = [f"{name} is {value}, expected {getattr(expected, name)}" for name, value in word.items()
-                     if value != getattr(expected, name)]
-            if wrong:
-                raise LinkError(f"the chip is not {expected.name}: {'; '.join(wrong)}")
+                     if value != getattr(expected, name, value)]
+            if not wrong:
+                wrong = [f"its fingerprint is {identity.fingerprint:08x}, expected {fingerprint(expected):08x}"]
+            raise LinkError(f"the chip is not {expected.name}: {'; '.join(wrong)}")
         return identity
 
     def write_memory(self, channel: int, byte_addr: int, data: bytes, physical: bool = False) -> None:

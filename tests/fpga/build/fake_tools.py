@@ -1,4 +1,4 @@
-"""Stands for yosys, nextpnr and ecppack: writes what they would, and counts its calls. ``FAKE`` is a JSON of what to do."""
+"""Stands for yosys, nextpnr and ecppack: writes what they would. ``FAKE`` is a JSON of what to do and where to log."""
 
 import json
 import os

@@ -212,13 +212,13 @@ def test_commands(lanes, stall):
 
 
 MUTATIONS = {
-    "requests not cut at the chunk": ("Mux(left > config.chunk, config.chunk, left)", "left[:9]"),
-    "load address stands still": ("addr.eq(addr + length), command.d", "command.d"),
-    "reply address stands still": ("command.d.eq(command.d + length), left", "left"),
-    "store address stands still": ("[addr.eq(addr + 1), left", "[left"),
-    "one word too many": ("with m.If(left == 1):\n                    m.next",
-                          "with m.If(left == 0):\n                    m.next"),
-    "send address stands still": ("command.d.eq(command.d + 1), left", "left"),
+    "requests not cut at the chunk": ("Mux(loading, left < config.chunk + 1, left == 1)", "Mux(loading, 1, left == 1)"),
+    "load address stands still": ("[addr.eq(addr + offset), command.d",
+                                  "[addr.eq(addr + Mux(loading, 1, offset)), command.d"),
+    "reply address stands still": ("command.d.eq(command.d + step)", "command.d.eq(command.d + 1)"),
+    "store address stands still": ("[addr.eq(addr + offset), command.d", "[command.d"),
+    "one word too many": ("config.chunk + 1, left == 1)", "config.chunk + 1, left == 0)"),
+    "send address stands still": ("command.d.eq(command.d + step)", "command.d.eq(command.d + (step & ~1))"),
     "always multicast": ("flit.mode.eq(command.mode)", "flit.mode.eq(Mode.ALL)"),
     "wrong tag": ("request.tag.eq(command.tag)", "request.tag.eq(0)"),
     "always the first channel": ("request.row.eq(command.channel)", "request.row.eq(0)"),
@@ -234,14 +234,14 @@ MUTATIONS = {
     "denormal halves lost": ("Mux(exponent >= 103, denormal, 0)", "0"),
     "infinity lost": ("0x7C00 | (mantissa.any() << 9)", "0x7BFF"),
     "sign of halves lost": ("return Cat(bits[:15], value[31])", "return Cat(bits[:15], Const(0, 1))"),
-    "candidates twice": ("m.d.sync += left.eq(left + 2)", "m.d.sync += left.eq(left + 1)"),
-    "a pair too few": ("left >= config.top_k - 2", "left >= config.top_k - 4"),
+    "candidates twice": ("[left.eq(left - 1), self.select.eq(self.select + 1)]", "left.eq(left - 1)"),
+    "a pair too few": ("config.top_k // 2", "config.top_k // 2 - 1"),
     "second candidate is the first": ('self.select.eq(self.select + 1)\n                m.next = "REPORT_FIRST"',
                                       'self.select.eq(self.select)\n                m.next = "REPORT_FIRST"'),
     "messages to another row": ("request.kind.eq(RequestKind.HOST), request.row.eq(0),\n                        "
                                 "request.addr.eq(kind)",
                                 "request.kind.eq(RequestKind.HOST),\n                        request.addr.eq(kind)"),
-    "idle before the flit has left": ("~fsm.ongoing(\"IDLE\") | leaving.o.valid", "~fsm.ongoing(\"IDLE\")"),
+    "idle before the flit has left": ("~fsm.ongoing(\"IDLE\") | self.request.valid", "~fsm.ongoing(\"IDLE\")"),
 }
 
 
