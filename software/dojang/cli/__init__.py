@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 
 from .bench import bench
+from .bench_board import board
 from .bench_faults import faults
 from .bench_lpddr4 import lpddr4
 from .boards import boards
@@ -26,6 +27,7 @@ app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False,
                   help="Run language models on the Dojang accelerator, simulated.")
 for command in (generate, inspect, chip, waves, report, boards, build, program):
     app.command()(command)
+bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
 app.add_typer(bench, name="bench")
