@@ -11,7 +11,7 @@ BOARD ?= ecpix5
 # Two spinning BLAS threads make numpy many times slower on a busy two-core machine.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test waves lint bitstream clean system-tools
+.PHONY: demo test waves lint bitstream area clean system-tools
 
 demo: system-tools $(VENV)/.models
 	@mkdir -p build/demo
@@ -32,6 +32,9 @@ lint: $(VENV)/.lint
 # SmolLM2 only for the predicted tokens per second.
 bitstream: system-tools $(VENV)/.board
 	$(BIN)/dojang build $(BOARD)
+
+area: $(VENV)/.board
+	$(BIN)/dojang area
 
 clean:
 	rm -rf build $(VENV)

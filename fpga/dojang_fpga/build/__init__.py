@@ -2,5 +2,6 @@
 
 from .bitstream import Bitstream, build
 from .netlist import Netlist, netlist
+from .synthesis import Synthesis, synthesise
 
-__all__ = ["Bitstream", "Netlist", "build", "netlist"]
+__all__ = ["Bitstream", "Netlist", "Synthesis", "build", "netlist", "synthesise"]

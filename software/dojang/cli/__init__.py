@@ -7,6 +7,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
+from .area import area
 from .bench import bench
 from .bench_board import board
 from .bench_faults import faults
@@ -25,7 +26,7 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, waves, report, boards, build, program):
+for command in (generate, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
 bench.command()(board)
 bench.command()(lpddr4)

@@ -43,8 +43,8 @@ class Line(Transport):
 
 
 def chip(**kwargs):
-    return BridgeModel(CHIP.width, CHIP.height, CHIP.lanes, CHIP.contexts, CHIP.top_k, CHIP.channel_mib, fingerprint=fingerprint(CHIP),
-                       **kwargs)
+    return BridgeModel(CHIP.width, CHIP.height, CHIP.lanes, CHIP.contexts, CHIP.top_k, CHIP.channel_mib,
+                       fingerprint=fingerprint(CHIP), **kwargs)
 
 
 def noisy(data, rng):
