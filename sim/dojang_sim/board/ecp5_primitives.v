@@ -139,13 +139,18 @@ module EHXPLLL #(
 );
   localparam LOCK_CYCLES = 16;
 
+  // An output of the VCO's own frequency is too fast for logic: it is there for the feedback only.
+  function automatic integer divider(input on, input integer div);
+    divider = on && div > 1 ? div : 128;
+  endfunction
+
   function automatic integer least(input integer a, input integer b);
     least = a < b ? a : b;
   endfunction
 
   localparam FASTEST = least(
-      least(CLKOP_ENABLE == "ENABLED" ? CLKOP_DIV : 128, CLKOS_ENABLE == "ENABLED" ? CLKOS_DIV : 128),
-      least(CLKOS2_ENABLE == "ENABLED" ? CLKOS2_DIV : 128, CLKOS3_ENABLE == "ENABLED" ? CLKOS3_DIV : 128));
+      least(divider(CLKOP_ENABLE == "ENABLED", CLKOP_DIV), divider(CLKOS_ENABLE == "ENABLED", CLKOS_DIV)),
+      least(divider(CLKOS2_ENABLE == "ENABLED", CLKOS2_DIV), divider(CLKOS3_ENABLE == "ENABLED", CLKOS3_DIV)));
 
   reg [4:0] cycles = 0;
   always @(posedge CLKI)

@@ -82,7 +82,7 @@ def _decode(target, config, baud, checkpoint, context, tokens, whole_upload, pro
         "building the simulated board (minutes, once)"))
     try:
         if not whole_upload:
-            _preload(compile_model(checkpoint, config, context), simulation.memory)
+            preload(compile_model(checkpoint, config, context), simulation.memory)
         with open_board(checkpoint, simulation.port, baud, context=context, compare_golden=True,
                         progress=progress) as session:
             run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
@@ -95,7 +95,7 @@ def _decode(target, config, baud, checkpoint, context, tokens, whole_upload, pro
         simulation.stop()
 
 
-def _preload(image, memory: np.ndarray) -> None:
+def preload(image, memory: np.ndarray) -> None:
     """All but the last `MISSING_BYTES`, as a guarded memory holds it."""
     contents = np.zeros(image.protection.end * WORD_BYTES, np.uint8)
     image.fill([contents])

@@ -20,9 +20,9 @@ def clocks(m, platform, rx, tx, leds):
         m.domains += ClockDomain(domain, reset_less=True)
     m.submodules.pll = Instance(
         "EHXPLLL", p_CLKOP_DIV=5, p_CLKOP_CPHASE=4, p_CLKOS_ENABLE="ENABLED", p_CLKOS_DIV=10, p_CLKOS_CPHASE=9,
-        p_CLKOS2_ENABLE="ENABLED", p_CLKOS2_DIV=5, p_CLKOS2_CPHASE=5, p_CLKOS2_FPHASE=2, i_CLKI=ClockSignal(),
-        i_RST=Const(0), o_CLKOP=ClockSignal("fast"), o_CLKOS=ClockSignal("half"), o_CLKOS2=ClockSignal("late"),
-        o_LOCK=locked)
+        p_CLKOS2_ENABLE="ENABLED", p_CLKOS2_DIV=5, p_CLKOS2_CPHASE=5, p_CLKOS2_FPHASE=2, p_CLKOS3_ENABLE="ENABLED",
+        p_CLKOS3_DIV=1, p_FEEDBK_PATH="INT_OS3", i_CLKI=ClockSignal(), i_RST=Const(0),
+        o_CLKOP=ClockSignal("fast"), o_CLKOS=ClockSignal("half"), o_CLKOS2=ClockSignal("late"), o_LOCK=locked)
     # Both domains have their edges at once: each sees the other as it was before.
     m.d.fast += fast.eq(fast + 1)
     m.d.half += half.eq(half + (half != 200))
