@@ -28,5 +28,5 @@ def _pins(platform) -> Pins:
 
 AX7325B = Project(
     name="ax7325b", title="ALINX AX7325B, Kintex-7", chip="board-ax7325b", input_hz=200_000_000, clock_hz=100_000_000,
-    link=SerialLink("CP2102", (1_000_000, 460_800, 115_200)), make_platform=_platform, pins=_pins,
+    link=SerialLink("CP2102", (921_600, 115_200)), make_platform=_platform, pins=_pins,
     missing=("memory_channel", "a DDR3 controller with a memory port"))

@@ -34,6 +34,6 @@ def _pins(platform) -> Pins:
 BUTTERSTICK = Board(
     name="butterstick", title="ButterStick r1.0 85F", presets=("board-butterstick",),
     dram=Dram("ddr3", "MT41K512M16", 1024), input_hz=30_000_000, clock_hz=75_000_000,
-    link=SerialLink("an adapter of 3.3 V", (3_000_000, 12_000_000, 6_000_000, 1_000_000, 115_200),
+    link=SerialLink("an adapter of 3.3 V", (3_000_000, 12_000_000, 2_000_000, 1_000_000, 115_200),
                     "SD socket, CMD (to the board) and DAT0 (from the board)"),
     make_platform=_platform, pins=_pins, loader=("-b", "butterstick"))

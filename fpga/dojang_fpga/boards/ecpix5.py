@@ -26,5 +26,5 @@ def _pins(platform) -> Pins:
 ECPIX5 = Board(
     name="ecpix5", title="LambdaConcept ECPIX-5 85F", presets=("board-ecpix5", "board-ecpix5-1x1"),
     dram=Dram("ddr3", "MT41K256M16", 512), input_hz=100_000_000, clock_hz=75_000_000,
-    link=SerialLink("FT2232H", (12_000_000, 6_000_000, 3_000_000, 1_000_000, 115_200)),
+    link=SerialLink("FT2232H", (12_000_000, 3_000_000, 2_000_000, 1_000_000, 115_200)),
     make_platform=_platform, pins=_pins, loader=("-b", "ecpix5"))

@@ -56,6 +56,6 @@ def _pins(platform) -> Pins:
 ORANGECRAB = Board(
     name="orangecrab", title="OrangeCrab r0.2 85F", presets=("board-orangecrab",),
     dram=Dram("ddr3", "MT41K64M16", 128, dm_lanes=(1, 0)), input_hz=48_000_000, clock_hz=72_000_000,
-    link=SerialLink("an adapter of 3.3 V", (3_000_000, 12_000_000, 6_000_000, 1_000_000, 115_200),
+    link=SerialLink("an adapter of 3.3 V", (3_000_000, 12_000_000, 2_000_000, 1_000_000, 115_200),
                     "Feather pins RX (0) and TX (1)"),
     make_platform=_platform, pins=_pins, loader=("-b", "orangecrab"))

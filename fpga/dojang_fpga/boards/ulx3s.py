@@ -27,5 +27,5 @@ def _pins(platform) -> Pins:
 ULX3S = Board(
     name="ulx3s", title="Radiona ULX3S 85F", presets=("board-ulx3s",),
     dram=Dram("sdr", "MT48LC16M16", 32, sdr_rate=2), input_hz=25_000_000, clock_hz=60_000_000,
-    link=SerialLink("FT231X", (3_000_000, 1_000_000, 460_800, 115_200)),
+    link=SerialLink("FT231X", (3_000_000, 2_000_000, 1_000_000, 921_600, 115_200)),
     make_platform=_platform, pins=_pins, loader=("-b", "ulx3s"))

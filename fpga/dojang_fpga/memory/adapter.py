@@ -29,9 +29,9 @@ class LiteDramMemory(wiring.Component):
     clock_hz, input_hz: frequency of ``clk``, and of ``clk_in``.
     pads: IOValue for each name of the core's `pads`: "ddram_a", "sdram_dq", … (for differential pairs the positive
         pin). A pad may be missing where the board has no such pin. None if simulated.
-    simulated: no PLL (``clk`` is ``clk_in``) and no pads: a model of the memory is in the core, its contents is the
-        file that the environment variable ``DOJANG_MEMORY_<channel>`` names. Needs `dojang_sim.board.memory.SOURCES`
-        and the core's Verilog (`LiteDramMemory.core`) in the Verilator build.
+    simulated: no PLL (``clk`` is ``clk_in``, or half of it if the SDRAM has two clocks a cycle) and no pads: a model of
+        the memory is in the core, its contents is the file that the environment variable ``DOJANG_MEMORY_<channel>``
+        names. Needs `dojang_sim.board.memory.SOURCES` and the core's Verilog (`LiteDramMemory.core`) in the build.
     channel, words: of that file; the whole memory if not given.
     settings: of LiteDRAM's controller, see `core`.
 

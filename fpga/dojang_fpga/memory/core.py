@@ -124,20 +124,21 @@ def _generated(spec: dict[str, Any]) -> dict[str, Any]:
 
 def _around(made: dict[str, Any], dram: Dram) -> str:
     """A module of the core's name with the model of the memory at the DFI (DDR3) or at the pins (SDR)."""
-    def inside(name):
-        return name.startswith(("dfi_", "sdram_"))
-
     inputs = ("clk_in", "rst_in", "cmd_valid", "cmd_we", "cmd_addr", "csr_adr", "csr_we", "csr_dat_w", "wdata_valid",
               "wdata_data", "wdata_we")
-    ports, wires, connections = [], [], []
     # The chip takes commands half a clock after they have changed, as a shifted clock makes it.
-    model = [".sdram_clk(~clk)"] if dram.kind == "sdr" else [".clk(clk)", ".rst(rst)"]
+    model = [".sdram_clk(~clk_in)"] if dram.kind == "sdr" else [".clk(clk)", ".rst(rst)"]
+    ports, wires, core_clock = [], [], "clk_in"
+    connections = []
+    if dram.kind == "sdr" and dram.sdr_rate == 2:
+        wires += ["  reg odd = 0;", "  always @(negedge clk_in) odd <= ~odd;", "  wire half = clk_in & odd;"]
+        core_clock = "half"
     for name, width in made["ports"]:
-        connections.append(f".{name}({name})")
-        if inside(name):
+        connections.append(f".{name}({ {'clk_in': core_clock, 'clk2x_in': 'clk_in'}.get(name, name)})")
+        if name.startswith(("dfi_", "sdram_")):
             wires.append(f"  wire [{width - 1}:0] {name};")
             model.append(f".{name}({name})")
-        else:
+        elif name != "clk2x_in":
             ports.append(f"  {'input' if name in inputs else 'output'} wire [{width - 1}:0] {name}")
     parameters = [".CHANNEL(CHANNEL)", ".WORDS(WORDS)", *(f".{name}({value})" for name, value in made["model"].items())]
     return "\n".join((

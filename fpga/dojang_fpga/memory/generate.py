@@ -28,6 +28,11 @@ RESET_S, CKE_S = 200e-6, 500e-6
 CLOCK_PHASE = 90
 """Degrees by which the SDRAM's clock is behind that of its commands."""
 
+READ_NS = 10.3
+"""Assumed: from the shifted clock to the input register, with an output buffer of 3, tAC of 6, an input buffer and set-up
+of 1, a way of 0.3.
+"""
+
 
 def generate(spec: dict[str, Any]) -> dict[str, Any]:
     import migen
@@ -53,6 +58,9 @@ def generate(spec: dict[str, Any]) -> dict[str, Any]:
     if simulated:
         top.clock_domains.cd_sys = migen.ClockDomain("sys")
         top.comb += [top.cd_sys.clk.eq(crg.clk), top.cd_sys.rst.eq(crg.rst)]
+        if not ddr3 and spec["sdr_rate"] == 2:
+            top.clock_domains.cd_sys2x = migen.ClockDomain("sys2x")
+            top.comb += [top.cd_sys2x.clk.eq(port("clk2x_in")), top.cd_sys2x.rst.eq(crg.rst)]
         if ddr3:
             phy = _at_the_dfi(migen, phy, module.geom_settings, port)
         else:
@@ -159,8 +167,14 @@ def _phy(migen, spec, pads, clock_hz):
     if spec["kind"] == "ddr3":
         return ECP5DDRPHY(pads, sys_clk_freq=clock_hz, cmd_delay=spec["cmd_delay"],
                           dm_remapping=dict(enumerate(spec["dm_lanes"])))
-    phy = HalfRateGENSDRPHY if spec["sdr_rate"] == 2 else GENSDRPHY
-    return phy(pads, clock_hz, cl=get_default_cl("SDR", 1 / (spec["sdr_rate"] * clock_hz)))
+    cl = get_default_cl("SDR", 1 / (spec["sdr_rate"] * clock_hz))
+    if spec["sdr_rate"] == 1:
+        return GENSDRPHY(pads, clock_hz, cl=cl)
+    phy = HalfRateGENSDRPHY(pads, clock_hz, cl=cl)
+    # It pairs the two transfers of a core clock for a latency of two clocks and one of `READ_NS`; with three clocks a
+    # read has to start half a core clock later.
+    phy.settings.rdphase = cl % 2
+    return phy
 
 
 def _ddr3_clocks(top, spec, crg, phy):
@@ -249,6 +263,11 @@ def _model(spec, module, settings):
     for name in ("tRP", "tRCD", "tWR", "tRFC", "tFAW", "tRAS", "tREFI", "tWTR", "tCCD", "tRRD"):
         timing = module.get(name)
         times[name[1:]] = 0 if timing is None else max(timing.ck, math.ceil(timing.ns / tck_ns - 1e-6))
+    if spec["kind"] == "sdr":
+        times["FLIGHT"] = flight = int((READ_NS + tck_ns * CLOCK_PHASE / 360) / tck_ns)
+        if flight != spec["sdr_rate"] - 1:
+            raise ValueError(f"sdr_rate={spec['sdr_rate']} cannot take data that comes {flight} clocks of {tck_ns:.1f} ns "
+                             "late: up to 70 MHz expected for 1, from 73 MHz for 2")
     return {"TCK_PS": round(1000 * tck_ns), **times, "ROW_BITS": geometry.rowbits, "BANK_BITS": geometry.bankbits,
             "COL_BITS": geometry.colbits, "CL": settings.cl, "CWL": settings.cwl or 0,
             "READ_LATENCY": settings.read_latency, "WRITE_LATENCY": settings.write_latency}

@@ -1,8 +1,6 @@
 """Routers of the two networks: one implementation, two routing rules. See docs/reference/mesh.md."""
 
 from abc import abstractmethod
-from functools import reduce
-from operator import or_
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
@@ -10,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..isa import Mode
 from ..streams.arbiter import MatrixArbiter
+from ..streams.multiplex import multiplex
 from .flit import DataLink, RequestLink
 from .router_input import RouterInput
 
@@ -62,7 +61,7 @@ class _Router(wiring.Component):
             wiring.connect(m, wiring.flipped(i), stage.i)
             route = self.route(name, i.payload)
             m.d.comb += stage.route.eq(Cat((route[output] & inside.get(output, 1)) != 0 for output in legal))
-            flits[name] = stage.flit.as_value()
+            flits[name] = stage.flit
             occupied.append(stage.valid)
             for bit, output in enumerate(legal):
                 left[name, output], served[name, output] = stage.left[bit], stage.served[bit]
@@ -73,13 +72,11 @@ class _Router(wiring.Component):
                          arbiter.advance.eq(~o.valid | o.ready)]
             m.d.comb += [served[name, output].eq(arbiter.grant[bit] & arbiter.advance)
                          for bit, name in enumerate(sources)]
-            chosen = reduce(or_, (flits[name] & arbiter.select[bit].replicate(len(flits[name]))
-                                  for bit, name in enumerate(sources)))
             with m.If(arbiter.advance):
                 m.d.sync += o.valid.eq(arbiter.request.any())
                 # Many flip-flops wait for this enable: it is made from registers, not from the grants.
                 with m.If(Cat(occupied).any()):
-                    m.d.sync += o.payload.eq(chosen)
+                    m.d.sync += o.payload.eq(multiplex(arbiter.select, [flits[name] for name in sources]))
         return m
 
 

@@ -1,13 +1,11 @@
 """Joins several streams into one."""
 
-from functools import reduce
-from operator import or_
-
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .arbiter import MatrixArbiter
+from .multiplex import multiplex
 
 __all__ = ["StreamMerge"]
 
@@ -36,10 +34,8 @@ class StreamMerge(wiring.Component):
         m.submodules.arbiter = arbiter = MatrixArbiter(self.count)
         m.d.comb += [arbiter.request.eq(Cat(i.valid for i in self.i)), arbiter.advance.eq(~self.o.valid | self.o.ready)]
         m.d.comb += [i.ready.eq(grant & arbiter.advance) for i, grant in zip(self.i, arbiter.grant, strict=True)]
-        items = [Value.cast(i.payload) for i in self.i]
-        chosen = reduce(or_, (item & select.replicate(len(item))
-                              for item, select in zip(items, arbiter.select, strict=True)))
         with m.If(arbiter.advance):
             # Unconditional: what is not valid is not looked at, and the enable of many flip-flops stays short.
-            m.d.sync += [self.o.valid.eq(arbiter.request.any()), self.o.payload.eq(chosen)]
+            m.d.sync += [self.o.valid.eq(arbiter.request.any()),
+                         self.o.payload.eq(multiplex(arbiter.select, [i.payload for i in self.i]))]
         return m

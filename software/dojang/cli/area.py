@@ -51,8 +51,8 @@ def area(
         return
     larger = [*grown(now["tops"], known.get("tops", {})), *grown(now["blocks"], _read(BLOCKS).get("blocks", {}))]
     if larger:
-        typer.echo(f"dojang: grown by more than {LIMIT:.0%}: {'; '.join(larger)} (dojang area --update or dojang report "
-                   "keeps the new figures)", err=True)
+        typer.echo(f"dojang: grown by more than {LIMIT:.0%}: {'; '.join(larger)} (dojang area --update or dojang "
+                   "report keeps the new figures)", err=True)
         raise typer.Exit(1)
     messages.print(f"nothing has grown by more than {LIMIT:.0%}")
 

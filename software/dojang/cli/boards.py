@@ -18,7 +18,7 @@ def boards():
     from dojang_fpga.boards import BOARDS
     from dojang_fpga.boards.projects import PROJECTS
 
-    from ..prediction import efficiency, predict
+    from ..prediction import efficiency
 
     table = Table("board", "chips (the first is the default)", "memory", "core clock", "serial port",
                   *(f"{model}, tokens/s" for model in MODELS), title="boards")
@@ -29,9 +29,7 @@ def boards():
             progress(f"predicting {board.name}")
             useful = efficiency(board.name)
             sources.add(f"{useful.value:.0%} {useful.source} ({board.name})")
-            speeds = [_speed(lambda model=model, board=board, useful=useful: predict(
-                checkpoints[model], board.chip(), board.peak_bytes_per_s, useful)) if checkpoints[model] else "–"
-                for model in MODELS]
+            speeds = [_speed(checkpoint, board, useful) for checkpoint in checkpoints.values()]
             table.add_row(f"{board.name}: {board.title}", "\n".join(board.presets), describe_memory(board),
                           f"{board.clock_hz / 1e6:g} MHz", describe_link(board), *speeds)
     console = Console(highlight=False)
@@ -72,10 +70,13 @@ def _load(model):
         return None
 
 
-def _speed(predict) -> str:
+def _speed(checkpoint, board, useful) -> str:
     from ..compile import CompileError
+    from ..prediction import predict
 
+    if checkpoint is None:
+        return "–"
     try:
-        return f"{predict().tokens_per_s:.1f}"
+        return f"{predict(checkpoint, board.chip(), board.peak_bytes_per_s, useful).tokens_per_s:.1f}"
     except CompileError:
         return "does not fit"

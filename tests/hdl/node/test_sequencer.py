@@ -158,7 +158,7 @@ def test_random_programs(seed):
 
 
 MUTATIONS = {
-    "clamp missing": ("Mux(n_shifted > head.n_max, head.n_max, n_shifted)", "n_shifted"),
+    "clamp missing": ("Mux(head.n_max < n_shifted, head.n_max, n_shifted)", "n_shifted"),
     "negative count": ("Mux(n_sum < 0, 0,", "Mux(0, 0,"),
     "negative address": ("Mux(m_sum < 0, 0, m_sum >> mem.m_shift)", "m_sum >> mem.m_shift"),
     "address base lost": ("sum_high = mem.addr + ", "sum_high = 0 + "),
@@ -166,9 +166,14 @@ MUTATIONS = {
     "multiplier's high part lost": ("(m_high + m_carry)", "m_carry"),
     "value's high part lost": ("(m_high + m_carry)", "m_high"),
     "count base lost": ("head.n_base + n_product", "n_product"),
-    "wait compares with less": ("count >= instruction.n", "count + 1 >= instruction.n"),
+    "wait compares with less": ("[head.tag] - target", "[head.tag] - target + 1"),
     "wait does not spend": ("spend.eq(1 << head.tag)", "spend.eq(0)"),
     "wait uses a stale comparison": ('m.next = "COMPARE"', 'm.next = "WAIT"'),
+    "wait counts the base only": ("target.eq(before + n_product)", "target.eq(before)"),
+    "wait counts no base": ("Array(awaited)[head.tag] + head.n_base", "Array(awaited)[head.tag]"),
+    "wait for another tag": ("Array(arrivals)[head.tag]", "arrivals[0]"),
+    "lane by the address's register": ("number.eq(mem.lane_reg)", "number.eq(mem.m_reg)"),
+    "lane by the address's bias": ("bias.eq(mem.lane_bias)", "bias.eq(mem.m_bias)"),
     "streams swapped": ("Mux(mem.stream, Unit.SCALES, Unit.PLANES)", "Mux(mem.stream, Unit.PLANES, Unit.SCALES)"),
     "does not wait for the unit": ("with m.If(~self.busy.bit_select(unit, 1)):", "with m.If(1):"),
     "wrong register": ("value.eq(self.tokens[c])", "value.eq(self.tokens[0])"),

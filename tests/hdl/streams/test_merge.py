@@ -14,7 +14,7 @@ MUTATIONS = {
     "half throughput": ("arbiter.advance.eq(~self.o.valid | self.o.ready)", "arbiter.advance.eq(~self.o.valid)"),
     "taken without a register": ("i.ready.eq(grant & arbiter.advance)", "i.ready.eq(grant)"),
     "all taken at once": ("i.ready.eq(grant & arbiter.advance)", "i.ready.eq(arbiter.advance)"),
-    "all at once": ("item & select.replicate(len(item))", "item"),
+    "another one's item": ("multiplex(arbiter.select,", "multiplex(~arbiter.select,"),
 }
 
 
@@ -58,9 +58,10 @@ def test_merge(count, stall_in, stall_out):
     check(StreamMerge, count, stall_in, stall_out)
 
 
+@pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_broken_merge_is_caught(name):
+def test_a_broken_merge_is_caught(name, count):
     merge = mutate("dojang_hdl.streams.merge", *MUTATIONS[name]).StreamMerge
     with pytest.raises(AssertionError):
         for stall in (0, 0.5):
-            check(merge, 3, stall, stall)
+            check(merge, count, stall, stall)

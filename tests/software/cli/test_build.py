@@ -57,8 +57,8 @@ def test_defaults(run, tmp_path):
 
 
 def test_options(run, tmp_path):
-    assert run("ecpix5", "--chip", "board-ecpix5-1x1", "--seed", "9", "--seed", "3", "--baud", "115200", "--out", "here",
-               "--jobs", "2").exit_code == 0
+    assert run("ecpix5", "--chip", "board-ecpix5-1x1", "--seed", "9", "--seed", "3", "--baud", "115200",
+               "--out", "here", "--jobs", "2").exit_code == 0
     assert run.asked == ("ecpix5", "board-ecpix5-1x1", 115_200, [9, 3], "here/ecpix5", "build/stages/ecpix5", 2)
 
 

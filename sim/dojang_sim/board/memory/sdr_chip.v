@@ -2,12 +2,14 @@
 //
 // Times are in clocks of the chip; a broken rule ends the simulation with a message. Until a mode register has been set,
 // rows are not opened and nothing is read or written. The contents are the image of the channel, by address: row, bank,
-// column.
+// column. What is read reaches the FPGA FLIGHT clocks late: output and input buffers, the shifted clock and tAC take more
+// than a clock where it is short.
 module dojang_sdr_chip #(
     parameter CHANNEL = 0,
     parameter longint WORDS = 1,
     parameter TCK_PS = 16667, RP = 2, RCD = 2, WR = 1, RFC = 4, FAW = 0, RAS = 3, REFI = 469, WTR = 2, CCD = 1, RRD = 1,
-    parameter ROW_BITS = 13, BANK_BITS = 2, COL_BITS = 9, CL = 2, CWL = 2, READ_LATENCY = 3, WRITE_LATENCY = 0
+    parameter ROW_BITS = 13, BANK_BITS = 2, COL_BITS = 9, CL = 2, CWL = 2, READ_LATENCY = 3, WRITE_LATENCY = 0,
+    parameter FLIGHT = 0
 ) (
     input sdram_clk,
     input sdram_cke, sdram_cs_n, sdram_ras_n, sdram_cas_n, sdram_we_n,
@@ -41,8 +43,8 @@ module dojang_sdr_chip #(
   reg [3:0] length;
 
   // Data on its way out: what was read at an edge is driven from CL - 1 edges later on, for one clock.
-  reg [2:0] out_valid;
-  reg [15:0] out[3];
+  reg [3:0] out_valid;
+  reg [15:0] out[4];
   reg [1:0] masked;
   reg drive;
   reg [1:0] hidden;
@@ -156,6 +158,7 @@ module dojang_sdr_chip #(
     now = now + 1;
     if (sdram_cke && !sdram_cs_n) command();
     out_valid = out_valid << 1;
+    out[3] = out[2];
     out[2] = out[1];
     out[1] = out[0];
     if (left != 0) begin
@@ -175,8 +178,8 @@ module dojang_sdr_chip #(
       left = left - 1;
       at = at + 1;
     end
-    drive <= out_valid[CL-1];
-    q <= out[CL-1];
+    drive <= out_valid[CL-1+FLIGHT];
+    q <= out[CL-1+FLIGHT];
     hidden <= masked;
     masked <= sdram_dm;
   end
