@@ -25,6 +25,9 @@ CONTEXT = 128
 MISSING_BYTES = 8192
 """At the end of the model, that are not in the board's memory when the upload begins."""
 
+LINK_TIMEOUT_S = 120.0
+"""The simulated board may need long for what a real one does at once."""
+
 BOUNDARY = {"ddr3": "LiteDRAM's DFI", "sdr": "the FPGA's pins"}
 """Where the model of the memory begins."""
 
@@ -84,7 +87,7 @@ def _decode(target, config, baud, checkpoint, context, tokens, whole_upload, pro
         if not whole_upload:
             preload(compile_model(checkpoint, config, context), simulation.memory)
         with open_board(checkpoint, simulation.port, baud, context=context, compare_golden=True,
-                        progress=progress) as session:
+                        timeout_s=LINK_TIMEOUT_S, progress=progress) as session:
             run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
             for done, _ in enumerate(run.decode(tokens), 1):
                 progress(f"decoding: {done} of {tokens} tokens")
@@ -115,7 +118,7 @@ def _figures(target, config, model, baud, run, summary, traffic, lit) -> dict:
         "engine_utilization": summary["engine_utilization"], "cycles_per_token": cycles,
         "decode_cycles": run.decode_cycles, "dram_bytes_per_token": sum(run.dram_bytes) / len(run.tokens),
         "tokens_per_s_predicted": target.clock_hz / cycles, "memory_guard": summary["memory_guard"],
-        "baud": baud, "uart_bytes_to_chip": traffic.bytes_to_chip, "uart_bytes_from_chip": traffic.bytes_from_chip,
+        "upload": summary["upload"], "link": summary["link"], "baud": baud, "uart_bytes_to_chip": traffic.bytes_to_chip, "uart_bytes_from_chip": traffic.bytes_from_chip,
         "bad_stop_bits": traffic.bad_stop_bits, "leds": sorted(lit), "simulated_pin_clocks": traffic.clocks,
         "simulated_pin_hz": traffic.clocks_per_second,
     }

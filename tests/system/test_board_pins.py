@@ -37,24 +37,26 @@ def bench(tmp_path, name: str, *options: str) -> dict:
 def test_decoding(name, tmp_path):
     """The upload resumes: only the end of the model goes over the UART."""
     figures = bench(tmp_path, name)
-    assert figures["uart_bytes_to_chip"] < 60_000
+    assert 8192 <= figures["upload"]["sent"] <= 16_384 < 1_000_000 < figures["upload"]["total"]
+    assert figures["uart_bytes_to_chip"] < 80_000
 
 
 @pytest.mark.slow  # 1.8 MB, bit by bit
 def test_the_whole_model_goes_over_the_uart(tmp_path):
     figures = bench(tmp_path, "ecpix5", "--whole-upload")
-    assert figures["uart_bytes_to_chip"] > 1_000_000
+    assert figures["upload"]["sent"] > 1_000_000 and figures["uart_bytes_to_chip"] > figures["upload"]["sent"]
 
 
 def test_generate_on_a_serial_port(tmp_path):
-    """The command as a user gives it, on a pseudo-terminal; the text is the golden model's."""
+    """The command as a user gives it, with a longer patience; the text is the golden model's, and each logit."""
     target = board("ecpix5")
     image = compile_model(load("glassllm"), target.chip(), CONTEXT)
     asked = ["glassllm", "--prompt", "Once upon", "--tokens", str(TOKENS)]
     files = tmp_path / "board.json", tmp_path / "golden.json"
     with BoardSimulation(target, target.chip()) as simulation:
         preload(image, simulation.memory)
-        command = [*DOJANG, "generate", *asked, "--board", simulation.port, "--json", files[0]]
+        command = [*DOJANG, "generate", *asked, "--board", simulation.port, "--compare-golden",
+                   "--link-timeout", "120", "--json", files[0]]
         result = subprocess.run(command, capture_output=True, text=True, timeout=900)
         assert result.returncode == 0, result.stderr
     result = subprocess.run([*DOJANG, "generate", *asked, "--backend", "golden", "--json", files[1]],
@@ -62,4 +64,4 @@ def test_generate_on_a_serial_port(tmp_path):
     assert result.returncode == 0, result.stderr
     got, expected = (json.loads(file.read_text()) for file in files)
     assert got["tokens"] == expected["tokens"] and got["text"] == expected["text"]
-    assert got["golden_match"] is not False
+    assert got["golden_match"] is True and len(got["tokens"]) == TOKENS
