@@ -118,7 +118,8 @@ def _figures(target, config, model, baud, run, summary, traffic, lit) -> dict:
         "engine_utilization": summary["engine_utilization"], "cycles_per_token": cycles,
         "decode_cycles": run.decode_cycles, "dram_bytes_per_token": sum(run.dram_bytes) / len(run.tokens),
         "tokens_per_s_predicted": target.clock_hz / cycles, "memory_guard": summary["memory_guard"],
-        "upload": summary["upload"], "link": summary["link"], "baud": baud, "uart_bytes_to_chip": traffic.bytes_to_chip, "uart_bytes_from_chip": traffic.bytes_from_chip,
+        "upload": summary["upload"], "link": summary["link"], "baud": baud,
+        "uart_bytes_to_chip": traffic.bytes_to_chip, "uart_bytes_from_chip": traffic.bytes_from_chip,
         "bad_stop_bits": traffic.bad_stop_bits, "leds": sorted(lit), "simulated_pin_clocks": traffic.clocks,
         "simulated_pin_hz": traffic.clocks_per_second,
     }
