@@ -72,7 +72,7 @@ class LiteDramMemory(wiring.Component):
         m = Module()
         made = self.core
         m.submodules.adapter = adapter = NativeAdapter(made.address_bits, made.data_bits)
-        m.submodules.control = control = ControlRegisters(made.identity, made.sequence, made.addresses)
+        m.submodules.control = control = ControlRegisters(made.constants, made.addresses)
         wiring.connect(m, wiring.flipped(self.port), adapter.port)
         wiring.connect(m, adapter.control, control.control)
         m.d.comb += [self.initialised.eq(control.initialised), self.error.eq(control.error)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dojang_hdl.isa import pack
-from dojang_hdl.memory_control import ENTRY, IDENTITY, KINDS, MAGIC, MemoryControl
+from dojang_hdl.memory_control import ENTRY, IDENTITY, KINDS, LEVELS, MAGIC, MemoryControl
 
 from .dram import Dram
 
@@ -54,15 +54,14 @@ class LiteDramCore:
 
     ``verilog``: module `litedram_core`, needs nothing but vendor primitives, or if simulated, a parameter CHANNEL, a
     parameter WORDS and one of `MODELS`; ``pads``: its ports that are pins; ``addresses``: of the registers on its
-    control bus; ``identity``, ``sequence``: words of the control window; ``address_bits``, ``data_bits``: of its native
-    port; ``model``: geometry, latencies in core clocks and times in memory clocks, for models of the memory.
+    control bus; ``constants``: read-only registers of the control window; ``address_bits``, ``data_bits``: of its
+    native port; ``model``: geometry, latencies in core clocks and times in memory clocks, for models of the memory.
     """
 
     verilog: str
     pads: tuple[Pad, ...]
     addresses: Mapping[MemoryControl, int]
-    identity: int
-    sequence: tuple[int, ...]
+    constants: Mapping[int, int]
     address_bits: int
     data_bits: int
     model: Mapping[str, int]
@@ -88,14 +87,18 @@ def core(dram: Dram, clock_hz: float, input_hz: float, simulated: bool = False, 
     addresses = {register: known[name] for register, name in (
         *((register, f"ddrphy_{name}") for register, name in _PHY.items()),
         *((register, f"sdram_dfii_{name}") for register, name in _DFI.items())) if name in known}
-    sequence = tuple(pack(ENTRY, {"address": address, "bank": bank, "control": control, "command": command,
-                                  "delay": delay}) for _, address, bank, (control, command), delay in made["sequence"])
-    identity = pack(IDENTITY, {
-        "magic": MAGIC, "kind": KINDS.index(dram.kind), "lanes": dram.lanes, "delays": made["delays"],
-        "bitslips": made["bitslips"], "entries": len(sequence), "settle": made["settle"], "words": words or dram.words,
-        "clock_khz": round(clock_hz / 1000)})
+    steps = made["sequence"]
+    constants = {
+        MemoryControl.IDENTITY: pack(IDENTITY, {"magic": MAGIC, "kind": KINDS.index(dram.kind), "lanes": dram.lanes,
+                                                "entries": len(steps)}),
+        MemoryControl.LEVELS: pack(LEVELS, {name: made[name] for name in ("delays", "bitslips", "settle")}),
+        MemoryControl.WORDS: words or dram.words, MemoryControl.CLOCK_KHZ: round(clock_hz / 1000)}
+    for number, (_, address, bank, (control, command), delay) in enumerate(steps):
+        at = MemoryControl.SEQUENCE + 2 * number
+        constants[at] = pack(ENTRY, {"address": address, "bank": bank, "control": control, "command": command})
+        constants[at + 1] = delay
     verilog = made["verilog"] + (_around(made, dram) if simulated else "")
-    return LiteDramCore(verilog, tuple(Pad(*pad) for pad in made["pads"]), addresses, identity, sequence,
+    return LiteDramCore(verilog, tuple(Pad(*pad) for pad in made["pads"]), addresses, constants,
                         made["address_bits"], made["data_bits"], made["model"])
 
 

@@ -29,8 +29,8 @@ CLOCK_PHASE = 90
 """Degrees by which the SDRAM's clock is behind that of its commands."""
 
 READ_NS = 10.3
-"""Assumed: from the shifted clock to the input register, with an output buffer of 3, tAC of 6, an input buffer and set-up
-of 1, a way of 0.3.
+"""Assumed: from the shifted clock to the input register, with an output buffer of 3, tAC of 6, an input buffer and
+set-up of 1, a way of 0.3.
 """
 
 
@@ -266,8 +266,8 @@ def _model(spec, module, settings):
     if spec["kind"] == "sdr":
         times["FLIGHT"] = flight = int((READ_NS + tck_ns * CLOCK_PHASE / 360) / tck_ns)
         if flight != spec["sdr_rate"] - 1:
-            raise ValueError(f"sdr_rate={spec['sdr_rate']} cannot take data that comes {flight} clocks of {tck_ns:.1f} ns "
-                             "late: up to 70 MHz expected for 1, from 73 MHz for 2")
+            raise ValueError(f"sdr_rate={spec['sdr_rate']} does not fit data that comes {flight} clocks of "
+                             f"{tck_ns:.1f} ns late; expected below 73 MHz at the chip for 1, above for 2")
     return {"TCK_PS": round(1000 * tck_ns), **times, "ROW_BITS": geometry.rowbits, "BANK_BITS": geometry.bankbits,
             "COL_BITS": geometry.colbits, "CL": settings.cl, "CWL": settings.cwl or 0,
             "READ_LATENCY": settings.read_latency, "WRITE_LATENCY": settings.write_latency}

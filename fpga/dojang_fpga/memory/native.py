@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.config import WORD_BITS
-from dojang_hdl.memory import MemoryCommand, MemoryPort, MemoryWrite
-from dojang_hdl.memory_control import CONTROL_WINDOW
+from dojang_hdl.memory import MemoryPort, MemoryWrite
+from dojang_hdl.memory_control import CONTROL_WINDOW, WINDOW_BITS
 from dojang_hdl.streams.buffer import Buffer
 
 from .word_fifo import WordFifo
@@ -39,7 +39,7 @@ class ControlPort(wiring.Signature):
     """Master's view of the registers: ``write`` is a strobe; ``data`` belongs to the ``address`` of two cycles ago."""
 
     def __init__(self):
-        super().__init__({"address": Out(5), "write": Out(1), "write_data": Out(32), "data": In(WORD_BITS)})
+        super().__init__({"address": Out(WINDOW_BITS), "write": Out(1), "write_data": Out(32), "data": In(32)})
 
 
 class NativeAdapter(wiring.Component):
@@ -76,13 +76,16 @@ class NativeAdapter(wiring.Component):
         wiring.connect(m, reads.o, wiring.flipped(self.port.read))
         wiring.connect(m, commands.o, wiring.flipped(self.native.command))
 
-        command, active, last, control = Signal(MemoryCommand), Signal(), Signal(), Signal()
+        places = max(self._address_bits - (self._beats - 1).bit_length(), WINDOW_BITS)   # bits of an address
+        command = Signal(data.StructLayout({"write": 1, "addr": places, "length": 9}))
+        active, last, control = Signal(), Signal(), Signal()
         step = Signal()     # a word's command has been given
         incoming = self.port.command.payload
         m.d.comb += self.port.command.ready.eq(~active | step & last)
         with m.If(self.port.command.ready):
             m.d.sync += [
-                active.eq(self.port.command.valid & (incoming.length != 0)), command.eq(incoming),
+                active.eq(self.port.command.valid & (incoming.length != 0)), command.write.eq(incoming.write),
+                command.addr.eq(incoming.addr), command.length.eq(incoming.length),
                 last.eq(incoming.length == 1),
                 control.eq((incoming.addr & CONTROL_WINDOW) == CONTROL_WINDOW),
             ]
@@ -98,10 +101,11 @@ class NativeAdapter(wiring.Component):
         m.d.comb += [read_step.eq(step & ~command.write), write_step.eq(step & command.write)]
         m.d.sync += [
             arrived.eq(Cat(writes.i.valid & writes.i.ready, arrived)),
-            asked.eq(asked + read_step - (self.port.read.valid & self.port.read.ready)),
-            written.eq(written + arrived[-1] - write_step),
-            owed.eq(owed + write_step - taken),
         ]
+        for count, more, less in ((asked, read_step, self.port.read.valid & self.port.read.ready),
+                                  (written, arrived[-1], write_step), (owed, write_step, taken)):
+            with m.If(more != less):
+                m.d.sync += count.eq(count + Mux(less, -1, 1))
 
         m.d.comb += [
             commands.i.valid.eq(active & ~control & Mux(command.write, written != 0, asked != READ_WORDS)),
@@ -149,10 +153,10 @@ class NativeAdapter(wiring.Component):
             m.d.sync += gathered.eq(Cat(gathered, self.native.read)[-WORD_BITS:])
         age = Signal(2)
         m.d.comb += [
-            self.control.address.eq(command.addr[:5]), self.control.write_data.eq(writes.o.payload.data[:32]),
+            self.control.address.eq(command.addr[:WINDOW_BITS]), self.control.write_data.eq(writes.o.payload.data[:32]),
             self.control.write.eq(ready & command.write & writes.o.valid),
             given.eq(Mux(command.write, self.control.write, ready & (age == 2))),
             reads.i.valid.eq(complete | given & ~command.write),
-            reads.i.payload.eq(Mux(complete, gathered, self.control.data)),
+            reads.i.payload.eq(Cat(Mux(complete, gathered[:32], self.control.data), gathered[32:])),
         ]
         m.d.sync += age.eq(Mux(ready & ~command.write & ~given, age + 1, 0))

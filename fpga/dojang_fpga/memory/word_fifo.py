@@ -32,20 +32,23 @@ class WordFifo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # No word is read in the cycle in which it is written. Without the attribute, what would be seen then costs a
+        # register and a multiplexer a bit; it holds for a port that is synchronous by the register behind it.
         m.submodules.words = words = memory.Memory(shape=self._shape, depth=self._depth, init=[],
-                                                   attrs={"ram_style": "block"})
-        write, read = words.write_port(), words.read_port()
+                                                   attrs={"ram_style": "block", "no_rw_check": 1})
+        write, read = words.write_port(), words.read_port(domain="comb")
+        word = Signal(self._shape, reset_less=True)
         head, tail = Signal(range(2 * self._depth)), Signal(range(2 * self._depth))
         waiting, fetched, fetch, move = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq((head ^ tail) != self._depth),
             write.en.eq(self.i.valid & self.i.ready), write.addr.eq(head), write.data.eq(self.i.payload),
             waiting.eq(head != tail), move.eq(~self.o.valid | self.o.ready), fetch.eq(~fetched | move),
-            read.en.eq(fetch), read.addr.eq(tail),
+            read.addr.eq(tail),
         ]
         m.d.sync += head.eq(head + write.en)
         with m.If(fetch):
-            m.d.sync += [fetched.eq(waiting), tail.eq(tail + waiting)]
+            m.d.sync += [word.eq(read.data), fetched.eq(waiting), tail.eq(tail + waiting)]
         with m.If(move):
-            m.d.sync += [self.o.valid.eq(fetched), self.o.payload.eq(read.data)]
+            m.d.sync += [self.o.valid.eq(fetched), self.o.payload.eq(word)]
         return m

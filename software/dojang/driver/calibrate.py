@@ -7,7 +7,17 @@ from typing import Protocol
 
 from dojang_hdl.config import WORD_BYTES
 from dojang_hdl.isa import pack, unpack
-from dojang_hdl.memory_control import CONTROL_WINDOW, ENTRY, IDENTITY, KINDS, MAGIC, STATUS, TIMER_BITS, MemoryControl
+from dojang_hdl.memory_control import (
+    CONTROL_WINDOW,
+    ENTRY,
+    IDENTITY,
+    KINDS,
+    LEVELS,
+    MAGIC,
+    STATUS,
+    TIMER_BITS,
+    MemoryControl,
+)
 
 from ..errors import DojangError
 
@@ -86,37 +96,38 @@ def calibrate(device: Memory, channel: int = 0, progress: Callable[[str], None] 
     then says so itself (`STATUS`). Whatever ``device`` raises comes through.
     """
     registers = _Registers(device, channel)
-    identity = unpack(IDENTITY, registers.read_word(MemoryControl.IDENTITY))
+    identity = unpack(IDENTITY, registers.read(MemoryControl.IDENTITY))
     if identity["magic"] != MAGIC:
         raise CalibrationError(f"the memory of channel {channel} has no controls: expected {MAGIC:#x} to begin with, "
                                f"found {identity['magic']:#x}")
-    kind = KINDS[identity["kind"]]
-    status = unpack(STATUS, registers.read_word(MemoryControl.STATUS))
+    kind, words = KINDS[identity["kind"]], registers.read(MemoryControl.WORDS)
+    status = unpack(STATUS, registers.read(MemoryControl.STATUS))
     if status["initialised"] and not status["error"] and not force:
-        return Calibration(kind, identity["words"], (), kept=True)
+        return Calibration(kind, words, (), kept=True)
+    levels = unpack(LEVELS, registers.read(MemoryControl.LEVELS))
     registers.write(MemoryControl.STATUS, 0)
-    _initialise(registers, identity, progress)
-    memory = _Pattern(device, channel, identity["words"], identity["lanes"])
+    _initialise(registers, identity["entries"], levels["settle"], progress)
+    memory = _Pattern(device, channel, words, identity["lanes"])
     lanes: tuple[Lane, ...] = ()
     try:
-        if identity["delays"]:
-            lanes = _level(registers, memory, identity, progress)
+        if levels["delays"]:
+            lanes = _level(registers, memory, levels["delays"], levels["bitslips"], progress)
         progress("checking the memory")
         _check(memory, channel, lanes)
     except CalibrationError:
         registers.write(MemoryControl.STATUS, pack(STATUS, {"error": 1}))
         raise
     registers.write(MemoryControl.STATUS, pack(STATUS, {"initialised": 1}))
-    return Calibration(kind, identity["words"], lanes)
+    return Calibration(kind, words, lanes)
 
 
 class _Registers:
     def __init__(self, device: Memory, channel: int):
         self._device, self.channel = device, channel
 
-    def read_word(self, register: int) -> int:
+    def read(self, register: int) -> int:
         data = self._device.read_memory(self.channel, (CONTROL_WINDOW + register) * WORD_BYTES, WORD_BYTES)
-        return int.from_bytes(data, "little")
+        return int.from_bytes(data[:4], "little")
 
     def write(self, first: int, *values: int) -> None:
         """Registers from ``first`` on."""
@@ -128,32 +139,33 @@ class _Registers:
         while cycles > 0:
             part = min(cycles, (1 << TIMER_BITS) - 1)
             self.write(MemoryControl.TIMER, part)
-            before, left = part, self.read_word(MemoryControl.TIMER)
+            before, left = part, self.read(MemoryControl.TIMER)
             while left:
                 if left >= before:
                     raise CalibrationError(f"the timer of the memory of channel {self.channel} stands still at {left}")
-                before, left = left, self.read_word(MemoryControl.TIMER)
+                before, left = left, self.read(MemoryControl.TIMER)
             cycles -= part
 
 
-def _initialise(registers: _Registers, identity: dict[str, int], progress: Callable[[str], None]) -> None:
-    for number in range(identity["entries"]):
-        progress(f"initialising the memory: step {number + 1} of {identity['entries']}")
-        entry = unpack(ENTRY, registers.read_word(MemoryControl.SEQUENCE + number))
+def _initialise(registers: _Registers, entries: int, settle: int, progress: Callable[[str], None]) -> None:
+    for number in range(entries):
+        progress(f"initialising the memory: step {number + 1} of {entries}")
+        at = MemoryControl.SEQUENCE + 2 * number
+        entry, delay = unpack(ENTRY, registers.read(at)), registers.read(at + 1)
         if entry["command"]:
             registers.write(MemoryControl.DFI_ADDRESS, entry["address"], entry["bank"], entry["command"], 0)
         else:
             registers.write(MemoryControl.DFI_CONTROL, entry["control"])
-        registers.wait(entry["delay"])
+        registers.wait(delay)
     registers.write(MemoryControl.DFI_CONTROL, _CONTROLLER)
-    registers.wait(identity["settle"])
+    registers.wait(settle)
 
 
 class _Pattern:
     """Words at the end of the memory, in the order of their bytes on the byte lanes."""
 
     def __init__(self, device: Memory, channel: int, words: int, lanes: int):
-        self._device, self._channel, self._lanes = device, channel, lanes
+        self._device, self._channel, self.lanes = device, channel, lanes
         self._address = (words - PATTERN_WORDS) * WORD_BYTES
         self._data = b""
 
@@ -164,12 +176,12 @@ class _Pattern:
     def right(self) -> list[bool]:
         """For each byte lane, whether it reads what was written."""
         read = self._device.read_memory(self._channel, self._address, len(self._data), physical=True)
-        return [read[lane::self._lanes] == self._data[lane::self._lanes] for lane in range(self._lanes)]
+        return [read[lane::self.lanes] == self._data[lane::self.lanes] for lane in range(self.lanes)]
 
 
-def _level(registers: _Registers, memory: _Pattern, identity: dict[str, int],
+def _level(registers: _Registers, memory: _Pattern, delays: int, bitslips: int,
            progress: Callable[[str], None]) -> tuple[Lane, ...]:
-    count, delays, bitslips = identity["lanes"], identity["delays"], identity["bitslips"]
+    count = memory.lanes
     every = (1 << count) - 1
     memory.write(seed=1)
     tried: list[list[tuple[bool, ...]]] = [[] for _ in range(count)]
