@@ -23,20 +23,25 @@ class BoardTop(wiring.Component):
     board: the board; its ``pins`` are requested from the platform.
     config: one of its chips.
     baud: of the serial port; the board's default without.
+    at_dfi: a model of the memory is in its core, at the DFI; nothing is at the memory's pins. Simulation only.
+    chip: as `ChipSystem` has it.
     """
 
-    def __init__(self, board: Board, config: ChipConfig, baud: int | None = None):
+    def __init__(self, board: Board, config: ChipConfig, baud: int | None = None, at_dfi: bool = False,
+                 **chip):
         self.board, self.config, self.baud = board, config, board.baud(baud)
+        self._at_dfi, self._chip = at_dfi, chip
         super().__init__({})
 
     def elaborate(self, platform):
         m = Module()
         board, config = self.board, self.config
         pins = board.pins(platform)
-        m.submodules.memory = memory = LiteDramMemory(board.dram, board.clock_hz, board.input_hz, pins.memory)
-        m.submodules.guard = guard = Guard(config.chunk)
-        m.submodules.system = system = ChipSystem(config, board.clock_hz, self.baud,
-                                                       spread_reset=_global_net)
+        m.submodules.memory = memory = LiteDramMemory(
+            board.dram, board.clock_hz, board.input_hz, None if self._at_dfi else pins.memory, self._at_dfi)
+        m.submodules.guard = guard = Guard(config.chunk, control_window=True)
+        m.submodules.system = system = ChipSystem(config, board.clock_hz, self.baud, spread_reset=_global_net,
+                                                  **self._chip)
 
         m.domains.sync = ClockDomain()
         m.submodules.clock = clock = io.Buffer("i", pins.clock)
