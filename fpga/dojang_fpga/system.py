@@ -21,7 +21,7 @@ class ChipSystem(wiring.Component):
     ----------
     config: the chip.
     clock_hz, baud: of ``sync`` and of the serial port.
-    make_node: as `Chip` has it.
+    chip: other parameters of `Chip`.
 
     Members
     -------

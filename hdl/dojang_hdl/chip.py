@@ -22,6 +22,8 @@ class Chip(wiring.Component):
     config: the configuration.
     make_node: what stands at each place of the mesh; a black box of the node keeps the netlist small.
     clock_hz: frequency of the clock, which IDENTIFY tells; 0 if unknown.
+    spread_reset: called with the module and a reset of nearly all flip-flops; returns what they shall use: on an FPGA
+        the same through a global net.
 
     Members
     -------
@@ -31,10 +33,10 @@ class Chip(wiring.Component):
     running: a program is being executed.
     """
 
-    def __init__(self, config: ChipConfig, make_node=Node, clock_hz: int = 0):
+    def __init__(self, config: ChipConfig, make_node=Node, clock_hz: int = 0, spread_reset=lambda m, reset: reset):
         self.config = config
         self._make_node = make_node
-        self._clock_hz = clock_hz
+        self._clock_hz, self._spread_reset = clock_hz, spread_reset
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
@@ -56,7 +58,11 @@ class Chip(wiring.Component):
 
         # The host can reset the mesh without losing its own state or the memory's.
         m.domains.mesh = ClockDomain(local=True)
-        m.d.comb += [ClockSignal("mesh").eq(ClockSignal()), ResetSignal("mesh").eq(ResetSignal() | host.soft_reset)]
+        # A register: it goes to nearly all flip-flops.
+        mesh_reset = Signal(init=1, reset_less=True)
+        m.d.sync += mesh_reset.eq(ResetSignal() | host.soft_reset)
+        m.d.comb += [ClockSignal("mesh").eq(ClockSignal()),
+                     ResetSignal("mesh").eq(self._spread_reset(m, mesh_reset))]
         in_mesh = DomainRenamer("mesh")
 
         nodes = {}

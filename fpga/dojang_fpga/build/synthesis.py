@@ -11,7 +11,7 @@ from .stage import Stage
 
 __all__ = ["OPTIONS", "Synthesis", "synthesise"]
 
-OPTIONS: tuple[str, ...] = ()
+OPTIONS = ("-nowidelut",)
 """Of ``synth_ecp5``; docs/reference/boards.md has the figures behind the choice."""
 
 

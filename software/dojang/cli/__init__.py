@@ -9,6 +9,7 @@ import typer
 
 from .area import area
 from .bench import bench
+from .bench_board import board
 from .bench_faults import faults
 from .bench_lpddr4 import lpddr4
 from .boards import boards
@@ -27,6 +28,7 @@ app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False,
                   help="Run language models on the Dojang accelerator, simulated.")
 for command in (generate, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
+bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
 app.add_typer(bench, name="bench")

@@ -1,5 +1,7 @@
 """``dojang boards``: what boards there are, and what to expect of them."""
 
+from collections import defaultdict
+
 from rich.console import Console
 from rich.table import Table
 
@@ -22,20 +24,20 @@ def boards():
 
     table = Table("board", "chips (the first is the default)", "memory", "core clock", "serial port",
                   *(f"{model}, tokens/s" for model in MODELS), title="boards")
-    sources = set()
+    sources = defaultdict(list)
     with working("reading the models") as progress:
         checkpoints = {model: _load(model) for model in MODELS}
         for board in BOARDS.values():
             progress(f"predicting {board.name}")
             useful = efficiency(board.name)
-            sources.add(f"{useful.value:.0%} {useful.source} ({board.name})")
+            sources[f"{useful.value:.0%} {useful.source}"].append(board.name)
             speeds = [_speed(checkpoint, board, useful) for checkpoint in checkpoints.values()]
             table.add_row(f"{board.name}: {board.title}", "\n".join(board.presets), describe_memory(board),
                           f"{board.clock_hz / 1e6:g} MHz", describe_link(board), *speeds)
     console = Console(highlight=False)
     console.print(table)
     console.print("tokens/s are predicted: bytes/s of the memory × useful part ÷ bytes a token needs; useful part: "
-                  + ", ".join(sorted(sources)))
+                  + "; ".join(f"{part} ({', '.join(names)})" for part, names in sources.items()))
     if missing := [model for model, checkpoint in checkpoints.items() if checkpoint is None]:
         console.print(f"not installed here: {', '.join(missing)}")
     console.print("projects that cannot be built here, only written (dojang build NAME): "

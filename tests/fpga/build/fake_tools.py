@@ -26,6 +26,7 @@ def main():
     elif tool == "nextpnr":
         seed = option("--seed")
         print("Info: Routing the world...", flush=True)
+        Path(plan["calls"]).with_name(f"pid{seed}").write_text(str(os.getpid()))
         time.sleep(plan.get("sleep", {}).get(seed, 0))
         clocks = {"$glbnet$clk": {"constraint": 75.0, "achieved": plan["mhz"][seed]}, "init": {"constraint": 25.0,
                                                                                                "achieved": 90.0}}

@@ -1,5 +1,7 @@
 """The stages of a bitstream: order, keeping, seeds, failures; with tools that cost nothing."""
 
+import os
+
 import pytest
 from dojang_fpga.build.stage import Stage, digest
 from dojang_fpga.tools import ToolError
@@ -48,12 +50,21 @@ def test_the_best_of_slow_ones_becomes_a_bitstream_that_does_not_meet_timing(mak
     assert result.path.read_text() == "bits of config of seed 2"
 
 
-def test_two_seeds_side_by_side_and_the_slower_one_is_stopped(make):
+def alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_two_seeds_side_by_side_and_the_slower_one_is_stopped(make, tmp_path):
     steps = []
     result = make(seeds=(1, 2), together=2, mhz={"1": 80.0, "2": 80.0}, sleep={"1": 60, "2": 2}, progress=steps.append)
     assert result.figures["seed"] == 2
     assert any("seed 1 and 2" in step and "Routing the world" in step for step in steps)
-    # The stopped one was not kept.
+    assert not alive((tmp_path / "pid1").read_text())
+    # What it had done was not kept.
     make(seeds=(1,), mhz={"1": 80.0})
     assert make.calls == ["nextpnr 1", "ecppack"]
 
@@ -69,14 +80,14 @@ def test_a_failure_names_its_log_and_is_not_kept(make, tool, log):
     assert tool in " ".join(make.calls)
 
 
-def test_an_interrupted_stage_is_made_anew(make):
+def test_an_interrupted_stage_is_stopped_and_made_anew(make, tmp_path):
     def interrupt(step):
-        if step.startswith("place"):
+        if step.startswith("place") and (tmp_path / "pid1").exists():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         make(sleep={"1": 60}, progress=interrupt)
-    assert make.calls == ["yosys", "nextpnr 1"]
+    assert make.calls == ["yosys", "nextpnr 1"] and not alive((tmp_path / "pid1").read_text())
     make()
     assert make.calls == ["nextpnr 1", "ecppack"]
 

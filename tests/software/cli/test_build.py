@@ -102,5 +102,5 @@ def test_boards_are_listed(monkeypatch):
     assert result.exit_code == 0, result.stderr
     for text in ("ecpix5: LambdaConcept ECPIX-5 85F", "board-ecpix5-1x1", "512 MiB DDR3 x16, 600 MB/s", "FT2232H",
                  "12,000,000 baud", "32 MiB SDR SDRAM x16, 240 MB/s", "60 MHz", "predicted",
-                 "85% assumed (ulx3s)", "not installed here: nothing"):
+                 "85% assumed (ecpix5, orangecrab, butterstick, ulx3s)", "not installed here: nothing"):
         assert text in result.stdout, text
