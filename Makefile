@@ -67,10 +67,10 @@ $(VENV)/.board: $(VENV)/.models
 
 $(VENV)/.test: $(VENV)/.models
 	@echo "installing the test tools"
-	@$(PIP) --editable '.[proof,test]'
+	@$(PIP) --editable '.[board,proof,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base
 	@echo "installing the lint tools"
-	@$(PIP) --editable '.[lint,test]'
+	@$(PIP) --editable '.[board,lint,test]'
 	@touch $@

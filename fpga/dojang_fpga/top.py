@@ -45,7 +45,8 @@ class BoardTop(wiring.Component):
 
         m.domains.sync = ClockDomain()
         m.submodules.clock = clock = io.Buffer("i", pins.clock)
-        m.d.comb += [memory.clk_in.eq(clock.i), ClockSignal().eq(memory.clk), ResetSignal().eq(_global_net(m, memory.rst))]
+        m.d.comb += [memory.clk_in.eq(clock.i), ClockSignal().eq(memory.clk),
+                     ResetSignal().eq(_global_net(m, memory.rst))]
         if pins.reset is not None:
             m.submodules.reset = reset = io.Buffer("i", pins.reset)
             m.d.comb += memory.rst_in.eq(reset.i)
