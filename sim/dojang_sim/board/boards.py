@@ -42,13 +42,20 @@ def board_design(board: Board, config: ChipConfig, baud: int | None = None) -> D
         wiring=_wiring(board),
         chips=() if ddr3 else (_sdr_chip(board),),
         models=DDR3_SOURCES if ddr3 else (),
-        origins=tuple(sorted(Path(dojang_fpga.__file__).parent.rglob("*.py"))),
+        origins=_origins(),
         key=(config, board.baud(baud), *(metadata.version(name) for name in ("litedram", "amaranth-boards"))))
 
 
 def pin_clock_hz(board: Board) -> int:
     """Frequency of the model's clock pin: that of the fastest clock of the board's PLL in the simulation."""
     return board.clock_hz * (board.dram.sdr_rate if board.dram.kind == "sdr" else 1)
+
+
+def _origins() -> tuple[Path, ...]:
+    """What a top is made from, without what builds and reports."""
+    root = Path(dojang_fpga.__file__).parent
+    return tuple(sorted((*root.glob("boards/*.py"), *root.glob("memory/*.py"),
+                         *(root / f"{name}.py" for name in ("top", "system", "status_leds")))))
 
 
 class BoardSimulation:

@@ -68,8 +68,7 @@ class RunningPins:
         self.executable, self.process_id = executable, self._process.pid
         self.port = self._process.stdout.readline().strip()
         if not self.port:
-            self._process.communicate()
-            raise ToolchainError(f"the simulated board has ended with exit code {self._process.returncode}")
+            raise self._failed(self._process.communicate()[0])
 
     def stop(self) -> Traffic:
         """End the simulation. May be called twice. Raises `ToolchainError` if it has failed before."""
@@ -80,9 +79,15 @@ class RunningPins:
                 self._process.kill()
                 output, _ = self._process.communicate()
             if self._process.returncode:
-                raise ToolchainError(f"the simulated board has ended with exit code {self._process.returncode}")
+                raise self._failed(output)
             self._traffic = Traffic(**json.loads(output))
         return self._traffic
+
+    def _failed(self, output: str) -> ToolchainError:
+        """With what a model has said of its reasons."""
+        reasons = [line.strip() for line in output.splitlines() if "%Fatal" in line]
+        return ToolchainError(": ".join((f"the simulated board has ended with exit code {self._process.returncode}",
+                                         *reasons[:1])))
 
     def __enter__(self):
         return self
