@@ -19,7 +19,7 @@ MUTATIONS = {
     "odd word dropped": ("bursts.eq((piece.word[0] + piece.words + 1) >> 1)", "bursts.eq((piece.words + 1) >> 1)"),
     "first half always wanted": ("access.skip_first.eq(piece.word[0])", "access.skip_first.eq(0)"),
     "last half never wanted": ("access.skip_last.eq((piece.word + piece.words)[0])", "access.skip_last.eq(1)"),
-    "write to another bank": ("bank.eq(Mux(write, gather.bank, piece.bank))", "bank.eq(piece.bank)"),
+    "write to another bank": ("write & (gather.bank == index)", "write & (piece.bank == index)"),
     "banks not held for a refresh": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
                                      "bank.port.hold.eq(~self.ready)"),
     "commands during initialisation": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
