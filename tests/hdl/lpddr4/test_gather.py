@@ -170,13 +170,14 @@ def test_neighbours_become_one_access(gather=WriteGather):
 
 
 def test_what_is_not_joined(gather=WriteGather):
-    """Another row or bank with the same burst next, a gap, the burst before, a mask in either half."""
+    """Another row or bank with the same burst next, a gap, the burst before, a mask in either half, a half once more."""
     whole = [FULL, FULL]
     pieces = [(1, 2, 0, whole), (1, 3, 2, whole), (2, 3, 4, whole), (2, 3, 8, whole), (2, 3, 6, whole),
-              (2, 3, 8, [FULL, 1]), (2, 3, 10, [1, FULL]), (2, 3, 12, whole), (2, 3, 15, [FULL]), (2, 3, 14, [FULL])]
+              (2, 3, 8, [FULL, 1]), (2, 3, 10, [1, FULL]), (2, 3, 12, whole), (2, 3, 15, [FULL]), (2, 3, 14, [FULL]),
+              (2, 3, 20, [FULL]), (2, 3, 20, [FULL])]
     assert shapes(gathered(pieces, gather)) == [
         (1, 2, 0, 1, 0), (1, 3, 1, 1, 0), (2, 3, 2, 1, 0), (2, 3, 4, 1, 0), (2, 3, 3, 1, 0), (2, 3, 4, 2, 1),
-        (2, 3, 6, 1, 0), (2, 3, 7, 1, 1), (2, 3, 7, 1, 1)]
+        (2, 3, 6, 1, 0), (2, 3, 7, 1, 1), (2, 3, 7, 1, 1), (2, 3, 10, 1, 1), (2, 3, 10, 1, 1)]
 
 
 def test_quiet(gather=WriteGather):

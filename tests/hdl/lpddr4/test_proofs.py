@@ -74,7 +74,7 @@ MUTATIONS = {
                    "self._config.spacing(t.RFCPB)) - 1", "self._config.spacing(t.RFCPB)) - 2"),
     "a bank's second turn": ("refresh turns", "refresh", "owed >= FORCED, ~served, 0", "owed >= FORCED, ~0, 0"),
     "falls behind": ("refresh deadline", "refresh", "everything | (owed >= URGENT)", "everything"),
-    "words left": ("splitter words", "splitter", "left.eq(left - count)", "left.eq(left - room)"),
+    "words left": ("splitter words", "splitter", "left.eq(Mux(ends, 0, end - PAGE_WORDS))", "left.eq(end - PAGE_WORDS)"),
     "piece overwritten": ("splitter words", "splitter", "(left != 0) & (~self.o.valid | self.o.ready)", "left != 0"),
     "command taken too early": ("splitter words", "splitter", "(left == 0) | step & ends", "(left == 0) | step"),
     "read passes a write": ("dispatch", "controller", "& ~conflict & ~write", "& ~write"),

@@ -36,9 +36,7 @@ MUTATIONS = {
     "always another bank": ("with m.If(~kept):", "with m.If(1):"),
     "always the same bank": ("turn.advance.eq(~kept)", "turn.advance.eq(0)"),
     "bank kept in the wrong direction": ("kept.eq((suited & holder).any())", "kept.eq((soon & holder).any())"),
-    "bank not asked again": ("chosen.eq(offers & holder & ", "chosen.eq(holder & "),
     "chosen a cycle late": ("suited.eq((soon if", "suited.eq((offers if"),
-    "chosen for the direction before": ("Mux(direction.following, ", "Mux(direction.write, "),
     "a gap between banks": ("(soon if ccd > 1 else waits)", "soon"),
     "masked write not masked": ("Mux(selected.masked, Kind.MWR, Kind.WR)", "Kind.WR"),
     "wrong row": ("self.row.row.eq(sum_of(order.grant, ",
@@ -303,4 +301,4 @@ def test_a_broken_scheduler_is_caught(name):
             test_a_burst_every_tccd(1600, ratio, 0, broken)
         test_turns(1600, 4, broken)
         simulated(broken, Lpddr4Config(1600), random_accesses(random.Random(3), 6), offer=0.9, refresh=0.5,
-                  register=0.02, pressure=0.05)
+                  everything=0.5, register=0.02, pressure=0.05)
