@@ -74,8 +74,11 @@ def broken_run(controller=Controller):
     """What is written is read at once, odd words, reads that fill the buffer as nobody takes them, then everything."""
     config = Lpddr4Config(533, **SHORT)
     commands = [(1, 0, 9), (0, 0, 9), (0, 1, 2), *((0, 256 * index + 1, 256) for index in range(3)), (1, 4, 9),
-                (0, 4, 9), *random_traffic(random.Random(5), config.words, 10)]
-    traffic_run(config, commands, late=1300, masks=0.3, controller=controller, cycles=6000)
+                (0, 4, 9), *random_traffic(random.Random(5), config.words, 5)]
+    traffic_run(config, commands, late=1300, masks=0.3, controller=controller, cycles=4000)
+    # Accesses that come one by one, some of them while their bank is refreshed
+    traffic_run(config, [(0, 128 * index, 2) for index in range(100)], stalls=(0.9, 0, 0), controller=controller,
+                cycles=4000)
 
 
 def test_the_controller_passes():

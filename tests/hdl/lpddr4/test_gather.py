@@ -170,7 +170,7 @@ def test_neighbours_become_one_access(gather=WriteGather):
 
 
 def test_what_is_not_joined(gather=WriteGather):
-    """Another row or bank with the same burst next, a gap, the burst before, a mask in either half, a half once more."""
+    """Another row or bank with the same burst next, a gap, the burst before, a mask in one half, a half once more."""
     whole = [FULL, FULL]
     pieces = [(1, 2, 0, whole), (1, 3, 2, whole), (2, 3, 4, whole), (2, 3, 8, whole), (2, 3, 6, whole),
               (2, 3, 8, [FULL, 1]), (2, 3, 10, [1, FULL]), (2, 3, 12, whole), (2, 3, 15, [FULL]), (2, 3, 14, [FULL]),
