@@ -59,7 +59,7 @@ def upload(device: Device, channel: int, contents: np.ndarray, physical: bool = 
         pieces = [(at, min(size, end - at)) for at in range(start, end, size)]
         for (at, length), there in zip(pieces, device.check_memory(channel, pieces, physical), strict=True):
             part = contents[at:at + length]
-            if there == crc32(part):
+            if there == crc32(part.tobytes()):
                 report(length)
             elif smaller:
                 bring(at, at + length, smaller)
@@ -71,7 +71,7 @@ def upload(device: Device, channel: int, contents: np.ndarray, physical: bool = 
     if state.sent:
         whole = [(at, min(PIECES[0], len(contents) - at)) for at in range(0, len(contents), PIECES[0])]
         for (at, length), there in zip(whole, device.check_memory(channel, whole, physical), strict=True):
-            if there != crc32(contents[at:at + length]):
+            if there != crc32(contents[at:at + length].tobytes()):
                 raise UploadError(f"the memory of channel {channel} does not keep what is written to it, somewhere in "
                                   f"bytes 0x{at:x} to 0x{at + length - 1:x}")
         state.seconds = time.monotonic() - started
