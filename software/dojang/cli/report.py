@@ -41,7 +41,7 @@ def report(
     Example: dojang report node --hierarchy
     """
     if instances:
-        return _hierarchy([block.value for block in blocks or (Block["node"],)], json_file or HIERARCHY, timeout)
+        return _hierarchy([block.value for block in blocks or (Block("node"),)], json_file or HIERARCHY, timeout)
     json_file = json_file or FIGURES
     try:
         from dojang_fpga.synth import SynthesisError, require_tools
