@@ -1,7 +1,7 @@
 """``dojang report``: area and clock of the blocks on an FPGA."""
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +16,18 @@ FIGURES = Path("docs/figures/fpga.json")
 HIERARCHY = Path("build/fpga/hierarchy.json")
 DOCUMENTS = (Path("docs/reference/fpga.md"), Path("README.md"))
 
-Block = Enum("Block", {name: name for name in ("engine", "vector", "router", "router-1x1", "lpddr4", "guard",
-                                             "node")}, type=str)
-"""Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
+
+
+class Block(StrEnum):
+    """Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
+
+    ENGINE = "engine"
+    VECTOR = "vector"
+    ROUTER = "router"
+    ROUTER_1X1 = "router-1x1"
+    LPDDR4 = "lpddr4"
+    GUARD = "guard"
+    NODE = "node"
 
 
 def report(
@@ -41,7 +50,7 @@ def report(
     Example: dojang report node --hierarchy
     """
     if instances:
-        return _hierarchy([block.value for block in blocks or (Block("node"),)], json_file or HIERARCHY, timeout)
+        return _hierarchy([block.value for block in blocks or (Block.NODE,)], json_file or HIERARCHY, timeout)
     json_file = json_file or FIGURES
     try:
         from dojang_fpga.synth import SynthesisError, require_tools
