@@ -28,7 +28,7 @@ class Chip(wiring.Component):
     Members
     -------
     rx, tx: the host link, one byte per transfer.
-    room: the host may send (`dojang_hdl.host.receive_fifo.ReceiveFifo`).
+    room, answering: the host may send, and its requests are worked on (`dojang_hdl.host.bridge.HostBridge`).
     memory, status: one port per channel, and what is known of the memory behind it.
     running: a program is being executed.
     """
@@ -41,6 +41,7 @@ class Chip(wiring.Component):
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
             "room": Out(1),
+            "answering": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "status": Out(MemoryStatus()).array(config.channels),
             "running": Out(1),
@@ -52,7 +53,8 @@ class Chip(wiring.Component):
         m.submodules.host = host = HostBridge(config, clock_hz=self._clock_hz)
         wiring.connect(m, wiring.flipped(self.rx), host.rx)
         wiring.connect(m, host.tx, wiring.flipped(self.tx))
-        m.d.comb += [self.running.eq(host.running), self.room.eq(host.room)]
+        m.d.comb += [self.running.eq(host.running), self.room.eq(host.room),
+                     self.answering.eq(host.answering)]
 
         # The host can reset the mesh without losing its own state or the memory's.
         m.domains.mesh = ClockDomain(local=True)

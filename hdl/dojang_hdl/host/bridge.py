@@ -35,6 +35,7 @@ class HostBridge(wiring.Component):
     -------
     rx, tx: bytes from and to the host; rx is always ready.
     room: the host may send: see `ReceiveFifo`.
+    answering: a request is being executed, or has come.
     memory: one port for each channel.
     windows, memory_busy, memory_error: channels that are guarded, some channel's busy and error (`MemoryStatus`).
     control: TOKENS and RUN flits to all nodes.
@@ -60,6 +61,7 @@ class HostBridge(wiring.Component):
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
             "room": Out(1),
+            "answering": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "windows": In(config.channels),
             "memory_busy": In(1),
@@ -100,7 +102,7 @@ class HostBridge(wiring.Component):
         memory_busy, memory_error = Signal(), Signal()
         m.d.sync += [memory_busy.eq(self.memory_busy), memory_error.eq(self.memory_error)]
         m.d.comb += [
-            self.room.eq(fifo.room),
+            self.room.eq(fifo.room), self.answering.eq(receiver.frame.valid | fifo.o.valid),
             receiver.addr.eq(executor.request_addr), executor.request_data.eq(receiver.data),
             write.en.eq(executor.response_en), write.addr.eq(executor.response_addr),
             write.data.eq(executor.response_data),

@@ -43,7 +43,9 @@ class Request(IntEnum):
 
 IDEMPOTENT = frozenset({
     Request.IDENTIFY, Request.WRITE, Request.READ, Request.CHECK, Request.COUNTERS, Request.MAILBOX})
-"""Requests that may be executed again without harm, so that a host may have several of them in flight."""
+"""Requests that may be executed again, so that a host may have several in flight, none of which writes what another
+reads or writes.
+"""
 
 
 class Status(IntEnum):
