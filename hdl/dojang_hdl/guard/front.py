@@ -6,10 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from ..memory import MemoryCommand, MemoryWrite
+from ..memory_control import CONTROL_WINDOW
 from ..streams.buffer import Buffer
 from .combiner import ClusterWrite
 from .jobs import Job
-from .layout import CLUSTER, CONTROL_WINDOW, PHYSICAL_WINDOW, REGISTER_WINDOW
+from .layout import CLUSTER, PHYSICAL_WINDOW, REGISTER_WINDOW
 from .locate import Place
 
 __all__ = ["Front"]

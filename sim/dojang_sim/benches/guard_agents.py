@@ -4,7 +4,8 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from dojang_hdl.guard.layout import CONTROL_WINDOW, REGISTER_WINDOW
+from dojang_hdl.guard.layout import REGISTER_WINDOW
+from dojang_hdl.memory_control import CONTROL_WINDOW
 
 __all__ = ["Chip", "ErringMemory", "simulate"]
 

@@ -5,7 +5,8 @@ from collections import deque
 
 import pytest
 from dojang_hdl.guard.front import Front
-from dojang_hdl.guard.layout import CLUSTER, CONTROL_WINDOW, PHYSICAL_WINDOW, REGISTER_WINDOW, Register
+from dojang_hdl.guard.layout import CLUSTER, PHYSICAL_WINDOW, REGISTER_WINDOW, Register
+from dojang_hdl.memory_control import CONTROL_WINDOW
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 

@@ -11,7 +11,6 @@ from dojang_hdl.guard.guard import Guard
 from dojang_hdl.guard.layout import (
     CLUSTER,
     CONTROL,
-    CONTROL_WINDOW,
     FAULT,
     FAULT_KINDS,
     INJECT,
@@ -21,6 +20,7 @@ from dojang_hdl.guard.layout import (
 )
 from dojang_hdl.guard.verifier import Verifier
 from dojang_hdl.isa import pack, unpack
+from dojang_hdl.memory_control import CONTROL_WINDOW
 from dojang_sim.benches.guard_agents import Chip, ErringMemory, simulate
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
