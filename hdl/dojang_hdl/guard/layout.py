@@ -40,8 +40,8 @@ HEADER = (*((f"check_{word}", CHECK_BITS) for word in range(CLUSTER)), ("crc", 3
 """
 
 REGISTER_WINDOW, PHYSICAL_WINDOW = 2 << 30, 1 << 30
-"""Word addresses from which on a guarded memory has its registers, and all of its words as they are. What lies above the
-registers is the memory's own (`dojang_hdl.memory_control`) with `Guard(..., control_window=True)`, else theirs too.
+"""Word addresses from which on a guarded memory has its registers, and all of its words as they are. What lies above
+the registers is the memory's own (`dojang_hdl.memory_control`) with `Guard(..., control_window=True)`, else theirs.
 """
 
 

@@ -29,7 +29,8 @@ class Board:
         self.fixed = {
             MemoryControl.IDENTITY: pack(IDENTITY, {"magic": magic, "kind": kind, "lanes": LANES,
                                                     "entries": len(STEPS)}),
-            MemoryControl.LEVELS: pack(LEVELS, {"delays": DELAYS * levels, "bitslips": BITSLIPS * levels, "settle": 200}),
+            MemoryControl.LEVELS: pack(LEVELS, {"delays": DELAYS * levels, "bitslips": BITSLIPS * levels,
+                                                "settle": 200}),
             MemoryControl.WORDS: WORDS}
         for number, (address, bank, control, command, delay) in enumerate(STEPS):
             at = MemoryControl.SEQUENCE + 2 * number
