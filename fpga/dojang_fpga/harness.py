@@ -55,11 +55,6 @@ class Harness(wiring.Component):
         """Cycles from an output bit to its effect on ``o``."""
         return len(self._levels)
 
-    @property
-    def flip_flops(self) -> int:
-        """Flip-flops of the harness itself."""
-        return sum(len(value) for value in self._inputs) + sum(self._levels)
-
     def elaborate(self, platform):
         m = Module()
         m.submodules.component = self._component

@@ -11,13 +11,15 @@ from dojang_hdl.engine import Engine
 from dojang_hdl.guard.guard import Guard
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.timing import Lpddr4Config
+from dojang_hdl.mesh.flit import DataFlit
 from dojang_hdl.mesh.router import DataRouter
 from dojang_hdl.node.node import Node
 from dojang_hdl.vector import VectorUnit
 
+from .hierarchy import Instance, hierarchy
 from .synth import DEVICE, place_alone, tool_versions
 
-__all__ = ["BLOCKS", "TARGET_MHZ", "Block", "measure"]
+__all__ = ["BLOCKS", "TARGET_MHZ", "Block", "locate", "measure"]
 
 TARGET_MHZ = 75.0
 """What every block must reach."""
@@ -29,17 +31,34 @@ class Block:
 
     title: str
     create: Callable[[], wiring.Component]
+    link_bits: int | None = None
+    """Of a router: bits of a flit."""
 
 
 BLOCKS = {
     "engine": Block("engine, one lane, one context", lambda: Engine(preset("small-node"))),
     "vector": Block("vector unit", VectorUnit),
-    "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8)),
+    "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8), DataFlit.size),
+    "router-1x1": Block("data router of a single node", lambda: DataRouter(1, 1), DataFlit.size),
     "lpddr4": Block("LPDDR4 controller, 533 Mb/s, ratio 4", lambda: Controller(Lpddr4Config(rate=533))),
     "guard": Block("guard of a memory channel, tiles of 128 words", lambda: Guard(preset("sim-2x2").chunk)),
     "node": Block("whole node, preset small-node", lambda: Node(preset("small-node"))),
 }
 """By the name that ``dojang report`` takes."""
+
+
+def locate(names: Iterable[str], folder: Path, timeout: float = 3600,
+           progress: Callable[[str], None] = lambda step: None) -> dict[str, list[Instance]]:
+    """`hierarchy` of the named `BLOCKS`. Netlists and logs go to a folder per block in ``folder``."""
+    return {name: hierarchy(BLOCKS[name].create(), folder / name, timeout,
+                            lambda step, name=name: progress(f"{name}: {step}")) for name in names}
+
+
+def _of_router(name: str, comb: int) -> dict:
+    bits = BLOCKS[name].link_bits
+    if bits is None:
+        return {}
+    return {"link_bits": bits, "comb_per_link_bit": round(comb / bits, 2), "cycles_per_hop": DataRouter.latency}
 
 
 def measure(names: Iterable[str], folder: Path, seeds=(1,), known: dict | None = None, timeout: float = 3600,
@@ -53,7 +72,7 @@ def measure(names: Iterable[str], folder: Path, seeds=(1,), known: dict | None =
         started = time.monotonic()
         figures, seed = place_alone(BLOCKS[name].create(), folder / name, seeds, TARGET_MHZ, timeout,
                                     lambda step, name=name: progress(f"{name}: {step}"))
-        blocks[name] = {"title": BLOCKS[name].title, **figures.as_json(), "seed": seed,
-                        "seconds": round(time.monotonic() - started)}
+        blocks[name] = {"title": BLOCKS[name].title, **figures.as_json(), **_of_router(name, figures.comb),
+                        "seed": seed, "seconds": round(time.monotonic() - started)}
     return {"device": DEVICE, "target_mhz": TARGET_MHZ, "tools": tool_versions(),
             "blocks": {name: blocks[name] for name in BLOCKS if name in blocks}}

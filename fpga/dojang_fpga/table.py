@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["TableError", "fill", "full_table", "short_table", "update"]
+__all__ = ["TableError", "fill", "full_table", "router_table", "short_table", "update"]
 
 
 class TableError(ValueError):
@@ -33,8 +33,19 @@ def short_table(report: dict) -> str:
     return "\n".join(lines)
 
 
+def router_table(report: dict) -> str:
+    """What a hop costs."""
+    lines = [f"| router on {report['device']} | bits of a link | TRELLIS_COMB a link bit | MHz | cycles a hop |",
+             "|---|--:|--:|--:|--:|"]
+    for block in report["blocks"].values():
+        if "link_bits" in block:
+            lines.append(f"| {block['title']} | {block['link_bits']} | {block['comb_per_link_bit']:.1f} | "
+                         f"{block['fmax_mhz']:.0f} | {block['cycles_per_hop']} |")
+    return "\n".join(lines)
+
+
 Tables = Mapping[str, Callable[[dict], str]]
-TABLES: Tables = {"fpga": full_table, "fpga-short": short_table}
+TABLES: Tables = {"fpga": full_table, "fpga-short": short_table, "fpga-router": router_table}
 """By the marker: a document has the lines ``<!-- NAME:begin … -->`` and ``<!-- NAME:end -->``."""
 
 

@@ -21,20 +21,27 @@ class Chip(wiring.Component):
     ----------
     config: the configuration.
     make_node: what stands at each place of the mesh; a black box of the node keeps the netlist small.
+    clock_hz: frequency of the clock, which IDENTIFY tells; 0 if unknown.
+    spread_reset: called with the module and a reset of nearly all flip-flops; returns what they shall use: on an FPGA
+        the same through a global net.
 
     Members
     -------
     rx, tx: the host link, one byte per transfer.
+    room, answering: the host may send, and its requests are worked on (`dojang_hdl.host.bridge.HostBridge`).
     memory, status: one port per channel, and what is known of the memory behind it.
     running: a program is being executed.
     """
 
-    def __init__(self, config: ChipConfig, make_node=Node):
+    def __init__(self, config: ChipConfig, make_node=Node, clock_hz: int = 0, spread_reset=lambda m, reset: reset):
         self.config = config
         self._make_node = make_node
+        self._clock_hz, self._spread_reset = clock_hz, spread_reset
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
+            "room": Out(1),
+            "answering": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "status": Out(MemoryStatus()).array(config.channels),
             "running": Out(1),
@@ -43,14 +50,19 @@ class Chip(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.host = host = HostBridge(config)
+        m.submodules.host = host = HostBridge(config, clock_hz=self._clock_hz)
         wiring.connect(m, wiring.flipped(self.rx), host.rx)
         wiring.connect(m, host.tx, wiring.flipped(self.tx))
-        m.d.comb += self.running.eq(host.running)
+        m.d.comb += [self.running.eq(host.running), self.room.eq(host.room),
+                     self.answering.eq(host.answering)]
 
         # The host can reset the mesh without losing its own state or the memory's.
         m.domains.mesh = ClockDomain(local=True)
-        m.d.comb += [ClockSignal("mesh").eq(ClockSignal()), ResetSignal("mesh").eq(ResetSignal() | host.soft_reset)]
+        # A register: it goes to nearly all flip-flops.
+        mesh_reset = Signal(init=1, reset_less=True)
+        m.d.sync += mesh_reset.eq(ResetSignal() | host.soft_reset)
+        m.d.comb += [ClockSignal("mesh").eq(ClockSignal()),
+                     ResetSignal("mesh").eq(self._spread_reset(m, mesh_reset))]
         in_mesh = DomainRenamer("mesh")
 
         nodes = {}

@@ -112,6 +112,8 @@ PRESETS = {preset.name: preset for preset in (
     _board("orangecrab", channel_mib=128),
     _board("butterstick", channel_mib=1024),
     _board("ulx3s", width=1, sram_words=1024, channel_mib=32),
+    _board("ax7325b", lanes=2, contexts=4, acc_rows=512, sram_words=8192, channel_mib=2048),
+    _board("antmicro-lpddr4", width=1, lanes=2, channel_mib=512),
 )}
 """Named configurations. ``small-node`` is the one placed by ``dojang report``, ``board-…`` are for boards."""
 

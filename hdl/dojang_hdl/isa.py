@@ -32,6 +32,7 @@ class Op(IntEnum):
     TOPK = 11    # offer n elements at a, ids from `index`, to the candidate list; `reset` empties it first
     REPORT = 12  # send the candidate list to the host
     END = 13     # send counters and errors to the host, stop
+    UNPACK = 14  # n groups of one row of a signed 8-bit matrix, arriving on the plane stream, as FP32 in RX at d
 
 
 class Reg(IntEnum):
@@ -124,7 +125,9 @@ HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
 MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 9), ("m_mul", 24),
        ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 32), ("reset", 1), ("pad", 1))
 """addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position
-whose low bits pick lane (KPUT), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are signed."""
+whose low bits pick lane (KPUT, UNPACK), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are
+signed. A STREAM with `wide` begins 2 · lanes words further for each unit of lanes before row (R[lane_reg] + lane_bias)
+mod acc_rows: where an 8-bit row block has that row."""
 
 VEC = (("imm0", 32), ("imm1", 32), ("mul", 3), ("add", 2), ("fn", 2), ("mul2", 2), ("round", 2), ("reduce", 2),
        ("store", 1), ("swap", 1), ("a_scalar", 1), ("pad32", 1), ("s", 4), ("s_a", 4), ("s_out", 4), ("pad", 35))
@@ -139,10 +142,17 @@ GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode",
 SEND = (("mode", 2), ("x", 4), ("y", 4), ("pad", 118))
 
 FORMATS = {Op.STREAM: MEM, Op.LOAD: MEM, Op.STORE: MEM, Op.KPUT: MEM, Op.VPUT: MEM, Op.SPUT: MEM, Op.TOPK: MEM,
-           Op.VEC: VEC, Op.GEMV: GEMV, Op.SEND: SEND}
+           Op.UNPACK: MEM, Op.VEC: VEC, Op.GEMV: GEMV, Op.SEND: SEND}
 
 SIGNED = {"n_bias", "m_bias", "lane_bias"}
 INSTRUCTION_WORDS = 2
+
+
+ROW_BITS = 8
+"""Bits of the codes that UNPACK takes."""
+
+INTEGER_BIAS = 1.5 * 2**23
+"""UNPACK gives code + INTEGER_BIAS: an FP32 number whose pattern holds the code."""
 
 
 def pack(fields, values: dict[str, int]) -> int:

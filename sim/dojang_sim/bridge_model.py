@@ -1,11 +1,12 @@
 """A host bridge in Python, written from docs/reference/host-link.md alone: judge of the driver and of the RTL."""
 
 import struct
+import zlib
 from collections.abc import Callable
 
 __all__ = ["BridgeModel", "crc32"]
 
-IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET = range(1, 9)
+IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET, CHECK = range(1, 10)
 OK, UNKNOWN, LENGTH, ARGUMENT, BUSY = range(5)
 
 
@@ -29,7 +30,7 @@ class BridgeModel:
 
     Parameters
     ----------
-    width, height, lanes, contexts, top_k, channel_mib: of the chip.
+    width, height, lanes, contexts, top_k, channel_mib, fingerprint, clock_hz: of the chip.
     on_run: called with (RUN word, token ids) for each run executed; it may call `message`.
     registers: the 512 counter registers.
 
@@ -42,9 +43,11 @@ class BridgeModel:
     """
 
     def __init__(self, width: int, height: int, lanes: int, contexts: int, top_k: int, channel_mib: int,
-                 on_run: Callable[[int, tuple[int, ...]], None] | None = None, registers: list[int] | None = None):
+                 on_run: Callable[[int, tuple[int, ...]], None] | None = None, registers: list[int] | None = None,
+                 fingerprint: int = 0, clock_hz: int = 0):
         self.width, self.height = width, height
-        self.identity = struct.pack("<4sHBBBBHI", b"DJNG", 1, width, height, lanes, contexts, top_k, channel_mib)
+        self.identity = struct.pack("<4sHBBBBHIII", b"DJNG", 2, width, height, lanes, contexts, top_k, channel_mib,
+                                    fingerprint, clock_hz)
         self.channel_words = channel_mib * 65536
         self.on_run = on_run
         self.registers = registers or [0] * 512
@@ -136,15 +139,16 @@ class BridgeModel:
     # Requests.
 
     def _execute(self, kind: int, payload: bytes) -> tuple[int, bytes]:
-        lengths = {IDENTIFY: 0, READ: 8, RUN: 32, WAIT: 0, MAILBOX: 8, COUNTERS: 8, RESET: 0}
+        lengths = {IDENTIFY: 0, READ: 8, RUN: 32, WAIT: 0, MAILBOX: 8, COUNTERS: 8, RESET: 0, CHECK: 8}
         if kind not in lengths and kind != WRITE:
             return UNKNOWN, b""
-        if kind == WRITE and (len(payload) < 8 or len(payload) != 8 + 16 * payload[5]):
+        if kind == WRITE and (len(payload) < 8 or len(payload) != 8 + 16 * int.from_bytes(payload[5:8], "little")):
             return LENGTH, b""
         if kind != WRITE and len(payload) != lengths[kind]:
             return LENGTH, b""
-        if kind in (WRITE, READ, MAILBOX, COUNTERS):
-            return self._with_args(kind, *struct.unpack("<IBB", payload[:6]), payload[8:])
+        if kind in (WRITE, READ, MAILBOX, COUNTERS, CHECK):
+            address, channel = struct.unpack("<IB", payload[:5])
+            return self._with_args(kind, address, channel, int.from_bytes(payload[5:8], "little"), payload[8:])
         if kind == IDENTIFY:
             return OK, self.identity
         if kind == RUN:
@@ -156,13 +160,15 @@ class BridgeModel:
         return OK, struct.pack("<BBHIQ", flags, self.nodes_done, len(self.mailbox), self.errors, self.cycles)
 
     def _with_args(self, kind: int, address: int, channel: int, count: int, content: bytes) -> tuple[int, bytes]:
-        if kind in (WRITE, READ):
+        if kind in (WRITE, READ, CHECK):
             inside = address + count <= self.channel_words or (channel in self.windows and address >= 1 << 30)
-            if channel >= self.height or not 1 <= count <= 15 or not inside:
+            if channel >= self.height or not 1 <= count or (kind != CHECK and count > 15) or not inside:
                 return ARGUMENT, b""
             words = [(channel, address + i) for i in range(count)]
             if kind == READ:
                 return OK, b"".join(self.memory.get(word, bytes(16)) for word in words)
+            if kind == CHECK:
+                return OK, struct.pack("<I", zlib.crc32(b"".join(self.memory.get(word, bytes(16)) for word in words)))
             for i, word in enumerate(words):
                 self.memory[word] = content[16 * i:16 * i + 16]
             return OK, b""

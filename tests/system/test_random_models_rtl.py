@@ -22,6 +22,7 @@ GRID = [
     ("sim-1x1", 4, 4, 32, 2, 64, 96, 50, ["Q4_0"], False, (1, 2, 3, 4, 1)),
     ("sim-1x1", 6, 2, 64, 1, 100, 37, 131, ["F16"], True, (4, 1)),
     ("sim-1x1", 10, 1, 32, 1, 64, 101, 77, MIXED, False, (3, 1)),              # more queries of a head than contexts
+    ("sim-1x1", 4, 2, 32, 1, 288, 96, 1100, ["Q8_0"], True, (4, 1)),           # embedding rows out of the head's planes
     ("sim-1x1", 1, 1, 128, 3, 32, 33, 5, ["F32"], False, (2, 1)),              # fewer tokens than candidates
     ("sim-2x2", 4, 2, 64, 2, 96, 160, 131, ["Q4_1"], False, (1, 4, 2, 1)),
     ("sim-2x2", 9, 3, 64, 1, 96, 352, 257, ["Q8_0"], True, (3, 1)),

@@ -89,9 +89,10 @@ class LiteDramMemory(wiring.Component):
         }
         if self._simulated:
             connections |= {"p_CHANNEL": self._channel, "p_WORDS": self._words}
+        pads = self._pads or {}
         for pad in made.pads:
-            if pad.name in self._pads:
-                connections[f"{'io' if pad.direction == 'io' else 'o'}_{pad.name}"] = self._pads[pad.name]
+            if pad.name in pads:
+                connections[f"{'io' if pad.direction == 'io' else 'o'}_{pad.name}"] = pads[pad.name]
         m.submodules.core = Instance("litedram_core", **connections)
         if platform is not None:
             platform.add_file("litedram_core.v", made.verilog)

@@ -45,7 +45,7 @@ def generate(spec: dict[str, Any]) -> dict[str, Any]:
     module = _module(spec)
     pads = _pads(migen, spec, module.geom_settings)
     ports: set[Any] = set()
-    top = migen.Module()
+    top: Any = migen.Module()   # its statements are attributes that no type checker sees
 
     def port(name, width=1):
         signal = migen.Signal(width, name=name)
@@ -130,7 +130,7 @@ def _module(spec):
     clocks, ns = _pair(base.speedgrade_timings[grade].tRFC)
     timings = type(base.speedgrade_timings[grade])(**{
         name: getattr(base.speedgrade_timings[grade], name) for name in ("tRP", "tRCD", "tWR", "tRFC", "tFAW", "tRAS")})
-    if ns is None:
+    if ns is None and clocks is not None:
         timings.tRFC = (None, clocks * TCK_NS[grade])
     ours = type(base.__name__, (base,), {"speedgrade_timings": {**base.speedgrade_timings, grade: timings}})
     rate = "1:2" if spec["kind"] == "ddr3" or spec["sdr_rate"] == 2 else "1:1"

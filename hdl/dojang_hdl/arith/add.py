@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .float32 import Float32, finish, is_infinity, is_nan, significand
+from .float32 import Float32, finish, is_infinity, is_nan, leading_place
 from .pipeline import Pipeline
 
 __all__ = ["FloatAdd"]
@@ -38,49 +38,51 @@ class FloatAdd(wiring.Component):
         a, b = Float32(self.a), Float32(self.b)
         swap = self.b[:31] > self.a[:31]
         subtract = a.sign ^ b.sign
+        # Both with their leading one: `vanish` and `none` take care of zeros and denormals.
+        zero_a, zero_b = a.exponent == 0, b.exponent == 0
         s = pipe.stage(
-            big=Mux(swap, significand(b), significand(a)), small=Mux(swap, significand(a), significand(b)),
+            big=Mux(swap, b.fraction, a.fraction), small=Cat(Mux(swap, a.fraction, b.fraction), Const(1, 1)),
             exponent=Mux(swap, b.exponent, a.exponent),
             shift=Mux(swap, (b.exponent - a.exponent)[:8], (a.exponent - b.exponent)[:8]),
+            flushed=zero_a | zero_b, none=zero_a & zero_b,
             sign=Mux(swap, b.sign, a.sign), subtract=subtract, zero_sign=a.sign & b.sign,
             nan=is_nan(a) | is_nan(b) | is_infinity(a) & is_infinity(b) & subtract,
             infinity=a.exponent.all() | b.exponent.all())
 
-        # Align with guard, round and sticky bits; from 32 places on only the sticky bit is left.
-        aligned, sticky = Cat(Const(0, 2), s.small), s.small.any() & s.shift[5:].any()
-        for level in range(5):
-            lost = aligned[:1 << level].any()
-            aligned = Mux(s.shift[level], aligned >> (1 << level), aligned)
-            sticky = sticky | s.shift[level] & lost
-        aligned = Mux(s.shift[5:].any(), 0, aligned)[:26]
-        passed = {"sign": s.sign, "zero_sign": s.zero_sign, "nan": s.nan, "infinity": s.infinity}
-        s = pipe.stage(big=s.big, small=Cat(sticky, aligned), exponent=s.exponent, subtract=s.subtract, **passed)
+        # Align, up to 15 places by multiplications; from 32 places on only the sticky bit is left.
+        far = s.shift[5:].any()
+        vanish = far | s.flushed
+        near = Mux(s.shift[4], s.small >> 14, s.small << 2)[:26]
+        unit = Cat(s.shift[:4] == 15 - bit for bit in range(16))
+        passed = {"sign": s.sign, "zero_sign": s.zero_sign, "nan": s.nan, "infinity": s.infinity, "none": s.none}
+        s = pipe.stage(big=s.big, low=Mux(vanish, 0, (near[:13] * unit)[:28]),
+                       high=Mux(vanish, 0, (near[13:] * unit)[:28]),
+                       sticky=~s.flushed & (far | s.shift[4] & s.small[:14].any()), exponent=s.exponent,
+                       subtract=s.subtract, **passed)
 
         def carried(s):
             return {name: getattr(s, name) for name in passed}
 
-        big = s.big << 3
-        total = Mux(s.subtract, big - s.small, big + s.small)[:28]
+        # Guard, round and sticky bits stay below the sum's last place.
+        small = Cat(s.sticky | s.low[:15].any() | s.high[:2].any(), s.low[15:] | s.high[2:15], s.high[15:])
+        big = Cat(Const(0, 3), s.big, Const(1, 1))
+        total = Mux(s.subtract, big - small, big + small)[:28]
         s = pipe.stage(total=total, exponent=s.exponent, **carried(s))
 
-        # Normalise to a leading one in bit 27, which stands for exponent + 1.
+        # Normalise to a leading one in bit 27, which stands for exponent + 1; the last 7 places by multiplications.
         by16 = ~s.total[12:].any()
         by8 = Mux(by16, ~s.total[4:12].any(), ~s.total[20:].any())
         coarse = Mux(by16, s.total << 16, s.total)[:28]
         s = pipe.stage(total=Mux(by8, coarse << 8, coarse)[:28], places=Cat(by8, by16), exponent=s.exponent,
                        **carried(s))
-        fine, places = s.total, []
-        for distance in (4, 2, 1):
-            empty = ~fine[28 - distance:].any()
-            fine = Mux(empty, fine << distance, fine)[:28]
-            places.insert(0, empty)
-        exponent = (s.exponent + 1) - (s.places << 3)
-        s = pipe.stage(total=fine, places=Cat(*places), exponent=exponent, **carried(s))
+        unit, places = leading_place(s.total[20:])
+        s = pipe.stage(low=(s.total[:14] * unit)[:21], high=(s.total[14:] * unit)[:14],
+                       exponent=(s.exponent - Cat(places, s.places))[:10].as_signed(), **carried(s))
 
-        zero = ~s.total[27]
-        o = finish(pipe, sign=Mux(zero, s.zero_sign, s.sign), exponent=(s.exponent - s.places)[:10].as_signed(),
-                   mantissa=s.total[4:], guard=s.total[3], sticky=s.total[:3].any(),
-                   nan=s.nan, infinity=s.infinity, zero=zero)
+        total = Cat(s.low[:14], s.low[14:] | s.high[:7], s.high[7:])
+        zero = ~total[27] | s.none
+        o = finish(pipe, sign=Mux(zero, s.zero_sign, s.sign), exponent_less_1=s.exponent, mantissa=total[4:],
+                   guard=total[3], sticky=total[:3].any(), nan=s.nan, infinity=s.infinity, zero=zero)
         assert pipe.stages == self.latency
         m.d.comb += [self.o.eq(o), self.o_valid.eq(pipe.valid)]
         return m

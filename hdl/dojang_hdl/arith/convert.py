@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..isa import Round
-from .float32 import BIAS, FRACTION, NAN, Float32, finish, is_nan
+from .float32 import BIAS, FRACTION, NAN, Float32, finish, is_nan, leading_place
 from .pipeline import Pipeline
 
 __all__ = ["IntToFloat", "RoundTo"]
@@ -14,6 +14,13 @@ __all__ = ["IntToFloat", "RoundTo"]
 FP16_MAX = 0x477FE000
 FP16_OVERFLOW = BIAS + 16
 """Biased exponent of 2^16, the first power of two above the FP16 range."""
+
+
+KEPT = FRACTION - 10
+"""Lowest bit of an FP32 fraction that FP16 keeps."""
+
+MOST = 11
+"""As many bits more lie below the last place at most, or the value is less than half of it."""
 
 
 class IntToFloat(wiring.Component):
@@ -50,22 +57,29 @@ class IntToFloat(wiring.Component):
         pipe = Pipeline(m, self.i_valid)
         width = self._width
 
-        s = pipe.stage(value=Mux(self.a < 0, -self.a, self.a)[:width], sign=self.a < 0,
-                       exponent=self.e + (BIAS + width - 1))
-        # Normalise to a leading one in the top bit, two distances a stage.
-        distances = [1 << level for level in reversed(range(ceil_log2(width)))]
-        for first in range(0, len(distances), 2):
-            value, places = s.value, 0
-            for distance in distances[first:first + 2]:
-                empty = ~value[width - distance:].any()
-                value = Mux(empty, value << distance, value)[:width]
-                places = places + Mux(empty, distance, 0)
-            s = pipe.stage(value=value, sign=s.sign, exponent=(s.exponent - places)[:11].as_signed())
+        # At least 32 bits; the exponent is that of a leading one in the top bit, less 1.
+        a = Mux(self.a < 0, -self.a, self.a)[:width]
+        s = pipe.stage(value=Cat(Const(0, max(0, 32 - width)), a), sign=self.a < 0,
+                       exponent=(self.e + (BIAS + width - 2))[:11].as_signed(), places=Const(0, 0))
+        # Normalise: to a leading one among the upper eight bits, two distances a stage at most, ...
+        levels = ceil_log2(width)
+        distances = [1 << level for level in range(3, levels)]
+        for left in reversed(range((levels + 1) // 2 - 1)):
+            value, places = s.value, s.places
+            while len(distances) > 2 * left or (distances and left == 0):
+                distance = distances.pop()
+                empty = ~value[-distance:].any()
+                value, places = Mux(empty, value << distance, value)[:len(value)], Cat(empty, places)
+            s = pipe.stage(value=value, sign=s.sign, exponent=s.exponent, places=places)
+        # ... then by multiplications. What lies below 32 bits is sticky.
+        unit, places = leading_place(s.value[-8:])
+        s = pipe.stage(high=(s.value[-16:] * unit)[:16], low=(s.value[-32:-16] * unit)[:24],
+                       sticky=s.value[:-32].any(), places=Cat(places, s.places), sign=s.sign, exponent=s.exponent)
 
-        value = Cat(Const(0, max(0, 26 - width)), s.value)
-        s = pipe.stage(mantissa=value[-24:], guard=value[-25], sticky=value[:-25].any(), sign=s.sign,
-                       exponent=s.exponent)
-        o = finish(pipe, sign=s.sign & s.mantissa[-1], exponent=s.exponent, mantissa=s.mantissa, guard=s.guard,
+        s = pipe.stage(mantissa=Cat(s.low[8:16], s.low[16:] | s.high[:8], s.high[8:]), guard=s.low[7],
+                       sticky=s.sticky | s.low[:7].any(), sign=s.sign,
+                       exponent=(s.exponent - s.places)[:11].as_signed())
+        o = finish(pipe, sign=s.sign & s.mantissa[-1], exponent_less_1=s.exponent, mantissa=s.mantissa, guard=s.guard,
                    sticky=s.sticky, nan=Const(0), infinity=Const(0), zero=~s.mantissa[-1])
         assert pipe.stages == self.latency
         m.d.comb += [self.o.eq(o), self.o_valid.eq(pipe.valid)]
@@ -97,29 +111,31 @@ class RoundTo(wiring.Component):
         m = Module()
         pipe = Pipeline(m, self.i_valid)
 
-        # `drop` bits of the significand are below the last place: 13, more for FP16 denormals; those below 1 for INT8.
+        # 13 + `drop` bits of the significand are below the last place: none more but for FP16 denormals, and for INT8,
+        # whose last place is 1. Where it matters, `drop` is at most 11.
         a = Float32(self.a)
         integer = self.mode == Round.INT8
-        drop = Mux(integer, BIAS + FRACTION - a.exponent, BIAS - 1 - a.exponent)
+        drop = Mux(integer, BIAS + FRACTION - KEPT, BIAS - 1 - KEPT) - a.exponent
         large = Mux(integer, a.exponent >= BIAS + 7, a.exponent >= FP16_OVERFLOW)
-        s = pipe.stage(a=self.a, mode=self.mode, large=large, tiny=drop > 24, nan=is_nan(a),
-                       drop=Mux((drop < 13) | large, 13, drop)[:5])
+        s = pipe.stage(a=self.a, mode=self.mode, large=large, tiny=drop > MOST, nan=is_nan(a),
+                       drop=Mux((drop < 0) | large, 0, drop)[:4])
 
-        # `drop` is 13 to 24 wherever it matters: masks of the dropped bits, and of the one above them.
+        # Of the significand's bits from KEPT on: masks of the dropped ones, and of the one above them.
         full = Cat(s.a[:FRACTION], Const(1, 1), Const(0, 1))
-        below = Cat(*(s.drop > bit for bit in range(24)))
-        last = Cat(*(s.drop == bit for bit in range(25)))
-        guard = (full[:24] & last[1:]).any()
-        sticky = (full[:23] & below[1:]).any()
-        odd = (full & last).any()
+        below = Cat(*(s.drop > bit for bit in range(MOST)))
+        last = Cat(*(s.drop == bit for bit in range(MOST + 1)))
+        guard = (full[KEPT - 1:24] & last).any()
+        sticky = full[:KEPT - 1].any() | (full[KEPT - 1:23] & below).any()
+        odd = (full[KEPT:] & last).any()
+        whole = [(full[bit + KEPT:] & last).any() for bit in range(7)]
         s = pipe.stage(a=s.a, mode=s.mode, large=s.large, tiny=s.tiny, nan=s.nan, up=guard & (sticky | odd),
-                       last=last[13:], kept=s.a[:31] & ~Cat(below[:FRACTION], Const(0, 8)),
-                       integer=(full >> s.drop)[:7], half=last[24])
+                       last=last, kept=s.a[KEPT:31] & ~Cat(below[:FRACTION - KEPT], Const(0, 8)),
+                       integer=Cat(whole), half=last[MOST])
 
         up = s.up & ~s.tiny
         # In the step around the smallest value nothing of the significand is kept: it is that value or zero.
         smallest = Mux(up, (BIAS - 24) << FRACTION, 0)
-        rounded = Mux(s.half | s.tiny, smallest, s.kept + Mux(up, s.last << 13, 0))[:31]
+        rounded = Mux(s.half | s.tiny, smallest, Cat(Const(0, KEPT), s.kept + Mux(up, s.last, 0)))[:31]
         count = Mux(s.tiny, 0, s.integer) + up
         s = pipe.stage(a=s.a, mode=s.mode, nan=s.nan, large=s.large, rounded=rounded, count=count[:8])
 

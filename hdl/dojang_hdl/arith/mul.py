@@ -1,10 +1,10 @@
 """FP32 multiplication."""
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Const, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .float32 import BIAS, Float32, finish, is_infinity, is_nan, significand
+from .float32 import BIAS, Float32, finish, is_infinity, is_nan
 from .pipeline import Pipeline
 
 __all__ = ["FloatMul"]
@@ -38,7 +38,9 @@ class FloatMul(wiring.Component):
         a, b = Float32(self.a), Float32(self.b)
         zero_a, zero_b = a.exponent == 0, b.exponent == 0
         infinity = is_infinity(a) | is_infinity(b)
-        s = pipe.stage(a=significand(a), b=significand(b), exponent=a.exponent + b.exponent, sign=a.sign ^ b.sign,
+        # With the leading one even for zeros and denormals: `zero` overrides their product.
+        s = pipe.stage(a=Cat(a.fraction, Const(1, 1)), b=Cat(b.fraction, Const(1, 1)), exponent=a.exponent + b.exponent,
+                       sign=a.sign ^ b.sign,
                        nan=is_nan(a) | is_nan(b) | infinity & (zero_a | zero_b), infinity=infinity,
                        zero=zero_a | zero_b)
 
@@ -58,8 +60,9 @@ class FloatMul(wiring.Component):
         s = pipe.stage(mantissa=Mux(top, s.product[24:], s.product[23:47]),
                        guard=Mux(top, s.product[23], s.product[22]),
                        sticky=s.product[:22].any() | top & s.product[22],
-                       **carried(s) | {"exponent": (s.exponent + top - BIAS)[:10].as_signed()})
-        o = finish(pipe, mantissa=s.mantissa, guard=s.guard, sticky=s.sticky, **carried(s))
+                       **carried(s) | {"exponent": (s.exponent + top - (BIAS + 1))[:10].as_signed()})
+        o = finish(pipe, exponent_less_1=s.exponent, mantissa=s.mantissa, guard=s.guard, sticky=s.sticky, sign=s.sign,
+                   nan=s.nan, infinity=s.infinity, zero=s.zero)
         assert pipe.stages == self.latency
         m.d.comb += [self.o.eq(o), self.o_valid.eq(pipe.valid)]
         return m

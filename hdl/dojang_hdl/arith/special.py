@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa import Fn
-from .float32 import BIAS, FRACTION, INFINITY, NAN, Float32, is_infinity, is_nan, significand
+from .float32 import BIAS, FRACTION, INFINITY, NAN, Float32, is_infinity, is_nan
 from .pipeline import Pipeline
 from .special_table import C0_BITS, C1_BITS, C2_BITS, special_table
 
@@ -65,20 +65,26 @@ class Special(wiring.Component):
                          fixed.eq(Cat(Const(0, 31), (fn == Fn.RECIP) & a.sign) | Mux(zero, INFINITY, 0))]
         right = Mux(a.exponent < EXP2_LIMIT, EXP2_LIMIT - 1 - a.exponent, 0)[:8]
         s = pipe.stage(fixed=fixed, special=special, fn=fn, sign=a.sign, exponent=a.exponent, fraction=a.fraction,
-                       significand=significand(a), right=right)
+                       right=right)
 
         def carried(s, *names):
             return {name: getattr(s, name) for name in ("fixed", "special", "fn", "sign", *names)}
 
         # exp2: |x| in fixed point with 25 fraction bits and a rounding bit below them.
+        # Shifted right by up to 7 places by multiplications, then by eights; what is small enough disappears.
         fields = ("exponent", "fraction")
-        shifted = s.significand << 9
-        for level in (5, 4, 3):
-            shifted = Mux(s.right[level], shifted >> (1 << level), shifted)
-        s = pipe.stage(x=Mux(s.right[6:].any(), 0, shifted), right=s.right[:3], **carried(s, *fields))
-        s = pipe.stage(x=s.x >> s.right, **carried(s, *fields))
-        s = pipe.stage(x=((s.x + 1) >> 1)[:33], **carried(s, *fields))
-        s = pipe.stage(x=Mux(s.sign, -s.x, s.x)[:33].as_signed(), **carried(s, *fields))
+        significand = Cat(s.fraction, Const(1, 1))
+        unit = Cat(s.right[:3] == 7 - bit for bit in range(8))
+        tiny = s.right[6:].any()
+        s = pipe.stage(low=Mux(tiny, 0, (significand[:12] * unit)[:19]),
+                       high=Mux(tiny, 0, (significand[12:] * unit)[:19]), right=s.right[3:6], **carried(s, *fields))
+        shifted = Cat(Const(0, 2), s.low[:12], s.low[12:] | s.high[:7], s.high[7:])
+        for level in (2, 1, 0):
+            shifted = Mux(s.right[level], shifted >> (8 << level), shifted)
+        s = pipe.stage(x=shifted[:33], **carried(s, *fields))
+        # -(x + up) is ~x + ~up: one adder rounds and negates.
+        s = pipe.stage(x=s.x[1:] ^ s.sign.replicate(32), carry=s.x[0] ^ s.sign, **carried(s, *fields))
+        s = pipe.stage(x=(Cat(s.x, s.sign) + s.carry)[:33].as_signed(), **carried(s, *fields))
 
         odd = ~s.exponent[0]
         exp2, recip = s.fn == Fn.EXP2, s.fn == Fn.RECIP

@@ -51,11 +51,14 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        row, _ = self._rows(m, self.i_valid, "read")
+        last_row = Signal(range(self._depth))
+        with m.If(self.start):
+            m.d.sync += last_row.eq(self.rows - 1)
+        row, _ = self._rows(m, self.i_valid, last_row, "read")
         fresh = Signal()
         with m.If(self.start):
             m.d.sync += fresh.eq(1)
-        with m.Elif(self.i_valid & (row == self.rows - 1)):
+        with m.Elif(self.i_valid & (row == last_row)):
             m.d.sync += fresh.eq(0)
 
         sums = []
@@ -75,13 +78,13 @@ class Accumulator(wiring.Component):
             sums.append((add, write))
 
         summed = sums[0][0].o_valid
-        row, group = self._rows(m, summed, "write")
+        row, group = self._rows(m, summed, last_row, "write")
         for _, write in sums:
             m.d.comb += write.addr.eq(row)
-        self._send(m, summed, row, group, [add for add, _ in sums])
+        self._send(m, summed, row, row == last_row, group, [add for add, _ in sums])
         return m
 
-    def _rows(self, m, advance, name):
+    def _rows(self, m, advance, last_row, name):
         """Row and remaining groups of the sums that pass a point of the pipeline."""
         row = Signal(range(self._depth), name=f"{name}_row")
         group = Signal(16, name=f"{name}_group")
@@ -89,11 +92,11 @@ class Accumulator(wiring.Component):
             m.d.sync += [row.eq(0), group.eq(self.groups)]
         with m.Elif(advance):
             m.d.sync += row.eq(row + 1)
-            with m.If(row == self.rows - 1):
+            with m.If(row == last_row):
                 m.d.sync += [row.eq(0), group.eq(group - 1)]
         return row, group
 
-    def _send(self, m, summed, row, group, adders):
+    def _send(self, m, summed, row, last, group, adders):
         """Words of all contexts are complete at once and leave one per cycle, through a shift register."""
         complete = summed & (group == 1) & row[:ELEMENTS.bit_length() - 1].all()
         words = [Signal(WORD_BITS, name=f"word{c}") for c in range(self._contexts)]
@@ -113,8 +116,10 @@ class Accumulator(wiring.Component):
             m.d.sync += base.eq(self.out)
         with m.If(complete):
             m.d.sync += [self.write.addr.eq(base), base.eq(base + 1), left.eq(self.contexts + 1),
-                         final.eq(row == self.rows - 1)]
+                         final.eq(last)]
         with m.Elif(left != 0):
-            m.d.sync += [self.write.addr.eq(self.write.addr + self.stride), left.eq(left - 1)]
+            m.d.sync += left.eq(left - 1)
+            if self._contexts > 1:
+                m.d.sync += self.write.addr.eq(self.write.addr + self.stride)
         m.d.comb += [self.write.en.eq(left != 0), self.write.data.eq(words[0]), self.write.mask.eq(~0),
                      self.done.eq(final & (left == 1))]

@@ -1,14 +1,14 @@
 """Activations to integers: blocks of 32 FP32 elements that share one exponent."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arith.float32 import BIAS
 from ..arith.pipeline import Pipeline
-from ..config import BLOCK, ELEMENTS, WORD_BITS
+from ..config import BLOCK, ELEMENTS
 from ..sram_port import SRAM_LATENCY, SramRead
-from .element import ElementAligner
+from .element import Element, ElementAligner
 from .exponent import BlockExponent
 from .formats import EXPONENT, FRACTION, Q_BITS, TOTAL
 
@@ -63,9 +63,12 @@ class Aligner(wiring.Component):
 
         # Elements wait for their exponent in a buffer of two blocks. A block's second pass starts a fixed time after
         # its last word arrived and takes as long as the next one's arrival: the passes never meet.
-        m.submodules.buffer = buffer = memory.Memory(shape=WORD_BITS, depth=2 * WORDS, init=[])
-        write, read = buffer.write_port(), buffer.read_port(domain="comb")
-        m.d.comb += [write.en.eq(arrived), write.data.eq(self.sram.data)]
+        m.submodules.buffer = buffer = memory.Memory(
+            shape=data.ArrayLayout(Element, ELEMENTS), depth=2 * WORDS, init=[], attrs={"ram_style": "block"})
+        write, read = buffer.write_port(), buffer.read_port()
+        words = [self.sram.data.word_select(i, 32) for i in range(ELEMENTS)]
+        m.d.comb += [write.en.eq(arrived), *(write.data[i].eq(ElementAligner.classified(word))
+                                             for i, word in enumerate(words))]
         with m.If(arrived):
             m.d.sync += write.addr.eq(write.addr + 1)
 
@@ -82,12 +85,13 @@ class Aligner(wiring.Component):
             with m.If(block_exponent.o_valid & (context == c)):
                 m.d.sync += exponent.eq(block_exponent.o - (BIAS + FRACTION))
 
+        m.d.comb += read.en.eq(active)
         pipe = Pipeline(m, active)
-        s = pipe.stage(data=read.data, exponent=block_exponent.o, first=word == 0, last=last, context=context)
+        s = pipe.stage(exponent=block_exponent.o, first=word == 0, last=last, context=context)
         elements = [ElementAligner() for _ in range(ELEMENTS)]
         for i, element in enumerate(elements):
             m.submodules[f"element{i}"] = element
-            m.d.comb += [element.i_valid.eq(pipe.valid), element.x.eq(s.data.word_select(i, 32)),
+            m.d.comb += [element.i_valid.eq(pipe.valid), element.x.eq(read.data[i]),
                          element.exponent.eq(s.exponent)]
         for _ in range(ElementAligner.latency):
             s = pipe.stage(first=s.first, last=s.last, context=s.context)
@@ -96,21 +100,31 @@ class Aligner(wiring.Component):
 
     def _read(self, m):
         """Addresses of a group, eight words a context in consecutive cycles; returns when their data is there."""
-        left, base, following = Signal(16), Signal(16), Signal(16)
-        word, context = Signal(range(WORDS)), Signal(range(self._contexts))
+        left, word, context = Signal(16), Signal(range(WORDS)), Signal(range(self._contexts))
         begin, reading = Signal(), Signal()
         arrived = Signal(SRAM_LATENCY)
         m.d.sync += [begin.eq(self.start | self.take), arrived.eq(Cat(reading, arrived))]
+        again = begin & (left != 0)
+        last_word = reading & (word == WORDS - 1)
         with m.If(self.start):
-            m.d.sync += [left.eq(self.groups), base.eq(self.act)]
-        with m.If(begin & (left != 0)):
-            m.d.sync += [left.eq(left - 1), base.eq(base + WORDS), self.sram.addr.eq(base),
-                         following.eq(base + self.stride), reading.eq(1), word.eq(0), context.eq(0)]
+            m.d.sync += left.eq(self.groups)
+        with m.If(again):
+            m.d.sync += [left.eq(left - 1), reading.eq(1), word.eq(0), context.eq(0)]
         with m.Elif(reading):
             m.d.sync += [word.eq(word + 1), self.sram.addr.eq(self.sram.addr + 1)]
-            with m.If(word == WORDS - 1):
-                m.d.sync += [context.eq(context + 1), self.sram.addr.eq(following),
-                             following.eq(following + self.stride), reading.eq(context != self.contexts)]
+            with m.If(last_word):
+                m.d.sync += [context.eq(context + 1), reading.eq(context != self.contexts)]
+        if self._contexts == 1:  # one vector: its groups lie one after the other
+            with m.If(self.start):
+                m.d.sync += self.sram.addr.eq(self.act)
+        else:
+            base, following = Signal(16), Signal(16)
+            with m.If(self.start):
+                m.d.sync += base.eq(self.act)
+            with m.If(again):
+                m.d.sync += [base.eq(base + WORDS), self.sram.addr.eq(base), following.eq(base + self.stride)]
+            with m.Elif(last_word):
+                m.d.sync += [self.sram.addr.eq(following), following.eq(following + self.stride)]
         return arrived[-1]
 
     def _deliver(self, m, pipe, s, q):

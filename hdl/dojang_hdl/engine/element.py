@@ -1,17 +1,21 @@
 """One activation to an integer on its block's exponent."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Value, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arith.float32 import BIAS, Float32, is_nan, significand
+from ..arith.float32 import BIAS, FRACTION, Float32, is_nan
 from ..arith.pipeline import Pipeline
-from .formats import E_MAX, E_MIN, LIMIT, Q_BITS
+from .formats import E_MAX, E_MIN, Q_BITS
 
-__all__ = ["ElementAligner"]
+__all__ = ["Element", "ElementAligner"]
 
 LOST = 16
 """From this many places below E on, an element is less than half a unit."""
+
+
+Element = data.StructLayout({"float": Float32, "zero": 1, "above": 1})
+"""FP32 with what its block's exponent does not change: it counts as zero, or as infinite."""
 
 
 class ElementAligner(wiring.Component):
@@ -20,47 +24,47 @@ class ElementAligner(wiring.Component):
     Members
     -------
     i_valid: x and exponent are operands. Idle stages do not toggle.
-    x: FP32 bit pattern; values below 2^-64 and NaN give 0.
+    x: element, as `classified` makes it; values below 2^-64 and NaN give 0.
     exponent: E + 127, at least x's own unless that is above 64 + 127.
     o: q.
     """
 
     i_valid: In(1)
-    x: In(32)
+    x: In(Element)
     exponent: In(8)
     o: Out(signed(Q_BITS))
 
     latency = 5
 
+    @staticmethod
+    def classified(bits) -> Value:
+        """`Element` of an FP32 bit pattern."""
+        x = Float32(bits)
+        nan = is_nan(x)
+        return Cat(bits, nan | (x.exponent < BIAS + E_MIN), (x.exponent > BIAS + E_MAX) & ~nan)
+
     def elaborate(self, platform):
         m = Module()
         pipe = Pipeline(m, self.i_valid)
 
-        x = Float32(self.x)
-        places = Signal(8)
-        zero = Signal()
-        m.d.comb += [places.eq(self.exponent - x.exponent),
-                     zero.eq(is_nan(x) | (x.exponent < BIAS + E_MIN) | (places >= LOST))]
-        s = pipe.stage(value=Mux(zero, 0, significand(x)), places=places[:4], sign=x.sign,
-                       above=(x.exponent > BIAS + E_MAX) & ~is_nan(x))
+        x = self.x.float
+        s = pipe.stage(places=(self.exponent - x.exponent)[:8], fraction=x.fraction, sign=x.sign, zero=self.x.zero,
+                       above=self.x.above)
 
-        # The significand has 9 bits below the unit; what is shifted out of them only leaves a sticky bit.
-        value, sticky = s.value, Const(0)
-        for level in (3, 2):
-            sticky = sticky | s.places[level] & value[:1 << level].any()
-            value = Mux(s.places[level], value >> (1 << level), value)
-        s = pipe.stage(value=value, sticky=sticky, places=s.places[:2], sign=s.sign, above=s.above)
-        value, sticky = s.value, s.sticky
-        for level in (1, 0):
-            sticky = sticky | s.places[level] & value[:1 << level].any()
-            value = Mux(s.places[level], value >> (1 << level), value)
-        s = pipe.stage(value=value, sticky=sticky, sign=s.sign, above=s.above)
+        # Shifting right by a multiplication: only the upper bits, with the highest of those below the unit (the guard
+        # bit), can be anything but sticky.
+        unit = Cat(~s.zero & (s.places == LOST - 1 - bit) for bit in range(LOST))
+        s = pipe.stage(unit=unit, upper=Cat(s.fraction[FRACTION - Q_BITS + 1:], Const(1, 1)),
+                       sticky=s.fraction[:FRACTION - Q_BITS + 1].any(), sign=s.sign, above=s.above)
+        s = pipe.stage(value=(s.upper * s.unit)[:Q_BITS + LOST - 1], sticky=s.sticky, sign=s.sign, above=s.above)
 
-        up = s.value[8] & (s.value[9] | s.value[:8].any() | s.sticky)
-        rounded = Signal(Q_BITS)
-        m.d.comb += rounded.eq(s.value[9:24] + up)
-        s = pipe.stage(magnitude=Mux(s.above | rounded[-1], LIMIT, rounded[:-1]), sign=s.sign)
-        s = pipe.stage(o=Mux(s.sign, -s.magnitude, s.magnitude)[:Q_BITS])
+        # -(magnitude + up) is ~magnitude + ~up: one adder rounds and negates. The largest magnitude stays what it
+        # is; `above` has made the product 0.
+        magnitude, below = s.value[LOST:], s.value[:LOST - 1]
+        up = s.value[LOST - 1] & (magnitude[0] | below.any() | s.sticky) & ~magnitude.all()
+        s = pipe.stage(magnitude=(magnitude | s.above.replicate(Q_BITS - 1)) ^ s.sign.replicate(Q_BITS - 1),
+                       carry=up ^ s.sign, sign=s.sign)
+        s = pipe.stage(o=(Cat(s.magnitude, s.sign) + s.carry)[:Q_BITS])
         assert pipe.stages == self.latency
         m.d.comb += self.o.eq(s.o)
         return m

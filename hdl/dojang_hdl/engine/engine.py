@@ -26,7 +26,7 @@ class Engine(wiring.Component):
     """Multiplies a streamed matrix with up to ``config.contexts`` vectors, bit-exact to docs/reference/numerics.md.
 
     Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a group's rows / lanes * bits cycles
-    are no fewer than 8 * contexts + ``Aligner.latency`` + 1, and bits are no fewer than lanes. Results
+    are no fewer than 8 * contexts + ``Aligner.latency``, and bits are no fewer than lanes. Results
     leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step that
     takes the last plane, each further context's a cycle later.
 
@@ -114,7 +114,7 @@ class Engine(wiring.Component):
                      take.eq(issue.step & issue.begins)]
         with m.If(issue.step):
             m.d.sync += [plane.eq(issue.plane), first.eq(issue.first), last.eq(issue.last)]
-        m.d.comb += [aligner.take.eq(take), serializer.take.eq(take)]
+        m.d.comb += [aligner.take.eq(issue.step & issue.begins), serializer.take.eq(take)]
 
         for c in range(config.contexts):
             place = DomainRenamer(self._spare_domain if c else "sync")

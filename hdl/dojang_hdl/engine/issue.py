@@ -1,5 +1,8 @@
 """When a plane of a unit of rows goes into the lanes."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -68,11 +71,12 @@ class Issue(wiring.Component):
         if steps == 1:
             m.d.comb += [self.planes.ready.eq(allowed), self.plane.eq(self.planes.payload)]
         else:
-            part = Signal(range(steps))
-            m.d.comb += [self.planes.ready.eq(allowed & part.all()),
-                         self.plane.eq(self.planes.payload.word_select(part, len(self.plane)))]
+            width = len(self.plane)
+            part = Signal(steps, init=1)  # one-hot
+            parts = [self.planes.payload.word_select(i, width) & part[i].replicate(width) for i in range(steps)]
+            m.d.comb += [self.planes.ready.eq(allowed & part[-1]), self.plane.eq(reduce(or_, parts))]
             with m.If(self.step):
-                m.d.sync += part.eq(part + 1)
+                m.d.sync += part.eq(part.rotate_left(1))
 
         with m.If(gap != 0):
             m.d.sync += gap.eq(gap - 1)

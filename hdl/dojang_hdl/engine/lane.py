@@ -1,6 +1,6 @@
 """One weight row against one block of activations, a bit-plane per cycle."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,7 @@ class Lane(wiring.Component):
 
     Members
     -------
-    q: 32 signed 16-bit integers, read in the cycle after ``plane``.
+    q: 32 signed 16-bit integers, valid with ``plane``.
     i_valid: plane, first and last are valid. Idle stages do not toggle.
     plane: bit j of every weight j of the row.
     first, last: a row's first and last plane.
@@ -41,9 +41,11 @@ class Lane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         pipe = Pipeline(m, self.i_valid)
-        s = pipe.stage(plane=self.plane, first=self.first, last=self.last, negative=self.first & self.signed)
+        # Masked as registers, which their reset inputs do: no logic in front of the adders.
+        masked = {f"q{j}": Mux(self.plane[j], self.q.word_select(j, Q_BITS), 0) for j in range(BLOCK)}
+        s = pipe.stage(first=self.first, last=self.last, negative=self.first & self.signed, **masked)
 
-        terms = [Mux(s.plane[j], self.q.word_select(j, Q_BITS).as_signed(), 0) for j in range(BLOCK)]
+        terms = [getattr(s, name).as_signed() for name in masked]
         while len(terms) > 1:
             width = len(terms[0]) + 1
             sums = {f"sum{i}": (a + b)[:width].as_signed()
@@ -52,9 +54,10 @@ class Lane(wiring.Component):
             terms = [getattr(s, name).as_signed() for name in sums]
 
         with m.If(pipe.valid):
-            doubled = Signal(signed(len(self.o)))
-            m.d.comb += doubled.eq(Mux(s.first, 0, self.o << 1))
-            m.d.sync += self.o.eq(Mux(s.negative, doubled - terms[0], doubled + terms[0]))
+            # -x is ~x + 1, and the 1 a carry into one adder for both signs.
+            doubled, term = Signal(signed(len(self.o))), Signal(signed(len(self.o)))
+            m.d.comb += [doubled.eq(Mux(s.first, 0, self.o << 1)), term.eq(Mux(s.negative, ~terms[0], terms[0]))]
+            m.d.sync += self.o.eq((Cat(s.negative, doubled) + Cat(s.negative, term))[1:].as_signed())
         m.d.sync += self.o_valid.eq(pipe.valid & s.last)
         assert pipe.stages + 1 == self.latency
         return m

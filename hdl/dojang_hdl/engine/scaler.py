@@ -111,9 +111,9 @@ class Scaler(wiring.Component):
         m.d.comb += [
             scaled.i_valid.eq(self.i_valid), scaled.a.eq(self.dot), scaled.factor.eq(self.scale),
             scaled.e.eq(self.exponent),
-            shifted.i_valid.eq(self.i_valid & self.affine), shifted.a.eq(self.total), shifted.factor.eq(self.offset),
-            shifted.e.eq(self.exponent),
-            add.i_valid.eq(scaled.o_valid), add.a.eq(scaled.o), add.b.eq(Mux(self.affine, shifted.o, 0)),
+            shifted.i_valid.eq(self.i_valid), shifted.a.eq(self.total),
+            shifted.factor.eq(Mux(self.affine, self.offset, 0)), shifted.e.eq(self.exponent),
+            add.i_valid.eq(scaled.o_valid), add.a.eq(scaled.o), add.b.eq(shifted.o),
             self.o_valid.eq(add.o_valid), self.o.eq(add.o),
         ]
         return m

@@ -1,5 +1,8 @@
 """The scale stream: one entry per unit of rows, on time for its dot products."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -76,17 +79,28 @@ class ScaleReader(wiring.Component):
                     with m.If(using == i):
                         m.d.sync += full[i].eq(0)
 
-        word = Mux(using, words[1], words[0])
-        pairs = word.word_select(unit, 2 * FACTOR * self._lanes)
-        singles = word.word_select(unit, FACTOR * self._lanes)
-        entry, queue = Signal(self.unit), Signal()
+        # The unit's part of the two words as pairs: all of it, or with scales alone the half that `upper` says.
+        width = 2 * FACTOR * self._lanes
+        in_word = WORD_BITS // width
+        chosen = Signal(2 * in_word, init=1)  # one-hot
+        with m.If(self.issue & ~none):
+            with m.If(final):
+                m.d.sync += chosen.eq(Mux(using, 1, 1 << in_word))
+            with m.Elif(~narrow | unit[0]):
+                m.d.sync += chosen.eq(chosen << 1)
+        parts = [word.word_select(i, width) & chosen[w * in_word + i].replicate(width)
+                 for w, word in enumerate(words) for i in range(in_word)]
+        pairs, upper, ends, queue = Signal(width), Signal(), Signal(), Signal()
         m.d.sync += queue.eq(self.issue)
         with m.If(self.issue):
-            m.d.sync += entry.ends.eq(self.ends)
-            for row in range(self._lanes):
-                pair = pairs.word_select(row, 2 * FACTOR)
-                scale = Mux(narrow, singles.word_select(row, FACTOR), pair[:FACTOR])
-                m.d.sync += [entry.scale[row].eq(Mux(none, ONE, scale)), entry.offset[row].eq(pair[FACTOR:])]
+            m.d.sync += [pairs.eq(reduce(or_, parts)), upper.eq(unit[0]), ends.eq(self.ends)]
+        entry = Signal(self.unit)
+        m.d.comb += entry.ends.eq(ends)
+        singles = Mux(upper, pairs[width // 2:], pairs[:width // 2])
+        for row in range(self._lanes):
+            pair = pairs.word_select(row, 2 * FACTOR)
+            scale = Mux(narrow, singles.word_select(row, FACTOR), pair[:FACTOR])
+            m.d.comb += [entry.scale[row].eq(Mux(none, ONE, scale)), entry.offset[row].eq(pair[FACTOR:])]
 
         m.submodules.queue = fifo = memory.Memory(shape=self.unit, depth=self.DEPTH, init=[])
         write, read = fifo.write_port(), fifo.read_port(domain="comb")

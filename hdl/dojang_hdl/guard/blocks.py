@@ -1,10 +1,9 @@
 """Which words come back, in which block, and which of them are wanted."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..streams.buffer import Buffer
 from .jobs import Job, Purpose
 from .layout import CLUSTER
 
@@ -39,10 +38,9 @@ class BlockWalker(wiring.Component):
         m = Module()
         job, tile = Signal(Job), Signal()
         skip, room = Signal(9), Signal(9)
-        m.submodules.ahead = ahead = Buffer(Block)
-        wiring.connect(m, ahead.o, wiring.flipped(self.o))
         block = Signal(Block)
-        m.d.comb += ahead.i.payload.eq(block)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
@@ -58,15 +56,15 @@ class BlockWalker(wiring.Component):
                 until = skip + Mux(ends, job.length, room)
                 m.d.sync += [
                     block.purpose.eq(job.purpose), block.raw.eq(job.raw), block.tile.eq(tile),
-                    block.addr.eq(job.addr - skip), block.skip.eq(skip), block.until.eq(until),
+                    block.addr.eq(Cat(job.addr[:9] & ~skip, job.addr[9:])), block.skip.eq(skip), block.until.eq(until),
                     block.words.eq(Mux(job.raw | tile, until, CLUSTER)), block.left.eq(job.length),
                     block.last.eq(ends), block.crc.eq(job.crc),
                     job.addr.eq(job.addr + room), job.length.eq(job.length - room),
                 ]
                 m.next = "OFFER"
             with m.State("OFFER"):
-                m.d.comb += ahead.i.valid.eq(1)
-                with m.If(ahead.i.ready):
+                with m.If(~self.o.valid | self.o.ready):
+                    m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(block)]
                     m.next = "ROOM"
                     with m.If(block.last):
                         m.next = "IDLE"

@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from .blocks import Block
 from .code import check_bits, corrected
+from .crc import Crc32
 from .jobs import Purpose
 from .layout import CHECK_BITS, CLUSTER, HEADER
 
@@ -79,7 +79,7 @@ class Checker(wiring.Component):
         odd = syndrome.xor()
         m.d.sync += [one.eq(odd & syndrome_of.valid), two.eq(syndrome.any() & ~odd)]
 
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=WORD_BITS).create()
+        m.submodules.crc = crc = Crc32()
         expected, bad, fixed, done = Signal(32), Signal(), Signal(), Signal()
         m.d.comb += [
             crc.data.eq(found.word), crc.valid.eq(found.valid & ~found.header), crc.start.eq(found.valid & found.start),

@@ -37,7 +37,7 @@ class Combiner(wiring.Component):
     -------
     i: In stream of `ClusterWrite`.
     flush: all leave.
-    o: Out stream of `Gathered`; while it is offered, ``word`` is the word ``index`` of it.
+    o: Out stream of `Gathered`; while it is offered, ``word`` is the word ``index`` (of the cycle before) of it.
     clusters, used: what is gathered or leaving.
     """
 
@@ -53,11 +53,12 @@ class Combiner(wiring.Component):
         m = Module()
         count = self._entries
         entry_bits = (count - 1).bit_length()
-        m.submodules.words = words = memory.Memory(shape=WORD_BITS, depth=count * CLUSTER, init=[])
+        m.submodules.words = words = memory.Memory(shape=WORD_BITS, depth=count * CLUSTER, init=[],
+                                                     attrs={"ram_style": "block"})
         m.submodules.masks = masks = memory.Memory(shape=WORD_BYTES, depth=count * CLUSTER, init=[])
         m.submodules.leaving = leaving = fifo.SyncFIFO(width=entry_bits, depth=count)
         put, put_mask, old_mask = words.write_port(granularity=8), masks.write_port(), masks.read_port(domain="comb")
-        look, look_mask = words.read_port(domain="comb"), masks.read_port(domain="comb")
+        look, look_mask = words.read_port(), masks.read_port(domain="comb")
         open_, touched, full = (
             [Signal(width, name=f"{name}{i}") for i in range(count)]
             for name, width in (("open", 1), ("touched", CLUSTER), ("full", CLUSTER)))
@@ -121,9 +122,10 @@ class Combiner(wiring.Component):
             self.o.payload.whole.eq(Array(full)[now].all()),
             look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
             self.word.data.eq(look.data),
-            self.word.mask.eq(Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0)),
             leaving.r_en.eq(self.o.valid & self.o.ready),
         ]
+        m.d.sync += self.word.mask.eq(
+            Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0))
         for i in range(count):
             with m.If(self.o.valid & self.o.ready & (now == i)):
                 m.d.sync += self.used[i].eq(0)

@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from ..memory import MemoryWrite
+from .checker import Header
 from .layout import CLUSTER
 from .locate import Place
-from .merger import Sealed
 
 __all__ = ["COUNT_BITS", "Emitter", "Written"]
 
@@ -25,7 +25,7 @@ class Emitter(wiring.Component):
 
     Members
     -------
-    i: In stream of `Sealed`; sealed_index, sealed_word: see `Merger`.
+    i: In stream of clusters; sealed_index, sealed_word: see `Merger`.
     taken, done: reads of clusters that were taken so far, and done. A cluster waits for those before it: should they
         have to be repeated, they still find what they were to read.
     claim: what is going to be written; taken when its verification can be noted. written: it is (strobe).
@@ -34,8 +34,8 @@ class Emitter(wiring.Component):
     idle: nothing is being written.
     """
 
-    i: In(stream.Signature(Sealed))
-    sealed_index: Out(_INDEX)
+    i: In(stream.Signature(32 - _INDEX))
+    sealed_index: Out(_INDEX + 1)
     sealed_word: In(WORD_BITS)
     taken: In(COUNT_BITS)
     done: In(COUNT_BITS)
@@ -47,38 +47,41 @@ class Emitter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        at = Signal(_INDEX)
+        at = Signal(_INDEX + 1, init=CLUSTER)   # what ``sealed_word`` is; the header before all else
+        word = Signal(WORD_BITS)
         seen, before = Signal(), Signal(COUNT_BITS)
         free = Signal()                 # of the reads before
-        sealed, place = self.i.payload, self.place.payload
+        cluster, place = self.i.payload, self.place.payload
         sent = self.write.valid & self.write.ready
         m.d.comb += [
-            self.claim.payload.cluster.eq(sealed.cluster), self.claim.payload.crc.eq(sealed.header.crc),
-            place.write.eq(1), place.addr.eq(sealed.cluster << _INDEX), place.length.eq(CLUSTER),
-            self.sealed_index.eq(at), self.write.payload.mask.eq(~0),
+            self.claim.payload.cluster.eq(cluster), self.claim.payload.crc.eq(Header(word).crc),
+            place.write.eq(1), place.addr.eq(cluster << _INDEX), place.length.eq(CLUSTER),
+            self.sealed_index.eq(at), self.write.payload.data.eq(word), self.write.payload.mask.eq(~0),
         ]
+        m.d.sync += at.eq(self.sealed_index)
         with m.FSM() as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("IDLE"))
             with m.State("IDLE"):
                 m.d.comb += self.claim.valid.eq(free)
-                m.d.sync += [seen.eq(self.i.valid), free.eq(free | seen & ~(self.done - before)[COUNT_BITS - 1])]
+                m.d.sync += [word.eq(self.sealed_word), seen.eq(self.i.valid),
+                             free.eq(free | seen & ~(self.done - before)[COUNT_BITS - 1])]
                 with m.If(~seen):
                     m.d.sync += before.eq(self.taken)
                 with m.If(self.claim.valid & self.claim.ready):
+                    m.d.comb += self.sealed_index.eq(0)
                     m.d.sync += [seen.eq(0), free.eq(0)]
                     m.next = "PLACE"
             with m.State("PLACE"):
                 m.d.comb += self.place.valid.eq(1)
                 with m.If(self.place.ready):
-                    m.next = "HEADER"
-            with m.State("HEADER"):
-                m.d.comb += [self.write.valid.eq(1), self.write.payload.data.eq(sealed.header)]
-                with m.If(self.write.ready):
                     m.next = "WORDS"
             with m.State("WORDS"):
-                m.d.comb += [self.write.valid.eq(1), self.write.payload.data.eq(self.sealed_word)]
-                m.d.sync += at.eq(at + sent)
-                with m.If(sent & (at == CLUSTER - 1)):
+                m.d.comb += self.write.valid.eq(1)
+                with m.If(sent):
+                    m.d.sync += word.eq(self.sealed_word)
+                with m.If(sent & (at != CLUSTER)):
+                    m.d.comb += self.sealed_index.eq(at + 1)
+                with m.If(sent & (at == CLUSTER)):
                     m.d.comb += [self.i.ready.eq(1), self.written.eq(1)]
                     m.next = "IDLE"
         return m

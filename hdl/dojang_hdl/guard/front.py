@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from ..memory import MemoryCommand, MemoryWrite
+from ..memory_control import CONTROL_WINDOW
 from ..streams.buffer import Buffer
 from .combiner import ClusterWrite
 from .jobs import Job
@@ -32,6 +33,7 @@ class Front(wiring.Component):
     Parameters
     ----------
     writes: clusters that can be waiting to be written.
+    control_window: commands to it are for the memory; otherwise for the registers.
 
     Members
     -------
@@ -41,13 +43,14 @@ class Front(wiring.Component):
     cluster: words written.
     clusters, used: what waits to be written; writes_waiting: and something that is not seen there yet. flush: it should
         be. rest: everything should come to rest. resting: it has.
-    place, raw: writes of the memory as it is.
+    place, raw: writes of the memory as it is, or of its control window.
     register, register_write, register_data, give: access to a register; ``give``: a cycle later its value is read.
     rejected, addr: a write to tiles is thrown away (strobe); address of the command.
     waiting: there is a command.
     """
 
-    def __init__(self, writes: int):
+    def __init__(self, writes: int, control_window: bool = False):
+        self._control_window = control_window
         super().__init__({
             "command": In(stream.Signature(MemoryCommand)), "write": In(stream.Signature(MemoryWrite)),
             "tiles_end": In(32), "job": Out(stream.Signature(Job)), "cluster_read": Out(1),
@@ -83,17 +86,20 @@ class Front(wiring.Component):
                                 | (cluster[_PLACE_BITS - _INDEX:] == last_addr[_PLACE_BITS:]))
                         for used, cluster in zip(self.used, self.clusters, strict=True)).any()),
         ]
-        settled, window = Signal(), Signal()
+        settled, window, to_control, raw_addr = Signal(), Signal(), Signal(), Signal(32)
+        if self._control_window:
+            m.d.comb += to_control.eq((command.addr & CONTROL_WINDOW) == CONTROL_WINDOW)
         job, write = self.job.payload, self.write
         m.d.comb += [
             settled.eq(self.waiting & (age == _AGE)), self.addr.eq(command.addr),
-            to_register.eq((command.addr & REGISTER_WINDOW).any()),
+            to_register.eq((command.addr & REGISTER_WINDOW).any() & ~to_control),
+            raw_addr.eq(Cat(command.addr[:30], to_control.replicate(2))),
             window.eq((command.addr & (REGISTER_WINDOW | PHYSICAL_WINDOW)).any()),
             self.rest.eq(self.waiting & window),
             self.flush.eq(self.rest | settled & ~command.write & ~tile & near),
-            job.raw.eq(window), job.addr.eq(command.addr[:30]), job.length.eq(command.length),
+            job.raw.eq(window), job.addr.eq(raw_addr), job.length.eq(command.length),
             self.cluster.payload.addr.eq(command.addr), self.cluster.payload.word.eq(write.payload),
-            self.place.payload.write.eq(1), self.place.payload.raw.eq(1), self.place.payload.addr.eq(command.addr[:30]),
+            self.place.payload.write.eq(1), self.place.payload.raw.eq(1), self.place.payload.addr.eq(raw_addr),
             self.place.payload.length.eq(command.length),
             self.raw.payload.eq(write.payload),
             self.register.eq(command.addr), self.register_data.eq(write.payload.data),

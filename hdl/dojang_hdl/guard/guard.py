@@ -34,6 +34,8 @@ class Guard(wiring.Component):
     ----------
     tile: data words of a tile, a power of two from 16 to 256.
     entries: clusters gathered for writing at once; two for each writer leave all of them undisturbed.
+    control_window: the memory takes commands to `CONTROL_WINDOW`, their address as it is. Otherwise it never gets
+        such a one.
 
     Members
     -------
@@ -42,17 +44,17 @@ class Guard(wiring.Component):
     status, counters: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on; all of them at once.
     """
 
-    def __init__(self, tile: int, entries: int = 4):
+    def __init__(self, tile: int, entries: int = 4, control_window: bool = False):
         if tile & (tile - 1) or not 16 <= tile <= 256:
             raise ValueError(f"tile={tile}, expected a power of two from 16 to 256 words")
-        self._tile, self._entries = tile, entries
+        self._tile, self._entries, self._control_window = tile, entries, control_window
         super().__init__({"port": In(MemoryPort()), "memory": Out(MemoryPort()), "status": In(MemoryStatus()),
                           "counters": Out(data.StructLayout(dict.fromkeys(GUARD_COUNTERS, 32)))})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.registers = registers = Registers()
-        m.submodules.front = front = Front(self._entries + 2)
+        m.submodules.front = front = Front(self._entries + 2, self._control_window)
         m.submodules.reader = reader = Reader(self._tile)
         m.submodules.writer = writer = Writer(self._entries)
         m.submodules.locator = locator = Locator(self._tile)

@@ -3,8 +3,8 @@
 from enum import IntEnum
 from itertools import combinations
 
-__all__ = ["CHECK_BITS", "CLUSTER", "COLUMNS", "CONTROL", "FAULT", "FAULT_KINDS", "HEADER", "INJECT", "PHYSICAL_WINDOW",
-           "REGISTER_WINDOW", "Register", "physical_words"]
+__all__ = ["CHECK_BITS", "CLUSTER", "COLUMNS", "CONTROL", "FAULT", "FAULT_KINDS", "HEADER", "INJECT",
+           "PHYSICAL_WINDOW", "REGISTER_WINDOW", "Register", "physical_words"]
 
 CLUSTER = 8
 """Data words of a block outside the tiles."""
@@ -39,8 +39,10 @@ HEADER = (*((f"check_{word}", CHECK_BITS) for word in range(CLUSTER)), ("crc", 3
 ``crc_check``: check bits of ``crc`` as a word whose other bits are 0.
 """
 
-REGISTER_WINDOW, PHYSICAL_WINDOW = 1 << 31, 1 << 30
-"""Word addresses from which on a guarded memory has its registers, and all of its words as they are."""
+REGISTER_WINDOW, PHYSICAL_WINDOW = 2 << 30, 1 << 30
+"""Word addresses from which on a guarded memory has its registers, and all of its words as they are. What lies above
+the registers is the memory's own (`dojang_hdl.memory_control`) with `Guard(..., control_window=True)`, else theirs.
+"""
 
 
 class Register(IntEnum):

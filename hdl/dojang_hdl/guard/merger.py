@@ -1,8 +1,7 @@
 """Completes clusters and gives them their headers."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo, memory, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, WORD_BYTES
@@ -10,15 +9,16 @@ from ..memory import MemoryWrite
 from .checker import Header
 from .code import check_bits
 from .combiner import Gathered
+from .crc import Crc32
 from .jobs import Job, Purpose
 from .layout import CHECK_BITS, CLUSTER
 
-__all__ = ["Merger", "Sealed"]
+__all__ = ["Merger"]
 
 _INDEX = (CLUSTER - 1).bit_length()
 
-Sealed = data.StructLayout({"cluster": 32 - _INDEX, "header": Header})
-"""A whole cluster: what is to be written."""
+_BLOCK_RAM = {"ram_style": "block"}
+"""Of memories that synthesis would make of tables of 16 bits, six cells for each four of them."""
 
 
 class Merger(wiring.Component):
@@ -28,11 +28,12 @@ class Merger(wiring.Component):
 
     Members
     -------
-    i, index, word: a cluster, taken when it has been sealed; its words (see `Combiner`).
+    i, index, word: a cluster, taken when it has been sealed; ``word`` is the word ``index`` of the cycle before.
     refresh: a cluster that is to be written as it is, after correction.
     job: what is to be read, once all that was sealed before has been taken.
     old, old_en: the words read; ``restart``: they come anew. judged, good: they have all come, and are right.
-    o: Out stream of `Sealed`. While it is offered, ``sealed_word`` is the word ``sealed_index`` of it.
+    o: Out stream of clusters to be written. While it is offered, ``sealed_word`` is what ``sealed_index`` of the cycle
+        before was: a word of it or, for index 8, its header.
     clusters, used: what is sealed.
     idle: nothing is to be written from here on.
     """
@@ -47,8 +48,8 @@ class Merger(wiring.Component):
     restart: In(1)
     judged: In(1)
     good: In(1)
-    o: Out(stream.Signature(Sealed))
-    sealed_index: In(_INDEX)
+    o: Out(stream.Signature(32 - _INDEX))
+    sealed_index: In(_INDEX + 1)
     sealed_word: Out(WORD_BITS)
     clusters: Out(data.ArrayLayout(32 - _INDEX, 2))
     used: Out(2)
@@ -56,28 +57,32 @@ class Merger(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.old_words = old_words = memory.Memory(shape=WORD_BITS, depth=CLUSTER, init=[])
-        m.submodules.sealed = sealed = memory.Memory(shape=WORD_BITS, depth=2 * CLUSTER, init=[])
-        m.submodules.done = done = fifo.SyncFIFO(width=Sealed.size, depth=2)
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=WORD_BITS).create()
-        keep, kept = old_words.write_port(), old_words.read_port(domain="comb")
-        put, get = sealed.write_port(), sealed.read_port(domain="comb")
-        seal = Signal(Sealed)
+        m.submodules.old_words = old_words = memory.Memory(shape=WORD_BITS, depth=CLUSTER, init=[], attrs=_BLOCK_RAM)
+        m.submodules.sealed = sealed = memory.Memory(shape=WORD_BITS, depth=4 * CLUSTER, init=[], attrs=_BLOCK_RAM)
+        m.submodules.crc = crc = Crc32()
+        keep, kept = old_words.write_port(), old_words.read_port()
+        put, get = sealed.write_port(), sealed.read_port()
+        cluster, header = Signal(32 - _INDEX), Signal(Header)
         gathered, in_half, out_half = Signal(), Signal(), Signal()     # from the combiner, not the patrol
-        at, merged, merged_at, merged_en = Signal(_INDEX), Signal(WORD_BITS), Signal(_INDEX), Signal()
+        at, fetched_at, merged_at = (Signal(_INDEX, name=name) for name in ("at", "fetched_at", "merged_at"))
+        fetched, merged_en, merged = Signal(), Signal(), Signal(WORD_BITS)
+        seal = Signal()                                                 # the header is put behind the words
 
         m.d.comb += [
             keep.addr.eq(at), keep.data.eq(self.old), keep.en.eq(self.old_en),
             kept.addr.eq(at), self.index.eq(at),
-            put.addr.eq(Cat(merged_at, in_half)), put.data.eq(merged), put.en.eq(merged_en),
+            put.addr.eq(Cat(merged_at, seal, in_half)), put.data.eq(Mux(seal, header, merged)),
+            put.en.eq(merged_en | seal),
             get.addr.eq(Cat(self.sealed_index, out_half)), self.sealed_word.eq(get.data),
             crc.data.eq(merged), crc.valid.eq(merged_en),
             self.job.payload.purpose.eq(Purpose.MERGE), self.job.payload.length.eq(CLUSTER),
-            self.job.payload.addr.eq(seal.cluster << _INDEX),
-            self.o.valid.eq(done.r_rdy), self.o.payload.eq(done.r_data), done.r_en.eq(self.o.ready),
-            done.w_data.eq(seal),
+            self.job.payload.addr.eq(cluster << _INDEX),
+            self.o.valid.eq(self.used.bit_select(out_half, 1)),
+            self.o.payload.eq(Mux(out_half, self.clusters[1], self.clusters[0])),
+            header.crc_check.eq(check_bits(header.crc)),
         ]
-        m.d.sync += [merged_at.eq(at), out_half.eq(out_half ^ (self.o.valid & self.o.ready))]
+        m.d.sync += [fetched.eq(0), fetched_at.eq(at), merged_en.eq(fetched), merged_at.eq(fetched_at)]
+        m.d.sync += [out_half.eq(out_half ^ (self.o.valid & self.o.ready))]
         for byte in range(WORD_BYTES):
             m.d.sync += merged.word_select(byte, 8).eq(Mux(
                 gathered & self.word.mask[byte], self.word.data.word_select(byte, 8), kept.data.word_select(byte, 8)))
@@ -85,7 +90,7 @@ class Merger(wiring.Component):
         m.d.comb += check.eq(check_bits(merged))
         for word in range(CLUSTER):
             with m.If(merged_en & (merged_at == word)):
-                m.d.sync += seal.header[f"check_{word}"].eq(check)
+                m.d.sync += header[f"check_{word}"].eq(check)
 
         def taken():
             return [self.i.ready.eq(gathered), self.refresh.ready.eq(~gathered)]
@@ -93,18 +98,17 @@ class Merger(wiring.Component):
         for half in range(2):
             with m.If(self.o.valid & self.o.ready & (out_half == half)):
                 m.d.sync += self.used[half].eq(0)
-        m.d.sync += merged_en.eq(0)
         with m.FSM() as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~self.i.valid & ~self.refresh.valid & ~done.r_rdy)
+            m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~self.i.valid & ~self.refresh.valid & (self.used == 0))
             with m.State("IDLE"):
                 m.d.sync += [at.eq(0), gathered.eq(self.i.valid),
-                             seal.cluster.eq(Mux(self.i.valid, self.i.payload.cluster, self.refresh.payload))]
+                             cluster.eq(Mux(self.i.valid, self.i.payload.cluster, self.refresh.payload))]
                 with m.If(self.i.valid & self.i.payload.whole):
                     m.next = "START"
                 with m.Elif(self.i.valid | self.refresh.valid):
                     m.next = "ASK"
             with m.State("ASK"):
-                m.d.comb += self.job.valid.eq(~done.r_rdy)
+                m.d.comb += self.job.valid.eq(self.used == 0)
                 with m.If(self.job.valid & self.job.ready):
                     m.next = "READ"
             with m.State("READ"):
@@ -116,26 +120,25 @@ class Merger(wiring.Component):
                         m.next = "IDLE"
             with m.State("START"):
                 m.d.comb += crc.start.eq(1)
-                with m.If(done.w_rdy):
-                    m.d.sync += [merged_en.eq(1), at.eq(1)]
+                with m.If(~self.used.bit_select(in_half, 1)):
+                    m.d.sync += [fetched.eq(1), at.eq(1)]
                     m.next = "COPY"
             with m.State("COPY"):
-                m.d.sync += [merged_en.eq(1), at.eq(at + 1)]
+                m.d.sync += [fetched.eq(1), at.eq(at + 1)]
                 with m.If(at == CLUSTER - 1):
-                    m.next = "LAST"
+                    m.next = "FETCHED"
+            with m.State("FETCHED"):
+                m.next = "LAST"
             with m.State("LAST"):
                 m.next = "CRC"
             with m.State("CRC"):
-                m.d.sync += seal.header.crc.eq(crc.crc ^ (seal.cluster << _INDEX))
-                m.next = "CHECK"
-            with m.State("CHECK"):
-                m.d.sync += seal.header.crc_check.eq(check_bits(seal.header.crc))
-                m.next = "DONE"
-            with m.State("DONE"):
-                m.d.comb += [done.w_en.eq(1), *taken()]
+                m.d.sync += header.crc.eq(crc.crc ^ (cluster << _INDEX))
+                m.next = "SEAL"
+            with m.State("SEAL"):
+                m.d.comb += [seal.eq(1), *taken()]
                 m.d.sync += in_half.eq(~in_half)
                 for half in range(2):
                     with m.If(in_half == half):
-                        m.d.sync += [self.used[half].eq(1), self.clusters[half].eq(seal.cluster)]
+                        m.d.sync += [self.used[half].eq(1), self.clusters[half].eq(cluster)]
                 m.next = "IDLE"
         return m

@@ -5,7 +5,6 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
-from ..streams.buffer import Buffer
 
 __all__ = ["Store"]
 
@@ -42,15 +41,12 @@ class Store(wiring.Component):
         put, marked, committed, taken = (Signal(range(2 * self._depth), name=name)
                                          for name in ("put", "marked", "committed", "taken"))
         next_put = Signal.like(put)
-        fetched, go = Signal(), Signal()
-        m.submodules.leaving = leaving = Buffer(WORD_BITS)
-        wiring.connect(m, leaving.o, wiring.flipped(self.o))
+        fetched, go, leave = Signal(), Signal(), Signal()
         index = slice(0, len(put) - 1)
         m.d.comb += [
             store.en.eq(self.en), store.addr.eq(put[index]), store.data.eq(self.word), next_put.eq(put + self.en),
-            go.eq((~fetched | leaving.i.ready) & (committed != taken)),
+            leave.eq(~self.o.valid | self.o.ready), go.eq((~fetched | leave) & (committed != taken)),
             fetch.en.eq(go), fetch.addr.eq(taken[index]),
-            leaving.i.valid.eq(fetched), leaving.i.payload.eq(fetch.data),
         ]
         used = Signal.like(put)
         m.d.comb += used.eq(put - taken)
@@ -63,6 +59,8 @@ class Store(wiring.Component):
             m.d.sync += put.eq(committed)
         with m.If(go):
             m.d.sync += fetched.eq(1)
-        with m.Elif(leaving.i.ready):
+        with m.Elif(leave):
             m.d.sync += fetched.eq(0)
+        with m.If(leave):
+            m.d.sync += [self.o.valid.eq(fetched), self.o.payload.eq(fetch.data)]
         return m

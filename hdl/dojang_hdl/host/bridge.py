@@ -12,6 +12,7 @@ from . import protocol
 from .counters import LinkCounters
 from .executor import CSR_SPACE, Executor
 from .mailbox import Mailbox
+from .receive_fifo import ReceiveFifo
 from .receiver import BUFFER_BYTES, FrameReceiver
 from .run_control import RunControl
 from .sender import FrameSender
@@ -25,12 +26,16 @@ class HostBridge(wiring.Component):
     Parameters
     ----------
     config: the chip.
-    byte_timeout: cycles without a byte after which a begun frame is dropped.
+    byte_timeout: cycles without a byte after which a begun frame is dropped; if None, 20 ms, or 2^18 cycles at an
+        unknown clock.
     wait_cycles: cycles after which WAIT is answered though the run goes on.
+    clock_hz: as IDENTIFY says; 0 if unknown.
 
     Members
     -------
     rx, tx: bytes from and to the host; rx is always ready.
+    room: the host may send: see `ReceiveFifo`.
+    answering: a request is being executed, or has come.
     memory: one port for each channel.
     windows, memory_busy, memory_error: channels that are guarded, some channel's busy and error (`MemoryStatus`).
     control: TOKENS and RUN flits to all nodes.
@@ -41,16 +46,22 @@ class HostBridge(wiring.Component):
     soft_reset: 16 cycles for each RESET.
     """
 
-    def __init__(self, config: ChipConfig, byte_timeout: int = 1 << 18, wait_cycles: int = 1 << 18):
+    def __init__(self, config: ChipConfig, byte_timeout: int | None = None, wait_cycles: int = 1 << 18,
+                 clock_hz: int = 0):
+        if byte_timeout is None:
+            byte_timeout = clock_hz // 50 or 1 << 18
         for name, value in (("byte_timeout", byte_timeout), ("wait_cycles", wait_cycles)):
             if value < 2:
                 raise ValueError(f"{name}={value}, expected at least 2 cycles")
         self._config = config
         self._byte_timeout = byte_timeout
         self._wait_cycles = wait_cycles
+        self._clock_hz = clock_hz
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
+            "room": Out(1),
+            "answering": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "windows": In(config.channels),
             "memory_busy": In(1),
@@ -67,16 +78,18 @@ class HostBridge(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        m.submodules.fifo = fifo = ReceiveFifo()
         m.submodules.receiver = receiver = FrameReceiver(self._byte_timeout)
         m.submodules.sender = sender = FrameSender()
         m.submodules.mailbox = mailbox = Mailbox(self._config)
         m.submodules.run_control = run_control = RunControl(self._config)
-        m.submodules.executor = executor = Executor(self._config, mailbox.depth, self._wait_cycles)
+        m.submodules.executor = executor = Executor(self._config, mailbox.depth, self._wait_cycles, self._clock_hz)
         m.submodules.counters = counters = LinkCounters()
         m.submodules.response = response = memory.Memory(shape=8, depth=BUFFER_BYTES, init=[])
         write, read = response.write_port(), response.read_port()
 
-        connect(m, flipped(self.rx), receiver.rx)
+        connect(m, flipped(self.rx), fifo.i)
+        connect(m, fifo.o, receiver.rx)
         connect(m, receiver.frame, executor.request)
         connect(m, executor.response, sender.frame)
         connect(m, sender.tx, flipped(self.tx))
@@ -89,6 +102,7 @@ class HostBridge(wiring.Component):
         memory_busy, memory_error = Signal(), Signal()
         m.d.sync += [memory_busy.eq(self.memory_busy), memory_error.eq(self.memory_error)]
         m.d.comb += [
+            self.room.eq(fifo.room), self.answering.eq(receiver.frame.valid | fifo.o.valid),
             receiver.addr.eq(executor.request_addr), executor.request_data.eq(receiver.data),
             write.en.eq(executor.response_en), write.addr.eq(executor.response_addr),
             write.data.eq(executor.response_data),
@@ -106,7 +120,7 @@ class HostBridge(wiring.Component):
             executor.overflow.eq(mailbox.overflow),
 
             # In the order of protocol.LINK_COUNTERS.
-            counters.events.eq(Cat(receiver.corrupt, receiver.truncated, receiver.skipped, receiver.overrun,
+            counters.events.eq(Cat(receiver.corrupt, receiver.truncated, receiver.skipped, fifo.overrun,
                                    executor.resent, executor.rejected, mailbox.dropped, Const(0, 1))),
             executor.link_counters.eq(counters.values),
 

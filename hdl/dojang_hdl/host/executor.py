@@ -1,50 +1,49 @@
-"""Executes the requests of the host link, one at a time and each once."""
+"""Executes the requests of the host link, one at a time."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, WORD_BYTES, ChipConfig
-from ..isa import pack
 from ..memory import MemoryPort
 from . import protocol
+from .identity import identity
 from .mailbox import StoredMessage
 from .protocol import Request, Status
 from .receiver import Received
 from .run_control import ERROR_BITS, RunWords
 from .sender import Sent
+from .words import BytePicker, WordFetcher
 
 __all__ = ["CSR_SPACE", "Executor"]
 
 ARGS = data.StructLayout(dict(protocol.ARGS))
-ARGS_REQUESTS = (Request.READ, Request.MAILBOX, Request.COUNTERS)
+ARGS_REQUESTS = (Request.READ, Request.MAILBOX, Request.COUNTERS, Request.CHECK)
+EMPTY_REQUESTS = (Request.IDENTIFY, Request.WAIT, Request.RESET)
 CSR_SPACE = 512
-
-
-def identity(config: ChipConfig) -> int:
-    """What IDENTIFY answers, as one word."""
-    return pack(protocol.IDENTITY, {
-        "magic": protocol.MAGIC, "version": protocol.VERSION, "width": config.width, "height": config.height,
-        "lanes": config.lanes, "contexts": config.contexts, "top_k": config.top_k, "channel_mib": config.channel_mib})
+BURST = 16
+"""Words CHECK reads with one command."""
 
 
 class Executor(wiring.Component):
     """Takes verified requests, fills the response buffer, hands the response to the sender.
 
-    ``request`` is taken in the cycle in which its response (or NAK) is handed over. A word is shifted bytewise between
-    the buffers and a register: about 20 cycles for each word of WRITE, and 20 plus the memory's latency for READ.
+    ``request`` is taken in the cycle in which its response (or NAK) is handed over. Memory words pass bytewise: about
+    25 cycles for each word of WRITE, 25 plus the memory's latency for READ, 22 and a 16th of the latency for CHECK.
 
     Parameters
     ----------
     config: the chip.
     mailbox_depth: of the mailbox behind ``index``.
     wait_cycles: after so many cycles WAIT is answered though the run goes on.
+    clock_hz: as IDENTIFY says; 0 if unknown.
 
     Members
     -------
     request, request_addr, request_data: from `FrameReceiver`.
     response: to `FrameSender`; response_en, response_addr, response_data write its buffer.
-    memory: one port for each channel; commands of one word.
+    memory: one port for each channel; commands of one word, those of CHECK of up to `BURST`.
     windows: channels that have something behind their words (`dojang_hdl.guard.layout`).
     start, running, nodes_done, errors, cycles, abort: `RunControl`.
     settling: the run has ended, but what it wrote has not yet been verified.
@@ -55,9 +54,10 @@ class Executor(wiring.Component):
     soft_reset: high for RESET_CYCLES.
     """
 
-    def __init__(self, config: ChipConfig, mailbox_depth: int, wait_cycles: int):
+    def __init__(self, config: ChipConfig, mailbox_depth: int, wait_cycles: int, clock_hz: int = 0):
         self._config = config
         self._wait_cycles = wait_cycles
+        self._clock_hz = clock_hz
         super().__init__({
             "request": In(stream.Signature(Received)),
             "request_addr": Out(8),
@@ -91,32 +91,13 @@ class Executor(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         request = self.request.p
+        m.submodules.fetcher = fetcher = WordFetcher()
+        m.submodules.picker = picker = BytePicker({
+            "identity": protocol.IDENTITY_BYTES, "word": WORD_BYTES, "state": WORD_BYTES, "counters": WORD_BYTES,
+            "message": protocol.MESSAGE_BYTES, "register": protocol.REGISTER_BYTES, "crc": protocol.CHECK_BYTES})
+        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC().create()
 
-        # The shifter: bytes enter at the top of the low 128 bits, leave at the bottom.
-        word = Signal(8 * protocol.MESSAGE_BYTES)
-        left = Signal(range(protocol.MESSAGE_BYTES + 1))
-        fetching, arrived, emitting, busy = Signal(), Signal(), Signal(), Signal()
-        fetch_at, emit_at = Signal(8), Signal(8)
-        m.d.comb += [busy.eq(fetching | arrived | emitting), self.request_addr.eq(fetch_at)]
-        m.d.sync += arrived.eq(fetching)
-        with m.If(arrived):
-            m.d.sync += word[:WORD_BITS].eq(Cat(word[8:WORD_BITS], self.request_data))
-        with m.If(emitting):
-            m.d.comb += [self.response_en.eq(1), self.response_addr.eq(emit_at), self.response_data.eq(word[:8])]
-            m.d.sync += [word.eq(word >> 8), emit_at.eq(emit_at + 1)]
-        with m.If(fetching):
-            m.d.sync += fetch_at.eq(fetch_at + 1)
-        with m.If(fetching | emitting):
-            m.d.sync += left.eq(left - 1)
-            with m.If(left == 1):
-                m.d.sync += [fetching.eq(0), emitting.eq(0)]
-
-        def fetch(count):
-            m.d.sync += [fetching.eq(1), left.eq(count)]
-
-        def emit(value, count):
-            m.d.sync += [emitting.eq(1), left.eq(count), word.eq(value)]
-
+        kind = {request: Signal(name=f"is_{request.name.lower()}") for request in Request}
         args = Signal(ARGS)
         end = Signal(33)
         status = Signal(Status)
@@ -124,45 +105,73 @@ class Executor(wiring.Component):
         timer = Signal(range(max(self._wait_cycles, protocol.RESET_CYCLES)))
         last = Signal(Sent)
         any_executed = Signal()
+        busy, unfinished = Signal(), Signal()
+        m.d.comb += [busy.eq(fetcher.busy | picker.busy), unfinished.eq(self.running | self.settling)]
+
+        def fetch(half=0):
+            m.d.comb += [fetcher.start.eq(1), fetcher.half.eq(half)]
+
+        def answer(name):
+            m.d.comb += picker.start[name].eq(1)
 
         def finish(value):
             m.d.sync += status.eq(value)
             m.next = "FINISH"
 
-        # Words of memory: a command and its data are offered at once and taken in any order.
-        command, write = Signal(), Signal()
-        read_valid, read_data, read_ready = Signal(), Signal(WORD_BITS), Signal()
+        # Bytes go into the response, those of the words of a CHECK into its sum.
+        to_crc, response_at = Signal(), Signal(8)
+        m.d.comb += [
+            self.request_addr.eq(fetcher.addr), fetcher.data.eq(self.request_data),
+            crc.data.eq(picker.byte), crc.valid.eq(picker.valid & to_crc),
+            self.response_en.eq(picker.valid & ~to_crc), self.response_addr.eq(response_at),
+            self.response_data.eq(picker.byte),
+        ]
+        with m.If(self.response_en):
+            m.d.sync += response_at.eq(response_at + 1)
+
+        # A command and the data of a write are offered at once and taken in any order.
+        command, write, burst = Signal(), Signal(), Signal(range(BURST + 1))
+        length, arrived, read_ready = Signal(range(BURST + 1)), Signal(), Signal()
+        word = Signal(WORD_BITS)
+        selected = Signal(self._config.channels)
+        m.d.sync += selected.eq(Cat(args.channel == number for number in range(self._config.channels)))
+        read_data = 0
         for number, port in enumerate(self.memory):
-            selected = Signal(name=f"channel{number}")
             m.d.comb += [
-                selected.eq(args.channel == number),
-                port.command.valid.eq(command & selected),
-                port.command.p.write.eq(request.type == Request.WRITE),
-                port.command.p.addr.eq(args.address), port.command.p.length.eq(1),
-                port.write.valid.eq(write & selected),
-                port.write.p.data.eq(word[:WORD_BITS]), port.write.p.mask.eq(-1),
-                port.read.ready.eq(read_ready & selected),
+                port.command.valid.eq(command & selected[number]), port.command.p.write.eq(kind[Request.WRITE]),
+                port.command.p.addr.eq(args.address), port.command.p.length.eq(length),
+                port.write.valid.eq(write & selected[number]), port.write.p.data.eq(fetcher.word),
+                port.write.p.mask.eq(-1),
+                port.read.ready.eq(read_ready & selected[number]),
             ]
-            with m.If(selected):
-                m.d.comb += [read_valid.eq(port.read.valid), read_data.eq(port.read.payload)]
+            read_data |= port.read.payload & selected[number].replicate(WORD_BITS)
+            with m.If(selected[number]):
+                m.d.comb += arrived.eq(port.read.valid)
                 with m.If(port.command.ready):
                     m.d.sync += command.eq(0)
                 with m.If(port.write.ready):
                     m.d.sync += write.eq(0)
+        m.d.comb += length.eq(Mux(kind[Request.CHECK] & args.count[4:].any(), BURST,
+                                  Mux(kind[Request.CHECK], args.count[:4], 1)))
 
-        def next_word():
-            m.d.sync += [args.address.eq(args.address + 1), args.count.eq(args.count - 1)]
-
+        values = picker.values
         m.d.comb += [
+            values.identity.eq(int.from_bytes(identity(self._config, self._clock_hz), "little")),
+            values.word.eq(word), values.message.eq(self.stored), values.register.eq(self.csr_data),
+            values.counters.eq(self.link_counters), values.crc.eq(crc.crc),
             self.index.eq(args.address), self.csr_addr.eq(args.address),
-            self.start.p.run.eq(run), self.start.p.tokens.eq(word[:WORD_BITS]),
+            self.start.p.run.eq(run), self.start.p.tokens.eq(fetcher.word),
             self.response.p.eq(last),
         ]
         m.d.sync += self.soft_reset.eq(0)
+        state = Signal(8 * WORD_BYTES)
+        m.d.comb += values.state.eq(state)
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [fetch_at.eq(0), emit_at.eq(1), timer.eq(0)]
+                m.d.comb += [fetcher.clear.eq(1), crc.start.eq(1)]
+                m.d.sync += [response_at.eq(1), timer.eq(0), burst.eq(0), to_crc.eq(0)]
+                m.d.sync += [is_kind.eq(request.type == number) for number, is_kind in kind.items()]
                 with m.If(self.request.valid & self.response.ready):
                     with m.If(request.bad):
                         m.next = "NAK"
@@ -174,113 +183,100 @@ class Executor(wiring.Component):
                         m.next = "DECODE"
 
             with m.State("DECODE"):
-                with m.Switch(request.type):
-                    with m.Case(Request.IDENTIFY):
-                        emit(Const(identity(self._config), WORD_BITS), WORD_BYTES)
-                        finish(Mux(request.length == 0, Status.OK, Status.LENGTH))
-                    with m.Case(Request.WRITE):
-                        fetch(protocol.ARGS_BYTES)
-                        m.next = "ARGS"
-                        with m.If(request.length[:4] != protocol.ARGS_BYTES):
-                            finish(Status.LENGTH)
-                    with m.Case(*ARGS_REQUESTS):
-                        fetch(protocol.ARGS_BYTES)
-                        m.next = "ARGS"
-                        with m.If(request.length != protocol.ARGS_BYTES):
-                            finish(Status.LENGTH)
-                    with m.Case(Request.RUN):
-                        fetch(WORD_BYTES)
-                        m.next = "RUN WORD"
-                        with m.If(request.length != protocol.RUN_BYTES):
-                            finish(Status.LENGTH)
-                        with m.Elif(self.running):
-                            finish(Status.BUSY)
-                    with m.Case(Request.WAIT):
-                        m.next = "WAIT"
-                        with m.If(request.length != 0):
-                            finish(Status.LENGTH)
-                    with m.Case(Request.RESET):
-                        m.next = "RESET"
-                        with m.If(request.length != 0):
-                            finish(Status.LENGTH)
-                    with m.Default():
-                        finish(Status.UNKNOWN)
+                def any_of(requests):
+                    return Cat(kind[number] for number in requests).any()
+
+                length_fits = (any_of(EMPTY_REQUESTS) & (request.length == 0)
+                               | any_of(ARGS_REQUESTS) & (request.length == protocol.ARGS_BYTES)
+                               | kind[Request.WRITE] & (request.length[:4] == protocol.ARGS_BYTES)
+                               | kind[Request.RUN] & (request.length == protocol.RUN_BYTES))
+                with m.If(~any_of(Request)):
+                    finish(Status.UNKNOWN)
+                with m.Elif(~length_fits):
+                    finish(Status.LENGTH)
+                with m.Elif(kind[Request.IDENTIFY]):
+                    answer("identity")
+                    finish(Status.OK)
+                with m.Elif(kind[Request.WAIT]):
+                    m.next = "WAIT"
+                with m.Elif(kind[Request.RESET]):
+                    m.next = "RESET"
+                with m.Elif(~kind[Request.RUN]):
+                    fetch(half=1)
+                    m.next = "ARGS"
+                with m.Elif(self.running):
+                    finish(Status.BUSY)
+                with m.Else():
+                    fetch()
+                    m.next = "RUN WORD"
 
             with m.State("ARGS"), m.If(~busy):
-                m.d.sync += args.eq(word[WORD_BITS - 8 * protocol.ARGS_BYTES:WORD_BITS])
+                m.d.sync += args.eq(fetcher.word[WORD_BITS - 8 * protocol.ARGS_BYTES:])
                 m.next = "END"
             with m.State("END"):
                 m.d.sync += end.eq(args.address + args.count)
-                m.next = "CHECK"
-            with m.State("CHECK"):
-                def proceed(state, allowed):
-                    with m.If(allowed):
-                        m.next = state
-                    with m.Else():
-                        finish(Status.ARGUMENT)
-
-                in_memory = ((args.channel < self._config.channels) & (args.count != 0)
-                             & (args.count <= protocol.MAX_WORDS)
+                m.next = "RANGE"
+            with m.State("RANGE"):
+                few = args.count[4:] == 0
+                in_memory = (selected.any() & (args.count != 0)
                              & ((end <= self._config.channel_words)
-                                | args.address[-2:].any() & self.windows.bit_select(args.channel, 1)))
-                with m.Switch(request.type):
-                    with m.Case(Request.WRITE):
-                        proceed("WRITE", in_memory)
-                        with m.If(request.length[4:] != args.count):
-                            finish(Status.LENGTH)
-                    with m.Case(Request.READ):
-                        proceed("READ", in_memory)
-                    with m.Case(Request.MAILBOX):
-                        proceed("MAILBOX", (args.count != 0) & (args.count <= protocol.MAX_MESSAGES)
-                                & (end <= self.messages))
-                    with m.Default():
-                        emit(self.link_counters, WORD_BYTES)
-                        proceed("COUNTERS", (args.count <= protocol.MAX_REGISTERS) & (end <= CSR_SPACE))
-
-            with m.State("WRITE"):
-                with m.If(args.count == 0):
-                    finish(Status.OK)
+                                | args.address[-2:].any() & (self.windows & selected).any()))
+                in_mailbox = ((args.count != 0) & few & (args.count[:4] <= protocol.MAX_MESSAGES)
+                              & (end <= self.messages))
+                allowed = ((kind[Request.WRITE] | kind[Request.CHECK] | kind[Request.READ] & few) & in_memory
+                           | kind[Request.MAILBOX] & in_mailbox
+                           | kind[Request.COUNTERS] & (args.count <= protocol.MAX_REGISTERS) & (end <= CSR_SPACE))
+                with m.If(kind[Request.WRITE] & (args.count != request.length[4:])):
+                    finish(Status.LENGTH)
+                with m.Elif(~allowed):
+                    finish(Status.ARGUMENT)
                 with m.Else():
-                    fetch(WORD_BYTES)
+                    m.d.sync += to_crc.eq(kind[Request.CHECK])
+                    m.next = "LOOP"
+                    with m.If(kind[Request.COUNTERS]):
+                        answer("counters")
+
+            # One round for each word, message or register.
+            with m.State("LOOP"), m.If(~busy):
+                with m.If(args.count == 0):
+                    m.d.sync += to_crc.eq(0)
+                    with m.If(kind[Request.CHECK]):
+                        answer("crc")
+                    finish(Status.OK)
+                with m.Elif(kind[Request.WRITE]):
+                    fetch()
                     m.next = "WRITE FETCH"
+                with m.Elif(kind[Request.MAILBOX]):
+                    answer("message")
+                    m.next = "NEXT"
+                with m.Elif(kind[Request.COUNTERS]):
+                    answer("register")
+                    m.next = "NEXT"
+                with m.Else():
+                    m.next = "READ WORD"
+                    with m.If(burst == 0):
+                        m.d.sync += [command.eq(1), burst.eq(length)]
             with m.State("WRITE FETCH"), m.If(~busy):
                 m.d.sync += [command.eq(1), write.eq(1)]
                 m.next = "WRITE WORD"
             with m.State("WRITE WORD"), m.If(~command & ~write):
-                next_word()
-                m.next = "WRITE"
-
-            with m.State("READ"), m.If(~busy):
-                with m.If(args.count == 0):
-                    finish(Status.OK)
-                with m.Else():
-                    m.d.sync += command.eq(1)
-                    m.next = "READ WORD"
+                m.next = "NEXT"
             with m.State("READ WORD"):
                 m.d.comb += read_ready.eq(1)
-                with m.If(read_valid):
-                    emit(read_data, WORD_BYTES)
-                    next_word()
-                    m.next = "READ"
-
-            # Here and in COUNTERS the index changed while at least four bytes went out: its data has come.
-            with m.State("MAILBOX"), m.If(~busy):
-                with m.If(args.count == 0):
-                    finish(Status.OK)
-                with m.Else():
-                    emit(self.stored, protocol.MESSAGE_BYTES)
-                    next_word()
-
-            with m.State("COUNTERS"), m.If(~busy):
-                with m.If(args.count == 0):
-                    finish(Status.OK)
-                with m.Else():
-                    emit(self.csr_data, protocol.REGISTER_BYTES)
-                    next_word()
+                m.d.sync += word.eq(read_data)
+                with m.If(arrived):
+                    m.d.sync += burst.eq(burst - 1)
+                    answer("word")
+                    m.next = "NEXT"
+            with m.State("NEXT"), m.If(~busy):
+                m.d.sync += [args.address.eq(args.address + 1), args.count.eq(args.count - 1)]
+                m.next = "PAUSE"
+            with m.State("PAUSE"):  # registers answer two cycles after their address
+                m.next = "LOOP"
 
             with m.State("RUN WORD"), m.If(~busy):
-                m.d.sync += run.eq(word)
-                fetch(WORD_BYTES)
+                m.d.sync += run.eq(fetcher.word)
+                fetch()
                 m.next = "RUN TOKENS"
             with m.State("RUN TOKENS"), m.If(~busy):
                 m.d.comb += self.clear.eq(1)
@@ -292,10 +288,11 @@ class Executor(wiring.Component):
 
             with m.State("WAIT"):
                 m.d.sync += timer.eq(timer + 1)
-                unfinished = self.running | self.settling
+                m.d.sync += state.eq(Cat(
+                    unfinished, self.overflow, Const(0, 6), Cat(self.nodes_done, Const(0, 8))[:8],
+                    Cat(self.messages, Const(0, 16))[:16], self.errors, self.cycles))
                 with m.If(~unfinished | (timer == self._wait_cycles - 1)):
-                    emit(Cat(unfinished, self.overflow, Const(0, 6), Cat(self.nodes_done, Const(0, 8))[:8],
-                             Cat(self.messages, Const(0, 16))[:16], self.errors, self.cycles), WORD_BYTES)
+                    answer("state")
                     finish(Status.OK)
 
             with m.State("RESET"):
@@ -310,7 +307,7 @@ class Executor(wiring.Component):
                 m.d.sync += [
                     any_executed.eq(1),
                     last.type.eq(request.type | protocol.RESPONSE_BIT), last.sequence.eq(request.sequence),
-                    last.length.eq(Mux(status == Status.OK, emit_at, 1)),
+                    last.length.eq(Mux(status == Status.OK, response_at, 1)),
                 ]
                 m.next = "REPLY"
             with m.State("REPLY"):

@@ -12,7 +12,7 @@ RESPONSE_BIT = 0x80
 NAK = 0xFE
 
 MAGIC = int.from_bytes(b"DJNG", "little")
-VERSION = 1
+VERSION = 2
 
 ARGS_BYTES = 8
 RUN_BYTES = 32
@@ -21,7 +21,11 @@ REGISTER_BYTES = 4
 MAX_WORDS = 15
 MAX_MESSAGES = 13
 MAX_REGISTERS = 56
+MAX_CHECK_WORDS = (1 << 24) - 1
 RESET_CYCLES = 16
+RECEIVE_BYTES = 2048
+"""Bytes kept while a request is executed: what a host may have in flight."""
+
 CYCLE_BITS = 40
 
 
@@ -34,6 +38,14 @@ class Request(IntEnum):
     MAILBOX = 6
     COUNTERS = 7
     RESET = 8
+    CHECK = 9
+
+
+IDEMPOTENT = frozenset({
+    Request.IDENTIFY, Request.WRITE, Request.READ, Request.CHECK, Request.COUNTERS, Request.MAILBOX})
+"""Requests that may be executed again, so that a host may have several in flight, none of which writes what another
+reads or writes.
+"""
 
 
 class Status(IntEnum):
@@ -54,10 +66,11 @@ class Message(IntEnum):
     DONE = 2
 
 
-ARGS = (("address", 32), ("channel", 8), ("count", 8), ("pad", 16))
+ARGS = (("address", 32), ("channel", 8), ("count", 24))
 
 IDENTITY = (("magic", 32), ("version", 16), ("width", 8), ("height", 8), ("lanes", 8), ("contexts", 8), ("top_k", 16),
-            ("channel_mib", 32))
+            ("channel_mib", 32), ("fingerprint", 32), ("clock_hz", 32))
+IDENTITY_BYTES, CHECK_BYTES = 24, 4
 
 RUN = (("base", 32), ("slot_log2", 5), ("words", 24), ("position", 16), ("contexts", 4))
 """The fields of `dojang_hdl.mesh.flit.RunLayout`."""

@@ -19,7 +19,7 @@ class FrameReceiver(wiring.Component):
     """Byte stream in, verified frames out. One byte per cycle.
 
     ``frame`` becomes valid two cycles after the frame's last byte and stays until taken; the buffer holds its payload
-    from then until the next frame's payload arrives. Bytes that come while ``frame`` waits are discarded.
+    from then until the next frame's payload arrives. While ``frame`` waits no byte is taken.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ class FrameReceiver(wiring.Component):
 
     Members
     -------
-    rx: bytes, always ready.
+    rx: bytes.
     frame: stream of `Received`.
     addr, data: payload buffer; data belongs to the address of one cycle before.
-    corrupt, truncated, skipped, overrun: one-cycle events, see the link counters.
+    corrupt, truncated, skipped: one-cycle events, see the link counters.
     """
 
     rx: In(stream.Signature(8))
@@ -40,7 +40,6 @@ class FrameReceiver(wiring.Component):
     corrupt: Out(1)
     truncated: Out(1)
     skipped: Out(1)
-    overrun: Out(1)
 
     def __init__(self, byte_timeout: int):
         self._byte_timeout = byte_timeout
@@ -133,10 +132,10 @@ class FrameReceiver(wiring.Component):
                 give_up()
             with m.State("CHECK"):
                 m.d.sync += frame.bad.eq(~crc.match_detected)
-                m.d.comb += [self.corrupt.eq(~crc.match_detected), self.overrun.eq(self.rx.valid)]
+                m.d.comb += [self.corrupt.eq(~crc.match_detected), self.rx.ready.eq(0)]
                 m.next = "HOLD"
             with m.State("HOLD"):
-                m.d.comb += [self.frame.valid.eq(1), self.overrun.eq(self.rx.valid)]
+                m.d.comb += [self.frame.valid.eq(1), self.rx.ready.eq(0)]
                 with m.If(self.frame.ready):
                     m.next = "HUNT"
         return m

@@ -26,6 +26,8 @@ class BankPort(Signature):
     Members
     -------
     column_ready: ``column`` may be sent as far as the bank is concerned; ``column_taken`` says that it is.
+    column_soon: that may be said of the next cycle, if nothing is taken in this one; with ``column_ready`` as well.
+    last: it is the last one of its access.
     row_ready: the bank needs an ACT of ``row`` (``activate``) or a PRE, and may have it; ``row_taken`` as above.
     idle: nothing is queued.
     hold: nothing but a PRE is to be asked for, until the bank is closed.
@@ -34,7 +36,8 @@ class BankPort(Signature):
 
     def __init__(self):
         super().__init__({
-            "column_ready": Out(1), "column": Out(Column), "column_taken": In(1),
+            "column_ready": Out(1), "column_soon": Out(1), "column": Out(Column), "last": Out(1),
+            "column_taken": In(1),
             "row_ready": Out(1), "activate": Out(1), "row": Out(17), "row_taken": In(1),
             "idle": Out(1), "hold": In(1), "parked": Out(1),
         })
@@ -73,13 +76,14 @@ class BankMachine(wiring.Component):
         opened, hit = Signal(name="opened"), Signal(name="hit")
         row = Signal(17)
         last = head.bursts == 1
-        ready = self._distances(m, head)
+        ready, soon = self._distances(m, head)
         m.d.comb += [
             port.column_ready.eq(valid & hit & ~port.hold & ready.column & (~head.masked | ready.masked)),
+            port.column_soon.eq(valid & hit & ~port.hold & soon.column & (~head.masked | soon.masked)),
             port.column.burst.eq(head.burst), port.column.slot.eq(head.slot),
             port.column.write.eq(head.write), port.column.masked.eq(head.masked),
             port.column.wanted.eq(~Cat(first & head.skip_first, last & head.skip_last)),
-            port.activate.eq(~opened), port.row.eq(head.row),
+            port.last.eq(last), port.activate.eq(~opened), port.row.eq(head.row),
             port.row_ready.eq(Mux(opened, ready.pre & (port.hold | valid & ~hit), ready.act & valid & ~port.hold)),
             port.idle.eq(~valid & ~queue.r_rdy),
             port.parked.eq(~opened & ready.act),
@@ -107,7 +111,8 @@ class BankMachine(wiring.Component):
         act, pre = port.row_taken & port.activate, port.row_taken & ~port.activate
         write = port.column_taken & port.column.write
         read = port.column_taken & ~port.column.write
-        ready = Signal(data.StructLayout({"act": 1, "pre": 1, "column": 1, "masked": 1}))
+        layout = data.StructLayout({"act": 1, "pre": 1, "column": 1, "masked": 1})
+        ready, soon = Signal(layout), Signal(layout)
         cooldowns = {
             "act": ((act, rows(t.RCPB + 2)), (pre, rows(t.RPPB))),
             "pre": ((act, rows(t.RAS + 2)), (read, rows(t.RTP + 2, "column", "row")),
@@ -117,5 +122,6 @@ class BankMachine(wiring.Component):
         }
         for name, events in cooldowns.items():
             m.submodules[name] = cooldown = Cooldown(*(distance for _, distance in events))
-            m.d.comb += [cooldown.event.eq(Cat(event for event, _ in events)), ready[name].eq(cooldown.ready)]
-        return ready
+            m.d.comb += [cooldown.event.eq(Cat(event for event, _ in events)), ready[name].eq(cooldown.ready),
+                         soon[name].eq(cooldown.soon)]
+        return ready, soon

@@ -81,10 +81,15 @@ class Controller(wiring.Component):
         wiring.connect(m, read_buffer.o, wiring.flipped(self.port.read))
         piece = splitter.o.payload
         bursts = Signal(7)
-        access, bank = Signal(Access), Signal(3)
+        access = Signal(Access)
+        queues_ready = Cat(machine.access.ready for machine in banks)
         queue_ready, conflict, room, allowed, sent = Signal(), Signal(), Signal(), Signal(), Signal()
-        write, held = Signal(), Signal()
-        m.d.sync += held.eq(allowed & ~queue_ready)
+        write, held, writable = Signal(), Signal(), Signal()
+        m.d.sync += [
+            held.eq(allowed & ~queue_ready),
+            # Nothing else goes to the bank of what is gathered, so its queue has room until that has left.
+            writable.eq(queues_ready.bit_select(gather.bank, 1)),
+        ]
         m.d.comb += [
             gather.piece.payload.eq(piece), gather.piece.valid.eq(splitter.o.valid & piece.write),
             bursts.eq((piece.word[0] + piece.words + 1) >> 1),
@@ -94,14 +99,12 @@ class Controller(wiring.Component):
             # Short pieces, to 8 bursts, and others: a comparison with their size would be a long path to the queues.
             room.eq((read_buffer.room >= PAGE_BURSTS) | (piece.words < 16) & (read_buffer.room >= 8)),
             # Gathered writes first, but a read that has been offered keeps its turn.
-            write.eq(gather.o.valid & ~held),
+            gather.o.ready.eq(writable & ~held), write.eq(gather.o.valid & gather.o.ready),
             allowed.eq(splitter.o.valid & ~piece.write & ~conflict & ~write & room),
-            bank.eq(Mux(write, gather.bank, piece.bank)),
-            queue_ready.eq(Cat(machine.access.ready for machine in banks).bit_select(bank, 1)),
+            queue_ready.eq(queues_ready.bit_select(piece.bank, 1)),
             sent.eq(allowed & queue_ready),
             read_buffer.take.eq(Mux(sent, bursts, 0)),
             splitter.o.ready.eq(Mux(piece.write, gather.piece.ready, sent)),
-            gather.o.ready.eq(queue_ready & write),
             write_buffer.word.eq(gather.place), write_buffer.half.eq(gather.half), write_buffer.en.eq(gather.en),
             write_buffer.take.eq(gather.take),
             gather.room.eq(write_buffer.room), gather.slot.eq(write_buffer.slot),
@@ -111,7 +114,7 @@ class Controller(wiring.Component):
         ]
         for index, machine in enumerate(banks):
             m.d.comb += [
-                machine.access.valid.eq((write | allowed) & (bank == index)),
+                machine.access.valid.eq(write & (gather.bank == index) | allowed & (piece.bank == index)),
                 machine.access.payload.eq(Mux(write, gather.o.payload, access)),
             ]
 

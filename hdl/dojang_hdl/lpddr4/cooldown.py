@@ -22,11 +22,12 @@ class Cooldown(wiring.Component):
     -------
     event: bit i, an event of kind i in this cycle.
     ready: from reset on until the first event.
+    soon: ``ready`` in the next cycle, unless there is an event in this one.
     """
 
     def __init__(self, *distances: int):
         self._distances = distances
-        super().__init__({"event": In(len(distances)), "ready": Out(1)})
+        super().__init__({"event": In(len(distances)), "ready": Out(1), "soon": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -36,5 +37,5 @@ class Cooldown(wiring.Component):
         for event, mask in zip(self.event, masks, strict=True):
             following |= event.replicate(len(busy)) & mask
         m.d.sync += busy.eq(following)
-        m.d.comb += self.ready.eq(~busy[0])
+        m.d.comb += [self.ready.eq(~busy[0]), self.soon.eq(~busy[1:2].any())]
         return m

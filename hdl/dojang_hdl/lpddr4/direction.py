@@ -25,10 +25,10 @@ class Direction(wiring.Component):
 
     Members
     -------
-    reads, writes: some bank could send one now.
+    reads, writes: some bank could send one.
     pressure: many writes wait.
     taken: one is sent, in the present direction.
-    write: the present direction.
+    write: the present direction. following: that of the next cycle.
     """
 
     reads: In(1)
@@ -36,6 +36,7 @@ class Direction(wiring.Component):
     pressure: In(1)
     taken: In(1)
     write: Out(1)
+    following: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -43,6 +44,8 @@ class Direction(wiring.Component):
         waited = Signal(range(PATIENCE_CYCLES + 1))
         sent = Signal(range(MOST_BURSTS + 1), init=MOST_BURSTS)     # since the last turn
         stale = quiet == QUIET_CYCLES
+        m.d.comb += self.following.eq(self.write)
+        m.d.sync += self.write.eq(self.following)
         with m.If(self.taken & (sent != MOST_BURSTS)):
             m.d.sync += sent.eq(sent + 1)
         with m.If(self.write):
@@ -52,7 +55,8 @@ class Direction(wiring.Component):
             with m.Elif(~stale):
                 m.d.sync += quiet.eq(quiet + 1)
             with m.If(self.reads & (stale | (sent == MOST_BURSTS))):
-                m.d.sync += [self.write.eq(0), quiet.eq(0), sent.eq(0)]
+                m.d.comb += self.following.eq(0)
+                m.d.sync += [quiet.eq(0), sent.eq(0)]
         with m.Else():
             with m.If(self.writes & (waited != PATIENCE_CYCLES)):
                 m.d.sync += waited.eq(waited + 1)
@@ -63,5 +67,6 @@ class Direction(wiring.Component):
             # Else pressure that lasts would turn the bus back before a read is sent.
             pressed = self.pressure & (sent == MOST_BURSTS)
             with m.If(self.writes & (pressed | stale | (waited == PATIENCE_CYCLES))):
-                m.d.sync += [self.write.eq(1), quiet.eq(0), sent.eq(0)]
+                m.d.comb += self.following.eq(1)
+                m.d.sync += [quiet.eq(0), sent.eq(0)]
         return m

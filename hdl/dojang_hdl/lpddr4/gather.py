@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..memory import MemoryWrite
 from .bank import Access
 from .splitter import Piece
-from .timing import BANKS, PAGE_BURSTS
+from .timing import BANKS
 
 __all__ = ["WriteGather"]
 
@@ -51,12 +51,16 @@ class WriteGather(wiring.Component):
         ended, has_ended = Signal(_Burst, name="ended"), Signal()   # a whole one
         group, grouped = Signal(_Burst, name="group"), Signal()     # the access that is gathered, by its first burst
         count, slot = Signal(range(MOST_BURSTS + 1)), Signal.like(self.slot)
-        following = Signal(range(PAGE_BURSTS + 1))      # the burst that would extend it
         ended_slot = Signal.like(self.slot)
+        # Whether the one with one half, and the whole one, are the next of their row after the burst before
+        adjoins, ended_adjoins = Signal(name="adjoins"), Signal(name="ended_adjoins")
+        leaves = Signal()
+        held = Signal(BANKS)        # what was there in the cycle before and has not left
         for index in range(BANKS):
-            m.d.comb += self.pending[index].eq(
+            m.d.sync += held[index].eq(
                 Cat(valid & (stage.bank == index) for valid, stage in (
-                    (active, piece), (filling, burst), (has_ended, ended), (grouped, group))).any())
+                    (active, piece), (filling, burst), (has_ended, ended), (grouped & ~leaves, group))).any())
+            m.d.comb += self.pending[index].eq(held[index] | active & (piece.bank == index))
 
         quiet = Signal(range(QUIET_CYCLES + 1))
         closing, closed = Signal(), Signal()
@@ -67,12 +71,15 @@ class WriteGather(wiring.Component):
             m.d.sync += quiet.eq(quiet + 1)
 
         # Words to halves of bursts
-        same, merge, free = Signal(), Signal(), Signal()
+        following = self.piece.payload
+        same = Signal()         # the piece's next word is the second half
+        continued = Signal()    # the following one's is: a first half then comes from the end of this piece
+        merge, free = Signal(), Signal()
         used, complete, start = Signal(), Signal(), Signal()
         whole = self.word.payload.mask.all()
         m.d.comb += [
-            same.eq((Cat(burst.bank, burst.row, burst.burst) == Cat(piece.bank, piece.row, piece.word[1:]))
-                    & piece.word[0]),
+            continued.eq((Cat(following.bank, following.row, following.word[1:])
+                          == Cat(piece.bank, piece.row, piece.word[1:])) & following.word[0]),
             free.eq(~has_ended | merge),
             self.place.data.eq(self.word.payload.data), self.half.eq(filling),
         ]
@@ -92,21 +99,23 @@ class WriteGather(wiring.Component):
         ]
         with m.If(used):
             m.d.sync += [piece.word.eq(piece.word + 1), piece.words.eq(piece.words - 1)]
-        with m.If(self.piece.ready):
-            m.d.sync += [active.eq(self.piece.valid), piece.eq(self.piece.payload)]
         with m.If(start):
-            m.d.sync += [filling.eq(1), burst.bank.eq(piece.bank), burst.row.eq(piece.row),
-                         burst.burst.eq(piece.word[1:]), burst.masked.eq(~(used & whole))]
+            m.d.sync += [filling.eq(1), burst.bank.eq(piece.bank), burst.row.eq(piece.row), same.eq(1),
+                         burst.burst.eq(piece.word[1:]), burst.masked.eq(~(used & whole)),
+                         adjoins.eq((Cat(piece.bank, piece.row) == Cat(burst.bank, burst.row))
+                                    & (piece.word[1:] == burst.burst + 1))]
+        with m.If(self.piece.ready):
+            m.d.sync += active.eq(self.piece.valid)
+            with m.If(self.piece.valid):
+                m.d.sync += [piece.eq(following), same.eq(continued)]
         with m.If(complete):
-            m.d.sync += [filling.eq(0), ended.eq(burst), ended_slot.eq(self.slot),
+            m.d.sync += [filling.eq(0), ended.eq(burst), ended_slot.eq(self.slot), ended_adjoins.eq(adjoins),
                          ended.masked.eq(burst.masked | ~(used & whole))]
 
         # Bursts to accesses
-        extends, leaves = Signal(), Signal()
+        extends = Signal()
         m.d.comb += [
-            extends.eq(~closed & (ended.bank == group.bank) & (ended.row == group.row)
-                       & (ended.burst == following) & (ended.masked == group.masked)
-                       & (count != MOST_BURSTS)),
+            extends.eq(~closed & ended_adjoins & (ended.masked == group.masked) & (count != MOST_BURSTS)),
             self.o.valid.eq(closed),    # a register: the bank queues hang on it
             leaves.eq(self.o.valid & self.o.ready),
             merge.eq(has_ended & (~grouped | leaves | extends)),
@@ -120,7 +129,7 @@ class WriteGather(wiring.Component):
         with m.Elif(grouped & Mux(has_ended, ~extends, closing & ~filling)):
             m.d.sync += closed.eq(1)
         with m.If(merge):
-            m.d.sync += [grouped.eq(1), count.eq(count + 1), following.eq(ended.burst + 1)]
+            m.d.sync += [grouped.eq(1), count.eq(count + 1)]
             with m.If(~grouped | leaves):
                 m.d.sync += [group.eq(ended), slot.eq(ended_slot), count.eq(1)]
         return m

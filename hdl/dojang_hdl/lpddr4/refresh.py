@@ -68,7 +68,8 @@ class Refresher(wiring.Component):
         everything = Signal()       # the interval is so short that only all-bank refreshes keep up
         owed = Signal(8)
         served = Signal(BANKS)      # banks that had their turn in this round
-        target = Signal(BANKS)
+        target = Signal(BANKS)      # 0 between refreshes, so that ``hold`` is a register
+        m.d.comb += self.hold.eq(target)
         m.d.sync += everything.eq(self.temperature.as_value() >= Temperature.QUARTER.value)
         # The memory counts rows in rounds: refreshing all banks in the midst of one only ends it.
         share = Mux(self.all_banks, sum(~served[bank] for bank in range(BANKS)), 1)
@@ -91,11 +92,10 @@ class Refresher(wiring.Component):
                 for bank in range(BANKS):
                     with m.If(target[bank]):
                         m.d.sync += self.bank.eq(bank)
-                m.d.comb += self.hold.eq(target)
                 with m.If((self.parked & target) == target):
                     m.next = "REFRESH"
             with m.State("REFRESH"):
-                m.d.comb += [self.hold.eq(target), self.ready.eq(1)]
+                m.d.comb += self.ready.eq(1)
                 with m.If(self.taken):
                     m.d.sync += [
                         wait.eq(Mux(self.all_banks, self._config.spacing(t.RFCAB), self._config.spacing(t.RFCPB)) - 1),
@@ -103,9 +103,9 @@ class Refresher(wiring.Component):
                     ]
                     m.next = "RECOVER"
             with m.State("RECOVER"):
-                m.d.comb += self.hold.eq(target)
                 m.d.sync += wait.eq(wait - 1)
                 with m.If(wait == 1):
+                    m.d.sync += target.eq(0)
                     m.next = "WATCH"
         return m
 

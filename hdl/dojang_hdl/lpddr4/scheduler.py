@@ -26,8 +26,9 @@ class Scheduler(wiring.Component):
     """Holds to all distances between banks; those within a bank are the bank machines' own.
 
     Column commands: as long as it has any for the present direction, a bank keeps the bus until its access is done;
-    then the one that had it longest ago. Row commands: a refresh first, then the bank served longest ago. A column
-    command goes before a row command where the command bus holds only one a cycle (ratio 4).
+    then the one that had it longest ago. The bank is chosen a cycle before, by what it will offer then. Row commands:
+    a refresh first, then the bank served longest ago. A column command goes before a row command where the command bus
+    holds only one a cycle (ratio 4).
 
     Parameters
     ----------
@@ -70,37 +71,41 @@ class Scheduler(wiring.Component):
         m.submodules.turn = turn = MatrixArbiter(BANKS)
 
         offers = Cat(bank.column_ready for bank in self.banks)
+        soon = Cat(bank.column_soon for bank in self.banks)
         writes = Cat(bank.column.write for bank in self.banks)
-        suited = Signal(BANKS)
-        holder = Signal(BANKS)      # the bank that sent the last column command
-        kept = Signal(BANKS)
+        suited = Signal(BANKS)      # for the next cycle
+        holder = Signal(BANKS)      # the bank that has the bus
+        kept = Signal()
         chosen = Signal(BANKS)
+        ending = Signal(BANKS)      # the access of the bank that has the bus, if its burst leaves now
+        reads_wait, writes_wait = Signal(), Signal()
         clear, taken, read, write = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += ending.eq(Mux(clear & ~self.register_taken, holder & Cat(bank.last for bank in self.banks), 0))
+        waits = soon & ~ending
+        m.d.sync += [reads_wait.eq((waits & ~writes).any()), writes_wait.eq((waits & writes).any())]
         m.d.comb += [
-            direction.reads.eq((offers & ~writes).any() | self.register),
-            direction.writes.eq((offers & writes).any()),
+            direction.reads.eq(reads_wait | self.register), direction.writes.eq(writes_wait),
             direction.pressure.eq(self.pressure),
-            suited.eq(offers & Mux(direction.write, writes, ~writes)),
+            suited.eq((soon if ccd > 1 else waits) & Mux(direction.following, writes, ~writes)),
+            kept.eq((suited & holder).any()),
+            turn.request.eq(suited), turn.advance.eq(~kept),
             clear.eq(Mux(direction.write, write_ready.ready, read_ready.ready)),
-            kept.eq(suited & holder),
-            turn.request.eq(suited),
-            chosen.eq(Mux(kept.any(), kept, turn.grant)),
+            chosen.eq(offers & holder & Mux(direction.write, writes, ~writes)),
             # Registers are read between two reads: rarely, and no bank is concerned.
             self.register_taken.eq(self.register & ~direction.write & read_ready.ready),
-            taken.eq(suited.any() & clear & ~self.register_taken),
+            taken.eq(chosen.any() & clear & ~self.register_taken),
             direction.taken.eq(taken),
-            turn.advance.eq(taken & ~kept.any()),
             write.eq(taken & direction.write),
             read.eq(taken & ~direction.write | self.register_taken),
             read_ready.event.eq(Cat(read, write)),
             write_ready.event.eq(Cat(read, write)),
         ]
-        with m.If(taken):
-            m.d.sync += holder.eq(chosen)
+        with m.If(~kept):
+            m.d.sync += holder.eq(turn.grant)
         selected = Signal(Column)
-        m.d.comb += selected.eq(sum_of(chosen, [bank.column for bank in self.banks]))
+        m.d.comb += selected.eq(sum_of(holder, [bank.column for bank in self.banks]))
         m.d.sync += [
-            self.column.bank.eq(encoded(chosen)), self.column.burst.eq(Mux(self.register_taken, 0, selected.burst)),
+            self.column.bank.eq(encoded(holder)), self.column.burst.eq(Mux(self.register_taken, 0, selected.burst)),
             self.column.ma.eq(4),
             self.sent.read.eq(read), self.sent.write.eq(write), self.sent.register.eq(self.register_taken),
             self.sent.slot.eq(selected.slot), self.sent.wanted.eq(selected.wanted), self.column.kind.eq(Kind.NOP),
@@ -112,7 +117,7 @@ class Scheduler(wiring.Component):
         with m.Elif(read):
             m.d.sync += self.column.kind.eq(Kind.RD)
         for index, bank in enumerate(self.banks):
-            m.d.comb += bank.column_taken.eq(taken & chosen[index])
+            m.d.comb += bank.column_taken.eq(chosen[index] & clear & ~self.register_taken)
         return taken | self.register_taken
 
     def _rows(self, m, blocked):
@@ -127,29 +132,30 @@ class Scheduler(wiring.Component):
 
         activates = Cat(bank.activate for bank in self.banks)
         wanted = Cat(bank.row_ready for bank in self.banks)
-        opening, free = Signal(), Signal()
+        opening, free, refreshes, go = Signal(), Signal(), Signal(), Signal()
         chosen, activating = Signal(BANKS), Signal()
         m.d.comb += [
             room.eq((inside != ACTIVATIONS) & activate_ready.ready),
             free.eq(~blocked),
             order.request.eq(wanted & Mux(room, activates, 0) | wanted & Mux(precharge_ready.ready, ~activates, 0)),
-            self.refresh_taken.eq(self.refresh & room & free),
-            chosen.eq(Mux(free & ~self.refresh_taken, order.grant, 0)),
-            order.advance.eq(free & ~self.refresh_taken),
-            activating.eq((chosen & activates).any()),
+            refreshes.eq(self.refresh & room),
+            self.refresh_taken.eq(refreshes & free), go.eq(free & ~refreshes),
+            chosen.eq(Mux(go, order.grant, 0)),
+            order.advance.eq(go),
+            activating.eq((order.grant & activates).any() & go),
             opening.eq(activating | self.refresh_taken),
             activate_ready.event.eq(opening),
-            precharge_ready.event.eq((chosen & ~activates).any()),
+            precharge_ready.event.eq((order.grant & ~activates).any() & go),
         ]
         m.d.sync += [
             window.eq(Cat(opening, window)), inside.eq(inside + opening - window[-1]),
-            self.row.kind.eq(Kind.NOP), self.row.row.eq(sum_of(chosen, [bank.row for bank in self.banks])),
-            self.row.bank.eq(Mux(self.refresh_taken, self.refresh_bank, encoded(chosen))),
+            self.row.kind.eq(Kind.NOP), self.row.row.eq(sum_of(order.grant, [bank.row for bank in self.banks])),
+            self.row.bank.eq(Mux(refreshes, self.refresh_bank, encoded(order.grant))),
             self.row.all_banks.eq(self.refresh_taken & self.refresh_all),
         ]
         with m.If(self.refresh_taken):
             m.d.sync += self.row.kind.eq(Kind.REF)
-        with m.Elif(chosen.any()):
+        with m.Elif(order.grant.any() & go):
             m.d.sync += self.row.kind.eq(Mux(activating, Kind.ACT, Kind.PRE))
         for index, bank in enumerate(self.banks):
             m.d.comb += bank.row_taken.eq(chosen[index])

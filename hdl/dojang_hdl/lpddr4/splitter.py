@@ -42,11 +42,11 @@ class Splitter(wiring.Component):
         write, left = Signal(name="write"), Signal(9, name="left")
         addr = Signal(range(self._rows * BANKS * PAGE_WORDS))
         room = Signal(WORD_ADDRESS + 1)     # words to the end of the row
-        count = Signal(WORD_ADDRESS + 1)
+        end = Signal(len(left) + 1)     # of the command, from the start of the row
         ends, step = Signal(), Signal()
         piece = self.o.payload
         m.d.comb += [
-            room.eq(PAGE_WORDS - addr[:WORD_ADDRESS]), ends.eq(left <= room), count.eq(Mux(ends, left, room)),
+            room.eq(PAGE_WORDS - addr[:WORD_ADDRESS]), end.eq(addr[:WORD_ADDRESS] + left), ends.eq(end <= PAGE_WORDS),
             step.eq((left != 0) & (~self.o.valid | self.o.ready)),
             self.i.ready.eq((left == 0) | step & ends),
         ]
@@ -54,8 +54,11 @@ class Splitter(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         with m.If(step):
             m.d.sync += [
-                self.o.valid.eq(1), piece.write.eq(write), piece.words.eq(count),
-                Cat(piece.word, piece.bank, piece.row).eq(addr), addr.eq(addr + count), left.eq(left - count)]
+                self.o.valid.eq(1), piece.write.eq(write), piece.words.eq(Mux(ends, left, room)),
+                Cat(piece.word, piece.bank, piece.row).eq(addr),
+                # What is left begins with a row; its words are those of ``end`` beyond this one.
+                addr[:WORD_ADDRESS].eq(0), addr[WORD_ADDRESS:].eq(addr[WORD_ADDRESS:] + 1),
+                left.eq(Mux(ends, 0, end - PAGE_WORDS))]
         with m.If(self.i.valid & self.i.ready):
             command = self.i.payload
             m.d.sync += [write.eq(command.write), addr.eq(command.addr), left.eq(command.length)]

@@ -1,9 +1,10 @@
 """Prefetching reader: turns long read commands into chunked requests and buffers the replies."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from ..config import WORD_BITS
 from ..streams.buffer import Buffer
 from .flit import DataKind, RequestKind, RequestLink
@@ -27,23 +28,25 @@ class StreamReader(wiring.Component):
     depth: words of the FIFO, a power of two.
     chunk: longest request, a power of two; half the depth at most is used, so that one is always in flight.
     kind: `DataKind` of the replies.
+    queued: commands that wait, 0 or a power of two; without a queue a command is accepted when the one before is done.
+    late: ``o.ready`` comes late in its cycle, so that only registers may depend on it. It costs a `Buffer`; else it
+        reaches the FIFO's memory in the same cycle, and `latency` is one less.
 
     Members
     -------
     x, y: position of this node (where replies go).
-    command: stream of `ReadCommand`, eight are queued; ``words`` = 0 does nothing.
+    command: stream of `ReadCommand`; ``words`` = 0 does nothing.
     request: READ flits.
     fill: the replies' payloads, in order; always ready.
-    o: the words. `latency` cycles from fill to o. Nothing but registers depends on ``o.ready``.
+    o: the words. `latency` cycles from fill to o.
     """
 
-    latency = 3
-
-    def __init__(self, depth: int, chunk: int, kind: DataKind):
+    def __init__(self, depth: int, chunk: int, kind: DataKind, queued: int = 8, late: bool = True):
         for name, value in (("depth", depth), ("chunk", chunk)):
             if value < 2 or value & (value - 1):
                 raise ValueError(f"{name}={value}, expected a power of two of at least 2 words")
         self._depth, self._chunk, self._kind = depth, min(chunk, depth // 2), kind
+        self._queued, self._late = queued, late
         super().__init__({
             "x": In(4), "y": In(4),
             "command": In(stream.Signature(ReadCommand)),
@@ -51,6 +54,10 @@ class StreamReader(wiring.Component):
             "fill": In(stream.Signature(WORD_BITS)),
             "o": Out(stream.Signature(WORD_BITS)),
         })
+
+    @property
+    def latency(self) -> int:
+        return 2 + self._late
 
     def elaborate(self, platform):
         m = Module()
@@ -66,15 +73,21 @@ class StreamReader(wiring.Component):
         return m
 
     def _requests(self, m, room, requested, issue, length):
-        m.submodules.queue = queue = fifo.SyncFIFO(width=ReadCommand.size, depth=8)
-        m.d.comb += [queue.w_data.eq(self.command.payload), queue.w_en.eq(self.command.valid),
-                     self.command.ready.eq(queue.w_rdy)]
+        following = self.command
+        if self._queued:
+            m.submodules.queue = queue = fifo.SyncFIFO(width=ReadCommand.size, depth=self._queued)
+            wiring.connect(m, wiring.flipped(self.command), queue.w_stream)
+            following = queue.r_stream
         command = Signal(ReadCommand)
         channel = Signal(4)   # of the words on their way
         enough = Signal()     # room for the request; a cycle old, but until it is reserved the room only grows
         m.d.sync += enough.eq(room >= length)
-        to_boundary = Signal.like(length)
-        m.d.comb += to_boundary.eq(self._chunk - command.addr[:self._chunk.bit_length() - 1])
+        to_boundary, short = Signal.like(length), Signal()
+        low = self._chunk.bit_length() - 1   # bits of an address inside its chunk
+        m.d.comb += [
+            to_boundary.eq(self._chunk - command.addr[:low]),
+            short.eq(~command.words[low + 1:].any() & (command.words[:low + 1] < to_boundary)),
+        ]
         m.d.comb += [
             self.request.payload.kind.eq(RequestKind.READ), self.request.payload.reply.eq(self._kind),
             self.request.payload.x.eq(self.x), self.request.payload.y.eq(self.y),
@@ -83,12 +96,12 @@ class StreamReader(wiring.Component):
         ]
         with m.FSM(name="state"):
             with m.State("IDLE"):
-                m.d.comb += queue.r_en.eq(1)
-                m.d.sync += command.eq(queue.r_data)
-                with m.If(queue.r_rdy):
+                m.d.comb += following.ready.eq(1)
+                m.d.sync += command.eq(following.payload)
+                with m.If(following.valid):
                     m.next = "SIZE"
             with m.State("SIZE"):
-                m.d.sync += length.eq(Mux(command.words < to_boundary, command.words, to_boundary))
+                m.d.sync += length.eq(Mux(short, command.words, to_boundary))
                 m.next = "COMPARE"
                 with m.If(command.words == 0):
                     m.next = "IDLE"
@@ -102,24 +115,29 @@ class StreamReader(wiring.Component):
             with m.State("REQUEST"):
                 m.d.comb += self.request.valid.eq(1)
                 with m.If(self.request.ready):
-                    m.d.sync += [command.addr.eq(command.addr + length), command.words.eq(command.words - length)]
+                    # What remains begins at a multiple of the chunk.
+                    m.d.sync += [command.addr.eq(Cat(Const(0, low), command.addr[low:] + 1)),
+                                 command.words.eq(command.words - length)]
                     m.next = "SIZE"
 
     def _store(self, m, popped):
-        m.submodules.store = store = memory.Memory(shape=WORD_BITS, depth=self._depth, init=[])
-        write, read = store.write_port(), store.read_port()
+        m.submodules.store = store = BlockMemory(WORD_BITS, self._depth)
+        write, read = store.write, store.read[0]
         m.d.comb += [self.fill.ready.eq(1), write.en.eq(self.fill.valid), write.data.eq(self.fill.payload)]
         stored = Signal(range(self._depth + 1))
         fetched = Signal()   # the memory's register holds a word
-        # Its ready is a register: what the consumer decides late in its cycle must not reach the memory as well.
-        m.submodules.leaving = leaving = Buffer(WORD_BITS)
-        wiring.connect(m, leaving.o, wiring.flipped(self.o))
-        m.d.comb += [leaving.i.valid.eq(fetched), leaving.i.payload.eq(read.data),
-                     popped.eq((~fetched | leaving.i.ready) & (stored != 0)), read.en.eq(popped)]
+        o = wiring.flipped(self.o)
+        leaving = o
+        if self._late:
+            m.submodules.leaving = buffer = Buffer(WORD_BITS)
+            wiring.connect(m, buffer.o, o)
+            leaving = buffer.i
+        m.d.comb += [leaving.valid.eq(fetched), leaving.payload.eq(read.data),
+                     popped.eq((~fetched | leaving.ready) & (stored != 0)), read.en.eq(popped)]
         with m.If(self.fill.valid):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(popped):
             m.d.sync += [read.addr.eq(read.addr + 1), fetched.eq(1)]
-        with m.Elif(leaving.i.ready):
+        with m.Elif(leaving.ready):
             m.d.sync += fetched.eq(0)
         m.d.sync += stored.eq(stored + self.fill.valid - popped)

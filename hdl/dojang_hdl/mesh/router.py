@@ -1,8 +1,6 @@
 """Routers of the two networks: one implementation, two routing rules. See docs/reference/mesh.md."""
 
 from abc import abstractmethod
-from functools import reduce
-from operator import or_
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
@@ -10,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..isa import Mode
 from ..streams.arbiter import MatrixArbiter
+from ..streams.multiplex import multiplex
 from .flit import DataLink, RequestLink
 from .router_input import RouterInput
 
@@ -27,7 +26,7 @@ class _Router(wiring.Component):
     ----------
     link: Signature of all streams.
     turns: for each output, the inputs that may use it.
-    width, height: size of the mesh.
+    width, height: size of the mesh. Ports that lead nowhere in a mesh of one column or row are dead and cost nothing.
     """
 
     latency = 2
@@ -36,6 +35,9 @@ class _Router(wiring.Component):
         for name, value in (("width", width), ("height", height)):
             if not 1 <= value <= 16:
                 raise ValueError(f"{name}={value}, expected 1 to 16 nodes")
+        dead = ("east",) * (width == 1) + ("north", "south") * (height == 1)
+        turns = {output: tuple(name for name in sources if name not in dead)
+                 for output, sources in turns.items() if output not in dead}
         self._turns = turns
         self._inputs = [name for name in PORTS if any(name in sources for sources in turns.values())]
         self._width, self._height = width, height
@@ -59,7 +61,7 @@ class _Router(wiring.Component):
             wiring.connect(m, wiring.flipped(i), stage.i)
             route = self.route(name, i.payload)
             m.d.comb += stage.route.eq(Cat((route[output] & inside.get(output, 1)) != 0 for output in legal))
-            flits[name] = stage.flit.as_value()
+            flits[name] = stage.flit
             occupied.append(stage.valid)
             for bit, output in enumerate(legal):
                 left[name, output], served[name, output] = stage.left[bit], stage.served[bit]
@@ -70,13 +72,11 @@ class _Router(wiring.Component):
                          arbiter.advance.eq(~o.valid | o.ready)]
             m.d.comb += [served[name, output].eq(arbiter.grant[bit] & arbiter.advance)
                          for bit, name in enumerate(sources)]
-            chosen = reduce(or_, (flits[name] & arbiter.select[bit].replicate(len(flits[name]))
-                                  for bit, name in enumerate(sources)))
             with m.If(arbiter.advance):
                 m.d.sync += o.valid.eq(arbiter.request.any())
                 # Many flip-flops wait for this enable: it is made from registers, not from the grants.
                 with m.If(Cat(occupied).any()):
-                    m.d.sync += o.payload.eq(chosen)
+                    m.d.sync += o.payload.eq(multiplex(arbiter.select, [flits[name] for name in sources]))
         return m
 
 
@@ -102,7 +102,7 @@ class DataRouter(_Router):
             "north": ("south", "west", "east", "local"),
             "south": ("north", "west", "east", "local"),
             "east": ("west", "local"),
-            "west": ("east", "local"),
+            **({"west": ("east", "local")} if width > 1 else {}),   # no data leave the mesh
             "local": ("north", "south", "west", "east", "local"),
         }, width, height)
 

@@ -1,12 +1,13 @@
 """The node's list of its most likely tokens, kept while logits pass by."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ELEMENTS
-from ..sram_port import SramRead
-from .source import SourceCommand, SramSource
+from ..sram_port import SRAM_LATENCY, SramRead
 
 __all__ = ["Candidate", "Candidates", "CandidatesCommand"]
 
@@ -15,26 +16,24 @@ CandidatesCommand = data.StructLayout({"a": 16, "n": 16, "index": 32, "reset": 1
 Candidate = data.StructLayout({"value": 32, "id": 32})
 """An FP32 value and its token id; id 0xFFFFFFFF marks an empty place."""
 
-EMPTY = 0xFFFFFFFF
-LOWEST = -(1 << 31)
-
 
 class Candidates(wiring.Component):
     """The ``k`` largest of all elements offered since the last reset, in descending order.
 
-    A systolic chain: cell i keeps the larger of what it has and what it is offered and hands on the other, so one
-    element enters per cycle and every cell has one comparator. Of equal values the one offered first stays in
-    front. NaN is never listed. -0 ranks below +0.
+    Sorted keys stand side by side: an element is compared with all of them at once and pushes those that it beats
+    one place down, so one element enters per cycle. Values and ids stay in a small memory, in the slot that the
+    last key pushed out leaves. Of equal values the one offered first stays in front. NaN is never listed. -0 ranks
+    below +0.
 
     A command offers ``n`` elements from SRAM word ``a``, with ids counting up from ``index``; ``reset`` empties the
-    list first. ``n`` = 0 does nothing at all. It takes about n + k + 8 cycles; commands are accepted only when idle.
+    list first. ``n`` = 0 does nothing at all. It takes n + 4 cycles; commands are accepted only when idle.
 
     Members
     -------
     command: In stream of `CandidatesCommand`.
     sram: read port.
     busy: high from acceptance until the list is final.
-    select, candidate: place 0 (best) to k - 1 and its content, one cycle later.
+    select, candidate: place 0 (best) to k - 1 and its content, one cycle later; all ones where it is empty.
     """
 
     def __init__(self, k: int):
@@ -49,74 +48,64 @@ class Candidates(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.source = source = SramSource()
-        wiring.connect(m, source.sram, wiring.flipped(self.sram))
-
-        left, index, lane = Signal(16), Signal(32), Signal(range(ELEMENTS))
-        settle = Signal(range(self.k + 2))
         command = self.command.payload
-        accept = Signal()
-        m.d.comb += [
-            self.busy.eq((left != 0) | (settle != 0)),
-            accept.eq(self.command.valid & self.command.ready),
-            self.command.ready.eq(~self.busy & source.command.ready),
-            source.command.valid.eq(self.command.valid & ~self.busy),
-            source.command.payload.eq(SourceCommand.const({})),
-            source.command.payload.addr.eq(command.a),
-            source.command.payload.words.eq((command.n + (ELEMENTS - 1)) >> 2),
-        ]
-
-        # One element per cycle from the word at the source's head.
-        element = Signal(32)
+        accept, running = Signal(), Signal()
+        left, lane = Signal(16), Signal(range(ELEMENTS))
+        reading = Signal(SRAM_LATENCY)
+        lanes = [Signal.like(lane, name=f"lane{i}") for i in range(SRAM_LATENCY)]
+        element, index = Signal(32), Signal(32)
         offered, is_nan = Signal(), Signal()
+        entering = Signal()
+        # A word is read until its last element is on its way, so nothing has to keep it.
         m.d.comb += [
-            element.eq(source.o.payload.word_select(lane, 32)),
-            offered.eq(source.o.valid & (left != 0)),
+            running.eq(left != 0), offered.eq(reading[-1]),
+            self.busy.eq(running | reading.any() | entering),
+            self.command.ready.eq(~self.busy), accept.eq(self.command.valid & ~self.busy),
+            element.eq(self.sram.data.word_select(lanes[-1], 32)),
             is_nan.eq(element[23:31].all() & element[:23].any()),
-            source.o.ready.eq((lane == ELEMENTS - 1) | (left == 1)),
         ]
+        m.d.sync += [reading.eq(Cat(running, reading)), index.eq(index + offered),
+                     *(after.eq(before) for before, after in pairwise([lane, *lanes]))]
         with m.If(accept):
-            m.d.sync += [left.eq(command.n), index.eq(command.index), lane.eq(0)]
-            with m.If(command.n != 0):
-                m.d.sync += settle.eq(self.k + 1)
-        with m.Elif(offered):
-            m.d.sync += [left.eq(left - 1), index.eq(index + 1), lane.eq(lane + 1)]
-        with m.Elif((left == 0) & (settle != 0)):
-            m.d.sync += settle.eq(settle - 1)
+            m.d.sync += [left.eq(command.n), self.sram.addr.eq(command.a), lane.eq(0), index.eq(command.index)]
+        with m.Elif(running):
+            m.d.sync += [left.eq(left - 1), lane.eq(lane + 1), self.sram.addr.eq(self.sram.addr + lane.all())]
 
-        # Sign-magnitude to two's complement order, so that cells compare integers.
-        key = Signal(signed(32))
-        m.d.comb += key.eq(Cat(element[:31] ^ element[31].replicate(31), element[31]))
-        keys = [Signal(signed(32), name=f"key{i}") for i in range(self.k + 1)]
-        ids = [Signal(32, name=f"id{i}") for i in range(self.k + 1)]
-        valids = [Signal(name=f"valid{i}") for i in range(self.k + 1)]
-        # What a cell hands on was in front of all that follows, so it takes the next place even from an equal.
-        displaced = [Signal(name=f"displaced{i}") for i in range(self.k + 1)]
-        m.d.sync += [keys[0].eq(key), ids[0].eq(index), valids[0].eq(offered & ~is_nan)]
-
-        # Many cells hang on it, hence the register; the first element is two cycles away at least.
+        entry = Signal(Candidate)
+        m.d.sync += [entry.value.eq(element), entry.id.eq(index), entering.eq(offered & ~is_nan)]
+        # Many flip-flops hang on it, hence the register; the first element is two cycles away at least.
         empty = Signal()
         m.d.sync += empty.eq(accept & command.reset & (command.n != 0))
-        kept = []
-        for i in range(self.k):
-            own_key = Signal(signed(32), init=LOWEST, name=f"own_key{i}")
-            own_id = Signal(32, init=EMPTY, name=f"own_id{i}")
-            kept.append((own_key, own_id))
-            m.d.sync += valids[i + 1].eq(valids[i])
-            with m.If(empty):
-                m.d.sync += [own_key.eq(LOWEST), own_id.eq(EMPTY)]
-            with m.Elif(valids[i]):
-                with m.If(displaced[i] | (keys[i] > own_key)):  # only a NaN is not larger than LOWEST
-                    m.d.sync += [own_key.eq(keys[i]), own_id.eq(ids[i]), keys[i + 1].eq(own_key),
-                                 ids[i + 1].eq(own_id), displaced[i + 1].eq(1)]
-                with m.Else():
-                    m.d.sync += [keys[i + 1].eq(keys[i]), ids[i + 1].eq(ids[i]), displaced[i + 1].eq(0)]
-
-        chosen_key, chosen_id = Signal(32), Signal(32)
-        with m.Switch(self.select):
-            for i, (own_key, own_id) in enumerate(kept):
-                with m.Case(i):
-                    m.d.comb += [chosen_key.eq(own_key), chosen_id.eq(own_id)]
-        value = Mux(chosen_key[31], Cat(~chosen_key[:31], chosen_key[31]), chosen_key)
-        m.d.sync += [self.candidate.value.eq(value), self.candidate.id.eq(chosen_id)]
+        self._list(m, entry, entering, empty)
         return m
+
+    def _list(self, m, entry, entering, empty):
+        """Keys and slots by place; ``entry`` takes its place when ``entering``, at once."""
+        m.submodules.entries = entries = memory.Memory(shape=Candidate, depth=self.k, init=[])
+        write, read = entries.write_port(), entries.read_port(domain="comb")
+        # Sign and magnitude to unsigned order. Only a NaN has key 0, so whatever enters beats an empty place.
+        value = entry.value
+        key = Signal(32)
+        m.d.comb += key.eq(Cat(value[:31] ^ value[31].replicate(31), ~value[31]))
+        keys = [Signal(32, name=f"key{place}") for place in range(self.k)]
+        slots = [Signal(range(self.k), init=place, name=f"slot{place}") for place in range(self.k)]
+        taken = Signal(self.k)
+        beats = Signal(self.k)   # a run of ones down to the last place, as the keys are sorted
+        # "Less than" is one carry chain; for "greater than" yosys adds a test for equality.
+        m.d.comb += [beats.eq(Cat(own < key for own in keys)), write.en.eq(entering & beats[-1]),
+                     write.addr.eq(slots[-1]), write.data.eq(entry)]
+        above_key, above_slot, above_taken, above_beaten = key, slots[-1], Const(1), Const(0)
+        for place in range(self.k):
+            with m.If(empty):
+                m.d.sync += [keys[place].eq(0), taken[place].eq(0)]
+            with m.Elif(entering & beats[place]):
+                m.d.sync += [keys[place].eq(Mux(above_beaten, above_key, key)),
+                             slots[place].eq(Mux(above_beaten, above_slot, slots[-1])),
+                             taken[place].eq(Mux(above_beaten, above_taken, 1))]
+            above_key, above_slot, above_taken = keys[place], slots[place], taken[place]
+            above_beaten = beats[place]
+
+        m.d.comb += read.addr.eq(data.ArrayLayout(slots[0].shape(), self.k)(Cat(slots))[self.select])
+        m.d.sync += self.candidate.eq(read.data)
+        with m.If(~taken.bit_select(self.select, 1)):
+            m.d.sync += self.candidate.eq(~0)

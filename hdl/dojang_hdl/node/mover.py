@@ -4,25 +4,25 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..config import WORD_BITS, ChipConfig
+from ..config import ELEMENTS, WORD_BITS, ChipConfig
 from ..isa import Mode, Op
 from ..mesh.flit import DataKind, DataLink, HostType, RequestFlit, RequestKind, RequestLink
 from ..sram_port import SramRead
-from ..streams.buffer import Buffer
 from .candidates import Candidate
 from .planes import KeyPacker, ValueInserter
 from .source import SramSource
+from .unpacker import Unpacker
 
 __all__ = ["Mover", "MoverCommand"]
 
 MoverCommand = data.StructLayout({
     "op": Op, "tag": 2, "a": 16, "d": 16, "n": 16, "addr": 32, "channel": 4, "index": 32, "wide": 1,
     "mode": Mode, "x": 4, "y": 4})
-"""`index`: the position that picks the lane (KPUT), bit (VPUT) or element (SPUT)."""
+"""`index`: what picks the lane (KPUT, UNPACK), bit (VPUT) or element (SPUT)."""
 
 
 class Mover(wiring.Component):
-    """Executes LOAD, STORE, SEND, KPUT, VPUT, SPUT, REPORT and END (see isa.Op).
+    """Executes LOAD, STORE, SEND, KPUT, VPUT, SPUT, UNPACK, REPORT and END (see isa.Op).
 
     A command is done when its last flit has left; STORE and SEND move one word per cycle. A later memory request of
     the same node is ordered behind them.
@@ -34,7 +34,7 @@ class Mover(wiring.Component):
     x, y: the node's place.
     request, data: the networks' local inputs.
     sram: read port.
-    planes: the plane stream (VPUT).
+    planes: the plane stream (VPUT, UNPACK).
     scalar: the vector unit's scalar register to put (SPUT).
     select, candidate: the candidate list's read port (REPORT).
     counters: sent by END as four 32-bit numbers. errors: sent with DONE.
@@ -63,15 +63,17 @@ class Mover(wiring.Component):
         m.submodules.source = source = SramSource()
         m.submodules.key_packer = key_packer = KeyPacker(config.lanes)
         m.submodules.value_inserter = value_inserter = ValueInserter(config.lanes)
+        m.submodules.unpacker = unpacker = Unpacker(config.lanes)
         wiring.connect(m, source.sram, wiring.flipped(self.sram))
 
         command = Signal(MoverCommand)
-        half = Signal(16)   # the scalar to put, as FP16
+        scalar = Signal(32)   # the element to put, twice if it is an FP16 one
         addr, left = Signal(32), Signal(20)
-        # Cuts the way of the merge's ready through the packers to the plane stream.
-        m.submodules.leaving = leaving = Buffer(RequestFlit)
-        out = leaving.i
-        wiring.connect(m, leaving.o, wiring.flipped(self.request))
+        # Cuts the way from the packers to the merge; its ready looks at two registers of the merge only.
+        out = stream.Signature(RequestFlit).create(path=("out",))
+        m.d.comb += out.ready.eq(~self.request.valid | self.request.ready)
+        with m.If(out.ready):
+            m.d.sync += [self.request.valid.eq(out.valid), self.request.payload.eq(out.payload)]
         request, flit = out.payload, self.data.payload
         lane_bits = config.lanes.bit_length() - 1
         m.d.comb += [
@@ -79,26 +81,42 @@ class Mover(wiring.Component):
             request.kind.eq(RequestKind.WRITE), request.tag.eq(command.tag), request.mask.eq(~0),
             request.payload.eq(source.o.payload), request.reply.eq(DataKind.STORE),
             request.reply_addr.eq(command.d),
-            flit.mode.eq(command.mode), flit.x.eq(command.x), flit.y.eq(command.y), flit.kind.eq(DataKind.STORE),
-            flit.addr.eq(command.d), flit.tag.eq(command.tag), flit.mask.eq(~0), flit.payload.eq(source.o.payload),
+            flit.kind.eq(DataKind.STORE), flit.addr.eq(command.d), flit.tag.eq(command.tag), flit.mask.eq(~0),
             key_packer.lane.eq(command.index[:lane_bits] if lane_bits else 0),
             value_inserter.position.eq(command.index[:5]),
             # Without codes the inserter takes and gives nothing, so its streams need not look at the state.
-            value_inserter.i.valid.eq(self.planes.valid), self.planes.ready.eq(value_inserter.i.ready),
+            value_inserter.i.valid.eq(self.planes.valid),
             value_inserter.i.payload.eq(self.planes.payload), value_inserter.o.ready.eq(out.ready),
             key_packer.codes.payload.eq(source.o.payload), value_inserter.codes.payload.eq(source.o.payload),
         ]
-        sent = Signal()
-        m.d.comb += sent.eq(out.valid & out.ready)
+        # A register of its own picks whose the planes and the data flits are: many bits hang on it.
+        unpacking = Signal()
+        m.d.comb += [
+            unpacker.lane.eq(command.index[:lane_bits] if lane_bits else 0),
+            unpacker.i.payload.eq(self.planes.payload), unpacker.i.valid.eq(self.planes.valid & unpacking),
+            self.planes.ready.eq(Mux(unpacking, unpacker.i.ready, value_inserter.i.ready)),
+            flit.mode.eq(Mux(unpacking, Mode.UNICAST, command.mode)), flit.x.eq(Mux(unpacking, self.x, command.x)),
+            flit.y.eq(Mux(unpacking, self.y, command.y)),
+            flit.payload.eq(Mux(unpacking, unpacker.o.payload, source.o.payload)),
+        ]
+        # One adder each for all that counts: words, or requests of up to a chunk.
+        sent, loading, last = Signal(), Signal(), Signal()
+        step, offset = Signal(16), Signal(16)
+        m.d.comb += [
+            sent.eq(out.valid & out.ready | self.data.valid & self.data.ready),
+            loading.eq(command.op == Op.LOAD),
+            step.eq(Mux(loading, config.chunk, 1)), offset.eq(step),
+            last.eq(Mux(loading, left < config.chunk + 1, left == 1)),
+        ]
 
         def advance():
             with m.If(sent):
-                m.d.sync += [addr.eq(addr + 1), left.eq(left - 1)]
-                with m.If(left == 1):
+                m.d.sync += [addr.eq(addr + offset), command.d.eq(command.d + step), left.eq(left - step)]
+                with m.If(last):
                     m.next = "IDLE"
 
         with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE") | leaving.o.valid)
+            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE") | self.request.valid)
             with m.State("IDLE"):
                 m.d.comb += self.command.ready.eq(1)
                 m.d.sync += [command.eq(self.command.payload), addr.eq(self.command.payload.addr)]
@@ -106,11 +124,15 @@ class Mover(wiring.Component):
                 with m.If(self.command.valid):
                     with m.Switch(self.command.payload.op):
                         with m.Case(Op.REPORT):
-                            m.d.sync += left.eq(0)
-                            m.d.sync += self.select.eq(0)
+                            m.d.sync += [left.eq(config.top_k // 2), self.select.eq(0)]
                             m.next = "REPORT_SELECT"
                         with m.Case(Op.END):
                             m.next = "COUNTERS"
+                        with m.Case(Op.UNPACK):
+                            m.d.sync += left.eq(self.command.payload.n << 3)
+                            with m.If(self.command.payload.n != 0):
+                                m.d.sync += unpacking.eq(1)
+                                m.next = "UNPACK"
                         with m.Default():
                             with m.If(self.command.payload.n != 0):
                                 m.next = "PREPARE"
@@ -119,8 +141,9 @@ class Mover(wiring.Component):
                     with m.Case(Op.LOAD):
                         m.next = "LOAD"
                     with m.Case(Op.SPUT):
-                        m.d.sync += [half.eq(_fp16_bits(self.scalar)),
-                                     addr.eq(addr + Mux(command.wide, command.index >> 2, command.index >> 3))]
+                        m.d.comb += offset.eq(Mux(command.wide, command.index >> 2, command.index >> 3))
+                        m.d.sync += [scalar.eq(Mux(command.wide, self.scalar, _fp16_bits(self.scalar).replicate(2))),
+                                     addr.eq(addr + offset)]
                         m.next = "SPUT"
                     with m.Default():
                         m.d.comb += [
@@ -140,18 +163,17 @@ class Mover(wiring.Component):
                                 m.d.sync += left.eq(command.n << 3)
                                 m.next = "VPUT"
             with m.State("LOAD"):
-                length = Mux(left > config.chunk, config.chunk, left)
-                m.d.comb += [out.valid.eq(1), request.kind.eq(RequestKind.READ), request.length.eq(length)]
-                with m.If(sent):
-                    m.d.sync += [addr.eq(addr + length), command.d.eq(command.d + length), left.eq(left - length)]
-                    with m.If(left <= config.chunk):
-                        m.next = "IDLE"
+                m.d.comb += [out.valid.eq(1), request.kind.eq(RequestKind.READ),
+                             request.length.eq(Mux(last, left, config.chunk))]
+                advance()
             with m.State("SEND"):
                 m.d.comb += [self.data.valid.eq(source.o.valid), source.o.ready.eq(self.data.ready)]
-                with m.If(self.data.valid & self.data.ready):
-                    m.d.sync += [command.d.eq(command.d + 1), left.eq(left - 1)]
-                    with m.If(left == 1):
-                        m.next = "IDLE"
+                advance()
+            with m.State("UNPACK"):
+                m.d.comb += [self.data.valid.eq(unpacker.o.valid), unpacker.o.ready.eq(self.data.ready)]
+                advance()
+                with m.If(sent & last):
+                    m.d.sync += unpacking.eq(0)
             with m.State("STORE"):
                 m.d.comb += [out.valid.eq(source.o.valid), source.o.ready.eq(out.ready)]
                 advance()
@@ -172,13 +194,9 @@ class Mover(wiring.Component):
                 ]
                 advance()
             with m.State("SPUT"):
-                m.d.comb += out.valid.eq(1)
-                with m.If(command.wide):
-                    m.d.comb += [request.payload.eq(self.scalar.replicate(4)),
-                                 request.mask.eq(0xF << (command.index[:2] << 2))]
-                with m.Else():
-                    m.d.comb += [request.payload.eq(half.replicate(8)),
-                                 request.mask.eq(0x3 << (command.index[:3] << 1))]
+                m.d.comb += [out.valid.eq(1), request.payload.eq(scalar.replicate(ELEMENTS)),
+                             request.mask.eq(Mux(command.wide, 0xF << (command.index[:2] << 2),
+                                                 0x3 << (command.index[:3] << 1)))]
                 with m.If(sent):
                     m.next = "IDLE"
             with m.State("REPORT_SELECT"):
@@ -195,9 +213,8 @@ class Mover(wiring.Component):
                     request.payload.eq(Cat(addr, command.index, self.candidate.value, self.candidate.id)),
                 ]
                 with m.If(sent):
-                    m.d.sync += left.eq(left + 2)
-                    m.d.sync += self.select.eq(self.select + 1)
-                    with m.If(left >= config.top_k - 2):
+                    m.d.sync += [left.eq(left - 1), self.select.eq(self.select + 1)]
+                    with m.If(last):
                         m.next = "IDLE"
                     with m.Else():
                         m.next = "REPORT_SELECT"

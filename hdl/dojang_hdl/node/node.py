@@ -8,10 +8,10 @@ from .. import isa
 from ..clock_gate import gated_domain
 from ..config import ELEMENTS, ChipConfig
 from ..engine import Engine
-from ..mesh.flit import DataKind, DataLink, RequestFlit, RequestLink, RunLayout
+from ..mesh.flit import DataKind, DataLink, RequestLink, RunLayout
 from ..mesh.reader import StreamReader
+from ..mesh.request_merge import RequestMerge
 from ..mesh.router import DataRouter, RequestRouter
-from ..streams.merge import StreamMerge
 from ..vector import VectorUnit
 from .candidates import Candidates
 from .mover import Mover
@@ -63,10 +63,11 @@ class Node(wiring.Component):
         m.submodules.request_router = request_router = RequestRouter(config.width, config.height)
         m.submodules.sram = sram = Sram(config)
         m.submodules.planes = planes = StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES)
-        m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES)
-        m.submodules.program = program = StreamReader(
-            config.program_fifo, min(config.chunk, config.program_fifo // 2), DataKind.PROGRAM)
-        m.submodules.sequencer = sequencer = Sequencer()
+        # The engine's scale reader and the sequencer decide from registers what they take.
+        m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES, late=False)
+        m.submodules.program = program = StreamReader(config.program_fifo, config.chunk, DataKind.PROGRAM,
+                                                          queued=0, late=False)
+        m.submodules.sequencer = sequencer = Sequencer(config)
         engine, vector = Engine(config, spare_domain="spare"), VectorUnit()
         candidates, mover = Candidates(config.top_k), Mover(config)
         # While the engine computes, the other units wait for their next instruction.
@@ -79,7 +80,7 @@ class Node(wiring.Component):
         m.submodules.vector = in_others(vector)
         m.submodules.candidates = in_others(candidates)
         m.submodules.mover = in_others(mover)
-        m.submodules.requests = requests = StreamMerge(RequestFlit, 4)
+        m.submodules.requests = requests = RequestMerge(4)
 
         for router, name in ((data_router, "data"), (request_router, "request")):
             m.d.comb += [router.x.eq(self.x), router.y.eq(self.y)]

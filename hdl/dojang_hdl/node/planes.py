@@ -63,7 +63,8 @@ class ValueInserter(wiring.Component):
     """Replaces one position's bits in the words of a V tile that streams through.
 
     For every SRAM word on ``codes`` (four head elements) eight words of the tile pass from ``i`` to ``o``; in each
-    32-bit lane word, bit ``position`` becomes the plane's bit of the element's code. One word per cycle.
+    32-bit lane word, bit ``position`` becomes the plane's bit of the element's code. One word per cycle, in the cycle
+    in which it is offered.
     """
 
     def __init__(self, lanes: int):
@@ -80,26 +81,23 @@ class ValueInserter(wiring.Component):
         words = 2 * ELEMENTS
         at = Signal(range(words))
         per_word = ELEMENTS // self.lanes
-        space, passing = Signal(), Signal()
         m.d.comb += [
-            space.eq(~self.o.valid | self.o.ready),
-            passing.eq(self.i.valid & self.codes.valid & space),
-            self.i.ready.eq(self.codes.valid & space),
-            self.codes.ready.eq(self.i.valid & space & (at == words - 1)),
+            self.o.valid.eq(self.i.valid & self.codes.valid),
+            self.i.ready.eq(self.codes.valid & self.o.ready),
+            self.codes.ready.eq(self.i.valid & self.o.ready & (at == words - 1)),
+            self.o.payload.mask.eq(~0),
         ]
-        with m.If(space):
-            m.d.sync += self.o.valid.eq(0)
-        with m.If(passing):
-            m.d.sync += [at.eq(at + 1), self.o.valid.eq(1), self.o.payload.mask.eq(~0)]
-            select = 1 << self.position
-            for j in range(ELEMENTS):
-                bits = []
-                for w in range(words):
-                    unit, word = divmod(w, 2 * self.lanes)
-                    plane = PLANES - 1 - (word * per_word + j // self.lanes)
-                    element = unit * self.lanes + j % self.lanes
-                    bits.append(self.codes.payload[32 * element + plane])
-                old = self.i.payload.word_select(j, 32)
-                m.d.sync += self.o.payload.data.word_select(j, 32).eq(
-                    (old & ~select) | (Cat(bits).bit_select(at, 1) << self.position))
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += at.eq(at + 1)
+        select = 1 << self.position
+        for j in range(ELEMENTS):
+            bits = []
+            for w in range(words):
+                unit, word = divmod(w, 2 * self.lanes)
+                plane = PLANES - 1 - (word * per_word + j // self.lanes)
+                element = unit * self.lanes + j % self.lanes
+                bits.append(self.codes.payload[32 * element + plane])
+            old = self.i.payload.word_select(j, 32)
+            m.d.comb += self.o.payload.data.word_select(j, 32).eq(
+                (old & ~select) | (Cat(bits).bit_select(at, 1).replicate(32) & select))
         return m

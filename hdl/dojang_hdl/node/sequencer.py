@@ -1,11 +1,11 @@
 """The sequencer executes a node's program: it resolves dynamic values and hands each instruction to its unit."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
-from ..config import WORD_BITS
+from ..config import WORD_BITS, ChipConfig
 from ..isa import Op
 
 __all__ = ["TAGS", "Instruction", "Sequencer", "Unit", "field_layout"]
@@ -32,10 +32,13 @@ class Unit:
     COUNT = 6
 
 
+COUNT_BITS = 20
+"""Of the counts of words: more may not have arrived before their WAIT than half of what they can say."""
+
 PART = 18
 """Width of the FPGAs' multipliers: a wider product is the sum of several, one stage later."""
 
-MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.REPORT, Op.END)
+MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.UNPACK, Op.REPORT, Op.END)
 
 
 class Sequencer(wiring.Component):
@@ -68,36 +71,46 @@ class Sequencer(wiring.Component):
     active: Out(range(Unit.COUNT))
     arrived: In(TAGS)
 
+    def __init__(self, config: ChipConfig):
+        self._config = config
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         instruction = self.instruction
         head, mem = instruction.head, data.View(MemLayout, instruction.rest)
 
-        arrivals = [Signal(20, name=f"arrivals{tag}") for tag in range(TAGS)]
-        spend = Signal(TAGS)
-        for tag, count in enumerate(arrivals):
-            m.d.sync += count.eq(count + self.arrived[tag] - Mux(spend[tag], instruction.n, 0))
-        enough = Signal()
-        with m.Switch(head.tag):
-            for tag, count in enumerate(arrivals):
-                with m.Case(tag):
-                    m.d.sync += enough.eq(count >= instruction.n)
+        # Arrived and awaited words, both counted on and on: a WAIT is over when the former are not behind.
+        arrivals = [Signal(COUNT_BITS, name=f"arrivals{tag}") for tag in range(TAGS)]
+        awaited = [Signal(COUNT_BITS, name=f"awaited{tag}") for tag in range(TAGS)]
+        before, target, ahead = Signal(COUNT_BITS), Signal(COUNT_BITS), Signal(COUNT_BITS)
+        spend, enough = Signal(TAGS), Signal()
+        for tag in range(TAGS):
+            m.d.sync += arrivals[tag].eq(arrivals[tag] + self.arrived[tag])
+            with m.If(spend[tag]):
+                m.d.sync += awaited[tag].eq(target)
+        m.d.comb += ahead.eq(Array(arrivals)[head.tag] - target)
+        m.d.sync += enough.eq(~ahead[-1])
 
-        def register(select):
-            value = Signal(32)
-            with m.Switch(select):
-                with m.Case(isa.Reg.POS):
-                    m.d.comb += value.eq(self.position)
-                for c in range(4):
-                    with m.Case(isa.Reg.TOKEN0 + c):
-                        m.d.comb += value.eq(self.tokens[c])
-            return value
+        # One multiplexer for the three registers an instruction may name, in three states.
+        number, value, register = Signal(3), Signal(32), Signal(32)
+        with m.Switch(number):
+            with m.Case(isa.Reg.POS):
+                m.d.comb += value.eq(self.position)
+            for c in range(4):
+                with m.Case(isa.Reg.TOKEN0 + c):
+                    m.d.comb += value.eq(self.tokens[c])
+        m.d.sync += register.eq(value)
 
-        n_register, m_register, lane_register = (register(s) for s in (head.n_reg, mem.m_reg, mem.lane_reg))
-        n_sum, m_sum = Signal(signed(18)), Signal(signed(33))
+        n_sum, m_sum = Signal(signed(18)), Signal(signed(33))   # the latter also of the lane position
         n_shifted, n_value, m_value = Signal(17), Signal(16), Signal(20)
         n_product = Signal(16)
+        # A STREAM of a row begins 2 * lanes words further for every unit before the row in its block.
+        lane_bits = self._config.lanes.bit_length() - 1
+        unit_of_row = m_sum[lane_bits:self._config.acc_rows.bit_length() - 1]
+        base = Signal(32)
         m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
+        bias = Signal(signed(9))
         unit = Signal(range(Unit.COUNT))
         m.d.comb += self.active.eq(unit)
 
@@ -119,15 +132,13 @@ class Sequencer(wiring.Component):
                     m.next = "FETCH_REST"
             with m.State("FETCH_REST"):
                 m.d.comb += self.program.ready.eq(1)
+                m.d.comb += number.eq(head.n_reg)
                 m.d.sync += instruction.rest.eq(self.program.payload)
                 with m.If(self.program.valid):
                     m.next = "BIAS"
             with m.State("BIAS"):
-                m.d.sync += [
-                    n_sum.eq(n_register[:16] + head.n_bias),
-                    m_sum.eq(m_register + mem.m_bias),
-                    instruction.index.eq(lane_register + mem.lane_bias),
-                ]
+                m.d.comb += number.eq(mem.m_reg)
+                m.d.sync += n_sum.eq(register[:16] + head.n_bias)
                 with m.Switch(head.op):
                     with m.Case(Op.GEMV):
                         m.d.sync += unit.eq(Unit.ENGINE)
@@ -141,24 +152,30 @@ class Sequencer(wiring.Component):
                         m.d.sync += unit.eq(Unit.MOVER)
                 m.next = "SHIFT"
             with m.State("SHIFT"):
-                m.d.sync += [n_shifted.eq(Mux(n_sum < 0, 0, n_sum >> head.n_shift)),
-                             m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift))]
+                m.d.comb += [number.eq(mem.lane_reg), bias.eq(mem.m_bias)]
+                m.d.sync += [n_shifted.eq(Mux(n_sum < 0, 0, n_sum >> head.n_shift)), m_sum.eq(register + bias)]
                 m.next = "CLAMP"
             with m.State("CLAMP"):
-                m.d.sync += n_value.eq(Mux(n_shifted > head.n_max, head.n_max, n_shifted))
+                m.d.comb += bias.eq(mem.lane_bias)
+                m.d.sync += [n_value.eq(Mux(head.n_max < n_shifted, head.n_max, n_shifted)),
+                             m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift)), m_sum.eq(register + bias)]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 m.d.sync += [
+                    base.eq(mem.addr + (Mux((head.op == Op.STREAM) & mem.wide, unit_of_row, 0) << lane_bits + 1)),
                     n_product.eq(n_value * head.n_mul),
                     m_low.eq(m_value[:PART] * mem.m_mul[:PART]),
                     m_high.eq(m_value[:32 - PART] * mem.m_mul[PART:]),
                     m_carry.eq(m_value[PART:] * mem.m_mul[:32 - PART]),
+                    instruction.index.eq(m_sum),
+                    before.eq(Array(awaited)[head.tag] + head.n_base),
                 ]
                 m.next = "ADD"
             with m.State("ADD"):
                 # The parts above bit PART meet the address in a short adder before the long one.
-                sum_high = mem.addr + (((m_high + m_carry)[:32 - PART]) << PART)
-                m.d.sync += [instruction.n.eq(head.n_base + n_product), instruction.addr.eq(m_low + sum_high)]
+                sum_high = base + (((m_high + m_carry)[:32 - PART]) << PART)
+                m.d.sync += [instruction.n.eq(head.n_base + n_product), instruction.addr.eq(m_low + sum_high),
+                             target.eq(before + n_product)]
                 with m.Switch(head.op):
                     with m.Case(Op.NOP):
                         m.next = "FETCH_HEAD"

@@ -1,9 +1,10 @@
 """A node's SRAM: two banks of 128-bit words, each with two read ports and one write port."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from ..block_memory import BlockMemory
 from ..config import WORD_BITS, ChipConfig
 from ..sram_port import SramRead, SramWrite
 
@@ -15,7 +16,7 @@ BANK_BIT = 15
 class Sram(wiring.Component):
     """LOCAL (addresses from 0) is written by the node's own units, RX (from 0x8000) by the data network.
 
-    Addresses wrap at the bank's size. A read of a word written in the same cycle returns the old word.
+    Addresses wrap at the bank's size. A read of a word written in the same cycle is undefined (see `BlockMemory`).
 
     Members
     -------
@@ -35,16 +36,14 @@ class Sram(wiring.Component):
         m = Module()
         banks = []
         for name in ("local", "rx"):
-            bank = memory.Memory(shape=WORD_BITS, depth=self._words, init=[])
-            m.submodules[name] = bank
+            m.submodules[name] = bank = BlockMemory(WORD_BITS, self._words, readers=len(self.read), granule=32)
             banks.append(bank)
             port = getattr(self, name)
-            write = bank.write_port(granularity=32)
-            m.d.comb += [write.addr.eq(port.addr), write.data.eq(port.data),
-                         write.en.eq(Mux(port.en, port.mask, 0))]
-        for port in self.read:
-            local, rx = (bank.read_port() for bank in banks)
+            m.d.comb += [bank.write.addr.eq(port.addr), bank.write.data.eq(port.data),
+                         bank.write.en.eq(Mux(port.en, port.mask, 0))]
+        for index, port in enumerate(self.read):
+            local, rx = (bank.read[index] for bank in banks)
             bank_select = Signal()
-            m.d.comb += [local.addr.eq(port.addr), rx.addr.eq(port.addr)]
+            m.d.comb += [local.en.eq(1), rx.en.eq(1), local.addr.eq(port.addr), rx.addr.eq(port.addr)]
             m.d.sync += [bank_select.eq(port.addr[BANK_BIT]), port.data.eq(Mux(bank_select, rx.data, local.data))]
         return m

@@ -1,5 +1,8 @@
 """Reads the two operands of a vector command, one element per cycle."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -50,17 +53,21 @@ class Fetch(wiring.Component):
             with m.If(lane == ELEMENTS - 1):
                 m.d.sync += [self.a.addr.eq(self.a.addr + 1), self.b.addr.eq(self.b.addr + 1)]
 
-        # What belongs to the address of now, SRAM_LATENCY cycles later.
+        # What belongs to the address of now, SRAM_LATENCY cycles later; the lanes as one-hot registers.
         tag = Cat(reading, reading & (left == 1), lane)
-        for i in range(SRAM_LATENCY):
+        for i in range(SRAM_LATENCY - 1):
             delayed = Signal(len(tag), name=f"tag{i}")
             m.d.sync += delayed.eq(tag)
             tag = delayed
         lane_b = tag[2:]
         lane_a = lane_b ^ swap
-        m.d.comb += [
-            self.valid.eq(tag[0]), self.last.eq(tag[1]),
-            self.x.eq(self.a.data.word_select(lane_a, WORD_BITS // ELEMENTS)),
-            self.y.eq(self.b.data.word_select(lane_b, WORD_BITS // ELEMENTS)),
-        ]
+        m.d.sync += [self.valid.eq(tag[0]), self.last.eq(tag[1])]
+        m.d.comb += [self.x.eq(self._element(m, self.a, lane_a)), self.y.eq(self._element(m, self.b, lane_b))]
         return m
+
+    def _element(self, m, port, lane):
+        """The element of ``port`` 's word that ``lane`` has chosen the cycle before."""
+        chosen = Signal(ELEMENTS)
+        m.d.sync += chosen.eq(1 << lane)
+        width = WORD_BITS // ELEMENTS
+        return reduce(or_, (port.data.word_select(i, width) & chosen[i].replicate(width) for i in range(ELEMENTS)))

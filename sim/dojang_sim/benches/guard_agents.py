@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from dojang_hdl.guard.layout import REGISTER_WINDOW
+from dojang_hdl.memory_control import CONTROL_WINDOW
 
 __all__ = ["Chip", "ErringMemory", "simulate"]
 
@@ -20,11 +21,14 @@ class ErringMemory:
     flip: of (address, word): the word as it is read.
     lost: numbers of write commands, from 0 on, whose words do not reach the memory.
     written: first addresses of the write commands so far. taken: words read.
+    control: of an address in the control window: the word that is read there. controlled: (address, data, byte mask)
+        written there.
     """
 
     def __init__(self, words: list[int], rng: random.Random, stall: float = 0.2, latency: range = range(10, 40)):
         self.words, self.flip, self.lost = words, lambda _, word: word, set[int]()
         self.written: list[int] = []
+        self.control, self.controlled = lambda addr: addr ^ 0xAA, list[tuple[int, int, int]]()
         self.taken = 0
         self._rng, self._stall, self._latency = rng, stall, latency
         self.reset()
@@ -50,9 +54,10 @@ class ErringMemory:
             if ready[0] and ctx.get(port.command.valid):
                 command = ctx.get(port.command.payload)
                 assert 1 <= command.length, "a command without words"
-                assert command.addr + command.length <= len(self.words), "beyond the end of the memory"
+                in_control = command.addr >= CONTROL_WINDOW
+                assert in_control or command.addr + command.length <= len(self.words), "beyond the end of the memory"
                 self._commands.append([command.write, command.addr, command.length])
-                if command.write:
+                if command.write and not in_control:
                     self.written.append(command.addr)
             if ready[1] and ctx.get(port.write.valid):
                 word = ctx.get(port.write.payload)
@@ -68,8 +73,14 @@ class ErringMemory:
     def _work(self):
         while self._commands:
             write, addr, length = command = self._commands[0]
-            if write:
-                number = len(self.written) - sum(one[0] for one in self._commands)
+            if write and addr >= CONTROL_WINDOW:
+                for offset in range(min(length, len(self._data))):
+                    self.controlled.append((addr + offset, *self._data.popleft()))
+                    command[1:] = command[1] + 1, command[2] - 1
+                if command[2]:
+                    return
+            elif write:
+                number = len(self.written) - sum(one[0] and one[1] < CONTROL_WINDOW for one in self._commands)
                 for offset in range(min(length, len(self._data))):
                     data, mask = self._data.popleft()
                     assert mask == _FULL, "a masked write"
@@ -81,8 +92,11 @@ class ErringMemory:
             else:
                 when = self._cycle + self._rng.choice(self._latency)
                 when = max(when, self._answers[-1][0]) if self._answers else when
-                self._answers += [(when, self.flip(addr + index, self.words[addr + index])) for index in range(length)]
+                self._answers += [(when, self._read(at)) for at in range(addr, addr + length)]
             self._commands.popleft()
+
+    def _read(self, addr):
+        return self.control(addr) if addr >= CONTROL_WINDOW else self.flip(addr, self.words[addr])
 
 
 class Chip:

@@ -63,12 +63,16 @@ class Sink:
 
 
 class Memory:
-    """One channel: executes commands in order; ``log`` holds (write, address, data) of each word."""
+    """One channel: executes commands in order; ``log`` holds (write, address, data) of each word.
+
+    ``longest``: words of the longest command so far.
+    """
 
     def __init__(self, dut, port, rng, stall):
         self.words: dict[int, int] = {}
         self.log: list[tuple[bool, int, int]] = []
         self._commands: deque[tuple[bool, int]] = deque()
+        self.longest = 0
         self._data: deque[int] = deque()
         self._read = Source(dut, f"{port}__read", rng, stall)
         self._agents = [Sink(dut, f"{port}__command", rng, stall, self._command),
@@ -76,8 +80,9 @@ class Memory:
 
     def _command(self, bits):
         command = MemoryCommand.from_bits(bits)
-        assert command.length == 1, "the bridge holds the memory"
-        self._commands.append((bool(command.write), command.addr))
+        assert command.length == 1 or not command.write
+        self.longest = max(self.longest, command.length)
+        self._commands.extend((bool(command.write), command.addr + word) for word in range(command.length))
 
     def _write(self, bits):
         write = MemoryWrite.from_bits(bits)

@@ -9,6 +9,7 @@ import struct
 
 import cocotb
 from dojang_hdl.config import ChipConfig
+from dojang_hdl.host.identity import fingerprint
 
 from dojang_sim.bridge_model import BridgeModel, frame
 
@@ -20,15 +21,17 @@ WAIT_CYCLES = 400
 STALL = float(os.environ.get("HOST_STALL", "0.3"))
 SEED = int(os.environ.get("HOST_SEED", "1"))
 
-IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET = range(1, 9)
+IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET, CHECK = range(1, 10)
 CANDIDATES, NODE_COUNTERS, DONE = range(3)
-ANSWER_CYCLES = 20_000
+ANSWER_CYCLES = 300_000
 SILENCE = 900  # longer than any request takes
 LAST_WORD = 65_535
+CLOCK_HZ = 75_000_000
+FIFO_BYTES = 2048
 
 
 def args(address=0, channel=0, count=0):
-    return struct.pack("<IBBH", address, channel, count, 0)
+    return struct.pack("<IB", address, channel) + count.to_bytes(3, "little")
 
 
 class Bench:
@@ -36,7 +39,7 @@ class Bench:
 
     def __init__(self, dut, seed):
         self.model = BridgeModel(CONFIG.width, CONFIG.height, CONFIG.lanes, CONFIG.contexts, CONFIG.top_k,
-                                 CONFIG.channel_mib)
+                                 CONFIG.channel_mib, fingerprint=fingerprint(CONFIG), clock_hz=CLOCK_HZ)
         self.env = Environment(dut, CONFIG.channels, CONFIG.nodes, seed, STALL, self.model.message)
         self.rng = random.Random(seed)
         self.sequence = 0
@@ -63,6 +66,14 @@ class Bench:
         expected = self.model.feed(data)
         await self.exchange(data, expected)
         return expected[6:-4]
+
+    async def answer(self, kind, payload=b""):
+        """The answer's payload behind the status, of a request that the model may answer otherwise."""
+        start = len(self.env.received)
+        self.env.rx.queue.extend(self.encode(kind, payload))
+        await self.env.until(lambda: len(self.env.received) > start, ANSWER_CYCLES, "answer")
+        await self.env.quiet(100)
+        return bytes(self.env.received[start + 6:-4])
 
     async def wait(self):
         """WAIT, whose answer the model knows when it has come."""
@@ -116,11 +127,15 @@ async def requests(dut):
         await bench.request(WRITE, args(address, 1, 1) + bench.rng.randbytes(16))
         await bench.request(READ, args(address, 1, 1))
     refused = [
-        (0, b""), (9, b""), (0x81, b"x"), (WRITE, args(0, 0, 0)), (WRITE, args(0, 2, 1) + bytes(16)),
+        (0, b""), (10, b""), (0x81, b"x"), (WRITE, args(0, 0, 0)), (WRITE, args(0, 2, 1) + bytes(16)),
         (WRITE, args(LAST_WORD, 0, 2) + bytes(32)), (WRITE, args(0, 0, 2) + bytes(16)), (WRITE, b""),
         (WRITE, args(0, 0, 1) + bytes(15)), (WRITE, args(0xFFFFFFFF, 0, 1) + bytes(16)), (READ, args(0, 0, 16)),
         (READ, args(1 << 30, 0, 1)), (READ, args((1 << 30) - 1, 1, 1)),
-        (READ, args(0, 0, 0)), (READ, args(LAST_WORD, 1, 2)), (READ, args(0, 255, 1)), (READ, args(0, 0, 1) + b"x"),
+        (READ, args(0, 0, 0)), (READ, args(0, 0, 257)), (READ, args(0, 0, 1 << 16)), (WRITE, args(0, 0, 256)),
+        (CHECK, args(0, 0, 0)), (CHECK, args(0, 0, LAST_WORD + 2)), (CHECK, args(0, 2, 1)),
+        (CHECK, args(0, 0, 1) + b"x"),
+        (COUNTERS, args(0, 0, 1 << 16)), (MAILBOX, args(0, 0, 1 << 23)),
+        (READ, args(LAST_WORD, 1, 2)), (READ, args(0, 255, 1)), (READ, args(0, 0, 1) + b"x"),
         (RUN, bytes(31)), (WAIT, b"x"), (RESET, b"x"), (IDENTIFY, bytes(248)), (MAILBOX, args(0, 0, 1)),
         (COUNTERS, args(0, 0, 57)), (COUNTERS, args(506, 0, 7)), (MAILBOX, b"x")]
     for kind, payload in refused:
@@ -130,6 +145,62 @@ async def requests(dut):
     await bench.request(COUNTERS, args())
     await bench.request(READ, args(0, 0, 1))
     bench.check_memory()
+    bench.env.stop()
+
+
+@cocotb.test()
+async def checks(dut):
+    """CHECK over ranges around the length of a burst, at both ends of both channels, and how long it takes."""
+    bench = Bench(dut, SEED + 5)
+    await bench.start()
+    await bench.request(IDENTIFY)
+    for channel in range(CONFIG.channels):
+        for address in (0, LAST_WORD + 1 - 45):
+            for at in range(0, 45, 15):
+                await bench.request(WRITE, args(address + at, channel, 15) + bench.rng.randbytes(240))
+    for address, channel, count in ((0, 0, 1), (0, 0, 15), (0, 1, 16), (1, 0, 17), (0, 1, 45), (7, 0, 32),
+                                    (LAST_WORD, 1, 1), (LAST_WORD + 1 - 45, 0, 45)):
+        await bench.request(CHECK, args(address, channel, count))
+    await bench.request(READ, args(0, 0, 1))
+    before, count = bench.env.cycle, 320
+    await bench.request(CHECK, args(0, 0, count))
+    assert bench.env.memory[0].longest == 16
+    assert STALL or bench.env.cycle - before < 23 * count + 200
+    bench.env.stop()
+
+
+@cocotb.test()
+async def requests_in_flight(dut):
+    """Requests sent without waiting for answers, as many as the FIFO holds; one more byte is lost and counted."""
+    bench = Bench(dut, SEED + 6)
+    await bench.start()
+    await bench.request(IDENTIFY)
+    data = [bench.encode(WRITE, args(15 * i, i % 2, 15) + bench.rng.randbytes(240)) for i in range(FIFO_BYTES // 257)]
+    await bench.exchange(b"".join(data), b"".join(bench.model.feed(frame) for frame in data))
+    bench.check_memory()
+    room = []
+    busy, quick = bench.encode(CHECK, args(0, 0, 500)), bench.encode(IDENTIFY)
+    quick += bytes(FIFO_BYTES - len(quick))  # what follows a frame is skipped
+    start = len(bench.env.received)
+    expected = bench.model.feed(busy) + bench.model.feed(quick)
+    bench.env.rx.queue.extend(busy)
+    await bench.env.quiet(100)
+    assert int(dut.room.value) == 1
+    for at in range(0, FIFO_BYTES, 128):
+        bench.env.rx.queue.extend(quick[at:at + 128])
+        await bench.env.until(lambda: not bench.env.rx.queue, 10_000, "byte taken")
+        for _ in range(4):
+            await bench.env.step()
+        room.append(int(dut.room.value))
+    assert room == [1] * 13 + [0] * 3
+    bench.env.rx.queue.extend(b"\0\0\0")  # one more fits the output register
+    await bench.env.until(lambda: len(bench.env.received) == start + len(expected), 200_000, "answers")
+    assert bytes(bench.env.received[start:]) == expected
+    await bench.env.quiet(3000)
+    assert int(dut.room.value) == 1
+    counts = struct.unpack("<8H", (await bench.answer(COUNTERS, args()))[:16])
+    assert counts[3] == 2
+    assert counts[2] == bench.model.counts["skipped"] + 1
     bench.env.stop()
 
 
@@ -256,20 +327,13 @@ async def framing_counters(dut):
 
 @cocotb.test()
 async def impatient_host(dut):
-    """A copy that arrives during execution is discarded and counted; one that follows is answered from the buffer."""
+    """A copy that arrives during execution waits, and is answered from the buffer: it is executed once."""
     bench = Bench(dut, SEED + 4)
     await bench.start()
     data = bench.encode(READ, args(0, 0, 15))
     expected = bench.model.feed(data)
-    bench.env.rx.queue.extend(data + data)
-    await bench.env.quiet(2000)
-    bench.env.rx.queue.extend(data)
-    await bench.env.quiet(2000)
-    answers = bytes(bench.env.received)
-    assert answers.count(expected) >= 2 and answers.replace(expected, b"") in (b"", frame(0xFE, 0))
+    await bench.exchange(data + data + data, expected + bench.model.feed(data) + bench.model.feed(data))
     assert len(bench.env.memory[0].log) == 15
-    start = len(bench.env.received)
-    bench.env.rx.queue.extend(bench.encode(COUNTERS, args()))
-    await bench.env.quiet(500)
-    assert struct.unpack("<8H", bytes(bench.env.received[start + 6:start + 22]))[3] > 0
+    counts = struct.unpack("<8H", (await bench.request(COUNTERS, args()))[:16])
+    assert counts == (0, 0, 0, 0, 2, 0, 0, 0)
     bench.env.stop()

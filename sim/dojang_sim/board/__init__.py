@@ -1,1 +1,1 @@
-"""Boards in simulation."""
+"""A board simulated at the pins of its FPGA (docs/reference/board-simulation.md)."""

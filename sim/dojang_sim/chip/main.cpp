@@ -23,7 +23,7 @@
 namespace {
 
 constexpr uint64_t kPollInterval = 2048;  // cycles between looks at standard input while running
-constexpr uint64_t kQuiet = 4096;         // silent cycles after which the clock stops; no answer takes longer
+constexpr uint64_t kQuiet = 4096;         // silent cycles after which the clock stops
 constexpr uint64_t kPause = 64;           // silent cycles after which an answer is complete: the host has the word
 constexpr size_t kBuffer = 1 << 16;
 
@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
     }
 #endif
     Link link;
-    uint64_t cycles = 0, running_cycles = 0, last_activity = 0, last_sent = 0, next_poll = 0;
+    uint64_t cycles = 0, running_cycles = 0, last_activity = 0, last_sent = 0, last_busy = 0, next_poll = 0;
     double running_seconds = 0;
     bool was_running = false, open = true, answered = false;
     auto started = std::chrono::steady_clock::now();
@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
 #endif
         context.timeInc(1);
         if (received) link.take();
-        if (received || sent || running) last_activity = cycles;
+        if (received || sent || running || top.answering) last_activity = cycles;
         if (running != was_running) {
             const auto now = std::chrono::steady_clock::now();
             if (running) started = now;
@@ -131,11 +131,13 @@ int main(int argc, char** argv) {
         if (context.gotFinish()) break;
         if (sent) last_sent = cycles;
         if (received) answered = false;
+        if (top.answering) last_busy = cycles;
         if (link.pending() && cycles - last_sent > kPause) {
             link.flush();
             answered = true;
         }
-        const bool quiet = ((answered && !running) || cycles - last_activity > kQuiet) && !link.waiting();
+        const bool idle = answered && !running && !link.pending() && cycles - last_busy > kPause;
+        const bool quiet = (idle || cycles - last_activity > kQuiet) && !link.waiting();
         if (quiet || cycles >= next_poll) {
             link.flush();
             if (!open) {

@@ -26,6 +26,7 @@ class ChipTop(wiring.Component):
     tx_ready: In(1)
     tx_payload: Out(8)
     running: Out(1)
+    answering: Out(1)
 
     def __init__(self, config: ChipConfig, memories: Memories):
         self.config, self.memories = config, memories
@@ -44,7 +45,7 @@ class ChipTop(wiring.Component):
         m.d.comb += [
             chip.rx.valid.eq(self.rx_valid), self.rx_ready.eq(chip.rx.ready), chip.rx.payload.eq(self.rx_payload),
             self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
-            self.running.eq(chip.running),
+            self.running.eq(chip.running), self.answering.eq(chip.answering),
         ]
         for channel, (port, status) in enumerate(zip(chip.memory, chip.status, strict=True)):
             memory = self.memories.channel(channel, config)

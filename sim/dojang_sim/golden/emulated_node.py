@@ -113,7 +113,10 @@ class Node:
             queue.popleft()
         if len(queue) >= QUEUE:
             raise HazardError(f"{len(queue) + 1} STREAMs of {Stream(f['stream']).name} are queued")
-        queue.append((f["channel"], self._address(f), self.chip.read_words(f["channel"], self._address(f), n)))
+        addr, config = self._address(f), self.chip.config
+        if f["wide"]:
+            addr += self._lane(f) % config.acc_rows // config.lanes * 2 * config.lanes
+        queue.append((f["channel"], addr, self.chip.read_words(f["channel"], addr, n)))
 
     def _take(self, kind: Stream, words: int) -> np.ndarray:
         """The next words of a stream; commands must end where a consumer's need ends."""
@@ -171,6 +174,12 @@ class Node:
         codes = self._read(f["a"], 4 * n).astype(np.uint8).view(np.int8)
         tile = insert_value(tile, codes, self._lane(f) % 32, self.chip.config.lanes)
         self.chip.write_bytes(f["channel"], self._address(f) * WORD_BYTES, tile)
+
+    def _unpack(self, n, f) -> None:
+        lanes = self.chip.config.lanes
+        codes = unpack_planes(self._take(Stream.PLANES, 2 * lanes * n), lanes, n, isa.ROW_BITS, True, lanes)
+        values = codes[self._lane(f) % lanes].astype(np.float32) + np.float32(isa.INTEGER_BIAS)
+        self.chip.post(self.index, f["d"], values.reshape(-1).view(np.uint32), f["tag"], self.index, self.clock)
 
     def _sput(self, n, f) -> None:
         value = self.scalars[f["s"]:f["s"] + 1]

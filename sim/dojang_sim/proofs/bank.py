@@ -17,7 +17,7 @@ class BankRules(Harness):
     """Any accesses, any ``hold``, and a scheduler that takes what is offered whenever it likes.
 
     Commands need the bank in the right state, and keep the distances of `RULES`. In every cycle in which the bank is
-    held and says that it is parked a refresh would be legal, and it stays parked.
+    held and says that it is parked a refresh would be legal, and it stays parked. What is said to come soon comes.
     """
 
     inside = {"valid": "machine.valid", "hit": "machine.hit", "opened": "machine.opened",
@@ -68,6 +68,10 @@ class BankRules(Harness):
             m.d.comb += Assert(~column & ~events[Command.ACT], "nothing but PRE while held")
         m.d.comb += Assert(~History(m, events[Command.REFPB], 1, "parked").within(1) | port.parked | ~self.hold,
                            "parked until released")
+
+        promised = Signal()
+        m.d.sync += promised.eq(port.column_soon & ~column & ~row)
+        m.d.comb += Assert(~promised | port.column_ready | self.hold, "what is promised is offered")
 
         masked = Signal()
         m.d.comb += masked.eq(events[Command.WR] & port.column.masked)

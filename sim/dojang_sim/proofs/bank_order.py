@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.bank import Access, BankMachine, Column
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 
-from .contracts import sound_access
+from .contracts import room_stays, sound_access
 from .prove import Harness
 
 __all__ = ["BankOrder"]
@@ -53,6 +53,7 @@ class BankOrder(Harness):
         m.d.comb += [
             Assert(port.idle == (held == 0), "idle when all has left"),
             Assert(~column | (held != 0), "nothing left that did not come"),
+            Assert(room_stays(m, machine.access.ready, accepted), "room stays"),
         ]
 
         followed, done = Signal(Access), Signal(7)
@@ -69,7 +70,7 @@ class BankOrder(Harness):
         ]
         with m.If(column & own):
             m.d.comb += Assert(port.column == expected, "the access's bursts leave in order")
-            m.d.comb += Assert(self.row == followed.row, "at its row")
+            m.d.comb += [Assert(self.row == followed.row, "at its row"), Assert(port.last == last, "the last is told")]
             m.d.sync += done.eq(done + 1)
             with m.If(last):
                 m.d.sync += following.eq(0)

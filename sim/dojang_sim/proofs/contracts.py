@@ -7,7 +7,7 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from dojang_hdl.lpddr4.splitter import PAGE_WORDS
 from dojang_hdl.lpddr4.timing import PAGE_BURSTS
 
-__all__ = ["Stores", "slots_stay", "sound_access", "sound_piece"]
+__all__ = ["Stores", "room_stays", "slots_stay", "sound_access", "sound_piece"]
 
 
 def sound_piece(piece):
@@ -18,6 +18,13 @@ def sound_piece(piece):
 def sound_access(access):
     """An `Access`: bursts of one row. From these two to the bank machines."""
     return (access.bursts != 0) & (access.burst + access.bursts <= PAGE_BURSTS)
+
+
+def room_stays(m: Module, ready, accepted):
+    """Only an access makes a bank's queue full. From the bank machines to the dispatch."""
+    had_room = Signal(name="queue_had_room")
+    m.d.sync += had_room.eq(ready & ~accepted)
+    return ~had_room | ready
 
 
 def slots_stay(m: Module, room, slot, take):

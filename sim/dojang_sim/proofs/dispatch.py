@@ -12,7 +12,7 @@ from dojang_hdl.lpddr4.splitter import Piece
 from dojang_hdl.lpddr4.timing import BANKS, PAGE_BURSTS, Lpddr4Config
 from dojang_hdl.memory import MemoryCommand, MemoryWrite
 
-from .contracts import slots_stay, sound_access, sound_piece
+from .contracts import room_stays, slots_stay, sound_access, sound_piece
 from .prove import Harness
 
 __all__ = ["Dispatch"]
@@ -22,7 +22,8 @@ SLOT_BITS = 9
 
 
 class Dispatch(Harness):
-    """Any commands and words; queues of banks and buffers that have room at any time.
+    """Any commands and words; queues of banks that have room from any time on until an access comes, and buffers that
+    have it at any time.
 
     A read piece becomes one access of its bank, in the cycle in which it leaves the splitter, with the next slots of
     the read buffer, and when nothing is pending that was written to its bank before. Write pieces go to the gather, and
@@ -119,5 +120,6 @@ class Dispatch(Harness):
             offered, valid, ready = Signal(Access), Signal(), Signal()
             m.d.sync += [offered.eq(machine.access.payload), valid.eq(machine.access.valid),
                          ready.eq(machine.access.ready)]
+            m.d.comb += Assume(room_stays(m, machine.access.ready, machine.access.valid & machine.access.ready))
             m.d.comb += Assert(~valid | ready | machine.access.valid & (machine.access.payload == offered),
                                f"bank {index} is offered it until it takes it")

@@ -1,11 +1,10 @@
 """The write gather puts every word where it belongs, once, and sends it with the access of its burst."""
 
-from amaranth.hdl import Assert, Assume, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.gather import MOST_BURSTS, QUIET_CYCLES, WriteGather
 from dojang_hdl.lpddr4.splitter import Piece
-from dojang_hdl.lpddr4.timing import PAGE_BURSTS
 from dojang_hdl.memory import MemoryWrite
 
 from .contracts import Stores, sound_access, sound_piece
@@ -36,7 +35,8 @@ class GatherWords(Harness):
 
     inside = {"active": "gather.active", "piece": "gather.piece", "burst": "gather.burst",
               "has_ended": "gather.has_ended", "ended": "gather.ended", "ended_slot": "gather.ended_slot",
-              "grouped": "gather.grouped", "following": "gather.following", "quiet": "gather.quiet"}
+              "grouped": "gather.grouped", "quiet": "gather.quiet",
+              "same": "gather.same", "adjoins": "gather.adjoins", "ended_adjoins": "gather.ended_adjoins"}
 
     def __init__(self, gather: type[WriteGather] = WriteGather):
         self._gather = gather
@@ -44,8 +44,8 @@ class GatherWords(Harness):
             "next_piece": In(Piece), "piece_valid": In(1), "word": In(MemoryWrite), "word_valid": In(1),
             "room": In(1), "slot": In(SLOT_BITS), "flush": In(1), "ready": In(1), "mark": In(1),
             "active": In(1), "piece": In(Piece), "burst": In(Burst), "has_ended": In(1), "ended": In(Burst),
-            "ended_slot": In(SLOT_BITS), "grouped": In(1), "following": In(range(PAGE_BURSTS + 1)),
-            "quiet": In(range(QUIET_CYCLES + 1)),
+            "ended_slot": In(SLOT_BITS), "grouped": In(1), "quiet": In(range(QUIET_CYCLES + 1)),
+            "same": In(1), "adjoins": In(1), "ended_adjoins": In(1),
         })
 
     def elaborate(self, platform):
@@ -155,14 +155,35 @@ class GatherWords(Harness):
     def _invariants(self, m, gather, own, sent, second):
         access = gather.o.payload
         gathered = Mux(self.grouped, access.bursts, 0)
+
+        def row_of(burst):
+            return Cat(burst.bank, burst.row)
+
+        half_of_piece = (row_of(self.burst) == row_of(self.piece)) & (self.burst.burst == self.piece.word[1:]) \
+            & self.piece.word[0]
+        # The next burst after those that are whole, and its row
+        next_row = Mux(self.has_ended, row_of(self.ended), Cat(gather.bank, access.row))
+        next_burst = Mux(self.has_ended, self.ended.burst + 1, access.burst + access.bursts)
+        before = self.has_ended | self.grouped
+        with m.If(gather.half):
+            m.d.comb += [
+                Assert(Mux(self.active, self.same == half_of_piece, half_of_piece), "the piece goes on with it"),
+                Assert(~(before & self.adjoins) | (row_of(self.burst) == next_row) & (self.burst.burst == next_burst),
+                       "a half that adjoins"),
+            ]
+        with m.Else():
+            m.d.comb += Assert(~before | (row_of(self.burst) == next_row) & (self.burst.burst + 1 == next_burst),
+                               "the last whole one")
         m.d.comb += [
+            Assert(~(self.has_ended & self.ended_adjoins & self.grouped)
+                   | (row_of(self.ended) == Cat(gather.bank, access.row))
+                   & (self.ended.burst == access.burst + access.bursts), "a whole one that adjoins"),
             Assert(self.active == (own.words != 0), "a piece is open while words are left"),
             Assert(~self.active | (self.piece == own) & sound_piece(own), "the piece as thought"),
             Assert(gather.half == second, "halves as thought"),
             Assert(~gather.o.valid | self.grouped, "something is gathered"),
             Assert(~self.grouped | sound_access(access) & (access.bursts <= MOST_BURSTS) & (access.slot == sent),
                    "the access so far"),
-            Assert(~self.grouped | (self.following == access.burst + access.bursts), "the burst that would extend it"),
             Assert(~self.has_ended | (self.ended_slot == (sent + gathered)[:SLOT_BITS]), "a whole burst after it"),
             Assert(self.slot == (sent + gathered + self.has_ended)[:SLOT_BITS], "every slot is somewhere"),
         ]

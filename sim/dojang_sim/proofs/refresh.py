@@ -95,6 +95,7 @@ class RefreshTurns(_RefreshHarness):
         m.d.comb += [
             Assert(self.served == refreshed, "turns as thought"), Assert(self.served != ALL, "a round ends"),
             Assert(recovering == (self.state == RECOVER), "recovers for tRFC"),
+            Assert((self.state != WATCH) | (refresher.hold == 0), "nothing is held between refreshes"),
             Assert((self.state != RECOVER) | (self.wait == recovery - since) & (self.target == last),
                    "recovers its target"),
         ]

@@ -25,7 +25,8 @@ class SchedulerPorts(Harness):
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler], inside: Mapping[str, Member]):
         self._config, self._scheduler = config, scheduler
         super().__init__({
-            "column_ready": In(BANKS), "column": In(data.ArrayLayout(Column, BANKS)), "row_ready": In(BANKS),
+            "column_ready": In(BANKS), "column_soon": In(BANKS), "last": In(BANKS),
+            "column": In(data.ArrayLayout(Column, BANKS)), "row_ready": In(BANKS),
             "activate": In(BANKS), "row": In(data.ArrayLayout(17, BANKS)), "refresh": In(1),
             "refresh_bank": In(3), "refresh_all": In(1), "register": In(1), "pressure": In(1), **inside,
         })
@@ -40,7 +41,8 @@ class SchedulerPorts(Harness):
         ]
         for index, bank in enumerate(scheduler.banks):
             m.d.comb += [
-                bank.column_ready.eq(self.column_ready[index]), bank.column.eq(self.column[index]),
+                bank.column_ready.eq(self.column_ready[index]), bank.column_soon.eq(self.column_soon[index]),
+                bank.column.eq(self.column[index]), bank.last.eq(self.last[index]),
                 bank.row_ready.eq(self.row_ready[index]), bank.activate.eq(self.activate[index]),
                 bank.row.eq(self.row[index]),
             ]

@@ -51,7 +51,7 @@ def _stream(name: str, payload: Shown) -> Shown:
 
 def _node(config: ChipConfig, path: str, name: str, closed: bool) -> Group:
     sequencer = Group("sequencer", [(f"{path}.sequencer", {
-        "fsm_state": fsm_states(Sequencer()), "running": HEX, "instruction.head.op": codes_of(isa.Op),
+        "fsm_state": fsm_states(Sequencer(config)), "running": HEX, "instruction.head.op": codes_of(isa.Op),
         "instruction.n": DECIMAL, "instruction.addr": HEX, "instruction.head.a": HEX, "instruction.head.b": HEX,
         "instruction.head.d": HEX, "instruction.head.tag": DECIMAL, "active": codes_of(Unit), "issue": Base("bin"),
         "busy": Base("bin"), "position": DECIMAL, "tokens[0]": DECIMAL, **_stream("program", {"": HEX})})])

@@ -45,6 +45,11 @@ class Matrix:
         return self.codes.shape[1]
 
     @property
+    def stored_exactly(self) -> bool:
+        """The checkpoint stores these codes and scales, not floats that import has quantised."""
+        return self.source in BYTES_PER_BLOCK
+
+    @property
     def stored_bytes(self) -> int:
         """Bytes of codes, scales and offsets, padding columns included."""
         parameters = 1 if self.offset is None else 2

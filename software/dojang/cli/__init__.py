@@ -7,13 +7,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
+from .area import area
 from .bench import bench
+from .bench_board import board
 from .bench_faults import faults
 from .bench_lpddr4 import lpddr4
+from .boards import boards
 from .boundary import ErrorBoundary
+from .build import build
 from .chip import chip
 from .generate import generate
 from .inspect import inspect
+from .program import program
 from .report import report
 from .waves import waves
 
@@ -21,8 +26,9 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, waves, report):
+for command in (generate, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
+bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
 app.add_typer(bench, name="bench")

@@ -15,7 +15,7 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation, check_prompt
 from ..sampling import Sampler
-from ..sessions import Memory, Waves, open_session
+from ..sessions import BoardSession, Memory, Waves, open_board, open_session
 from ..tokenizer import TextStream, Tokenizer
 from .boundary import INTERRUPTED, console, working
 from .waves import prepare_waves, write_save_file
@@ -29,6 +29,9 @@ class Backend(StrEnum):
     GOLDEN = "golden"
 
 
+DEFAULT_CHIP = "sim-2x2"
+
+
 class UsageError(DojangError):
     """Options that contradict each other."""
 
@@ -38,7 +41,17 @@ def generate(
     prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
     chat: Annotated[str | None, typer.Option(help="Message to answer, by the model's chat template.")] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens to generate.")] = 32,
-    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
+    chip: Annotated[str | None, typer.Option(
+        metavar="PRESET", help=f"One of {', '.join(PRESETS)}; {DEFAULT_CHIP} if not given.")] = None,
+    board: Annotated[str | None, typer.Option(
+        metavar="PORT", help="Run on the board at this serial port, e.g. /dev/ttyUSB0.")] = None,
+    baud: Annotated[int | None, typer.Option(min=1, help="Of the board's link; the usual ones are tried.")] = None,
+    rtscts: Annotated[bool, typer.Option("--rtscts", help="Flow control on the board's link.")] = False,
+    link_timeout: Annotated[float | None, typer.Option(
+        metavar="SECONDS", min=0.01, help="Silence of a board after which it is asked again; for slow simulated ones."
+        )] = None,
+    compare_golden: Annotated[bool, typer.Option(
+        "--compare-golden", help="On a board: read all logits and compare them with the golden model's.")] = False,
     backend: Annotated[Backend, typer.Option(help="Verilated RTL, or the numpy golden model.")] = Backend.RTL,
     memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
     waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (slow, large).")] = None,
@@ -49,9 +62,17 @@ def generate(
     top_p: Annotated[float | None, typer.Option(help="Smallest share of probability sampled from.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the sampling.")] = None,
 ):
-    """Generate text; it goes to standard output as it comes, everything else to standard error."""
+    """Generate text; it goes to standard output as it comes, everything else to standard error.
+
+    Example: dojang generate smollm2 --chat "What is the capital of France?" --board /dev/ttyUSB0
+    """
     started = time.perf_counter()
-    config = preset(chip)
+    if board is not None and (chip is not None or waves is not None or backend is not Backend.RTL
+                              or memory is not Memory.LPDDR4):
+        raise UsageError("--board takes the chip as it is: without --chip, --backend, --memory and --waves")
+    if board is None and (baud is not None or rtscts or link_timeout is not None or compare_golden):
+        raise UsageError("--baud, --rtscts, --link-timeout and --compare-golden need --board")
+    config = preset(chip or DEFAULT_CHIP)
     sampler = _sampler(temperature, top_p, seed)
     if (prompt is None) == (chat is None):
         raise UsageError("give either --prompt or --chat")
@@ -70,22 +91,29 @@ def generate(
     check_prompt(ids, checkpoint.shape)
     context = min(checkpoint.shape.context, max(CONTEXT, len(ids) + tokens))
     with working("placing the model on the chip") as progress:
-        session = open_session(checkpoint, config, backend.value, waves=Waves(waves, wave_cycles) if waves else None,
-                               compare_golden=backend is Backend.RTL, context=context, memory=memory,
-                               progress=progress)
+        if board is not None:
+            session = open_board(checkpoint, board, baud, context, compare_golden, rtscts, link_timeout, progress)
+            config = session.config
+        else:
+            session = open_session(
+                checkpoint, config, backend.value, waves=Waves(waves, wave_cycles) if waves else None,
+                compare_golden=backend is Backend.RTL, context=context, memory=memory, progress=progress)
     with session:
         check_prompt(ids, checkpoint.shape, session.context)
         run = Generation(session, ids, sampler, tokenizer.eos_ids)
-        interrupted = _stream(run, config, tokens, TextStream(tokenizer))
+        interrupted, decode_seconds = _stream(run, config, tokens, TextStream(tokenizer))
         summary = session.summary()
     result = {
-        "model": checkpoint.name, "chip": config.name, "backend": backend.value, "prompt_tokens": ids,
+        "model": checkpoint.name, "chip": config.name, "backend": backend.value if board is None else "board",
+        "prompt_tokens": ids,
         "tokens": run.tokens, "text": tokenizer.decode(run.tokens), "cycles": run.cycles,
         "prefill_cycles": run.prefill_cycles, "decode_cycles": run.decode_cycles, "dram_bytes": run.dram_bytes,
         "dram_utilization": summary["dram_utilization"], "engine_utilization": summary["engine_utilization"],
         "golden_match": run.golden_match, "wall_seconds": time.perf_counter() - started,
         "simulated_hz": summary["simulated_hz"],
     }
+    if isinstance(session, BoardSession):
+        result["board"] = _measured(session, summary, run, decode_seconds, board)
     if json_file is not None:
         json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(_table(result))
@@ -114,9 +142,20 @@ def _can_create(path: Path) -> bool:
         return False
 
 
-def _stream(run: Generation, config: ChipConfig, tokens: int, text: TextStream) -> bool:
-    """Prefill and decode, printing; True if stopped by Ctrl-C."""
-    interrupted = False
+def _measured(session: BoardSession, summary: dict, run: Generation, seconds: float, port: str | None) -> dict:
+    """What was measured on the board."""
+    upload = session.upload
+    return {
+        "label": "measured", "port": port, "clock_hz": session.clock_hz,
+        "tokens_per_s": len(run.tokens) / seconds if run.tokens else None,
+        "upload_seconds": upload.seconds, "image_bytes": upload.total, "upload_bytes": upload.sent,
+        "link": summary["link"],
+    }
+
+
+def _stream(run: Generation, config: ChipConfig, tokens: int, text: TextStream) -> tuple[bool, float]:
+    """Prefill and decode, printing; True if stopped by Ctrl-C, and the seconds of decoding."""
+    interrupted, seconds = False, 0.0
     try:
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
@@ -124,12 +163,14 @@ def _stream(run: Generation, config: ChipConfig, tokens: int, text: TextStream) 
             task = progress.add_task("prompt", total=len(run.prompt))
             for done in run.prefill(config.contexts):
                 progress.update(task, completed=done)
+        started = time.perf_counter()
         for token in run.decode(tokens):
+            seconds = time.perf_counter() - started
             typer.echo(text.push(token), nl=False)
     except KeyboardInterrupt:
         interrupted = True
     typer.echo(text.flush())
-    return interrupted
+    return interrupted, seconds
 
 
 def _table(result: dict) -> Table:
@@ -148,7 +189,17 @@ def _table(result: dict) -> Table:
         ("engine utilisation (decode)", share(result["engine_utilization"])),
         ("equal to the golden model", match),
         ("simulated cycles per second", "–" if rate is None else f"{rate:,.0f}"),
+        *(_board_rows(result["board"]) if "board" in result else ()),
         ("wall time", f"{result['wall_seconds']:.1f} s"),
     ):
         table.add_row(name, value)
     return table
+
+
+def _board_rows(board: dict) -> list[tuple[str, str]]:
+    rate = board["tokens_per_s"]
+    return [
+        ("tokens per second, measured", "–" if rate is None else f"{rate:,.2f}"),
+        ("image: bytes, of which sent", f"{board['image_bytes']:,}, {board['upload_bytes']:,}"),
+        ("upload, measured", f"{board['upload_seconds']:.1f} s"),
+    ]

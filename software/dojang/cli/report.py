@@ -1,7 +1,7 @@
 """``dojang report``: area and clock of the blocks on an FPGA."""
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,17 +13,31 @@ from ..errors import DojangError
 from .boundary import console as messages
 
 FIGURES = Path("docs/figures/fpga.json")
+HIERARCHY = Path("build/fpga/hierarchy.json")
 DOCUMENTS = (Path("docs/reference/fpga.md"), Path("README.md"))
 
-Block = Enum("Block", {name: name for name in ("engine", "vector", "router", "lpddr4", "guard", "node")}, type=str)
-"""Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
+
+
+class Block(StrEnum):
+    """Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
+
+    ENGINE = "engine"
+    VECTOR = "vector"
+    ROUTER = "router"
+    ROUTER_1X1 = "router-1x1"
+    LPDDR4 = "lpddr4"
+    GUARD = "guard"
+    NODE = "node"
 
 
 def report(
     blocks: Annotated[list[Block] | None, typer.Argument(metavar="[BLOCK]...", show_default=False,
                       help=f"Some of {', '.join(block.value for block in Block)}; all without any.")] = None,
-    json_file: Annotated[Path, typer.Option("--json", metavar="FILE",
-                         help="Where the figures go; those of other blocks in it are kept.")] = FIGURES,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", show_default=False, help=f"Where the "
+                         f"figures go; those of other blocks in it are kept. Default: {FIGURES}, with --hierarchy "
+                         f"{HIERARCHY}.")] = None,
+    instances: Annotated[bool, typer.Option("--hierarchy", help="Only synthesise, and list the cells of every "
+                         "instance in the blocks (the node without any), the largest first; a minute each.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Placements to try until a block is fast enough.")] = 3,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds a tool may take.")] = 3600,
 ):
@@ -33,7 +47,11 @@ def report(
     The whole takes about half an hour. It needs the tools of the extra `report`.
 
     Example: dojang report router --json build/router.json
+    Example: dojang report node --hierarchy
     """
+    if instances:
+        return _hierarchy([block.value for block in blocks or (Block.NODE,)], json_file or HIERARCHY, timeout)
+    json_file = json_file or FIGURES
     try:
         from dojang_fpga.synth import SynthesisError, require_tools
         from dojang_fpga.table import TableError, update
@@ -65,6 +83,43 @@ def report(
             if known["blocks"][name]["fmax_mhz"] < TARGET_MHZ]
     if slow:
         raise DojangError(f"slower than {TARGET_MHZ:g} MHz: {', '.join(slow)}")
+
+
+def _hierarchy(names: list[str], json_file: Path, timeout: int) -> None:
+    try:
+        from dojang_fpga.report import BLOCKS, locate
+        from dojang_fpga.synth import DEVICE, SynthesisError, tool_versions
+    except ModuleNotFoundError as error:
+        raise DojangError(f"dojang report needs the package {error.name}, which is not installed") from None
+    folder = Path("build/fpga")
+    try:
+        with messages.status("synthesis") as status:
+            found = locate(names, folder, timeout, status.update)
+        figures = {"command": f"dojang report {' '.join(names)} --hierarchy", "device": DEVICE,
+                   "tools": tool_versions(),
+                   "blocks": {name: {"title": BLOCKS[name].title, "instances": [i.as_json() for i in instances]}
+                              for name, instances in found.items()}}
+    except SynthesisError as error:
+        raise DojangError(str(error)) from None
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    json_file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, block in figures["blocks"].items():
+        _print_instances(name, block["instances"])
+    messages.print(f"all instances: {json_file}; netlists and logs: {folder}")
+
+
+def _print_instances(name: str, instances: list[dict]) -> None:
+    """Those with a hundredth of the whole at least."""
+    kinds = {"LUT4": "lut4", "FF": "ff", "CCU2C": "ccu2c", "MUX": "mux", "DPR16X4": "dpr16x4", "DSP": "dsp",
+             "BRAM": "bram"}
+    table = Table("instance", "COMB", *kinds, "own LUT4", "own FF",
+                  title=f"{name}: cells with all below, before packing; hierarchy kept")
+    shown = [instance for instance in instances if 100 * instance["comb"] >= instances[0]["comb"]]
+    for instance in shown:
+        table.add_row(instance["path"] or name, f"{instance['comb']:,}",
+                      *(f"{instance['total'][kind]:,}" for kind in kinds.values()),
+                      f"{instance['own']['lut4']:,}", f"{instance['own']['ff']:,}")
+    Console(highlight=False).print(table)
 
 
 def _read(path: Path) -> dict:

@@ -60,7 +60,7 @@ class Buffers:
         self.gathered_rows_stride = nodes * self.rows_stride
         self.a_gathered_words = nodes * self.ffn_words
         self.a_stride = max(self.a_gathered_words, vector_words(shape.ffn, BLOCK))
-        rows_words = contexts * max(self.gathered_rows_stride, self.x_stride)
+        rows_words = contexts * max(self.gathered_rows_stride, model.embedding.words)
         self.gathers = place_gathers(rx, contexts * self.gathered_inputs_stride, contexts * self.o_words, rows_words,
                                      contexts * self.a_stride, rows_words)
         self.embedding = self.gathers.attention

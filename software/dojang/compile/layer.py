@@ -6,8 +6,9 @@ from dojang_hdl.config import ELEMENTS
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round
 
 from .attention import emit_attention
+from .entry import load_rows, take_rows
 from .model import LayerLayout
-from .writer import IN_ORDER, LATE, Writer, bits
+from .writer import IN_ORDER, Writer, bits
 
 __all__ = ["emit_end", "emit_layer", "emit_start"]
 
@@ -16,20 +17,13 @@ SQUARES, ROOT = 0, 1
 
 def emit_start(w: Writer) -> None:
     """LOADs of the embedding rows, the first gains and the rotary rows; residual stream."""
-    b, model = w.buffers, w.model
-    for c in range(w.contexts):
-        for channel, (region, (first, last)) in enumerate(zip(model.embedding, model.embedding_columns, strict=True)):
-            if last > first:
-                w.load(LATE, last - first, b.embedding + c * b.x_stride + first, region.start, channel=channel,
-                       m_reg=Reg.TOKEN0 + c, m_mul=last - first)
+    load_rows(w)
     _load_gain(w, 0)
     if w.heads:
         _load_rotary(w)
     _load_gain(w, 1)
     w.clear_zeros()
-    w.wait(LATE, w.contexts * b.x_stride)
-    for c in range(w.contexts):
-        w.vec(w.shape.d, b.embedding + c * b.x_stride, d=b.x + c * b.x_stride)
+    take_rows(w)
 
 
 def _load_gain(w: Writer, index: int) -> None:

@@ -1,6 +1,7 @@
 """A linear map spread over the nodes: which rows where, in which streams, and its GEMVs."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
@@ -13,9 +14,9 @@ from .regions import MemoryMap, Region
 __all__ = ["Linear", "compatible", "split_rows"]
 
 
-def split_rows(rows: int, nodes: int) -> int:
-    """Rows of every node: a multiple of 4."""
-    return round_up(-(-rows // nodes), 4)
+def split_rows(rows: int, nodes: int, multiple: int = 4) -> int:
+    """Rows of every node: a multiple of ``multiple``, itself one of 4."""
+    return round_up(-(-rows // nodes), multiple)
 
 
 def compatible(*matrices) -> bool:
@@ -39,16 +40,17 @@ class Linear:
     ----------
     name: of its memory regions.
     parts: lists of compatible matrices.
+    multiple: of the rows of a node, per part.
 
     Members
     -------
     slices: rows of a node, per part. rows: their sum. first: a node's first output element of each part.
     """
 
-    def __init__(self, name: str, config: ChipConfig, *parts: list):
+    def __init__(self, name: str, config: ChipConfig, *parts: list, multiple: int = 4):
         self.name, self.config, self.parts = name, config, parts
         self.matrix = parts[0][0]
-        self.slices = [split_rows(sum(m.rows for m in part), config.nodes) for part in parts]
+        self.slices = [split_rows(sum(m.rows for m in part), config.nodes, multiple) for part in parts]
         self.rows = sum(self.slices)
         self.first = [sum(self.slices[:i]) for i in range(len(parts))]
         self.affine = self.matrix.offset is not None
@@ -67,6 +69,14 @@ class Linear:
                  memory.allocate_tiles(f"{self.name}.node{node}.scales{i}", channel,
                                        scale_words(block.rows, groups, self.affine)))
                 for i, block in enumerate(self.blocks)])
+
+    def plane_blocks(self) -> tuple[int, int]:
+        """First word of the first row block's planes, and words from one block's to the next; rows must fill blocks."""
+        starts = [planes.start for regions in self._regions for planes, _ in regions]
+        steps = {after - before for before, after in pairwise(starts)}
+        if self.rows % self.config.acc_rows or len(steps) > 1:
+            raise ValueError(f"{self.name}: row blocks are not equally far apart")
+        return starts[0], steps.pop() if steps else 0
 
     def contents(self):
         """(region, bytes) of every stream."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 
 from ..checkpoints import Checkpoint
+from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
 from .layout import round_up
 from .linear import Linear, compatible, split_rows
@@ -71,7 +71,8 @@ class ModelLayout:
         self._check()
         channels = range(config.channels)
         self.layers = [self._layer(index) for index in range(shape.layers)]
-        self.head = Linear("head", config, [checkpoint.head])
+        shared = shares_head(checkpoint, config)
+        self.head = Linear("head", config, [checkpoint.head], multiple=config.acc_rows if shared else 4)
         for linear in self._linears():
             linear.allocate(memory)
         memory.end_tiles()
@@ -80,10 +81,7 @@ class ModelLayout:
         self.gain_words = vector_words(shape.d)
         self.gains = [memory.allocate("norm.gains", channel, (2 * shape.layers + 1) * self.gain_words)
                       for channel in channels]
-        edges = [channel * self.gain_words // config.channels for channel in range(config.channels + 1)]
-        self.embedding_columns = list(pairwise(edges))
-        self.embedding = [memory.allocate("embedding", channel, shape.vocab * (last - first))
-                          for channel, (first, last) in enumerate(self.embedding_columns)]
+        self.embedding = HeadRows(self.head, memory) if shared else FloatRows(checkpoint, config, memory)
         for index, layer in enumerate(self.layers):
             layer.caches.extend(self._cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width)
                                 for head in range(shape.kv_heads))
@@ -160,10 +158,7 @@ class ModelLayout:
         for channel in range(self.config.channels):
             yield self.rotary[channel], _bytes(rotary)
             yield self.gains[channel], _bytes(gains)
-        rows = np.zeros((shape.vocab, self.gain_words * ELEMENTS), "<f4")
-        rows[:, :shape.d] = checkpoint.embedding[:]
-        for region, (first, last) in zip(self.embedding, self.embedding_columns, strict=True):
-            yield region, _bytes(rows[:, first * ELEMENTS:last * ELEMENTS])
+        yield from self.embedding.contents()
         for linear in self._linears():
             yield from linear.contents()
 

@@ -2,9 +2,11 @@
 
 from .device import Candidates, Device, Identity, MemoryFault, RunResult
 from .link import Link, LinkError, LinkTimeout
-from .transport import PipeTransport, SerialTransport, SocketTransport, Transport, TransportError
+from .serial_port import SerialTransport
+from .transport import PipeTransport, SocketTransport, Transport, TransportError
+from .upload import Upload, upload
 
 __all__ = [
     "Candidates", "Device", "Identity", "Link", "LinkError", "LinkTimeout", "MemoryFault", "PipeTransport",
-    "RunResult", "SerialTransport", "SocketTransport", "Transport", "TransportError",
+    "RunResult", "SerialTransport", "SocketTransport", "Transport", "TransportError", "Upload", "upload",
 ]

@@ -9,6 +9,7 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.guard import layout as guard
 from dojang_hdl.guard.layout import Register
 from dojang_hdl.host import protocol
+from dojang_hdl.host.identity import fingerprint
 from dojang_hdl.host.protocol import Message, Request
 from dojang_hdl.isa import pack, unpack
 
@@ -23,7 +24,10 @@ CANDIDATE = np.dtype([("value", "<f4"), ("id", "<u4")])
 
 @dataclass(frozen=True)
 class Identity:
-    """What IDENTIFY tells of the chip's configuration."""
+    """What IDENTIFY tells of the chip: its configuration, and its clock (0 if unknown or simulated).
+
+    ``fingerprint``: of the whole configuration, see `dojang_hdl.host.identity`.
+    """
 
     width: int
     height: int
@@ -31,6 +35,8 @@ class Identity:
     contexts: int
     top_k: int
     channel_mib: int
+    fingerprint: int
+    clock_hz: int
 
 
 @dataclass(frozen=True)
@@ -71,21 +77,27 @@ class Device:
 
     def __init__(self, transport: Transport, timeout_s: float = 2.0, attempts: int = 8):
         self.link = Link(transport, timeout_s, attempts)
+        self._expected: ChipConfig | None = None
 
     def identify(self, expected: ChipConfig | None = None) -> Identity:
         """The chip's identity; must come first. A LinkError tells what differs from the protocol or ``expected``."""
         self.link.drain()
-        word = unpack(protocol.IDENTITY, int.from_bytes(self._request(Request.IDENTIFY, b"", WORD_BYTES), "little"))
+        answer = self.link.request(Request.IDENTIFY)
+        word = unpack(protocol.IDENTITY, int.from_bytes(answer, "little"))
         if word.pop("magic") != protocol.MAGIC:
             raise LinkError("what answers on this link is not a Dojang chip")
         if (version := word.pop("version")) != protocol.VERSION:
             raise LinkError(f"the chip speaks version {version} of the link protocol, this driver {protocol.VERSION}")
+        if len(answer) != protocol.IDENTITY_BYTES:
+            raise LinkError(f"the chip answered IDENTIFY with {len(answer)} bytes instead of {protocol.IDENTITY_BYTES}")
         identity = Identity(**word)
-        if expected is not None:
+        if expected is not None and identity.fingerprint != fingerprint(expected):
             wrong = [f"{name} is {value}, expected {getattr(expected, name)}" for name, value in word.items()
-                     if value != getattr(expected, name)]
-            if wrong:
-                raise LinkError(f"the chip is not {expected.name}: {'; '.join(wrong)}")
+                     if value != getattr(expected, name, value)]
+            if not wrong:
+                wrong = [f"its fingerprint is {identity.fingerprint:08x}, expected {fingerprint(expected):08x}"]
+            raise LinkError(f"the chip is not {expected.name}: {'; '.join(wrong)}")
+        self._expected = expected
         return identity
 
     def write_memory(self, channel: int, byte_addr: int, data: bytes, physical: bool = False) -> None:
@@ -98,21 +110,32 @@ class Device:
         data = bytes(data)
         self._check_aligned(byte_addr, len(data))
         byte_addr += guard.PHYSICAL_WINDOW * WORD_BYTES if physical else 0
-        for at in range(0, len(data), protocol.MAX_WORDS * WORD_BYTES):
-            part = data[at:at + protocol.MAX_WORDS * WORD_BYTES]
-            args = self._args((byte_addr + at) // WORD_BYTES, len(part) // WORD_BYTES, channel)
-            self._request(Request.WRITE, args + part, 0)
+        step = protocol.MAX_WORDS * WORD_BYTES
+        parts = ((byte_addr + at, data[at:at + step]) for at in range(0, len(data), step))
+        self._pipeline([(Request.WRITE, self._args(at // WORD_BYTES, len(part) // WORD_BYTES, channel) + part, 0)
+                        for at, part in parts])
 
     def read_memory(self, channel: int, byte_addr: int, length: int, physical: bool = False) -> bytes:
         """Read whole words of 16 bytes from a word-aligned address; ``physical`` as in `write_memory`."""
         self._check_aligned(byte_addr, length)
         byte_addr += guard.PHYSICAL_WINDOW * WORD_BYTES if physical else 0
-        data = bytearray()
-        while len(data) < length:
-            count = min((length - len(data)) // WORD_BYTES, protocol.MAX_WORDS)
-            args = self._args((byte_addr + len(data)) // WORD_BYTES, count, channel)
-            data += self._request(Request.READ, args, count * WORD_BYTES)
-        return bytes(data)
+        step = protocol.MAX_WORDS * WORD_BYTES
+        parts = ((byte_addr + at, min(step, length - at)) for at in range(0, length, step))
+        return b"".join(self._pipeline([
+            (Request.READ, self._args(at // WORD_BYTES, size // WORD_BYTES, channel), size) for at, size in parts]))
+
+    def check_memory(self, channel: int, ranges: Sequence[tuple[int, int]], physical: bool = False) -> list[int]:
+        """CRC-32, as zlib's, that the chip computes over each of ``ranges``: byte address and length, whole words.
+
+        A range should take below a second: the chip does about a word in 22 cycles.
+        """
+        requests = []
+        for byte_addr, length in ranges:
+            self._check_aligned(byte_addr, length)
+            byte_addr += guard.PHYSICAL_WINDOW * WORD_BYTES if physical else 0
+            requests.append((Request.CHECK, self._args(byte_addr // WORD_BYTES, length // WORD_BYTES, channel),
+                             protocol.CHECK_BYTES))
+        return [int.from_bytes(answer, "little") for answer in self._pipeline(requests)]
 
     # Registers of a guarded memory; without a guard they are addresses out of range.
 
@@ -210,6 +233,32 @@ class Device:
 
     def _write_register(self, channel: int, register: Register, value: int) -> None:
         self.write_memory(channel, _register(register), value.to_bytes(WORD_BYTES, "little"))
+
+    def guarded(self, channel: int) -> bool:
+        """There is a guard at this channel's memory."""
+        try:
+            self.fault(channel)
+        except LinkError as error:
+            if error.status is not protocol.Status.ARGUMENT:
+                raise
+            return False
+        return True
+
+    def reconnect(self, timeout_s: float) -> None:
+        """Open a broken link again, waiting for its other end. What was asked and not answered may have been executed.
+        """
+        self.link.reopen(timeout_s)
+        self.identify(self._expected)
+
+    def _pipeline(self, requests: Sequence[tuple[Request, bytes, int]]) -> list[bytes]:
+        """Answers to (type, payload, bytes of the answer)."""
+        answers = []
+        for (kind, _, expected), answer in zip(
+                requests, self.link.pipeline((kind, payload) for kind, payload, _ in requests), strict=True):
+            if len(answer) != expected:
+                raise LinkError(f"the chip answered {kind.name} with {len(answer)} bytes instead of {expected}")
+            answers.append(answer)
+        return answers
 
     def _request(self, kind: Request, payload: bytes, expected: int) -> bytes:
         answer = self.link.request(kind, payload)

@@ -1,6 +1,7 @@
-"""Requests over an unreliable byte stream, each executed once."""
+"""Requests over an unreliable byte stream, each executed once, or several at a time if they may be repeated."""
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from dojang_hdl.host import protocol
@@ -45,15 +46,36 @@ class LinkStatistics:
     skipped: int = 0
 
 
+MOST_IN_FLIGHT = 96
+"""Requests; far below 256, so that a sequence number is not used again while an answer to its last use may come."""
+
+
+@dataclass
+class _Flight:
+    """A request of a pipeline that has not been answered."""
+
+    number: int
+    kind: Request
+    frame: bytes
+    attempts: int = 1
+
+
 class Link:
-    """Strict request and response.
+    """Requests and their responses.
 
     Parameters
     ----------
     transport: the byte stream.
     timeout_s: silence after which a request is sent again; above the bridge's ``byte_timeout`` and ``wait_cycles``.
     attempts: how often a request is sent at most.
+
+    Attributes
+    ----------
+    window: bytes of requests in flight in a `pipeline`. More than the bridge keeps is right where it executes requests
+        faster than the line brings them.
     """
+
+    window = protocol.RECEIVE_BYTES
 
     def __init__(self, transport: Transport, timeout_s: float = 2.0, attempts: int = 8):
         if timeout_s <= 0 or attempts < 1:
@@ -90,10 +112,91 @@ class Link:
             heard |= heard_now
             if response is not None:
                 return self._checked(kind, response.payload)
+        raise self._no_answer(kind, heard)
+
+    def pipeline(self, requests: Iterable[tuple[Request, bytes]]) -> Iterator[bytes]:
+        """Answers as of `request`, in order of ``requests``, which are sent without waiting for each other.
+
+        They must be `protocol.IDEMPOTENT`, and none may write what another one reads or writes: a lost one is sent
+        again when later ones have been executed. Answers come in the order in which requests were sent, so one that
+        is overtaken was lost.
+        """
+        source = iter(requests)
+        flights: dict[int, _Flight] = {}  # by sequence number, in the order in which they were last sent
+        answers: dict[int, bytes] = {}
+        started = given = size = 0
+        following = next(source, None)
+        heard, deadline = False, 0.0
+
+        def send_again(sequences: list[int]) -> None:
+            data = b""
+            for sequence in sequences:
+                flight = flights.pop(sequence)
+                flight.attempts += 1
+                self._statistics.resent += 1
+                if flight.attempts > self._attempts:
+                    raise self._no_answer(flight.kind, heard)
+                flights[sequence] = flight
+                data += flight.frame
+            self._transport.write(data)
+
+        while following is not None or flights:
+            data = b""
+            while following is not None and len(flights) < MOST_IN_FLIGHT:
+                kind, payload = following
+                if kind not in protocol.IDEMPOTENT:
+                    raise ValueError(f"{kind.name} cannot be in a pipeline")
+                frame = encode_frame(Frame(kind, (self._sequence + 1) % 256, payload))
+                if flights and size + len(frame) > self.window:
+                    break
+                self._sequence = (self._sequence + 1) % 256
+                self._statistics.requests += 1
+                flights[self._sequence] = _Flight(started, kind, frame)
+                started, size, data = started + 1, size + len(frame), data + frame
+                following = next(source, None)
+            if data:
+                self._transport.write(data)
+                deadline = time.monotonic() + self._timeout_s
+            corrupt = self._parser.corrupt
+            received = self._transport.read(READ_SIZE, deadline - time.monotonic())
+            heard |= bool(received)
+            for response in self._parser.feed(received):
+                if response.type == protocol.NAK:
+                    self._statistics.naks += 1
+                    corrupt -= 1
+                    continue
+                flight = flights.get(response.sequence)
+                if flight is None or response.type != flight.kind | protocol.RESPONSE_BIT or not response.payload:
+                    self._statistics.stale += 1
+                    continue
+                order = list(flights)
+                if lost := order[:order.index(response.sequence)]:
+                    send_again(lost)
+                del flights[response.sequence]
+                size -= len(flight.frame)
+                answers[flight.number] = self._checked(flight.kind, response.payload)
+                deadline = time.monotonic() + self._timeout_s
+            while given in answers:
+                yield answers.pop(given)
+                given += 1
+            if flights and self._parser.corrupt != corrupt:
+                send_again([next(iter(flights))])  # probably; if not, it does no harm
+            elif flights and time.monotonic() >= deadline:
+                self._statistics.timeouts += 1
+                self._parser.clear()
+                send_again(list(flights))
+                deadline = time.monotonic() + self._timeout_s
+
+    def reopen(self, timeout_s: float) -> None:
+        """Open the transport again after it broke."""
+        self._transport.reopen(timeout_s)
+        self._parser.clear()
+
+    def _no_answer(self, kind: Request, heard: bool) -> LinkError:
         if heard:
-            raise LinkError(f"no intact answer to {kind.name} after {self._attempts} attempts: the link is too noisy")
-        raise LinkTimeout(f"the chip does not answer {kind.name}: silent for {self._attempts} attempts of "
-                          f"{self._timeout_s:g} s")
+            return LinkError(f"no intact answer to {kind.name} after {self._attempts} attempts: the link is too noisy")
+        return LinkTimeout(f"the chip does not answer {kind.name}: silent for {self._attempts} attempts of "
+                           f"{self._timeout_s:g} s")
 
     def _await_response(self, kind: Request) -> tuple[Frame | None, bool]:
         """The response, or None if the request must be sent again; and whether any byte came."""

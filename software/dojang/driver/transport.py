@@ -1,4 +1,4 @@
-"""Byte streams to a chip: pipes of a process, a TCP socket, a serial port."""
+"""Byte streams to a chip: pipes of a process, a TCP socket."""
 
 import os
 import select
@@ -7,7 +7,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from typing import IO
 
-__all__ = ["PipeTransport", "SerialTransport", "SocketTransport", "Transport", "TransportError"]
+__all__ = ["PipeTransport", "SocketTransport", "Transport", "TransportError"]
 
 
 class TransportError(ConnectionError):
@@ -28,6 +28,10 @@ class Transport(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close both directions. May be called twice."""
+
+    def reopen(self, timeout_s: float) -> None:
+        """Open what has been closed at its other end, waiting for it. `TransportError` if that is not possible."""
+        raise TransportError("the link is broken and cannot be opened again")
 
     def __enter__(self):
         return self
@@ -122,34 +126,3 @@ class SocketTransport(Transport):
 
     def close(self) -> None:
         self._socket.close()
-
-
-class SerialTransport(Transport):
-    """A serial port, eight data bits, no parity; needs the package pyserial."""
-
-    def __init__(self, port: str, baud: int = 115_200):
-        try:
-            import serial
-        except ImportError as error:
-            raise TransportError("a serial port needs the package pyserial (pip install pyserial)") from error
-        try:
-            self._serial = serial.Serial(port, baud)
-        except (OSError, ValueError) as error:
-            raise TransportError(f"cannot open serial port {port}: {error}") from error
-
-    def write(self, data: bytes) -> None:
-        try:
-            self._serial.write(data)
-        except OSError as error:
-            raise TransportError("the serial port is gone") from error
-
-    def read(self, maximum: int, timeout_s: float) -> bytes:
-        try:
-            self._serial.timeout = max(timeout_s, 0)
-            data = self._serial.read(1)
-            return data + self._serial.read(min(maximum - 1, self._serial.in_waiting)) if data else b""
-        except OSError as error:
-            raise TransportError("the serial port is gone") from error
-
-    def close(self) -> None:
-        self._serial.close()

@@ -1,6 +1,7 @@
 """Sessions: a model on a back end, position by position."""
 
+from .board import BoardSession, open_board
 from .opening import open_session
 from .session import Memory, Session, SessionError, Step, Waves
 
-__all__ = ["Memory", "Session", "SessionError", "Step", "Waves", "open_session"]
+__all__ = ["BoardSession", "Memory", "Session", "SessionError", "Step", "Waves", "open_board", "open_session"]

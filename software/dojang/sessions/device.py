@@ -18,7 +18,7 @@ from dojang_hdl.counters import (
 from dojang_hdl.host.protocol import MEMORY_ERROR
 
 from ..compile import Image
-from ..driver import Device
+from ..driver import Device, TransportError
 from .golden import GoldenSession
 from .session import Session, SessionError, Step
 
@@ -26,6 +26,9 @@ __all__ = ["DeviceSession"]
 
 NO_TOKEN = 0xFFFFFFFF
 """Id of an empty place in a list of candidates."""
+
+BREAKS = 5
+"""Of the link in one pass that are mended."""
 
 RUN_TIMEOUT_S = 900.0
 """Longest pass; a chip that is slower than this hangs."""
@@ -47,14 +50,15 @@ class DeviceSession(Session):
     read_logits: float32 [vocab] of a context of the last pass, or None if nobody looks at them.
     golden: compared with after every pass, while the chip works.
     on_close: releases what belongs to the chip.
+    reconnect_s: how long to wait for a link that broke; 0 if that is an error.
     """
 
     def __init__(self, device: Device, image: Image, guarded: bool = False,
                  read_logits: Callable[[int], np.ndarray] | None = None, golden: GoldenSession | None = None,
-                 on_close: Callable[[], None] = lambda: None):
+                 on_close: Callable[[], None] = lambda: None, reconnect_s: float = 0.0):
         self.context = image.context
         self._device, self._image, self._read_logits = device, image, read_logits
-        self._golden, self._on_close = golden, on_close
+        self._golden, self._on_close, self._reconnect_s = golden, on_close, reconnect_s
         self._position = 0
         self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
         self._commands = [Counter() for _ in range(image.config.channels)]
@@ -78,37 +82,79 @@ class DeviceSession(Session):
     def _pass(self, tokens: Sequence[int], decode: bool) -> list[Step]:
         if self._position + len(tokens) > self.context:
             raise SessionError(f"position {self._position + len(tokens) - 1} is beyond the context of {self.context}")
-        program = self._image.programs[len(tokens)]
         started = time.perf_counter()
-        self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens)
-        expected = self._golden.prefill(tokens) if self._golden else []
-        result = self._device.wait(RUN_TIMEOUT_S)
+        expected: list[Step] = []
+
+        def compute_golden() -> None:
+            if self._golden and not expected:
+                expected.extend(self._golden.prefill(tokens))
+
+        for attempt in range(BREAKS + 1):
+            try:
+                result, counts, logits = self._execute(tokens, compute_golden)
+                break
+            except TransportError:
+                if not self._reconnect_s or attempt == BREAKS:
+                    raise
+                self._mend()
+        else:
+            raise AssertionError("unreachable")
         self._seconds += time.perf_counter() - started
         self._position += len(tokens)
-        if result.errors & MEMORY_ERROR:
-            raise SessionError(self._memory_error())
-        if result.errors or result.overflow:
-            raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
-                               f"activation) and mailbox overflow {result.overflow} at position {self._position - 1}")
-        used = self._count(result.cycles, result.messages, decode)
-        logits = [self._read_logits(c) if self._read_logits else None for c in range(len(tokens))]
+        used = self._count(result.cycles, counts, decode)
         matches = [None if row is None or not expected else _same_bits(row, expected[c].logits)
                    for c, row in enumerate(logits)]
         last = len(tokens) - 1
         return [Step(self._candidates if c == last else None, logits[c], result.cycles if c == last else 0,
                      used if c == last else 0, matches[c]) for c in range(len(tokens))]
 
-    def _memory_error(self) -> str:
+    def _execute(self, tokens: Sequence[int], meanwhile: Callable[[], None]):
+        """Run the pass at the present position: the run's result, its counters, the logits.
+
+        It may be repeated when the link breaks: what it writes to the cache is this position's alone and the same each
+        time, and it reads nothing else that it writes.
+        """
+        program = self._image.programs[len(tokens)]
+        self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens)
+        meanwhile()
+        result = self._device.wait(RUN_TIMEOUT_S)
+        at = self._position + len(tokens) - 1
+        if result.errors & MEMORY_ERROR:
+            raise SessionError(self._memory_error(at))
+        if result.errors or result.overflow:
+            raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
+                               f"activation) and mailbox overflow {result.overflow} at position {at}")
+        counts = self._read_counts(result.messages)
+        return result, counts, [self._read_logits(c) if self._read_logits else None for c in range(len(tokens))]
+
+    def _mend(self) -> None:
+        """Connect again, and let a run that is going on end: nothing may be written behind a repeated one's back."""
+        self._device.reconnect(self._reconnect_s)
+        if self._device.wait(RUN_TIMEOUT_S).cycles == 0:
+            raise SessionError(f"the chip was reset while the link was broken, at position {self._position}: start "
+                               "again, its memory cannot be trusted")
+
+    def _memory_error(self, position: int) -> str:
         """What the guards keep."""
         faults = ((channel, self._device.fault(channel)) for channel in range(self._image.config.channels))
         places = (f"{fault.kind} at word address 0x{fault.address:x} of channel {channel}"
                   for channel, fault in faults if fault is not None)
-        return f"memory error that cannot be corrected, up to position {self._position - 1}: {', '.join(places)}"
+        return f"memory error that cannot be corrected, up to position {position}: {', '.join(places)}"
 
-    def _count(self, cycles: int, messages: int, decode: bool) -> int:
-        """Read the mailbox and the counters of the pass; returns the bytes moved by all channels."""
+    def _read_counts(self, messages: int):
+        """The mailbox, and by channel the counters of its edge, its memory and its guard."""
+        channels = []
+        for channel in range(self._image.config.channels):
+            memory = FIRST_MEMORY_REGISTER + channel * MEMORY_REGISTERS
+            channels.append((self._registers(channel * CHANNEL_REGISTERS, CHANNEL_COUNTERS),
+                             self._registers(memory, MEMORY_COUNTERS),
+                             self._registers(memory + FIRST_GUARD_COUNTER, GUARD_COUNTERS)))
+        return self._device.mailbox(messages), channels
+
+    def _count(self, cycles: int, counts, decode: bool) -> int:
+        """Sum up the counters of a pass; returns the bytes moved by all channels."""
         config = self._image.config
-        candidates, counters = self._device.mailbox(messages)
+        (candidates, counters), channels = counts
         ids = np.concatenate([node.ids for node in candidates.values()])
         values = np.concatenate([node.values for node in candidates.values()])
         real = (ids != NO_TOKEN) & (values > -np.inf)  # a node without vocabulary rows offers one -infinity
@@ -116,13 +162,11 @@ class DeviceSession(Session):
         order = np.lexsort((ids, -values))[:config.top_k]
         self._candidates = ids[order], values[order]
         moved = 0
-        for channel in range(config.channels):
-            registers = self._registers(channel * CHANNEL_REGISTERS, CHANNEL_COUNTERS)
-            moved += (registers["useful_read"] + registers["useful_written"]) * WORD_BYTES
+        for channel, (edge, memory, guard) in enumerate(channels):
+            moved += (edge["useful_read"] + edge["useful_written"]) * WORD_BYTES
             if decode:
-                memory = FIRST_MEMORY_REGISTER + channel * MEMORY_REGISTERS
-                self._commands[channel].update(self._registers(memory, MEMORY_COUNTERS))
-                self._guard[channel].update(self._registers(memory + FIRST_GUARD_COUNTER, GUARD_COUNTERS))
+                self._commands[channel].update(memory)
+                self._guard[channel].update(guard)
         self._cycles += cycles
         if decode:
             self._decode["cycles"] += cycles

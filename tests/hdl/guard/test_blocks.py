@@ -11,7 +11,7 @@ from dojang_sim.benches.streams import receive, run, send
 MUTATIONS = {
     "clusters read in part": ("Mux(job.raw | tile, until, CLUSTER)", "until"),
     "tiles read whole": ("Mux(job.raw | tile, until, CLUSTER)", "Mux(job.raw, until, Mux(tile, self._tile, CLUSTER))"),
-    "address of the first wanted word": ("block.addr.eq(job.addr - skip)", "block.addr.eq(job.addr)"),
+    "address of the first wanted word": ("job.addr[:9] & ~skip", "job.addr[:9]"),
     "skipped again": ("job.addr.eq(job.addr + room)", "job.addr.eq(job.addr + room + skip)"),
     "one word too long": ("ends = job.length <= room", "ends = job.length < room"),
     "left of the next block": ("block.left.eq(job.length)", "block.left.eq(job.length - room)"),

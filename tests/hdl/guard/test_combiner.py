@@ -47,7 +47,8 @@ class Bench:
     async def bench(self, ctx):
         dut, rng = self.dut, self.rng
         gathered, wait, cycle = {}, 0, 0    # cluster: {word: mask}
-        while self.writes or gathered:
+        gone, leaving, index = None, {}, 0  # what leaves, its masks, and how many of its words have been looked at
+        while self.writes or gathered or gone is not None:
             wait = max(wait - 1, 0)
             if self.writes and not wait and not self.writes[0]:
                 self.writes.popleft()
@@ -58,19 +59,24 @@ class Bench:
                 addr, data, mask = self.writes[0]
                 ctx.set(dut.i.payload, {"addr": addr, "word": {"data": data, "mask": mask}})
             ctx.set(dut.flush, rng.random() < self.flush)
-            ready = rng.random() >= self.stall
-            ctx.set(dut.o.ready, ready)
             clusters, used = ctx.get(dut.clusters), ctx.get(dut.used)
             there = [clusters[i] for i in range(ENTRIES) if used >> i & 1]
             assert len(set(there)) == len(there), "a cluster is there twice"
             assert set(gathered) <= set(there)
-            if ctx.get(dut.o.valid) and ready:
-                gone = ctx.get(dut.o.payload)
-                masks = gathered.pop(gone.cluster)
-                assert gone.touched == sum(1 << word for word in masks)
-                assert gone.whole == (masks == dict.fromkeys(range(CLUSTER), FULL))
+            if gone is not None:
+                assert ctx.get(dut.o.valid) and ctx.get(dut.o.payload) == gone
+                self.look(gone.cluster, leaving, index, ctx.get(dut.word))
+                index += 1
+            elif ctx.get(dut.o.valid) and rng.random() >= self.stall:
+                gone, index = ctx.get(dut.o.payload), 0
+                leaving = gathered.pop(gone.cluster)
+                assert gone.touched == sum(1 << word for word in leaving)
+                assert gone.whole == (leaving == dict.fromkeys(range(CLUSTER), FULL))
                 self.left.append((cycle, gone.cluster, gone.touched, gone.whole))
-                self.look(ctx, gone.cluster, masks)
+            ctx.set(dut.index, index % CLUSTER)
+            ctx.set(dut.o.ready, index == CLUSTER)
+            if index == CLUSTER:
+                gone, index = None, 0
             if offered and ctx.get(dut.i.ready):
                 cluster, word = divmod(addr, CLUSTER)
                 masks = gathered.setdefault(cluster, {})
@@ -82,12 +88,9 @@ class Bench:
             cycle += 1
         assert self.memory == self.expected
 
-    def look(self, ctx, cluster, masks):
-        for index in range(CLUSTER):
-            ctx.set(self.dut.index, index)
-            word = ctx.get(self.dut.word)
-            assert word.mask == masks.get(index, 0)
-            self.apply(self.memory, CLUSTER * cluster + index, word.data, word.mask)
+    def look(self, cluster, masks, index, word):
+        assert word.mask == masks.get(index, 0)
+        self.apply(self.memory, CLUSTER * cluster + index, word.data, word.mask)
 
     @staticmethod
     def apply(memory, addr, data, mask):
@@ -128,10 +131,11 @@ def written_whole(combiner):
     """As many clusters as there are entries, word by word in turn, stay undisturbed; each leaves at once."""
     left = combined([write for word in range(CLUSTER) for number in range(ENTRIES)
                      for write in cluster(10 + number, [word])], combiner)
-    # Two cycles for each entry that is taken, one for each word; the first is whole with the fourth last word.
+    # Two cycles for each entry that is taken, one for each word; the first is whole with the fourth last word. Then its
+    # words are looked at.
     last = 2 * ENTRIES + ENTRIES * CLUSTER - 1
     assert [gone[1:] for gone in left] == [(10 + number, 0xFF, 1) for number in range(ENTRIES)]
-    assert [gone[0] for gone in left] == [last - 3 + number + 3 for number in range(ENTRIES)]
+    assert [gone[0] for gone in left] == [last + number * (CLUSTER + 1) for number in range(ENTRIES)]
 
 
 def oldest_makes_way(combiner):

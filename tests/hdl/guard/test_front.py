@@ -6,6 +6,7 @@ from collections import deque
 import pytest
 from dojang_hdl.guard.front import Front
 from dojang_hdl.guard.layout import CLUSTER, PHYSICAL_WINDOW, REGISTER_WINDOW, Register
+from dojang_hdl.memory_control import CONTROL_WINDOW
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
@@ -29,6 +30,9 @@ MUTATIONS = {
     "tiles as they were before": ("with m.If(finished & to_register):", "with m.If(0):"),
     "raw reads counted": ("self.cluster_read.eq(finished & ~tile & ~window)", "self.cluster_read.eq(finished & ~tile)"),
     "no flush": ("self.rest | settled & ~command.write & ~tile & near", "self.rest"),
+    "control without its address": ("Cat(command.addr[:30], to_control.replicate(2))", "command.addr[:30]"),
+    "control as registers": (".any() & ~to_control)", ".any())"),
+    "control without such a window": ("        if self._control_window:\n    ", "        if True:\n    "),
     "no rest": ("self.rest.eq(self.waiting & window)", "self.rest.eq(0)"),
 }
 
@@ -45,7 +49,7 @@ def random_commands(rng, count):
             found.append((1, REGISTER_WINDOW | Register.CONTROL, [(tiles_end, 0)]))
             addr = RANGES[0] + rng.randrange(8)
         elif kind < 0.2:
-            addr = REGISTER_WINDOW | Register.INJECT_MASK
+            addr = rng.choice((REGISTER_WINDOW, CONTROL_WINDOW)) | Register.INJECT_MASK
             words = words[:1]
         elif kind < 0.3:
             addr = PHYSICAL_WINDOW | rng.randrange(1024)
@@ -57,22 +61,24 @@ def random_commands(rng, count):
     return found
 
 
-def effects(commands):
+def effects(commands, control_window):
     """What the front is to do, in order."""
     tiles_end = 0
     for write, addr, words in commands:
-        if addr & REGISTER_WINDOW:
+        to_control = control_window and addr >= CONTROL_WINDOW
+        if addr & REGISTER_WINDOW and not to_control:
             if write:
                 yield "register", addr & 3, words[0][0]
                 tiles_end = words[0][0] if addr & 3 == Register.CONTROL else tiles_end
             else:
                 yield "give", addr & 3
         elif addr & PHYSICAL_WINDOW:
+            addr ^= 0 if to_control else PHYSICAL_WINDOW
             if write:
-                yield "place", addr ^ PHYSICAL_WINDOW, len(words)
+                yield "place", addr, len(words)
                 yield from (("raw", *word) for word in words)
             else:
-                yield "read", 1, addr ^ PHYSICAL_WINDOW, len(words), 0
+                yield "read", 1, addr, len(words), 0
         elif not write:
             yield "read", 0, addr, len(words), int(addr >= tiles_end)
         elif addr < tiles_end:
@@ -84,10 +90,10 @@ def effects(commands):
 class Bench:
     """The rest of the guard: gathered clusters that leave one by one, reads that take some time."""
 
-    def __init__(self, front, commands, stall=0.3, seed=1):
-        self.dut, self.rng, self.stall = front(WRITES), random.Random(seed), stall
+    def __init__(self, front, commands, stall=0.3, seed=1, control_window=False):
+        self.dut, self.rng, self.stall = front(WRITES, control_window), random.Random(seed), stall
         self.commands = commands
-        self.expected = deque(effects(commands))
+        self.expected = deque(effects(commands, control_window))
         self.slots = [None] * WRITES        # clusters gathered
         self.tiles_end = self.last = 0      # cycle in which something was done
         self.reads = []                     # cycles in which they are done
@@ -179,8 +185,8 @@ class Bench:
 
 
 def random_traffic(front):
-    for seed, stall in ((1, 0.3), (2, 0.0)):
-        bench = Bench(front, random_commands(random.Random(seed), 80), stall, seed)
+    for seed, stall, control_window in ((1, 0.3, False), (2, 0.0, False), (3, 0.1, True)):
+        bench = Bench(front, random_commands(random.Random(seed), 80), stall, seed, control_window)
         run(bench.dut, bench.bench, cycles=15000)
 
 

@@ -20,6 +20,7 @@ from dojang_hdl.guard.layout import (
 )
 from dojang_hdl.guard.verifier import Verifier
 from dojang_hdl.isa import pack, unpack
+from dojang_hdl.memory_control import CONTROL_WINDOW
 from dojang_sim.benches.guard_agents import Chip, ErringMemory, simulate
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
@@ -43,9 +44,10 @@ class Bench:
     ``flips``: wrong bits so far that can be corrected, and that cannot. A block has the latter once at most.
     """
 
-    def __init__(self, tile=16, seed=1, patrol=0, stall=0.2, guard=Guard, clusters=80, regions=6):
+    def __init__(self, tile=16, seed=1, patrol=0, stall=0.2, guard=Guard, clusters=80, regions=6,
+                 control_window=False):
         self.rng, self.patrol, self.tile = random.Random(seed), patrol, tile
-        self.dut, self.reset = guard(tile), Signal()
+        self.dut, self.reset = guard(tile, control_window=control_window), Signal()
         self.regions = [(0, (regions - 2) * tile + 5), (regions * tile, 2 * tile)]
         self.protection = Protection((regions + 2) * tile, (regions + 2) * tile + clusters * CLUSTER, tile)
         contents = np.random.default_rng(seed).integers(0, 256, self.protection.end * 16, dtype=np.uint8)
@@ -384,7 +386,7 @@ def registers_unread(guard=Guard):
     bench = Bench(guard=guard)
 
     async def scenario(ctx):
-        bench.chip.read(0, 2 * bench.tile)
+        bench.chip.read(2, 2 * bench.tile - 2)      # all of which the guard has room for
         bench.chip.hold = True
         for value in range(2 * bench.tile):
             bench.chip.register(Register.INJECT_MASK, value)
@@ -436,6 +438,30 @@ def windows(guard=Guard):
     bench.run(scenario)
 
 
+def control_window(guard=Guard):
+    """Commands to it reach the memory as they are, in order with all others; without it, the registers."""
+    for exists in (False, True):
+        bench = Bench(guard=guard, control_window=exists)
+        chip, first, words = bench.chip, bench.protection.tiles_end, [(2, FULL), (3, 0x00F1)]
+
+        async def scenario(ctx, exists=exists, bench=bench, chip=chip, first=first, words=words):
+            chip.register(Register.INJECT_MASK, 7)
+            chip.write(first + 1, [(5, FULL)])
+            chip.write(CONTROL_WINDOW | Register.INJECT_MASK, words if exists else words[:1])
+            chip.read(CONTROL_WINDOW | Register.INJECT_MASK, 1 + exists)
+            chip.read(first + 1)
+            chip.read(REGISTER_WINDOW | Register.INJECT_MASK)
+            await bench.drain(ctx)
+            assert not chip.wrong
+            control = CONTROL_WINDOW | Register.INJECT_MASK
+            assert chip.values == ([bench.memory.control(control), bench.memory.control(control + 1), 7] if exists
+                                   else [2, 2])
+            assert bench.memory.controlled == ([(control, *words[0]), (control + 1, *words[1])] if exists else [])
+            assert (await bench.registers(ctx))[0] is None
+
+        bench.run(scenario)
+
+
 def patrolled(guard=Guard):
     """Wrong bits in the memory are found and corrected there, without being asked for."""
     bench = Bench(guard=guard, patrol=20, clusters=10)
@@ -478,7 +504,7 @@ def write_after_read(guard=Guard):
 
 
 CHECKS = (no_errors, corrected, read_again, damaged, wrong_for_good, lost_writes, lost_and_written_again,
-          busy_until_verified, reset_in_traffic, registers_unread, windows, patrolled, write_after_read)
+          busy_until_verified, reset_in_traffic, registers_unread, windows, control_window, patrolled, write_after_read)
 
 MUTATIONS = {
     "old words taken for new ones": (("reader", "guard"), "self.idle & (on_their_way == 0)", "self.idle",

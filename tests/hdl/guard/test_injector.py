@@ -10,14 +10,16 @@ from dojang_sim.benches.streams import receive, run, send
 MASK = 1 << 127 | 0xF
 
 MUTATIONS = {
-    "nothing skipped": ("(state.skip == 0) & ", ""),
+    "nothing skipped": ("next_active.eq((state.skip == 1) & (state.count != 0))", "next_active.eq(state.count != 0)"),
     "never ends": ("state.count.eq(state.count - 1)", "state.count.eq(state.count)"),
     "skips cycles": ("with m.Elif(moved & (state.skip != 0)):", "with m.Elif(state.skip != 0):"),
     "counts cycles": ("with m.Elif(moved & active):", "with m.Elif(active):"),
-    "both directions": ("active & (state.write == write)", "active"),
+    "both directions": ("next_active & (next_write == write)", "next_active"),
     "the other direction counted": ("moved.eq(Mux(state.write, ", "moved.eq(Mux(~state.write, "),
     "never begins anew": ("with m.If(self.start):", "with m.If(self.start & (state.count == 0)):"),
-    "all bits": ("self.mask, 0)", "~0, 0)"),
+    "all bits": ("hit.eq(self.mask)", "hit.eq(~0)"),
+    "one too many": ("next_active.eq(state.count != 1)", "next_active.eq(1)"),
+    "none wanted": ("next_active.eq((state.skip == 1) & (state.count != 0))", "next_active.eq(state.skip == 1)"),
 }
 
 
@@ -74,7 +76,7 @@ def check(injector, write, stall, skip, count, words=40):
         sink("write", dut.o.write, next(rngs)), sink("read", dut.i.read, next(rngs)), through, cycles=20 * words)
 
 
-CASES = ((0, 1), (5, 3), (0, 0), (1, 39), (39, 1))
+CASES = ((0, 1), (5, 3), (0, 0), (2, 0), (1, 39), (39, 1))
 
 
 @pytest.mark.parametrize("write", [0, 1])

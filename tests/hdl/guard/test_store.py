@@ -19,7 +19,7 @@ MUTATIONS = {
     "too much forgotten": ("put.eq(committed)", "put.eq(taken)"),
     "room to the last word": ("self._depth - _ON_THEIR_WAY", "self._depth"),
     "room never back": ("used.eq(put - taken)", "used.eq(put)"),
-    "lost on a stall": ("go.eq((~fetched | leaving.i.ready) &", "go.eq("),
+    "lost on a stall": ("go.eq((~fetched | leave) &", "go.eq("),
 }
 
 

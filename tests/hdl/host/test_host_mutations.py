@@ -6,12 +6,14 @@ import pytest
 from amaranth.sim import Simulator
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.host.bridge import HostBridge
+from dojang_hdl.host.identity import fingerprint
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.bridge_model import BridgeModel, frame
 
 CONFIG = ChipConfig("bench", width=1, height=2, channel_mib=1)
 BYTE_TIMEOUT, WAIT_CYCLES = 30, 40
-IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET = range(1, 9)
+IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET, CHECK = range(1, 10)
+CLOCK_HZ = 0x12345678
 
 MUTATIONS = {
     "CRC not checked": ("receiver", "frame.bad.eq(~crc.match_detected)", "frame.bad.eq(0)"),
@@ -31,12 +33,13 @@ MUTATIONS = {
     "NAK spoils the stored response": ("executor", 'm.d.comb += [self.response.valid.eq(1), self.response.p.eq(',
                                        'm.d.sync += last.length.eq(1)\n                m.d.comb += '
                                        '[self.response.valid.eq(1), self.response.p.eq('),
-    "always channel 0": ("executor", "selected.eq(args.channel == number)", "selected.eq(number == 0)"),
+    "always channel 0": ("executor", "Cat(args.channel == number for", "Cat(number == 0 for"),
     "same word again": ("executor", "args.address.eq(args.address + 1), ", ""),
     "end not checked": ("executor", "(end <= self._config.channel_words)", "(end != 0)"),
-    "window of a plain memory": ("executor", " & self.windows.bit_select(args.channel, 1)", ""),
-    "windows closed": ("executor", "self.windows.bit_select(args.channel, 1)", "0"),
-    "unverified writes ignored": ("executor", "unfinished = self.running | self.settling", "unfinished = self.running"),
+    "window of a plain memory": ("executor", " & (self.windows & selected).any()", ""),
+    "windows closed": ("executor", "(self.windows & selected).any()", "0"),
+    "unverified writes ignored": ("executor", "unfinished.eq(self.running | self.settling)",
+                                  "unfinished.eq(self.running)"),
     "memory error ignored": ("bridge", " | Mux(memory_error, protocol.MEMORY_ERROR, 0)", ""),
     "always the same register": ("executor", "self.csr_addr.eq(args.address)", "self.csr_addr.eq(9)"),
     "always the same message": ("executor", "self.index.eq(args.address)", "self.index.eq(0)"),
@@ -47,6 +50,27 @@ MUTATIONS = {
                             'm.next = "START"'),
     "write data given up early": ("executor", "m.If(~command & ~write)", "m.If(~command)"),
     "status always 0": ("executor", "self.response_data.eq(status)", "self.response_data.eq(0)"),
+    "few words of a check at a time": ("executor", "args.count[4:].any(), BURST", "args.count[4:].any(), 1"),
+    "burst too long": ("executor", "kind[Request.CHECK], args.count[:4], 1", "kind[Request.CHECK], BURST, 1"),
+    "command for each word of a check": ("executor", "with m.If(burst == 0):", "with m.If(1):"),
+    "sum of all checks": ("executor", "[fetcher.clear.eq(1), crc.start.eq(1)]", "[fetcher.clear.eq(1)]"),
+    "sum over the answer": ("executor", "m.d.sync += to_crc.eq(0)\n                    with", "with"),
+    "checked words answered": ("executor", "picker.valid & ~to_crc", "picker.valid"),
+    "count of eight bits": ("executor", "end.eq(args.address + args.count)", "end.eq(args.address + args.count[:8])"),
+    "read of many words": ("executor", "kind[Request.READ] & few", "kind[Request.READ]"),
+    "half a word fetched": ("words", "WORD_BYTES - 1))", "WORD_BYTES // 2 - 1))"),
+    "payload read from its beginning": ("words", "self.addr.eq(self.addr + 1)", "self.addr.eq(0)"),
+    "byte too many": ("words", "at[size - 1] for", "at[min(size, len(at) - 1)] for"),
+    "bytes of the value before": ("words", "going.eq(1), chosen.eq(start)", "going.eq(1), chosen.eq(chosen | start)"),
+    "register asked too late": ("executor", 'm.next = "PAUSE"', 'm.next = "LOOP"'),
+    "clock not told": ("executor", "identity(self._config, self._clock_hz)", "identity(self._config, 0)"),
+    "no fifo": ("bridge", "connect(m, fifo.o, receiver.rx)",
+                "m.d.comb += [receiver.rx.valid.eq(self.rx.valid), receiver.rx.payload.eq(self.rx.payload), "
+                "fifo.o.ready.eq(1)]"),
+    "byte lost at a frame's end": ("receiver", "self.corrupt.eq(~crc.match_detected), self.rx.ready.eq(0)",
+                                   "self.corrupt.eq(~crc.match_detected)"),
+    "bytes lost while a request waits": ("receiver", "self.frame.valid.eq(1), self.rx.ready.eq(0)",
+                                         "self.frame.valid.eq(1)"),
     "DONE stored": ("mailbox", "wanted.eq(self.messages.valid & (message.type != HostType.DONE))",
                     "wanted.eq(self.messages.valid)"),
     "x and y exchanged": ("mailbox", "write.data.x.eq(message.x), write.data.y.eq(message.y)",
@@ -67,8 +91,9 @@ MUTATIONS = {
 
 def mutant(module: str, old: str, new: str):
     """HostBridge with ``old`` replaced by ``new`` in the source of one of its parts."""
-    bridge = mutate(f"dojang_hdl.host.{module}", old, new, ["dojang_hdl.host.bridge"])
-    return bridge.HostBridge(CONFIG, BYTE_TIMEOUT, WAIT_CYCLES)
+    users = ["executor"] * (module == "words") + ["bridge"] * (module != "bridge")
+    bridge = mutate(f"dojang_hdl.host.{module}", old, new, [f"dojang_hdl.host.{user}" for user in users])
+    return bridge.HostBridge(CONFIG, BYTE_TIMEOUT, WAIT_CYCLES, CLOCK_HZ)
 
 
 class Session:
@@ -78,11 +103,12 @@ class Session:
         self.ctx, self.dut = ctx, dut
         registers = [(7 * i + 1) * 0x01010101 & 0xFFFFFFFF for i in range(512)]
         self.model = BridgeModel(CONFIG.width, CONFIG.height, CONFIG.lanes, CONFIG.contexts, CONFIG.top_k,
-                                 CONFIG.channel_mib, registers=registers)
+                                 CONFIG.channel_mib, registers=registers, fingerprint=fingerprint(CONFIG),
+                                 clock_hz=CLOCK_HZ)
         self.received = bytearray()
         self.flits, self.log = [], []
         self.words = {}
-        self._asked = None  # channel and address of the read that waits for its word
+        self._asked = []  # channel and address of the words that are to be read
         self.cycle = self.clears = self.sequence = 0
         self._addresses = [0, 0]
 
@@ -107,32 +133,33 @@ class Session:
         self.clears += ctx.get(dut.count_clear)
         await ctx.tick()
         self.cycle += 1
-        assert self.cycle < 8000, "watchdog: the session did not end within 8000 cycles"
+        assert self.cycle < 12_000, "watchdog: the session did not end within 12,000 cycles"
 
     def _memory(self, channel, port):
-        """Commands in one cycle of four, their word in the next: neither is ever ready when it is first offered."""
+        """Commands in one cycle of four, words to write in one of 16: neither is ready when it is first offered."""
         ctx, phase = self.ctx, self.cycle % 4
+        taken = self.cycle % 16 == 2
         ctx.set(port.command.ready, phase == 1)
-        ctx.set(port.write.ready, phase == 2)
+        ctx.set(port.write.ready, taken)
         ctx.set(port.read.valid, 0)
         if phase == 1 and ctx.get(port.command.valid):
             command = ctx.get(port.command.payload)
-            self.log.append((command.write, channel, command.addr))
-            self._asked = None if command.write else (channel, command.addr)
-        if phase == 2 and ctx.get(port.write.valid):
-            assert self.log[-1][:2] == (1, channel)
+            self.log.append((command.write, channel, command.addr, *[command.length] * (command.length > 1)))
+            if not command.write:
+                self._asked += [(channel, command.addr + word) for word in range(command.length)]
+        if taken and ctx.get(port.write.valid):
+            assert self.log[-1][:2] == (1, channel) and len(self.log[-1]) == 3
             self.words[self.log[-1][1:]] = ctx.get(port.write.payload).data.to_bytes(16, "little")
-        if phase == 3 and self._asked and self._asked[0] == channel and ctx.get(port.read.ready):
-            ctx.set(port.read.payload, int.from_bytes(self.words.get(self._asked, bytes(16)), "little"))
+        if phase == 3 and self._asked and self._asked[0][0] == channel and ctx.get(port.read.ready):
+            ctx.set(port.read.payload, int.from_bytes(self.words.get(self._asked.pop(0), bytes(16)), "little"))
             ctx.set(port.read.valid, 1)
-            self._asked = None
 
     async def exchange(self, data, expected):
         """``expected`` must come and nothing else; a bridge that is silent or too slow is caught here."""
         self.received.clear()
         for byte in data:
             await self.tick(byte)
-        for _ in range(4 * len(expected) + 200):
+        for _ in range(4 * len(expected) + 800):
             if len(self.received) >= len(expected):
                 break
             await self.tick()
@@ -152,7 +179,7 @@ class Session:
 
 
 def args(address=0, channel=0, count=0):
-    return struct.pack("<IBBH", address, channel, count, 0)
+    return struct.pack("<IB", address, channel) + count.to_bytes(3, "little")
 
 
 async def framing(session):
@@ -172,6 +199,20 @@ async def framing(session):
     await session.exchange(garbage, session.model.feed(garbage))
     assert session.log == log == [(0, 0, 0), (1, 1, 3), (1, 1, 4), (0, 1, 3), (0, 1, 4)]
     assert session.words == {(1, 3): bytes(range(100, 116)), (1, 4): bytes(range(116, 132))}
+
+
+async def checks(session):
+    """Two sums; then two requests at once, of which the second comes while the first is executed."""
+    await session.request(WRITE, args(5, 1, 5) + bytes(range(80)))
+    log = len(session.log)
+    for address, count in ((3, 1), (1, 19)):
+        await session.request(CHECK, args(address, 1, count))
+    assert session.log[log:] == [(0, 1, 3), (0, 1, 1, 16), (0, 1, 17, 3)]
+    for refused in ((READ, args(0, 0, 16)), (CHECK, args(60_000, 0, 1 << 16)), (WRITE, args(0, 0, 256))):
+        await session.request(*refused)
+    data = frame(READ, 100, args(3, 1, 2)) + frame(READ, 101, args(4, 1, 1))
+    session.sequence = 101
+    await session.exchange(data, session.model.feed(data))
 
 
 async def run(session, tokens, errors, cycles):
@@ -242,6 +283,7 @@ async def memory_state(session):
 async def session(ctx, dut):
     host = Session(ctx, dut)
     await framing(host)
+    await checks(host)
     await host.request(READ, args(65_535, 0, 2))
     await run(host, 0x11112222333344445555666677778888, (1, 4), 30)
     await run(host, 0x1234, (2, 0), 10)
@@ -265,7 +307,7 @@ def check(dut):
 
 
 def test_the_bridge_passes():
-    check(HostBridge(CONFIG, BYTE_TIMEOUT, WAIT_CYCLES))
+    check(HostBridge(CONFIG, BYTE_TIMEOUT, WAIT_CYCLES, CLOCK_HZ))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -28,6 +28,10 @@ MUTATIONS = {
     "hold ignored by bursts": ("valid & hit & ~port.hold & ready.column", "valid & hit & ready.column"),
     "hold ignored by activations": ("ready.act & valid & ~port.hold", "ready.act & valid"),
     "not closed for a hold": ("ready.pre & (port.hold | valid & ~hit)", "ready.pre & (valid & ~hit)"),
+    "promised too early": ("soon.column & (~head.masked | soon.masked)", "(~head.masked | soon.masked)"),
+    "masked write promised too early": ("soon.column & (~head.masked | soon.masked)", "soon.column"),
+    "promised while held": ("valid & hit & ~port.hold & soon.column", "valid & hit & soon.column"),
+    "not promised": ("port.column_soon.eq(valid &", "port.column_soon.eq(~valid &"),
     "parked too early": ("port.parked.eq(~opened & ready.act)", "port.parked.eq(~opened)"),
     "idle with a burst left": ("port.idle.eq(~valid & ~queue.r_rdy)", "port.idle.eq(~queue.r_rdy)"),
     "slot stays": ("head.slot.eq(head.slot + 1)", "head.slot.eq(head.slot)"),
@@ -71,6 +75,7 @@ class Bench:
         self._within, self._between, self._all = Checker(spec, WITHIN_BANK), Checker(spec, BETWEEN_BANKS), Checker(spec)
         self._row = None
         self._release = None        # cycle
+        self._soon = False          # a burst was promised in the cycle before
 
     async def bench(self, ctx):
         dut, port, rng = self.dut, self.dut.port, self.rng
@@ -84,9 +89,14 @@ class Bench:
             if offered:
                 ctx.set(dut.access.payload, todo[0])
             self._hold(ctx, cycle)
+            held, soon, ready = ctx.get(port.hold), ctx.get(port.column_soon), ctx.get(port.column_ready)
+            assert ready or held or not self._soon, "promised and not kept"
+            assert soon or not ready, "offered and not promised"
             column, row = self._column(ctx, cycle), self._row_command(ctx, cycle)
+            assert not (soon and held), "promised while held"
             ctx.set(port.column_taken, column is not None)
             ctx.set(port.row_taken, row is not None)
+            self._soon = soon and column is None and row is None
             if column:
                 found = ctx.get(port.column)
                 assert self._row is not None, "no row is open"

@@ -19,7 +19,7 @@ MUTATIONS = {
     "odd word dropped": ("bursts.eq((piece.word[0] + piece.words + 1) >> 1)", "bursts.eq((piece.words + 1) >> 1)"),
     "first half always wanted": ("access.skip_first.eq(piece.word[0])", "access.skip_first.eq(0)"),
     "last half never wanted": ("access.skip_last.eq((piece.word + piece.words)[0])", "access.skip_last.eq(1)"),
-    "write to another bank": ("bank.eq(Mux(write, gather.bank, piece.bank))", "bank.eq(piece.bank)"),
+    "write to another bank": ("write & (gather.bank == index)", "write & (piece.bank == index)"),
     "banks not held for a refresh": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
                                      "bank.port.hold.eq(~self.ready)"),
     "commands during initialisation": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
@@ -76,6 +76,9 @@ def broken_run(controller=Controller):
     commands = [(1, 0, 9), (0, 0, 9), (0, 1, 2), *((0, 256 * index + 1, 256) for index in range(3)), (1, 4, 9),
                 (0, 4, 9), *random_traffic(random.Random(5), config.words, 5)]
     traffic_run(config, commands, late=1300, masks=0.3, controller=controller, cycles=4000)
+    # Accesses that come one by one, some of them while their bank is refreshed
+    traffic_run(config, [(0, 128 * index, 2) for index in range(100)], stalls=(0.9, 0, 0), controller=controller,
+                cycles=4000)
 
 
 def test_the_controller_passes():

@@ -11,6 +11,8 @@ MUTATIONS = {
     "one cycle short": ("max(distance - 1, 0)", "max(distance - 2, 0)"),
     "one cycle long": ("max(distance - 1, 0)", "max(distance, 0)"),
     "a short one ends a long one": ("following |= event", "following = event"),
+    "soon too late": ("~busy[1:2].any()", "~busy[0]"),
+    "soon too early": ("~busy[1:2].any()", "~busy[2:3].any()"),
     "longest only": ("event.replicate(len(busy)) & mask", "event.replicate(len(busy))"),
 }
 
@@ -21,7 +23,8 @@ def check(cooldown=Cooldown, distances=(3, 9, 1)):
 
     async def bench(ctx):
         for cycle in range(400):
-            assert ctx.get(dut.ready) == all(cycle - then >= distances[kind] for then, kind in happened), cycle
+            for ready, at in ((dut.ready, cycle), (dut.soon, cycle + 1)):
+                assert ctx.get(ready) == all(at - then >= distances[kind] for then, kind in happened), cycle
             events = [kind for kind in range(len(distances)) if rng.random() < 0.07]
             happened.extend((cycle, kind) for kind in events)
             ctx.set(dut.event, sum(1 << kind for kind in events))

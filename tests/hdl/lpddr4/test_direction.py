@@ -17,7 +17,8 @@ MUTATIONS = {
     "back without a read": ("self.reads & (stale | (sent", "(stale | (sent"),
     "a gap turns the bus": ("QUIET_CYCLES = 8", "QUIET_CYCLES = 1"),
     "gaps add up": ("with m.If(self.reads):", "with m.If(self.reads & stale):"),
-    "counts on from the last turn": ("self.write.eq(1), quiet.eq(0), sent.eq(0)", "self.write.eq(1), quiet.eq(0)"),
+    "counts on from the last turn": ("self.following.eq(1)\n                m.d.sync += [quiet.eq(0), sent.eq(0)]",
+                                       "self.following.eq(1)\n                m.d.sync += quiet.eq(0)"),
 }
 
 

@@ -17,21 +17,26 @@ MUTATIONS = {
     "first half's mask forgotten": ("burst.masked.eq(~(used & whole))", "burst.masked.eq(~used)"),
     "second half's mask forgotten": ("ended.masked.eq(burst.masked | ~(used & whole))",
                                      "ended.masked.eq(burst.masked)"),
-    "another row joined": ("& (ended.row == group.row)", ""),
-    "another bank joined": ("(ended.bank == group.bank) & ", ""),
-    "a gap joined": ("& (ended.burst == following)", "& (ended.burst >= following)"),
+    "another row joined": ("(Cat(piece.bank, piece.row) == Cat(burst.bank, burst.row))", "(piece.bank == burst.bank)"),
+    "another bank joined": ("(Cat(piece.bank, piece.row) == Cat(burst.bank, burst.row))", "(piece.row == burst.row)"),
+    "a gap joined": ("(piece.word[1:] == burst.burst + 1)", "(piece.word[1:] >= burst.burst + 1)"),
+    "the burst before last extended": ("ended_adjoins.eq(adjoins)", "ended_adjoins.eq(1)"),
     "masked and whole joined": ("& (ended.masked == group.masked)", ""),
     "longer than allowed": ("& (count != MOST_BURSTS)", ""),
     "words of any burst joined": ("== Cat(piece.bank, piece.row, piece.word[1:]))", ">= 0)"),
+    "first halves joined": (" & following.word[0])", ")"),
+    "halves never joined": ("burst.row.eq(piece.row), same.eq(1)", "burst.row.eq(piece.row), same.eq(0)"),
     "wrong slot": ("ended_slot.eq(self.slot)", "ended_slot.eq(self.slot + 1)"),
     "room not asked for": ("with m.If(active & self.room):", "with m.If(active):"),
     "burst lost on a stall": ("free.eq(~has_ended | merge)", "free.eq(1)"),
     "flush ignored": ("closing.eq(~active & (self.flush | ", "closing.eq(~active & ("),
     "never sent": ("(self.flush | (quiet == QUIET_CYCLES))", "self.flush"),
     "sent at once": ("(self.flush | (quiet == QUIET_CYCLES))", "1"),
+    "pending after it has left": ("(grouped & ~leaves, group)", "(grouped, group)"),
+    "piece not pending": ("held[index] | active & (piece.bank == index)", "held[index]"),
     "half a burst not pending": ("(filling, burst), ", ""),
     "whole burst not pending": ("(has_ended, ended), ", ""),
-    "gathered access not pending": (", (grouped, group))", ",)"),
+    "gathered access not pending": (", (grouped & ~leaves, group))", ",)"),
 }
 
 
@@ -165,13 +170,14 @@ def test_neighbours_become_one_access(gather=WriteGather):
 
 
 def test_what_is_not_joined(gather=WriteGather):
-    """Another row or bank with the same burst next, a gap, the burst before, a mask in either half."""
+    """Another row or bank with the same burst next, a gap, the burst before, a mask in one half, a half once more."""
     whole = [FULL, FULL]
     pieces = [(1, 2, 0, whole), (1, 3, 2, whole), (2, 3, 4, whole), (2, 3, 8, whole), (2, 3, 6, whole),
-              (2, 3, 8, [FULL, 1]), (2, 3, 10, [1, FULL]), (2, 3, 12, whole), (2, 3, 15, [FULL]), (2, 3, 14, [FULL])]
+              (2, 3, 8, [FULL, 1]), (2, 3, 10, [1, FULL]), (2, 3, 12, whole), (2, 3, 15, [FULL]), (2, 3, 14, [FULL]),
+              (2, 3, 20, [FULL]), (2, 3, 20, [FULL])]
     assert shapes(gathered(pieces, gather)) == [
         (1, 2, 0, 1, 0), (1, 3, 1, 1, 0), (2, 3, 2, 1, 0), (2, 3, 4, 1, 0), (2, 3, 3, 1, 0), (2, 3, 4, 2, 1),
-        (2, 3, 6, 1, 0), (2, 3, 7, 1, 1), (2, 3, 7, 1, 1)]
+        (2, 3, 6, 1, 0), (2, 3, 7, 1, 1), (2, 3, 7, 1, 1), (2, 3, 10, 1, 1), (2, 3, 10, 1, 1)]
 
 
 def test_quiet(gather=WriteGather):

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from dojang_hdl.lpddr4.command import Kind
+from dojang_hdl.lpddr4.direction import QUIET_CYCLES
 from dojang_hdl.lpddr4.scheduler import Scheduler
 from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 from dojang_sim.benches.lpddr4_rules import BETWEEN_BANKS, WITHIN_BANK, hot_spec
@@ -29,21 +30,26 @@ MUTATIONS = {
     "refreshes not in the window": ("opening.eq(activating | self.refresh_taken)", "opening.eq(activating)"),
     "register read whenever": ("self.register & ~direction.write & read_ready.ready",
                                "self.register & ~direction.write"),
-    "register and burst at once": ("suited.any() & clear & ~self.register_taken", "suited.any() & clear"),
+    "register and burst at once": ("chosen[index] & clear & ~self.register_taken", "chosen[index] & clear"),
     "two commands on the bus": ("taken if self._config.ratio == 4 else 0", "0"),
-    "refresh last": ("self.refresh_taken.eq(self.refresh & room & free)",
-                     "self.refresh_taken.eq(self.refresh & room & free & ~order.request.any())"),
-    "always another bank": ("Mux(kept.any(), kept, turn.grant)", "turn.grant"),
-    "bank kept in the wrong direction": ("kept.eq(suited & holder)", "kept.eq(offers & holder)"),
+    "refresh last": ("refreshes.eq(self.refresh & room)", "refreshes.eq(self.refresh & room & ~order.request.any())"),
+    "always another bank": ("with m.If(~kept):", "with m.If(1):"),
+    "always the same bank": ("turn.advance.eq(~kept)", "turn.advance.eq(0)"),
+    "bank kept in the wrong direction": ("kept.eq((suited & holder).any())", "kept.eq((soon & holder).any())"),
+    "chosen a cycle late": ("suited.eq((soon if", "suited.eq((offers if"),
+    "a gap between banks": ("(soon if ccd > 1 else waits)", "soon"),
     "masked write not masked": ("Mux(selected.masked, Kind.MWR, Kind.WR)", "Kind.WR"),
-    "wrong row": ("self.row.row.eq(sum_of(chosen, ", "self.row.row.eq(sum_of(self.banks[0].row_ready.replicate(8), "),
-    "refresh of the wrong bank": ("Mux(self.refresh_taken, self.refresh_bank, encoded(chosen))", "encoded(chosen)"),
+    "wrong row": ("self.row.row.eq(sum_of(order.grant, ",
+                  "self.row.row.eq(sum_of(self.banks[0].row_ready.replicate(8), "),
+    "refresh of the wrong bank": ("Mux(refreshes, self.refresh_bank, encoded(order.grant))", "encoded(order.grant)"),
     "always one bank": ("self.refresh_taken & self.refresh_all", "0"),
 }
 
 
 class Bench:
     """Every command is judged; with ``prompt`` no burst may come later than the rules allow while all banks have some.
+
+    A bank that could go on keeps the bus, and one that waits has it before another has it twice.
 
     ``accesses``: by bank, (row, write, masked, bursts). ``offer``: probability that a bank that may have a command
     offers it, a cycle. ``refresh`` and ``register``: that one is begun, of all banks with probability
@@ -67,7 +73,10 @@ class Bench:
         self._held, self._all_banks = 0, False
         self._recovered = first_refresh         # cycle from which on a refresh may begin
         self._waits_for_register = False
-        self._turns = list(range(BANKS))        # longest ago first
+        self._willing = [True] * BANKS          # in the next cycle
+        self._since: dict[int, int] = {}        # cycle since which a bank has been ready soon for its present direction
+        self._last = None                       # cycle, bank and direction of the last burst
+        self._turns: dict[int, int] = {}        # by bank: cycle in which its last turn began, in this direction
         self._sent = ({}, {})                   # column and row command that the outputs must show
 
     async def bench(self, ctx):
@@ -76,13 +85,13 @@ class Bench:
             self._outputs(ctx)
             time = cycle * self.config.ratio
             row_time = time + self.config.ratio - 4
-            columns, rows = self._offers(ctx, time, row_time)
+            columns, rows = self._offers(ctx, cycle, row_time)
             self._ask_refresh(ctx, cycle, row_time)
             self._waits_for_register |= self.rng.random() < self.register
             ctx.set(self.dut.register, self._waits_for_register)
             ctx.set(self.dut.pressure, self.rng.random() < self.pressure)
             possible = self._possible_rows(row_time, rows)
-            column = self._column(ctx, time, columns)
+            column = self._column(ctx, cycle, columns)
             row = self._row(ctx, cycle, row_time, rows)
             assert self.config.ratio == 8 or not (column and row), "two commands in a cycle"
             assert row or not possible or (column and self.config.ratio == 4), f"banks {possible} wait at {row_time}"
@@ -90,37 +99,49 @@ class Bench:
             await ctx.tick()
             cycle += 1
 
-    def _offers(self, ctx, time, row_time):
+    def _offers(self, ctx, cycle, row_time):
         """Set every bank's offer and return {bank: what} of bursts and {bank: command} of rows."""
         columns, rows = {}, {}
+        willing, self._willing = self._willing, [self.rng.random() < self.offer for _ in range(BANKS)]
         for bank, port in enumerate(self.dut.banks):
             todo, held = self._todo.get(bank), self._held >> bank & 1
             column = row = None
-            if self.rng.random() < self.offer:
-                if held and self._rows[bank] is not None:
+            if held and self._rows[bank] is not None:
+                row = Command.PREPB
+            elif todo and not held:
+                if self._rows[bank] is None:
+                    row = Command.ACT
+                elif self._rows[bank] != todo[0][0]:
                     row = Command.PREPB
-                elif todo and not held:
-                    if self._rows[bank] is None:
-                        row = Command.ACT
-                    elif self._rows[bank] != todo[0][0]:
-                        row = Command.PREPB
-                    else:
-                        _, write, masked, _ = todo[0]
-                        column = (Command.MWR if masked else Command.WR) if write else Command.RD
-            if column and self._within.bound(column, bank)[0] <= time:
-                columns[bank] = column, {"burst": self.rng.randrange(64), "slot": self.rng.randrange(512),
-                                         "wanted": self.rng.randrange(4), "write": todo[0][1], "masked": todo[0][2]}
-                ctx.set(port.column, columns[bank][1])
-            if row and self._within.bound(row, bank)[0] <= row_time:
+                else:
+                    _, write, masked, _ = todo[0]
+                    column = (Command.MWR if masked else Command.WR) if write else Command.RD
+            soon = False
+            if column:
+                offered = {"burst": self.rng.randrange(64), "slot": self.rng.randrange(512),
+                           "wanted": self.rng.randrange(4), "write": todo[0][1], "masked": todo[0][2]}
+                ctx.set(port.column, offered)
+                wait = -(-(self._within.bound(column, bank)[0] - cycle * self.config.ratio) // self.config.ratio)
+                if wait <= 0 and willing[bank]:
+                    columns[bank] = column, offered
+                soon = wait <= 1 and self._willing[bank]
+            if row and willing[bank] and self._within.bound(row, bank)[0] <= row_time:
                 rows[bank] = row
+            ctx.set(port.column_soon, soon)
+            ctx.set(port.last, todo[0][3] == 1 if todo else 0)
+            if not soon:
+                self._since.pop(bank, None)
+            else:
+                self._since.setdefault(bank, cycle)
             ctx.set(port.column_ready, bank in columns)
             ctx.set(port.row_ready, bank in rows)
             ctx.set(port.activate, self._rows[bank] is None)
             ctx.set(port.row, todo[0][0] if todo else 0)
         return columns, rows
 
-    def _column(self, ctx, time, columns):
+    def _column(self, ctx, cycle, columns):
         """What is sent to a bank or a register, as the outputs must show it in the next cycle."""
+        time = cycle * self.config.ratio
         taken = [bank for bank, port in enumerate(self.dut.banks) if ctx.get(port.column_taken)]
         if ctx.get(self.dut.register_taken):
             assert not taken and self._waits_for_register
@@ -132,11 +153,7 @@ class Bench:
             return {}
         bank, = taken
         command, offered = columns[bank]
-        suited = [other for other in columns if columns[other][1]["write"] == offered["write"]]
-        keeps = self._turns[-1] in suited and self.columns
-        assert bank == (self._turns[-1] if keeps else next(turn for turn in self._turns if turn in suited))
-        self._turns.remove(bank)
-        self._turns.append(bank)
+        self._turn(cycle, bank, offered["write"], columns)
         earliest, _ = self._all.bound(command, bank)
         prompt = self.prompt and all(self._todo.values())
         assert not prompt or time < earliest + self.config.ratio, f"{command} at {time}, possible since {earliest}"
@@ -146,8 +163,25 @@ class Bench:
         todo[0][3] -= 1
         if not todo[0][3]:
             todo.popleft()
+            self._since.pop(bank, None)
         return {"kind": Kind[command.name], "bank": bank, "burst": offered["burst"], "slot": offered["slot"],
                 "wanted": offered["wanted"]}
+
+    def _turn(self, cycle, bank, write, columns):
+        """A burst of ``bank`` leaves. Banks are chosen in the cycle before."""
+        last, before, direction = self._last or (cycle, bank, not write)
+        self._last = cycle, bank, write
+        if write != direction:
+            self._turns = {bank: cycle}
+        elif bank != before:
+            # In so few cycles the direction cannot have turned twice.
+            assert before not in columns or self._since.get(before, cycle) > last or cycle - last > QUIET_CYCLES, \
+                f"bank {bank} at {cycle}, although {before} goes on"
+            begun = self._turns.get(bank)
+            waited = [other for other, (_, offer) in columns.items() if begun and offer["write"] == write
+                      and self._since.get(other, cycle) < begun - 1 and self._turns.get(other, 0) < begun]
+            assert not waited, f"bank {bank} at {cycle} once more, banks {waited} wait"
+            self._turns[bank] = cycle
 
     def _row(self, ctx, cycle, time, rows):
         taken = [bank for bank, port in enumerate(self.dut.banks) if ctx.get(port.row_taken)]
@@ -263,7 +297,8 @@ def test_a_broken_scheduler_is_caught(name):
     with pytest.raises(AssertionError):
         for first_refresh in (0, 4):
             test_activations_and_refreshes_in_a_window(first_refresh, broken)
-        test_a_burst_every_tccd(1600, 4, 0, broken)
+        for ratio in (4, 8):
+            test_a_burst_every_tccd(1600, ratio, 0, broken)
         test_turns(1600, 4, broken)
         simulated(broken, Lpddr4Config(1600), random_accesses(random.Random(3), 6), offer=0.9, refresh=0.5,
-                  register=0.02, pressure=0.05)
+                  everything=0.5, register=0.02, pressure=0.05)

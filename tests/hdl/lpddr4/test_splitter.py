@@ -12,8 +12,8 @@ WORDS = ROWS * 8 * 128
 
 MUTATIONS = {
     "a word too many in a row": ("PAGE_WORDS - addr[:WORD_ADDRESS]", "PAGE_WORDS + 1 - addr[:WORD_ADDRESS]"),
-    "a whole row at once": ("count.eq(Mux(ends, left, room))", "count.eq(Mux(ends, left, PAGE_WORDS))"),
-    "address not moved on": ("addr.eq(addr + count), ", ""),
+    "a whole row at once": ("piece.words.eq(Mux(ends, left, room))", "piece.words.eq(Mux(ends, left, PAGE_WORDS))"),
+    "address not moved on": ("addr[WORD_ADDRESS:].eq(addr[WORD_ADDRESS:] + 1),", ""),
     "no wrap": ("range(self._rows * BANKS * PAGE_WORDS)", "range(2 * self._rows * BANKS * PAGE_WORDS)"),
     "piece overwritten": ("(left != 0) & (~self.o.valid | self.o.ready)", "left != 0"),
     "command taken too early": ("(left == 0) | step & ends", "(left == 0) | step"),

@@ -37,9 +37,9 @@ async def remote_memory(ctx, reader, chunk, latency, rng, stall, log):
         cycle += 1
 
 
-def simulate(commands, *, depth=64, chunk=16, latency=10, seed=0, stalls=(0.0, 0.0), cycles=5000):
+def simulate(commands, *, depth=64, chunk=16, latency=10, seed=0, stalls=(0.0, 0.0), cycles=5000, **options):
     """The words, the requests, and the cycles from the first word to the last."""
-    reader = StreamReader(depth, chunk, DataKind.SCALES)
+    reader = StreamReader(depth, chunk, DataKind.SCALES, **options)
     rng = random.Random(seed)
     words, log, times, clock = [], [], [], [0]
     count = sum(length for _, _, length in commands)
@@ -73,11 +73,12 @@ def expected(commands):
 
 
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.3, 0.3)])
-def test_words_in_order(stalls):
+@pytest.mark.parametrize("options", [{}, {"queued": 0, "late": False}])
+def test_words_in_order(stalls, options):
     rng = random.Random(repr(stalls))
     commands = [(rng.randrange(2), rng.randrange(1 << 32) & ~0xFFF | rng.randrange(64), rng.choice((0, 1, 2, 15, 40)))
                 for _ in range(30)]
-    words, log, _ = simulate(commands, stalls=stalls, seed=1)
+    words, log, _ = simulate(commands, stalls=stalls, seed=1, **options)
     assert words == expected(commands)
     assert sum(length for _, _, length in log) == len(words)
     covered = [(row, addr + i) for row, addr, length in log for i in range(length)]
@@ -104,9 +105,10 @@ def test_room_is_reserved():
     assert sum(length for _, _, length in log) == depth, "two words more fit the output registers, but no chunk"
 
 
-def test_throughput_behind_a_latency_of_64():
+@pytest.mark.parametrize("late", [True, False])
+def test_throughput_behind_a_latency_of_64(late):
     commands = [(0, 0, 600), (0, 600, 424)]
-    words, _, cycles = simulate(commands, depth=256, chunk=64, latency=64)
+    words, _, cycles = simulate(commands, depth=256, chunk=64, latency=64, late=late)
     assert words == expected(commands)
     assert (len(words) - 1) / cycles >= 0.98
 

@@ -6,17 +6,20 @@ from dojang_hdl.mesh.router import PORTS, DataRouter, RequestRouter
 from dojang_sim.benches.streams import run
 from dojang_sim.routes import MODES, Packet, data_outputs, request_outputs, step
 
-WIDTH, HEIGHT = SIZE = (3, 3)
-NODES = [(x, y) for x in range(WIDTH) for y in range(HEIGHT)]
+SIZES = [(3, 3), (1, 1), (2, 1), (1, 2)]
 
 
-def arrivals(node, network):
+def _nodes(size):
+    return [(x, y) for x in range(size[0]) for y in range(size[1])]
+
+
+def arrivals(size, node, network):
     """All (input, packet) that can come to ``node``: from its own node, over its links, and from an edge."""
     for source in PORTS:
         edge = source == "west" and node[0] == 0
-        if source != "local" and not edge and step(SIZE, node, source) is None:
+        if source != "local" and not edge and step(size, node, source) is None:
             continue
-        for x, y in NODES:
+        for x, y in _nodes(size):
             for mode in MODES if network == "data" else MODES[:1]:
                 packet = Packet(mode, x, y)
                 if _comes(node, source, packet, network):
@@ -36,20 +39,21 @@ def _comes(node, source, packet, network):
     return packet.mode in ("ROW", "ALL") or (reaches and (packet.mode == "UNICAST" or source == "west"))
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("network", ["data", "request"])
-def test_routers_follow_the_model(network):
+def test_routers_follow_the_model(network, size):
     model, router = {"data": (data_outputs, DataRouter), "request": (request_outputs, RequestRouter)}[network]
-    dut = router(WIDTH, HEIGHT)
+    dut = router(*size)
     tried = 0
 
     async def bench(ctx):
         nonlocal tried
         for port in PORTS:
             ctx.set(getattr(dut, f"o_{port}").ready, 1)
-        for node in NODES:
+        for node in _nodes(size):
             ctx.set(dut.x, node[0])
             ctx.set(dut.y, node[1])
-            for source, packet in arrivals(node, network):
+            for source, packet in arrivals(size, node, network):
                 i = getattr(dut, f"i_{source}")
                 ctx.set(i.payload, {"mode": Mode[packet.mode], "x": packet.x, "y": packet.y} if network == "data"
                         else {"row": packet.y})
@@ -59,11 +63,31 @@ def test_routers_follow_the_model(network):
                 ctx.set(i.valid, 0)
                 await ctx.tick()   # DataRouter.latency == 2
                 left = {port for port in PORTS if ctx.get(getattr(dut, f"o_{port}").valid)}
-                assert left == model(SIZE, node, source, packet), f"{packet} at {node} from {source}"
+                assert left == model(size, node, source, packet), f"{packet} at {node} from {source}"
                 tried += 1
 
     run(dut, bench, cycles=5000)
-    assert tried > 100 if network == "data" else tried > 40
+    assert tried >= {(3, 3): (100, 40), (1, 1): (8, 1), (2, 1): (30, 3), (1, 2): (20, 6)}[size][network == "request"]
+
+
+@pytest.mark.parametrize(("router", "size", "dead"), [
+    (DataRouter, (1, 1), ("north", "east", "south")), (RequestRouter, (1, 1), ("north", "east", "south", "west")),
+    (DataRouter, (2, 1), ("north", "south")), (RequestRouter, (1, 2), ("east", "west"))])
+def test_inputs_that_lead_nowhere_take_nothing(router, size, dead):
+    dut = router(*size)
+
+    async def bench(ctx):
+        for port in PORTS:
+            ctx.set(getattr(dut, f"i_{port}").valid, 1)
+            ctx.set(getattr(dut, f"o_{port}").ready, 1)
+        taking = set()
+        for _ in range(6):
+            taking |= {port for port in PORTS if ctx.get(getattr(dut, f"i_{port}").ready)}
+            assert not any(ctx.get(getattr(dut, f"o_{port}").valid) for port in dead if port != "west")
+            await ctx.tick()
+        assert taking == set(PORTS) - set(dead)
+
+    run(dut, bench, cycles=10)
 
 
 def test_a_flit_to_nowhere_disappears():

@@ -8,13 +8,14 @@ from amaranth.sim import Simulator
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.candidates import Candidates
 from dojang_hdl.node.sram import Sram
+from dojang_sim.benches.mutation import mutate
 
 K = 16
 
 
 class _Bench(wiring.Component):
-    def __init__(self):
-        self.dut, self.sram = Candidates(K), Sram(ChipConfig("t", sram_words=128))
+    def __init__(self, candidates=Candidates):
+        self.dut, self.sram = candidates(K), Sram(ChipConfig("t", sram_words=128))
         super().__init__({})
 
     def elaborate(self, platform):
@@ -32,9 +33,9 @@ def number(pattern: int) -> float:
     return struct.unpack("<f", struct.pack("<I", pattern))[0]
 
 
-def run(lists):
+def run(lists, candidates=Candidates):
     """Offer the lists (element patterns, first id, reset) one after the other; the final list as (pattern, id)."""
-    bench, final = _Bench(), []
+    bench, final = _Bench(candidates), []
 
     async def testbench(ctx):
         for elements, index, reset in lists:
@@ -50,12 +51,13 @@ def run(lists):
             ctx.set(bench.dut.command.valid, 1)
             await ctx.tick().until(bench.dut.command.ready)
             ctx.set(bench.dut.command.valid, 0)
-            for _ in range(1000):
+            cycles = 1
+            while ctx.get(bench.dut.busy):
                 await ctx.tick()
-                if not ctx.get(bench.dut.busy):
-                    break
-            else:
-                raise AssertionError("never idle")
+                cycles += 1
+                assert cycles < 1000, "never idle"
+            last_is_nan = bool(elements) and number(elements[-1]) != number(elements[-1])
+            assert cycles == (len(elements) + 4 - last_is_nan if elements else 1), "one element per cycle"
         for place in range(K):
             ctx.set(bench.dut.select, place)
             await ctx.tick()
@@ -103,3 +105,35 @@ def test_equals_keep_their_order_when_a_larger_one_comes():
     got = run([([bits(value) for value in offered], 10, True)])
     order = sorted(range(len(offered)), key=lambda i: -offered[i])
     assert got[:len(offered)] == [(bits(offered[i]), 10 + i) for i in order]
+
+
+MUTATIONS = {
+    "later equals in front": ("own < key", "own <= key"),
+    "negative as positive": ("value[:31] ^ value[31].replicate(31)", "value[:31]"),
+    "signs swapped": ("~value[31]", "value[31]"),
+    "NaN listed": ("offered & ~is_nan", "offered"),
+    "infinity dropped": ("element[:23].any()", "element[:23].any() | 1"),
+    "not pushed down": ("keys[place].eq(Mux(above_beaten, above_key, key))", "keys[place].eq(key)"),
+    "slot of another": ("slots[place].eq(Mux(above_beaten, above_slot, slots[-1]))", "slots[place].eq(above_slot)"),
+    "written when beaten": ("entering & beats[-1]", "entering"),
+    "not emptied": ("m.d.sync += [keys[place].eq(0), taken[place].eq(0)]", "m.d.sync += keys[place].eq(0)"),
+    "emptied by nothing": ("accept & command.reset & (command.n != 0)", "accept & command.reset"),
+    "keys kept": ("m.d.sync += [keys[place].eq(0), taken[place].eq(0)]", "m.d.sync += taken[place].eq(0)"),
+    "id early": ("index.eq(index + offered)", "index.eq(index + running)"),
+    "lane early": ("word_select(lanes[-1], 32)", "word_select(lanes[0], 32)"),
+    "next word early": ("lane.all()", "(lane == 2)"),
+    "idle too early": ("reading.any() | entering", "reading.any()"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_list_is_caught(name):
+    broken = mutate("dojang_hdl.node.candidates", *MUTATIONS[name]).Candidates
+    rng = random.Random(1)
+    values = [bits(rng.choice((rng.gauss(0, 10), rng.randrange(-3, 4) + 0.5))) for _ in range(60)]
+    values[20], values[5] = 0x7FC00000, bits(float("inf"))
+    expected = best([(value, 9 + i) for i, value in enumerate(values) if value != 0x7FC00000])
+    with pytest.raises(AssertionError):
+        assert run([([bits(99.0)] * 3, 1, 1), (values, 9, 1), ([], 7, 1)], broken) == expected
+        few = run([([bits(9.0)] * 20, 1, 1), ([bits(-2.0), bits(-1.0)], 1, 1)], broken)
+        assert few == [(bits(-1.0), 2), (bits(-2.0), 1)] + [(0xFFFFFFFF, 0xFFFFFFFF)] * (K - 2)

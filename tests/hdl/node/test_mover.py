@@ -102,6 +102,19 @@ class Reference:
                     word = word & ~(1 << at) | (new[element] >> plane & 1) << at
                 result.append(self.write(command, addr + i, word))
             return result
+        if op == Op.UNPACK:
+            result = []
+            for i in range(8 * n):
+                if i % 8 == 0:
+                    planes = sum(next(self.tile) << 128 * word for word in range(2 * lanes))
+                payload = 0
+                for j in range(4):
+                    bits = [planes >> 32 * (plane * lanes + index % lanes) + 4 * (i % 8) + j & 1 for plane in range(8)]
+                    code = sum(bit << 7 - plane for plane, bit in enumerate(bits)) - 256 * bits[0]
+                    payload |= struct.unpack("<I", struct.pack("<f", 12582912.0 + code))[0] << 32 * j
+                result.append(("data", {"mode": Mode.UNICAST, "x": X, "y": Y, "kind": DataKind.STORE, "addr": d + i,
+                                        "tag": command["tag"], "mask": 0xF, "payload": payload}))
+            return result
         if op == Op.SPUT:
             width, value = (4, command["scalar"]) if command["wide"] else (2, fp16(command["scalar"]))
             byte = index * width
@@ -130,7 +143,7 @@ def commands(rng, lanes):
     program = [one(Op.LOAD, n) for n in (1, 32, 33, 70, 0)] + [one(Op.STORE, n) for n in (1, 9, 0)]
     program += [one(Op.SEND, 5), one(Op.SEND, 2, mode=Mode.UNICAST, x=1, y=1), one(Op.SEND, 12, mode=Mode.ROW)]
     program += [one(Op.KPUT, n, index=index) for n, index in ((1, 5), (2, 6), (1, 3))]
-    program += [one(Op.VPUT, n) for n in (1, 3)]
+    program += [one(Op.VPUT, n) for n in (1, 3)] + [one(Op.UNPACK, n) for n in (1, 3, 0, 2)]
     program += [one(Op.SPUT, scalar=rng.choice(HALVES)) for _ in range(4)]
     program += [one(Op.SPUT, scalar=value, index=8 * i + i) for i, value in enumerate(HALVES)]
     program += [one(Op.SPUT, wide=1, scalar=rng.getrandbits(32)) for _ in range(4)]
@@ -144,7 +157,8 @@ def check(mover, lanes, seed, stall):
     dut = bench.dut
     banks = {bank: [rng.getrandbits(128) for _ in range(128)] for bank in (0, RX)}
     program = commands(rng, lanes)
-    tile = [rng.getrandbits(128) for _ in range(sum(8 * c["n"] for c in program if c["op"] == Op.VPUT))]
+    words = {Op.VPUT: 8, Op.UNPACK: 2 * lanes}
+    tile = [rng.getrandbits(128) for _ in range(sum(words.get(c["op"], 0) * c["n"] for c in program))]
     reference = Reference(lanes, banks, tile)
     expected = [flit for command in program for flit in reference.flits(command)]
     got, finished = [], False
@@ -212,14 +226,19 @@ def test_commands(lanes, stall):
 
 
 MUTATIONS = {
-    "requests not cut at the chunk": ("Mux(left > config.chunk, config.chunk, left)", "left[:9]"),
-    "load address stands still": ("addr.eq(addr + length), command.d", "command.d"),
-    "reply address stands still": ("command.d.eq(command.d + length), left", "left"),
-    "store address stands still": ("[addr.eq(addr + 1), left", "[left"),
-    "one word too many": ("with m.If(left == 1):\n                    m.next",
-                          "with m.If(left == 0):\n                    m.next"),
-    "send address stands still": ("command.d.eq(command.d + 1), left", "left"),
-    "always multicast": ("flit.mode.eq(command.mode)", "flit.mode.eq(Mode.ALL)"),
+    "requests not cut at the chunk": ("Mux(loading, left < config.chunk + 1, left == 1)", "Mux(loading, 1, left == 1)"),
+    "load address stands still": ("[addr.eq(addr + offset), command.d",
+                                  "[addr.eq(addr + Mux(loading, 1, offset)), command.d"),
+    "reply address stands still": ("command.d.eq(command.d + step)", "command.d.eq(command.d + 1)"),
+    "store address stands still": ("[addr.eq(addr + offset), command.d", "[command.d"),
+    "one word too many": ("config.chunk + 1, left == 1)", "config.chunk + 1, left == 0)"),
+    "send address stands still": ("command.d.eq(command.d + step)", "command.d.eq(command.d + (step & ~1))"),
+    "always multicast": ("Mode.UNICAST, command.mode)", "Mode.UNICAST, Mode.ALL)"),
+    "unpacked for everybody": ("Mux(unpacking, Mode.UNICAST, command.mode)", "command.mode"),
+    "unpacked for another": ("Mux(unpacking, self.x, command.x)", "command.x"),
+    "unpacked are the source's": ("Mux(unpacking, unpacker.o.payload, source.o.payload)", "source.o.payload"),
+    "planes are unpacked for ever": ("m.d.sync += unpacking.eq(0)", "m.d.sync += unpacking.eq(1)"),
+    "half a group": ("left.eq(self.command.payload.n << 3)", "left.eq(self.command.payload.n << 2)"),
     "wrong tag": ("request.tag.eq(command.tag)", "request.tag.eq(0)"),
     "always the first channel": ("request.row.eq(command.channel)", "request.row.eq(0)"),
     "only one row of codes": ("command.n << 3, command.n)", "8, command.n)"),
@@ -234,14 +253,14 @@ MUTATIONS = {
     "denormal halves lost": ("Mux(exponent >= 103, denormal, 0)", "0"),
     "infinity lost": ("0x7C00 | (mantissa.any() << 9)", "0x7BFF"),
     "sign of halves lost": ("return Cat(bits[:15], value[31])", "return Cat(bits[:15], Const(0, 1))"),
-    "candidates twice": ("m.d.sync += left.eq(left + 2)", "m.d.sync += left.eq(left + 1)"),
-    "a pair too few": ("left >= config.top_k - 2", "left >= config.top_k - 4"),
+    "candidates twice": ("[left.eq(left - 1), self.select.eq(self.select + 1)]", "left.eq(left - 1)"),
+    "a pair too few": ("config.top_k // 2", "config.top_k // 2 - 1"),
     "second candidate is the first": ('self.select.eq(self.select + 1)\n                m.next = "REPORT_FIRST"',
                                       'self.select.eq(self.select)\n                m.next = "REPORT_FIRST"'),
     "messages to another row": ("request.kind.eq(RequestKind.HOST), request.row.eq(0),\n                        "
                                 "request.addr.eq(kind)",
                                 "request.kind.eq(RequestKind.HOST),\n                        request.addr.eq(kind)"),
-    "idle before the flit has left": ("~fsm.ongoing(\"IDLE\") | leaving.o.valid", "~fsm.ongoing(\"IDLE\")"),
+    "idle before the flit has left": ("~fsm.ongoing(\"IDLE\") | self.request.valid", "~fsm.ongoing(\"IDLE\")"),
 }
 
 

@@ -5,13 +5,15 @@ import random
 import pytest
 from amaranth.sim import Simulator
 from dojang_hdl import isa
+from dojang_hdl.config import preset
 from dojang_hdl.isa import Op
 from dojang_hdl.node import sequencer as module
 from dojang_sim.benches.mutation import mutate
 
+CONFIG = preset("sim-2x2")
 UNITS = {Op.GEMV: 0, Op.VEC: 1, Op.TOPK: 3}
 SEEDS = (1, 3, 5, 0, 2, 4)
-MEMORY_OPS = (Op.LOAD, Op.STORE, Op.KPUT, Op.VPUT, Op.SPUT, Op.STREAM, Op.TOPK)
+MEMORY_OPS = (Op.LOAD, Op.STORE, Op.KPUT, Op.VPUT, Op.SPUT, Op.STREAM, Op.TOPK, Op.UNPACK)
 
 
 def unit_of(op, values):
@@ -33,14 +35,14 @@ def random_program(rng, length):
             values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4), "m_reg": rng.choice((0, 1, 4, 7)),
                        "m_shift": rng.randrange(6), "m_bias": rng.randrange(-255, 256),
                        "m_mul": rng.getrandbits(rng.choice((10, 24))),
-                       "stream": rng.getrandbits(1), "lane_reg": rng.choice((0, 1)),
+                       "stream": rng.getrandbits(1), "wide": rng.getrandbits(1), "lane_reg": rng.choice((0, 1, 5)),
                        "lane_bias": rng.randrange(-200, 200)}
         program.append((op, values))
     return [*program, (Op.END, {})]
 
 
-def resolve(values, registers):
-    """(n, addr, lane index) by the formulas at the top of isa.py."""
+def resolve(op, values, registers):
+    """(n, addr, lane index) by the formulas at the top of isa.py and the words on MEM."""
     def dynamic(register, bias, shift):
         return max(registers[register] + bias, 0) >> shift
 
@@ -50,12 +52,14 @@ def resolve(values, registers):
     addr = values.get("addr", 0) + dynamic(values.get("m_reg", 0), values.get("m_bias", 0),
                                            values.get("m_shift", 0)) * values.get("m_mul", 0)
     index = registers[values.get("lane_reg", 0)] + values.get("lane_bias", 0)
+    if op == Op.STREAM and values["wide"]:
+        addr += index % CONFIG.acc_rows // CONFIG.lanes * 2 * CONFIG.lanes
     return n & 0xFFFF, addr & 0xFFFFFFFF, index & 0xFFFFFFFF
 
 
 def check(sequencer_class, seed):
     rng = random.Random(seed)
-    dut = sequencer_class()
+    dut = sequencer_class(CONFIG)
     position, tokens = rng.randrange(5000), [rng.randrange(limit) for limit in (50000, 50000, 50000, 1 << 20)]
     registers = {0: 0, 1: position, **{4 + c: token for c, token in enumerate(tokens)}}
     program = random_program(rng, 30)
@@ -65,8 +69,8 @@ def check(sequencer_class, seed):
     wanted = [0] * module.TAGS
     for op, values in program:
         if op == Op.WAIT:
-            wanted[values["tag"]] += resolve(values, registers)[0]
-    expected = [(unit_of(op, values), op, *resolve(values, registers)) for op, values in program
+            wanted[values["tag"]] += resolve(op, values, registers)[0]
+    expected = [(unit_of(op, values), op, *resolve(op, values, registers)) for op, values in program
                 if op not in (Op.NOP, Op.WAIT)]
     taken_waits, fed = [], []
 
@@ -146,7 +150,7 @@ def check(sequencer_class, seed):
     waits, seen = [0] * module.TAGS, iter(taken_waits)
     for op, values in program:
         if op == Op.WAIT:
-            waits[values["tag"]] += resolve(values, registers)[0]
+            waits[values["tag"]] += resolve(op, values, registers)[0]
         elif op != Op.NOP:
             snapshot = next(seen)
             assert all(snapshot[tag] >= waits[tag] for tag in range(module.TAGS)), "passed a WAIT too early"
@@ -158,17 +162,25 @@ def test_random_programs(seed):
 
 
 MUTATIONS = {
-    "clamp missing": ("Mux(n_shifted > head.n_max, head.n_max, n_shifted)", "n_shifted"),
+    "clamp missing": ("Mux(head.n_max < n_shifted, head.n_max, n_shifted)", "n_shifted"),
     "negative count": ("Mux(n_sum < 0, 0,", "Mux(0, 0,"),
     "negative address": ("Mux(m_sum < 0, 0, m_sum >> mem.m_shift)", "m_sum >> mem.m_shift"),
-    "address base lost": ("sum_high = mem.addr + ", "sum_high = 0 + "),
+    "address base lost": ("sum_high = base + ", "sum_high = 0 + "),
+    "row of every stream": ("(head.op == Op.STREAM) & mem.wide", "head.op == Op.STREAM"),
+    "row of everything": ("(head.op == Op.STREAM) & mem.wide", "mem.wide"),
+    "row of another block": ("m_sum[lane_bits:self", "m_sum[lane_bits + 1:self"),
     "low part of the offset lost": ("m_low + sum_high", "sum_high"),
     "multiplier's high part lost": ("(m_high + m_carry)", "m_carry"),
     "value's high part lost": ("(m_high + m_carry)", "m_high"),
     "count base lost": ("head.n_base + n_product", "n_product"),
-    "wait compares with less": ("count >= instruction.n", "count + 1 >= instruction.n"),
+    "wait compares with less": ("[head.tag] - target", "[head.tag] - target + 1"),
     "wait does not spend": ("spend.eq(1 << head.tag)", "spend.eq(0)"),
     "wait uses a stale comparison": ('m.next = "COMPARE"', 'm.next = "WAIT"'),
+    "wait counts the base only": ("target.eq(before + n_product)", "target.eq(before)"),
+    "wait counts no base": ("Array(awaited)[head.tag] + head.n_base", "Array(awaited)[head.tag]"),
+    "wait for another tag": ("Array(arrivals)[head.tag]", "arrivals[0]"),
+    "lane by the address's register": ("number.eq(mem.lane_reg)", "number.eq(mem.m_reg)"),
+    "lane by the address's bias": ("bias.eq(mem.lane_bias)", "bias.eq(mem.m_bias)"),
     "streams swapped": ("Mux(mem.stream, Unit.SCALES, Unit.PLANES)", "Mux(mem.stream, Unit.PLANES, Unit.SCALES)"),
     "does not wait for the unit": ("with m.If(~self.busy.bit_select(unit, 1)):", "with m.If(1):"),
     "wrong register": ("value.eq(self.tokens[c])", "value.eq(self.tokens[0])"),

@@ -11,10 +11,10 @@ from dojang_sim.benches.vector_run import load_scalar, run_commands
 MUTATIONS = {
     "wrong lane": ("fetch", "lane_a = lane_b ^ swap", "lane_a = lane_b ^ 1"),
     "swap ignored": ("fetch", "lane_a = lane_b ^ swap", "lane_a = lane_b"),
-    "b swapped as well": ("fetch", "self.b.data.word_select(lane_b", "self.b.data.word_select(lane_a"),
+    "b swapped as well": ("fetch", "self.b, lane_b", "self.b, lane_a"),
     "one element too many": ("fetch", "reading.eq(left != 1)", "reading.eq(left != 0)"),
     "b's address stands still": ("fetch", "self.b.addr.eq(self.b.addr + 1)", "self.b.addr.eq(self.b.addr)"),
-    "SRAM one cycle faster": ("fetch", "range(SRAM_LATENCY)", "range(SRAM_LATENCY - 1)"),
+    "SRAM one cycle faster": ("fetch", "range(SRAM_LATENCY - 1)", "range(SRAM_LATENCY - 2)"),
     "b overtakes x": ("stage", "at == latency - 1", "at == latency - 2"),
     "b not carried around": ("stage", "self.i.b, latency, moving), self.i.b)", "self.i.b, latency, moving), 0)"),
     "bypass computes": ("stage", "self.o.x.eq(Mux(self.use, unit.o, self.i.x))", "self.o.x.eq(unit.o)"),

@@ -16,8 +16,12 @@ ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sra
 """More nodes than heads, few accumulators (several row blocks, several scores blocks), few contexts."""
 
 
+ROW = replace(ODD, name="row", height=1)
+"""One channel: the embedding is read out of the head's planes where they are the same."""
+
+
 def chip(name: str) -> ChipConfig:
-    return ODD if name == "odd" else preset(name)
+    return {"odd": ODD, "row": ROW}.get(name) or preset(name)
 
 
 class Machine:
@@ -66,17 +70,32 @@ GRID = [
     (4, 1, 128, 1, 160, 352, 131, "Q8_0", "sim-4x4", (1,)),
     (5, 5, 32, 1, 50, 101, 33, "F16", "odd", (2, 1)),
     (14, 7, 32, 1, 64, 96, 67, "Q4_0", "odd", (2, 1)),       # two KV heads on one node
+    (2, 1, 32, 1, 288, 96, 300, "Q8_0", "row", (2, 1, 2, 1)),     # rows of the head, nine STREAMs each
+    (2, 1, 32, 1, 64, 96, 131, "Q8_0", "sim-1x1", (4, 1)),      # four lanes
+    (2, 1, 32, 1, 96, 96, 600, "Q8_0", "board-ecpix5", (1, 1, 1)),
 ]
 
 
 @pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(str(x) for x in c[:9]))
 def test_logits_are_the_golden_ones(case, tmp_path):
     heads, kv_heads, head_dim, layers, d, ffn, vocab, kind, name, passes = case
-    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64)
+    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=kind == "Q8_0")
     machine = Machine(model(tmp_path, shape, kind, seed=heads), chip(name), 40, seed=layers)
     rng = np.random.default_rng(vocab)
     for contexts in passes:
         machine.check(rng.integers(0, vocab, contexts).tolist())
+
+
+def test_the_embedding_is_the_head_only_where_it_is_so_to_the_last_bit(tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
+    for kind, name, same in (("Q8_0", "row", True), ("F16", "row", False), ("Q4_0", "row", False),
+                             ("Q8_0", "odd", False)):
+        image = compile_model(model(tmp_path, shape, kind), chip(name), 40)
+        words = sum(region.words for region in image.regions if region.name == "embedding")
+        assert words == 300 * (1 if same else 16), (kind, name)
+    untied = load(write_synthetic(tmp_path / "untied.gguf", replace(shape, tied=False), "Q8_0"))
+    assert any(region.name == "embedding" and region.words == 300 * 16
+               for region in compile_model(untied, ROW, 40).regions)
 
 
 @pytest.mark.parametrize("name, context", [("sim-2x2", 40), ("odd", 100)])

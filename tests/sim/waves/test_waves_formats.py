@@ -9,6 +9,7 @@ from pathlib import Path
 import dojang_sim.waves
 import pytest
 from dojang_hdl import isa
+from dojang_hdl.config import preset
 from dojang_hdl.node.sequencer import Sequencer, Unit
 from dojang_sim.waves import hide_internal
 from dojang_sim.waves.formats import DECIMAL, FP16, FP32, HEX, Filters, codes_of, fsm_states
@@ -57,7 +58,7 @@ def test_code_files_hold_the_names_of_the_design(tmp_path):
 def test_plain_classes_and_states_have_names_too():
     assert [name for _, name in codes_of(Unit).table] == [
         "ENGINE", "VECTOR", "MOVER", "CANDIDATES", "PLANES", "SCALES"]
-    states = dict(fsm_states(Sequencer()).table)
+    states = dict(fsm_states(Sequencer(preset("small-node"))).table)
     assert states[0] == "IDLE" and "EXECUTE" in states.values() and len(set(states.values())) == len(states)
 
 

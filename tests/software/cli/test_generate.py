@@ -10,6 +10,7 @@ from dojang.checkpoints import LlamaShape
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
 from dojang.sessions.golden import GoldenSession
+from dojang_hdl.config import PRESETS
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
@@ -105,7 +106,7 @@ ERRORS = [
     (["{model}", "--prompt", "a" * 25, "--backend", "golden"],
      "the prompt has 25 tokens, longer than the context of 24"),
     (["{model}", "--prompt", "a", "--chip", "huge"],
-     "unknown chip preset 'huge', expected one of sim-1x1, sim-2x2, sim-4x4, small-node"),
+     "unknown chip preset 'huge', expected one of " + ", ".join(PRESETS)),
     (["{model}", "--chat", "a", "--backend", "golden"], "the model has no chat template, give it a plain prompt"),
     (["{model}", "--prompt", "a", "--backend", "golden", "--waves", "w.vcd"], "--waves needs the rtl back end"),
     (["{model}", "--prompt", "a", "--json", "/"], "cannot write /"),

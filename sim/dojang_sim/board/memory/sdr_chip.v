@@ -86,12 +86,17 @@ module dojang_sdr_chip #(
       ready();
       if (!open[sdram_ba]) fail($sformatf("%s of bank %0d, which is closed", write ? "write" : "read", sdram_ba));
       wait_for(opened[sdram_ba], RCD, "tRCD");
-      if (sdram_a[10]) fail("automatic precharge is not modelled");
       if (write && out_valid[CL-1:0] != 0) fail("write while data that was read is on the bus");
       left = length;
       writes = write;
       bank = sdram_ba;
       at = sdram_a[COL_BITS-1:0];
+      // Precharge by the chip itself, when the burst, tWR and tRAS allow it.
+      if (sdram_a[10]) begin
+        open[sdram_ba] = 0;
+        closed[sdram_ba] = write ? now + 64'(length) - 1 + WR : now + 64'(length);
+        if (closed[sdram_ba] < opened[sdram_ba] + RAS) closed[sdram_ba] = opened[sdram_ba] + RAS;
+      end
     end
   endtask
 

@@ -1,0 +1,66 @@
+"""The entry of a pass: embedding rows of its tokens into the residual stream."""
+
+from dojang_hdl.config import BLOCK, ELEMENTS
+from dojang_hdl.isa import INTEGER_BIAS, ROW_BITS, Add, Mul2, Op, Reduce, Reg, Stream
+
+from .embedding import PAIR, FloatRows, HeadRows
+from .layout import plane_words
+from .program import QUEUE
+from .writer import LATE, Writer, bits
+
+__all__ = ["load_rows", "take_rows"]
+
+SCALE = 0
+"""Scalar register of a group's scale."""
+
+GROUP_WORDS = BLOCK // ELEMENTS
+
+
+def load_rows(w: Writer) -> None:
+    """LOADs of what the rows of all contexts need."""
+    rows = w.model.embedding
+    for c in range(w.contexts):
+        target, token = w.buffers.embedding + c * rows.words, Reg.TOKEN0 + c
+        if isinstance(rows, HeadRows):
+            w.load(LATE, rows.scale_words, target + rows.integer_words, rows.scales.start, m_reg=token,
+                   m_mul=rows.scale_words)
+            continue
+        for channel, (region, (first, last)) in enumerate(zip(rows.regions, rows.columns, strict=True)):
+            if last > first:
+                w.load(LATE, last - first, target + first, region.start, channel=channel, m_reg=token,
+                       m_mul=last - first)
+
+
+def take_rows(w: Writer) -> None:
+    """x of every context, when all has arrived."""
+    rows = w.model.embedding
+    if isinstance(rows, HeadRows):
+        for c in range(w.contexts):
+            _unpack(w, rows, c)
+    w.wait(LATE, w.contexts * rows.words)
+    for c in range(w.contexts):
+        _take(w, rows, c)
+
+
+def _unpack(w: Writer, rows: HeadRows, c: int) -> None:
+    """The integers of a row: a STREAM of a unit's planes for every group, as many at once as may be queued."""
+    target, token, block = w.buffers.embedding + c * rows.words, Reg.TOKEN0 + c, w.config.acc_rows
+    for start in range(0, rows.matrix.groups, QUEUE):
+        groups = range(start, min(start + QUEUE, rows.matrix.groups))
+        for group in groups:
+            w.builder.stream(Stream.PLANES, plane_words(4, 1, ROW_BITS) * w.config.lanes // 4,
+                             addr=rows.first + group * plane_words(block, 1, ROW_BITS), channel=w.channel, m_reg=token,
+                             m_shift=block.bit_length() - 1, m_mul=rows.step, lane_reg=token, wide=1)
+        w.builder.consume(Op.UNPACK, len(groups), tag=LATE, d=target + start * GROUP_WORDS, lane_reg=token)
+
+
+def _take(w: Writer, rows: FloatRows | HeadRows, c: int) -> None:
+    b, d = w.buffers, w.shape.d
+    source, x = b.embedding + c * rows.words, b.x + c * b.x_stride
+    if isinstance(rows, FloatRows):
+        w.vec(d, source, d=x)
+        return
+    for group in range(rows.matrix.groups):
+        w.vec(1, source + rows.integer_words + group // PAIR, swap=group % PAIR, reduce=Reduce.MAX, s_out=SCALE)
+        w.vec(min(BLOCK, d - group * BLOCK), source + group * GROUP_WORDS, add=Add.IMM, imm1=bits(-INTEGER_BIAS),
+              mul2=Mul2.S, s=SCALE, d=x + group * GROUP_WORDS)

