@@ -96,7 +96,8 @@ def test_a_simulated_board_replaces_the_assumption(run, tmp_path):
     assert (source["dram_efficiency"], source["dram_efficiency_source"]) == (0.9, "simulated")
 
 
-def test_boards_are_listed(monkeypatch):
+def test_boards_are_listed(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)   # away from the figures that are kept
     monkeypatch.setattr(import_module("dojang.cli.boards"), "MODELS", ("glassllm", "nothing"))
     result = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["boards"])
     assert result.exit_code == 0, result.stderr

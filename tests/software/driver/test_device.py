@@ -108,7 +108,8 @@ def test_a_fingerprint_tells_what_identify_does_not_list():
     with pytest.raises(LinkError, match=r"the chip is not other: its fingerprint is [0-9a-f]{8}, expected [0-9a-f]{8}"):
         Device(Line(chip())).identify(other)
     assert fingerprint(replace(CHIP, name="renamed")) == fingerprint(CHIP)
-    assert len({fingerprint(chip) for chip in PRESETS.values()}) == len(PRESETS)
+    chips = {replace(chip, name="any") for chip in PRESETS.values()}   # some boards have the same
+    assert len({fingerprint(chip) for chip in chips}) == len(chips)
 
 
 def test_memory_round_trip():
