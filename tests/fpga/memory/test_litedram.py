@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dojang_fpga.memory import Dram
+from dojang_fpga.memory import Dram, LiteDramMemory, core
 from dojang_hdl.config import WORD_BYTES
 from dojang_sim.board.memory.top import BoardMemory
 from dojang_sim.cocotb_runner import run_bench
@@ -38,3 +38,29 @@ def run(name, image, sustained=0.0, benches=BENCHES, **more):
 def test_memory_port(name, sustained, image):
     run(name, image, sustained)
     assert image.read_bytes() != bytes(WORDS * WORD_BYTES)
+
+
+@pytest.mark.parametrize(("windows", "message"), [
+    ("1:2-5,2:9-9", "byte lane 1 of the memory of channel 1 never reads right: "
+                    "tried delays 0 to 7 at each of the bitslips 0 to 3"),
+])
+def test_a_lane_that_never_reads_right(windows, message, image):
+    run("ddr3", image, benches="dojang_sim.board.memory.bench", MEMORY_FAILS=message, DOJANG_DDR3_WINDOWS=windows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "rule", "clocks"), [
+    ("ddr3", "RCD", 8), ("ddr3", "RFC", 60), ("ddr3", "REFI", 800), ("sdr_fast", "RCD", 8), ("sdr_fast", "REFI", 500),
+])
+def test_the_model_of_a_slower_memory_complains(name, rule, clocks, image, capfd, monkeypatch):
+    """What the models check is what the controller keeps: one for a faster memory breaks each rule."""
+    dram, clock_hz, _, _ = MEMORIES[name]
+    made = core(dram, clock_hz, clock_hz, simulated=True, words=WORDS)
+    old = f".{rule}({made.model[rule]})"
+    assert made.verilog.count(old) == 1
+    slower = replace(made, verilog=made.verilog.replace(old, f".{rule}({clocks})"))
+    monkeypatch.setattr(LiteDramMemory, "core", property(lambda self: slower))
+    with pytest.raises((AssertionError, RuntimeError, SystemExit)):
+        run(name, image, benches="dojang_sim.board.memory.bench")
+    output = capfd.readouterr()
+    assert ("no refresh" if rule == "REFI" else f"t{rule}") in output.out + output.err
