@@ -38,8 +38,6 @@ COUNT_BITS = 20
 PART = 18
 """Width of the FPGAs' multipliers: a wider product is the sum of several, one stage later."""
 
-MOVER_OPS = (Op.LOAD, Op.STORE, Op.SEND, Op.KPUT, Op.VPUT, Op.SPUT, Op.UNPACK, Op.REPORT, Op.END)
-
 
 class Sequencer(wiring.Component):
     """Executes instructions in order, one at a time; see isa.Op for what each does.
