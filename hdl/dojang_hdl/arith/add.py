@@ -69,20 +69,21 @@ class FloatAdd(wiring.Component):
         total = Mux(s.subtract, big - small, big + small)[:28]
         s = pipe.stage(total=total, exponent=s.exponent, **carried(s))
 
-        # Normalise to a leading one in bit 27, which stands for exponent + 1; the last 7 places by multiplications.
+        # Normalise to a leading one in bit 27, which stands for exponent + 1. By multiplexers: finding the place is
+        # too long in front of a multiplication.
         by16 = ~s.total[12:].any()
         by8 = Mux(by16, ~s.total[4:12].any(), ~s.total[20:].any())
         coarse = Mux(by16, s.total << 16, s.total)[:28]
         s = pipe.stage(total=Mux(by8, coarse << 8, coarse)[:28], places=Cat(by8, by16), exponent=s.exponent,
                        **carried(s))
-        unit, places = leading_place(s.total[20:])
-        s = pipe.stage(low=(s.total[:14] * unit)[:21], high=(s.total[14:] * unit)[:14],
-                       exponent=(s.exponent - Cat(places, s.places))[:10].as_signed(), **carried(s))
+        total, (_, places) = s.total, leading_place(s.total[20:])
+        for bit in (2, 1, 0):
+            total = Mux(places[bit], total << (1 << bit), total)[:28]
+        s = pipe.stage(total=total, exponent=(s.exponent - Cat(places, s.places))[:10].as_signed(), **carried(s))
 
-        total = Cat(s.low[:14], s.low[14:] | s.high[:7], s.high[7:])
-        zero = ~total[27] | s.none
-        o = finish(pipe, sign=Mux(zero, s.zero_sign, s.sign), exponent_less_1=s.exponent, mantissa=total[4:],
-                   guard=total[3], sticky=total[:3].any(), nan=s.nan, infinity=s.infinity, zero=zero)
+        zero = ~s.total[27] | s.none
+        o = finish(pipe, sign=Mux(zero, s.zero_sign, s.sign), exponent_less_1=s.exponent, mantissa=s.total[4:],
+                   guard=s.total[3], sticky=s.total[:3].any(), nan=s.nan, infinity=s.infinity, zero=zero)
         assert pipe.stages == self.latency
         m.d.comb += [self.o.eq(o), self.o_valid.eq(pipe.valid)]
         return m

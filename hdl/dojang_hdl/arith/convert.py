@@ -73,11 +73,11 @@ class IntToFloat(wiring.Component):
             s = pipe.stage(value=value, sign=s.sign, exponent=s.exponent, places=places)
         # ... then by multiplications. What lies below 32 bits is sticky.
         unit, places = leading_place(s.value[-8:])
-        s = pipe.stage(high=(s.value[-16:] * unit)[:16], low=(s.value[-32:-16] * unit)[:24],
-                       sticky=s.value[:-32].any(), places=Cat(places, s.places), sign=s.sign, exponent=s.exponent)
-
-        s = pipe.stage(mantissa=Cat(s.low[8:16], s.low[16:] | s.high[:8], s.high[8:]), guard=s.low[7],
-                       sticky=s.sticky | s.low[:7].any(), sign=s.sign,
+        s = pipe.stage(value=s.value[-32:], unit=unit, sticky=s.value[:-32].any(), places=Cat(places, s.places),
+                       sign=s.sign, exponent=s.exponent)
+        high, low = (s.value[16:] * s.unit)[:16], (s.value[:16] * s.unit)[:24]
+        s = pipe.stage(mantissa=Cat(low[8:16], low[16:] | high[:8], high[8:]), guard=low[7],
+                       sticky=s.sticky | low[:7].any(), sign=s.sign,
                        exponent=(s.exponent - s.places)[:11].as_signed())
         o = finish(pipe, sign=s.sign & s.mantissa[-1], exponent_less_1=s.exponent, mantissa=s.mantissa, guard=s.guard,
                    sticky=s.sticky, nan=Const(0), infinity=Const(0), zero=~s.mantissa[-1])
