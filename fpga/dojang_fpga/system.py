@@ -7,6 +7,7 @@ from dojang_hdl.chip import Chip
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.host.uart import UartReceiver, UartTransmitter
 from dojang_hdl.memory import MemoryPort, MemoryStatus
+from dojang_hdl.streams.buffer import Buffer
 
 from .boards.pins import LED_STATES, Pins
 from .status_leds import StatusLeds
@@ -46,11 +47,13 @@ class ChipSystem(wiring.Component):
         m.submodules.chip = chip = Chip(self._config, clock_hz=self._clock_hz, **self._chip)
         m.submodules.receiver = receiver = UartReceiver(self._clock_hz, self._baud)
         m.submodules.transmitter = transmitter = UartTransmitter(self._clock_hz, self._baud)
+        m.submodules.outgoing = outgoing = Buffer(8)    # the port is at its pins
         m.submodules.leds = leds = StatusLeds(self._clock_hz)
         wiring.connect(m, chip.memory[0], wiring.flipped(self.memory))
         wiring.connect(m, chip.status[0], wiring.flipped(self.status))
         wiring.connect(m, receiver.o, chip.rx)
-        wiring.connect(m, chip.tx, transmitter.i)
+        wiring.connect(m, chip.tx, outgoing.i)
+        wiring.connect(m, outgoing.o, transmitter.i)
         m.d.comb += [
             receiver.line.eq(self.rx), self.tx.eq(transmitter.line), transmitter.clear.eq(self.ready),
             leds.running.eq(chip.running), leds.memory_error.eq(self.status.error | self.memory_error),

@@ -4,6 +4,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, Rese
 from amaranth.lib import io, wiring
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.guard.guard import Guard
+from dojang_hdl.register_slice import RegisterSlice
 
 from .boards import Board
 from .memory import LiteDramMemory
@@ -51,9 +52,13 @@ class BoardTop(wiring.Component):
             m.submodules.reset = reset = io.Buffer("i", pins.reset)
             m.d.comb += memory.rst_in.eq(reset.i)
 
-        wiring.connect(m, system.memory, guard.port)
+        # The chip, the guard and the memory's pins lie apart.
+        for name, master, slave in (("chip_slice", system.memory, guard.port),
+                                    ("memory_slice", guard.memory, memory.port)):
+            m.submodules[name] = slice_ = RegisterSlice()
+            wiring.connect(m, master, slice_.port)
+            wiring.connect(m, slice_.memory, slave)
         wiring.connect(m, system.status, guard.status)
-        wiring.connect(m, guard.memory, memory.port)
         m.d.comb += system.memory_error.eq(memory.error)
         connect_pins(m, system, pins)
         return m

@@ -1,16 +1,38 @@
 """The same bench for every memory behind a `MemoryPort`."""
 
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 from dojang_hdl.config import WORD_BYTES
 from dojang_hdl.lpddr4.timing import Lpddr4Config
+from dojang_hdl.memory import MemoryPort
+from dojang_hdl.register_slice import RegisterSlice
 from dojang_sim.cocotb_runner import run_bench
 from dojang_sim.lpddr4.channel import Lpddr4Channel
 from dojang_sim.lpddr4.device import phy_sources
 from dojang_sim.memory import SOURCES, IdealMemory, SramMemory
 
 WORDS = 64
+
+
+class Sliced(wiring.Component):
+    """A memory behind a register slice."""
+
+    port: In(MemoryPort())
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.slice = register_slice = RegisterSlice()
+        m.submodules.memory = memory = SramMemory(WORDS, latency=3)
+        wiring.connect(m, wiring.flipped(self.port), register_slice.port)
+        wiring.connect(m, register_slice.memory, memory.port)
+        return m
+
+
 MEMORIES = {
     "sram": (lambda: SramMemory(WORDS, latency=3), (), "3:3", "1.0"),
+    "sliced": (Sliced, (), "5:5", "1.0"),
     "pausing": (lambda: SramMemory(WORDS, latency=8, pauses=3), (), "8:200", "0.5"),
     "ideal": (lambda: IdealMemory(1, WORDS, latency=32), SOURCES, "32:32", "1.0"),
     "lpddr4": (lambda: Lpddr4Channel(Lpddr4Config(init_divisor=1000), 1), phy_sources(), "10:150", "0.9"),

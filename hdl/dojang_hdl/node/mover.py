@@ -8,6 +8,7 @@ from ..config import ELEMENTS, WORD_BITS, ChipConfig
 from ..isa import Mode, Op
 from ..mesh.flit import DataKind, DataLink, HostType, RequestFlit, RequestKind, RequestLink
 from ..sram_port import SramRead
+from ..streams.buffer import Buffer
 from .candidates import Candidate
 from .planes import KeyPacker, ValueInserter
 from .source import SramSource
@@ -69,11 +70,10 @@ class Mover(wiring.Component):
         command = Signal(MoverCommand)
         scalar = Signal(32)   # the element to put, twice if it is an FP16 one
         addr, left = Signal(32), Signal(20)
-        # Cuts the way from the packers to the merge; its ready looks at two registers of the merge only.
-        out = stream.Signature(RequestFlit).create(path=("out",))
-        m.d.comb += out.ready.eq(~self.request.valid | self.request.ready)
-        with m.If(out.ready):
-            m.d.sync += [self.request.valid.eq(out.valid), self.request.payload.eq(out.payload)]
+        # Cuts the way between the packers and the merge, which lie apart.
+        m.submodules.leaving = leaving = Buffer(RequestFlit)
+        wiring.connect(m, leaving.o, wiring.flipped(self.request))
+        out = leaving.i
         request, flit = out.payload, self.data.payload
         lane_bits = config.lanes.bit_length() - 1
         m.d.comb += [
