@@ -146,6 +146,7 @@ def _load(device: Device, identity: Identity, image: Image, guarded: bool,
             for channel, part in enumerate(contents):
                 latest = Upload(0)
                 _make_ready(device, identity, channel, guarded, progress)
+                progress("comparing the board's memory with the model's image")
                 latest = upload(device, channel, part, guarded, remember)
                 before.done += latest.done
                 before.sent += latest.sent
