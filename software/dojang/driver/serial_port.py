@@ -111,6 +111,8 @@ class SerialTransport(Transport):
 
 def _reason(error: Exception, port: str, baud: int) -> str:
     code = getattr(error, "errno", None)
+    if code is None and error.__context__ is not None:  # termios.error is no OSError
+        code = next(iter(error.__context__.args), None)
     if code == errno.ENOENT:
         return f"there is no such port (there are: {', '.join(_ports()) or 'none'})"
     if code == errno.EACCES:

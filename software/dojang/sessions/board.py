@@ -101,12 +101,15 @@ def _find(port: str, baud: int | None, rtscts: bool) -> tuple[SerialTransport, I
             raise
         try:
             return transport, Device(transport, TRIAL_S, TRIALS).identify()
-        except (LinkError, TransportError) as error:
+        except LinkError as error:
             transport.close()
             silent = isinstance(error, LinkTimeout)
-            if not silent and not (isinstance(error, LinkError) and "noisy" in str(error)):
-                raise
+            if not silent and "noisy" not in str(error):
+                raise SessionError(f"at {port}: {error}") from error
             noise |= not silent
+        except TransportError:
+            transport.close()
+            raise
     rates = "any of the usual rates" if baud is None else f"{baud:,} baud"
     heard = "something answers, but no chip of ours" if noise else "nothing answers"
     raise SessionError(f"{heard} at {port} with {rates}: is the bitstream loaded, and are these the port and the rate "
