@@ -15,7 +15,10 @@ from .device import DeviceSession
 from .golden import GoldenSession
 from .session import SessionError
 
-__all__ = ["BAUDS", "BoardSession", "open_board"]
+__all__ = ["BAUDS", "BOARD_CONTEXT", "BoardSession", "open_board"]
+
+BOARD_CONTEXT = 512
+"""Positions to reserve unless more are needed: the K/V cache, though empty, goes over the link with the image."""
 
 BAUDS = (12_000_000, 3_000_000, 2_000_000, 1_000_000, 921_600, 115_200)
 """Tried in this order if no rate is given."""

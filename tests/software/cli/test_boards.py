@@ -26,3 +26,7 @@ def test_a_missing_package_is_named(monkeypatch, arguments, package):
 def test_boards_that_are_only_projects_are_not_programmed():
     assert sentence("program", "ax7325b") == (
         "dojang: unknown board 'ax7325b', expected one of ecpix5, orangecrab, butterstick, ulx3s")
+
+
+def test_figures_that_cannot_be_written(tmp_path):
+    assert sentence("boards", "--json", str(tmp_path)) == f"dojang: cannot write {tmp_path}: Is a directory"
