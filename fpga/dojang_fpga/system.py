@@ -57,7 +57,7 @@ class ChipSystem(wiring.Component):
         m.d.comb += [
             receiver.line.eq(self.rx), self.tx.eq(transmitter.line), transmitter.clear.eq(self.ready),
             leds.running.eq(chip.running), leds.memory_error.eq(self.status.error | self.memory_error),
-            leds.link_error.eq(receiver.framing), self.lit.eq(leds.lit),
+            leds.link_error.eq(receiver.framing | chip.bad_frame), self.lit.eq(leds.lit),
         ]
         return m
 

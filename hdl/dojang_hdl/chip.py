@@ -28,7 +28,8 @@ class Chip(wiring.Component):
     Members
     -------
     rx, tx: the host link, one byte per transfer.
-    room, answering: the host may send, and its requests are worked on (`dojang_hdl.host.bridge.HostBridge`).
+    room, answering, bad_frame: the host may send, its requests are worked on, one of its frames was dropped
+        (`dojang_hdl.host.bridge.HostBridge`).
     memory, status: one port per channel, and what is known of the memory behind it.
     running: a program is being executed.
     """
@@ -42,6 +43,7 @@ class Chip(wiring.Component):
             "tx": Out(stream.Signature(8)),
             "room": Out(1),
             "answering": Out(1),
+            "bad_frame": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "status": Out(MemoryStatus()).array(config.channels),
             "running": Out(1),
@@ -54,7 +56,7 @@ class Chip(wiring.Component):
         wiring.connect(m, wiring.flipped(self.rx), host.rx)
         wiring.connect(m, host.tx, wiring.flipped(self.tx))
         m.d.comb += [self.running.eq(host.running), self.room.eq(host.room),
-                     self.answering.eq(host.answering)]
+                     self.answering.eq(host.answering), self.bad_frame.eq(host.bad_frame)]
 
         # The host can reset the mesh without losing its own state or the memory's.
         m.domains.mesh = ClockDomain(local=True)

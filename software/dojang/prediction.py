@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from dojang_hdl.config import ChipConfig
+from dojang_hdl.config import WORD_BYTES, ChipConfig
 
 from .checkpoints import Checkpoint
 from .compile import compile_model
 
-__all__ = ["ASSUMED_EFFICIENCY", "POSITION", "Efficiency", "Prediction", "efficiency", "predict"]
+__all__ = ["ASSUMED_EFFICIENCY", "POSITION", "Efficiency", "Prediction", "Travel", "efficiency", "predict", "travel"]
 
 ASSUMED_EFFICIENCY = 0.85
 """Useful part of the memory's peak rate, until a simulation of the board says it."""
@@ -44,6 +44,19 @@ class Prediction:
                 "label": "predicted"}
 
 
+@dataclass(frozen=True)
+class Travel:
+    """What goes over the link into an empty memory: ``image_bytes`` for a cache of ``context`` positions."""
+
+    context: int
+    image_bytes: int
+    file_bytes: int
+
+    def as_json(self) -> dict:
+        return {"context": self.context, "image_bytes": self.image_bytes, "file_bytes": self.file_bytes,
+                "image_per_file": round(self.image_bytes / self.file_bytes, 4), "label": "measured"}
+
+
 def efficiency(board: str, folder: Path = FIGURES) -> Efficiency:
     """From the figures of the board's simulation, if there are any."""
     path = folder / f"board-{board}.json"
@@ -59,3 +72,10 @@ def predict(checkpoint: Checkpoint, config: ChipConfig, peak_bytes_per_s: float,
     image = compile_model(checkpoint, config, context)
     need = image.bytes_per_token(context - 1)
     return Prediction(checkpoint.name, context - 1, need, useful, round(peak_bytes_per_s * useful.value / need, 2))
+
+
+def travel(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Travel:
+    """Of a board: its memory is guarded. `CompileError` if the model does not fit the chip."""
+    image = compile_model(checkpoint, config, min(checkpoint.shape.context, context))
+    return Travel(image.context, config.channels * image.protection.physical_words * WORD_BYTES,
+                  checkpoint.file_bytes)

@@ -106,13 +106,14 @@ def _generated(spec: dict[str, Any]) -> dict[str, Any]:
     missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
     if missing:
         raise CoreError(f"not installed: {', '.join(missing)} (pip install 'dojang[board]')")
-    generator = Path(__file__).with_name("generate.py")
+    generator = sorted((Path(__file__).parent / "generator").glob("*.py"))
     text = json.dumps(spec, sort_keys=True)
     versions = ",".join(metadata.version(package) for package in PACKAGES)
-    digest = hashlib.sha256("\n".join((text, versions, generator.read_text())).encode()).hexdigest()[:16]
+    content = (text, versions, *(file.read_text() for file in generator))
+    digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
     kept = Path(os.environ.get("DOJANG_CACHE", "build/verilated")) / "litedram" / f"{digest}.json"
     if not kept.exists():
-        result = subprocess.run([sys.executable, "-P", str(generator)], input=text, capture_output=True, text=True,
+        result = subprocess.run([sys.executable, str(generator[0])], input=text, capture_output=True, text=True,
                                 env={**os.environ, "PYTHONHASHSEED": "0"})
         if result.returncode:
             reason = result.stderr.strip().splitlines() or ["no message"]

@@ -36,6 +36,7 @@ class HostBridge(wiring.Component):
     rx, tx: bytes from and to the host; rx is always ready.
     room: the host may send: see `ReceiveFifo`.
     answering: a request is being executed, or has come.
+    bad_frame: event, one cycle late: a frame was dropped, for its length, its CRC or the time-out.
     memory: one port for each channel.
     windows, memory_busy, memory_error: channels that are guarded, some channel's busy and error (`MemoryStatus`).
     control: TOKENS and RUN flits to all nodes.
@@ -62,6 +63,7 @@ class HostBridge(wiring.Component):
             "tx": Out(stream.Signature(8)),
             "room": Out(1),
             "answering": Out(1),
+            "bad_frame": Out(1),
             "memory": Out(MemoryPort()).array(config.channels),
             "windows": In(config.channels),
             "memory_busy": In(1),
@@ -100,7 +102,8 @@ class HostBridge(wiring.Component):
             connect(m, port, flipped(outer))
         # A run has ended when its writes are known to be in memory.
         memory_busy, memory_error = Signal(), Signal()
-        m.d.sync += [memory_busy.eq(self.memory_busy), memory_error.eq(self.memory_error)]
+        m.d.sync += [memory_busy.eq(self.memory_busy), memory_error.eq(self.memory_error),
+                     self.bad_frame.eq(receiver.corrupt | receiver.truncated)]
         m.d.comb += [
             self.room.eq(fifo.room), self.answering.eq(receiver.frame.valid | fifo.o.valid),
             receiver.addr.eq(executor.request_addr), executor.request_data.eq(receiver.data),

@@ -54,7 +54,7 @@ def pin_clock_hz(board: Board) -> int:
 def _origins() -> tuple[Path, ...]:
     """What a top is made from, without what builds and reports."""
     root = Path(dojang_fpga.__file__).parent
-    return tuple(sorted((*root.glob("boards/*.py"), *root.glob("memory/*.py"),
+    return tuple(sorted((*root.glob("boards/*.py"), *root.glob("memory/**/*.py"),
                          *(root / f"{name}.py" for name in ("top", "system", "status_leds")))))
 
 

@@ -122,6 +122,7 @@ class Checkpoint:
     messages: what import changed, one sentence each (e.g. matrices quantised from floats).
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
+    file_bytes: size of the file with the weights.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Checkpoint:
     load_matrix: Callable[[str], Matrix] = field(repr=False)
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
+    file_bytes: int
 
     @cached_property
     def layers(self) -> list[Layer]:

@@ -154,7 +154,7 @@ class _GGUFFile:
         table = self.tensors["token_embd.weight"].data
         embedding = Embedding((shape.vocab, shape.d), lambda ids: _rows(table[ids], types["token_embd.weight"]))
         return Checkpoint(name, shape, embedding, types, quantised_message(types, shape.tied, weights_bits),
-                          load_matrix, load_vector, self.tokenizer)
+                          load_matrix, load_vector, self.tokenizer, self.path.stat().st_size)
 
     def tokenizer(self) -> TokenizerData:
         try:

@@ -40,7 +40,8 @@ def load_glassllm(folder: Path, language: str, weights_bits: int) -> Checkpoint:
     return Checkpoint("glassllm", shape, Embedding(embedding.shape, lambda ids: embedding[ids].astype(np.float32)),
                       types, quantised_message(types, True, weights_bits), load_matrix,
                       lambda name: tensors[name].astype(np.float32),
-                      lambda: _tokenizer(folder / f"{language}.tokenizer.json"))
+                      lambda: _tokenizer(folder / f"{language}.tokenizer.json"),
+                      (folder / f"{language}.npz").stat().st_size)
 
 
 def _gguf_name(name: str) -> str:

@@ -1,22 +1,32 @@
 """``dojang boards``: what boards there are, and what to expect of them."""
 
+import json
 from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from ..errors import DojangError
+from ..sessions import BOARD_CONTEXT
+from .bench import check_writable
 from .boundary import working
 
 MODELS = ("glassllm", "smollm2")
 
 
-def boards():
-    """List the boards: chips, memory, serial port, and expected tokens per second (predicted).
+def boards(
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+):
+    """List the boards: chips, memory, serial port, and what to expect of models.
 
     Example: dojang boards
     """
     import_board_packages("boards")
+    if json_file is not None:
+        check_writable(json_file)
     from dojang_fpga.boards import BOARDS
     from dojang_fpga.boards.projects import PROJECTS
 
@@ -24,24 +34,38 @@ def boards():
 
     table = Table("board", "chips (the first is the default)", "memory", "core clock", "serial port",
                   *(f"{model}, tokens/s" for model in MODELS), title="boards")
-    sources = defaultdict(list)
+    sources, ratios, figures = defaultdict(list), defaultdict(list), {}
     with working("reading the models") as progress:
         checkpoints = {model: _load(model) for model in MODELS}
         for board in BOARDS.values():
-            progress(f"predicting {board.name}")
             useful = efficiency(board.name)
             sources[f"{useful.value:.0%} {useful.source}"].append(board.name)
-            speeds = [_speed(checkpoint, board, useful) for checkpoint in checkpoints.values()]
+            expected = {}
+            for model, checkpoint in checkpoints.items():
+                progress(f"predicting {model} on {board.name}")
+                expected[model] = _expected(checkpoint, board, useful)
+                if "image" in expected[model]:
+                    ratios[model].append(expected[model]["image"]["image_per_file"])
+            speeds = [expected[model].get("tokens_per_s", expected[model].get("not")) for model in MODELS]
             table.add_row(f"{board.name}: {board.title}", "\n".join(board.presets), describe_memory(board),
-                          f"{board.clock_hz / 1e6:g} MHz", describe_link(board), *speeds)
+                          f"{board.clock_hz / 1e6:g} MHz", describe_link(board),
+                          *(speed if isinstance(speed, str) else f"{speed:.1f}" for speed in speeds))
+            figures[board.name] = {"chip": board.chip().name, "peak_bytes_per_s": board.peak_bytes_per_s,
+                                   "models": expected}
     console = Console(highlight=False)
     console.print(table)
     console.print("tokens/s are predicted: bytes/s of the memory × useful part ÷ bytes a token needs; useful part: "
                   + "; ".join(f"{part} ({', '.join(names)})" for part, names in sources.items()))
+    if ratios:
+        console.print(f"image that is uploaded, with {BOARD_CONTEXT} positions at most, measured: "
+                      + ", ".join(f"{model} {max(values):.2f} times its file" for model, values in ratios.items()))
     if missing := [model for model, checkpoint in checkpoints.items() if checkpoint is None]:
         console.print(f"not installed here: {', '.join(missing)}")
     console.print("projects that cannot be built here, only written (dojang build NAME): "
                   + ", ".join(f"{project.name} ({project.title})" for project in PROJECTS.values()))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        console.print(f"figures: {json_file}")
 
 
 def import_board_packages(command: str) -> None:
@@ -72,13 +96,16 @@ def _load(model):
         return None
 
 
-def _speed(checkpoint, board, useful) -> str:
+def _expected(checkpoint, board, useful) -> dict:
+    """Prediction and size of the image; or why not, in a word."""
     from ..compile import CompileError
-    from ..prediction import predict
+    from ..prediction import predict, travel
 
     if checkpoint is None:
-        return "–"
+        return {"not": "–"}
     try:
-        return f"{predict(checkpoint, board.chip(), board.peak_bytes_per_s, useful).tokens_per_s:.1f}"
+        prediction = predict(checkpoint, board.chip(), board.peak_bytes_per_s, useful)
+        return {"tokens_per_s": prediction.tokens_per_s, "tokens_per_s_from": prediction.as_json(),
+                "image": travel(checkpoint, board.chip(), BOARD_CONTEXT).as_json()}
     except CompileError:
-        return "does not fit"
+        return {"not": "does not fit"}

@@ -38,10 +38,22 @@ class ErrorBoundary(TyperGroup):
             typer.echo("stopped by Ctrl-C", err=True)
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            if not isinstance(error, _expected()):
+            if isinstance(error, typer.BadParameter):
+                sentence = _bad_value(error)
+            elif isinstance(error, _expected()):
+                sentence = str(error)
+            else:
                 raise
-            typer.echo(f"dojang: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"dojang: {' '.join(sentence.split())}", err=True)
             raise typer.Exit(2) from None
+
+
+def _bad_value(error: typer.BadParameter) -> str:
+    """A sentence with the option and its value, which the typer of today leaves out."""
+    name = error.param_hint or (error.param.opts[-1] if error.param is not None else "")
+    errors = getattr(error.__cause__, "errors", list)()
+    value = f" {errors[0]['input']!r}" if errors else ""
+    return f"{name}{value}: {error.message[:1].lower()}{error.message[1:]}"
 
 
 def _expected() -> tuple[type[Exception], ...]:

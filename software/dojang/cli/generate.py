@@ -15,13 +15,14 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation, check_prompt
 from ..sampling import Sampler
-from ..sessions import BoardSession, Memory, Waves, open_board, open_session
+from ..sessions import BOARD_CONTEXT, BoardSession, Memory, Waves, open_board, open_session
 from ..tokenizer import TextStream, Tokenizer
 from .boundary import INTERRUPTED, console, working
 from .waves import prepare_waves, write_save_file
 
 CONTEXT = 2048
-"""Positions of the KV cache that are reserved if the prompt and the tokens asked for need no more."""
+"""Positions of the KV cache that are reserved if the prompt and the tokens asked for need no more; on a board
+`BOARD_CONTEXT`."""
 
 
 class Backend(StrEnum):
@@ -89,7 +90,8 @@ def generate(
         console.print(f"{checkpoint.name}: {message}")
     ids = tokenizer.encode(tokenizer.chat(chat) if chat is not None else prompt or "")
     check_prompt(ids, checkpoint.shape)
-    context = min(checkpoint.shape.context, max(CONTEXT, len(ids) + tokens))
+    least = CONTEXT if board is None else BOARD_CONTEXT
+    context = min(checkpoint.shape.context, max(least, len(ids) + tokens))
     with working("placing the model on the chip") as progress:
         if board is not None:
             session = open_board(checkpoint, board, baud, context, compare_golden, rtscts, link_timeout, progress)

@@ -1,7 +1,7 @@
 """What a chip can do for its host."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,20 +100,25 @@ class Device:
         self._expected = expected
         return identity
 
-    def write_memory(self, channel: int, byte_addr: int, data: bytes, physical: bool = False) -> None:
+    def write_memory(self, channel: int, byte_addr: int, data: bytes, physical: bool = False,
+                     written: Callable[[int], None] = lambda count: None) -> None:
         """Write whole words of 16 bytes at a word-aligned address.
 
         Parameters
         ----------
         physical: the address is one of the memory behind a guard, headers and all, which does not interfere.
+        written: called with the number of bytes of each part that is there, in order.
         """
         data = bytes(data)
         self._check_aligned(byte_addr, len(data))
         byte_addr += guard.PHYSICAL_WINDOW * WORD_BYTES if physical else 0
         step = protocol.MAX_WORDS * WORD_BYTES
-        parts = ((byte_addr + at, data[at:at + step]) for at in range(0, len(data), step))
-        self._pipeline([(Request.WRITE, self._args(at // WORD_BYTES, len(part) // WORD_BYTES, channel) + part, 0)
-                        for at, part in parts])
+        parts = [data[at:at + step] for at in range(0, len(data), step)]
+        first, words = byte_addr // WORD_BYTES, step // WORD_BYTES
+        requests = [(Request.WRITE, self._args(first + number * words, len(part) // WORD_BYTES, channel) + part, 0)
+                    for number, part in enumerate(parts)]
+        for part, _ in zip(parts, self._answers(requests), strict=True):
+            written(len(part))
 
     def read_memory(self, channel: int, byte_addr: int, length: int, physical: bool = False) -> bytes:
         """Read whole words of 16 bytes from a word-aligned address; ``physical`` as in `write_memory`."""
@@ -252,13 +257,15 @@ class Device:
 
     def _pipeline(self, requests: Sequence[tuple[Request, bytes, int]]) -> list[bytes]:
         """Answers to (type, payload, bytes of the answer)."""
-        answers = []
+        return list(self._answers(requests))
+
+    def _answers(self, requests: Sequence[tuple[Request, bytes, int]]) -> Iterator[bytes]:
+        """The answers of `_pipeline` as they come."""
         for (kind, _, expected), answer in zip(
                 requests, self.link.pipeline((kind, payload) for kind, payload, _ in requests), strict=True):
             if len(answer) != expected:
                 raise LinkError(f"the chip answered {kind.name} with {len(answer)} bytes instead of {expected}")
-            answers.append(answer)
-        return answers
+            yield answer
 
     def _request(self, kind: Request, payload: bytes, expected: int) -> bytes:
         answer = self.link.request(kind, payload)

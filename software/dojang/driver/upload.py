@@ -1,8 +1,9 @@
 """Brings contents into a chip's memory; what is there already is not sent."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from zlib import crc32
 
 import numpy as np
@@ -12,7 +13,7 @@ from .device import Device
 
 __all__ = ["Upload", "UploadError", "upload"]
 
-PIECES = (1 << 18, 1 << 13)
+PIECE, SMALL_PIECE = 1 << 18, 1 << 13
 """Bytes that are compared at once: of pieces that differ, smaller ones. The larger take the chip 5 ms at 75 MHz."""
 
 
@@ -40,7 +41,7 @@ def upload(device: Device, channel: int, contents: np.ndarray, physical: bool = 
     Parameters
     ----------
     physical: contents are those of the memory behind a guard.
-    progress: called after each of the smaller pieces.
+    progress: called whenever as much as a smaller piece has been sent or found right.
 
     Raises
     ------
@@ -54,24 +55,42 @@ def upload(device: Device, channel: int, contents: np.ndarray, physical: bool = 
         state.seconds = time.monotonic() - started
         progress(state)
 
-    def bring(start: int, end: int, sizes: Sequence[int]) -> None:
-        size, *smaller = sizes
+    def compared(start: int, end: int, size: int) -> Iterator[tuple[int, int, bool]]:
+        """Each piece, and whether the chip holds it."""
         pieces = [(at, min(size, end - at)) for at in range(start, end, size)]
         for (at, length), there in zip(pieces, device.check_memory(channel, pieces, physical), strict=True):
-            part = contents[at:at + length]
-            if there == crc32(part.tobytes()):
-                report(length)
-            elif smaller:
-                bring(at, at + length, smaller)
-            else:
-                device.write_memory(channel, at, part.tobytes(), physical)
-                report(length, sent=True)
+            yield at, length, there == crc32(contents[at:at + length].tobytes())
 
-    bring(0, len(contents), PIECES)
+    def send(start: int, end: int) -> None:
+        """All that is sent of a large piece without waiting: a line is slow if it is waited for after each small one.
+        """
+        waiting = 0
+
+        def written(count: int) -> None:
+            nonlocal waiting
+            waiting += count
+            if waiting >= SMALL_PIECE:
+                report(waiting, sent=True)
+                waiting = 0
+
+        device.write_memory(channel, start, contents[start:end].tobytes(), physical, written)
+        if waiting:
+            report(waiting, sent=True)
+
+    for start, length, same in compared(0, len(contents), PIECE):
+        if same:
+            report(length)
+            continue
+        for same, group in groupby(compared(start, start + length, SMALL_PIECE), lambda piece: piece[2]):
+            pieces = list(group)
+            end = pieces[-1][0] + pieces[-1][1]
+            if same:
+                report(end - pieces[0][0])
+            else:
+                send(pieces[0][0], end)
     if state.sent:
-        whole = [(at, min(PIECES[0], len(contents) - at)) for at in range(0, len(contents), PIECES[0])]
-        for (at, length), there in zip(whole, device.check_memory(channel, whole, physical), strict=True):
-            if there != crc32(contents[at:at + length].tobytes()):
+        for at, length, same in compared(0, len(contents), PIECE):
+            if not same:
                 raise UploadError(f"the memory of channel {channel} does not keep what is written to it, somewhere in "
                                   f"bytes 0x{at:x} to 0x{at + length - 1:x}")
         state.seconds = time.monotonic() - started

@@ -15,7 +15,10 @@ from .device import DeviceSession
 from .golden import GoldenSession
 from .session import SessionError
 
-__all__ = ["BAUDS", "BoardSession", "open_board"]
+__all__ = ["BAUDS", "BOARD_CONTEXT", "BoardSession", "open_board"]
+
+BOARD_CONTEXT = 512
+"""Positions to reserve unless more are needed: the K/V cache, though empty, goes over the link with the image."""
 
 BAUDS = (12_000_000, 3_000_000, 2_000_000, 1_000_000, 921_600, 115_200)
 """Tried in this order if no rate is given."""
@@ -101,12 +104,15 @@ def _find(port: str, baud: int | None, rtscts: bool) -> tuple[SerialTransport, I
             raise
         try:
             return transport, Device(transport, TRIAL_S, TRIALS).identify()
-        except (LinkError, TransportError) as error:
+        except LinkError as error:
             transport.close()
             silent = isinstance(error, LinkTimeout)
-            if not silent and not (isinstance(error, LinkError) and "noisy" in str(error)):
-                raise
+            if not silent and "noisy" not in str(error):
+                raise SessionError(f"at {port}: {error}") from error
             noise |= not silent
+        except TransportError:
+            transport.close()
+            raise
     rates = "any of the usual rates" if baud is None else f"{baud:,} baud"
     heard = "something answers, but no chip of ours" if noise else "nothing answers"
     raise SessionError(f"{heard} at {port} with {rates}: is the bitstream loaded, and are these the port and the rate "
@@ -146,6 +152,7 @@ def _load(device: Device, identity: Identity, image: Image, guarded: bool,
             for channel, part in enumerate(contents):
                 latest = Upload(0)
                 _make_ready(device, identity, channel, guarded, progress)
+                progress("comparing the board's memory with the model's image")
                 latest = upload(device, channel, part, guarded, remember)
                 before.done += latest.done
                 before.sent += latest.sent

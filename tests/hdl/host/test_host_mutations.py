@@ -85,6 +85,9 @@ MUTATIONS = {
     "byte changed during a stall": ("sender", "step.eq(~self.tx.valid | self.tx.ready)", "step.eq(1)"),
     "payload late": ("sender", "self.addr.eq(index + 1)", "self.addr.eq(index)"),
     "CRC of the first frame only": ("sender", "[self.frame.ready.eq(1), crc.start.eq(1)]", "self.frame.ready.eq(1)"),
+    "bad CRC not shown": ("bridge", "receiver.corrupt | receiver.truncated)]", "receiver.truncated)]"),
+    "time-out not shown": ("bridge", "receiver.corrupt | receiver.truncated)]", "receiver.corrupt)]"),
+    "intact frames shown": ("bridge", "receiver.corrupt | receiver.truncated)]", "receiver.frame.valid)]"),
     "events not counted": ("counters", "counter.eq(counter + 1)", "counter.eq(counter)"),
 }
 
@@ -109,7 +112,7 @@ class Session:
         self.flits, self.log = [], []
         self.words = {}
         self._asked = []  # channel and address of the words that are to be read
-        self.cycle = self.clears = self.sequence = 0
+        self.cycle = self.clears = self.bad_frames = self.sequence = 0
         self._addresses = [0, 0]
 
     async def tick(self, byte=None, message=None):
@@ -131,6 +134,7 @@ class Session:
             flit = ctx.get(dut.control.payload)
             self.flits.append((flit.kind.name, flit.mode, flit.payload))
         self.clears += ctx.get(dut.count_clear)
+        self.bad_frames += ctx.get(dut.bad_frame)
         await ctx.tick()
         self.cycle += 1
         assert self.cycle < 12_000, "watchdog: the session did not end within 12,000 cycles"
@@ -288,6 +292,7 @@ async def session(ctx, dut):
     await run(host, 0x11112222333344445555666677778888, (1, 4), 30)
     await run(host, 0x1234, (2, 0), 10)
     assert host.clears == 2
+    assert host.bad_frames == host.model.counts["corrupt"] + host.model.counts["truncated"] == 4
     await memory_state(host)
     await host.request(RUN, bytes(32))
     await host.request(RESET)

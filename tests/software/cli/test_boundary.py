@@ -33,3 +33,19 @@ def test_expected_errors_are_one_line(kind):
 
 def test_a_defect_is_not_hidden():
     assert isinstance(run(ZeroDivisionError("oops")).exception, ZeroDivisionError)
+
+
+def test_a_value_that_is_none_is_one_line():
+    app = typer.Typer(cls=ErrorBoundary)
+
+    @app.command()
+    def take(number: int):
+        """Never reached."""
+
+    @app.command()
+    def other():
+        """Keeps `app` a group."""
+
+    result = CliRunner().invoke(app, ["take", "many"])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("dojang: number") and "'many'" in result.stderr and "integer" in result.stderr

@@ -99,9 +99,13 @@ def test_a_simulated_board_replaces_the_assumption(run, tmp_path):
 def test_boards_are_listed(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)   # away from the figures that are kept
     monkeypatch.setattr(import_module("dojang.cli.boards"), "MODELS", ("glassllm", "nothing"))
-    result = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["boards"])
+    result = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["boards", "--json", "figures.json"])
     assert result.exit_code == 0, result.stderr
     for text in ("ecpix5: LambdaConcept ECPIX-5 85F", "board-ecpix5-1x1", "512 MiB DDR3 x16, 600 MB/s", "FT2232H",
                  "12,000,000 baud", "32 MiB SDR SDRAM x16, 240 MB/s", "60 MHz", "predicted",
-                 "85% assumed (ecpix5, orangecrab, butterstick, ulx3s)", "not installed here: nothing"):
+                 "85% assumed (ecpix5, orangecrab, butterstick, ulx3s)", "not installed here: nothing",
+                 "image that is uploaded, with 512 positions at most, measured: glassllm 1.15 times its file"):
         assert text in result.stdout, text
+    models = json.loads((tmp_path / "figures.json").read_text())["ulx3s"]["models"]
+    assert models["nothing"] == {"not": "–"} and models["glassllm"]["tokens_per_s_from"]["label"] == "predicted"
+    assert models["glassllm"]["image"]["label"] == "measured"
