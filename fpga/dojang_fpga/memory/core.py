@@ -106,14 +106,15 @@ def _generated(spec: dict[str, Any]) -> dict[str, Any]:
     missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
     if missing:
         raise CoreError(f"not installed: {', '.join(missing)} (pip install 'dojang[board]')")
-    generator = sorted((Path(__file__).parent / "generator").glob("*.py"))
+    folder = Path(__file__).parent / "generator"
+    generator = sorted(folder.glob("*.py"))
     text = json.dumps(spec, sort_keys=True)
     versions = ",".join(metadata.version(package) for package in PACKAGES)
     content = (text, versions, *(file.read_text() for file in generator))
     digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
     kept = Path(os.environ.get("DOJANG_CACHE", "build/verilated")) / "litedram" / f"{digest}.json"
     if not kept.exists():
-        result = subprocess.run([sys.executable, str(generator[0])], input=text, capture_output=True, text=True,
+        result = subprocess.run([sys.executable, str(folder / "generate.py")], input=text, capture_output=True, text=True,
                                 env={**os.environ, "PYTHONHASHSEED": "0"})
         if result.returncode:
             reason = result.stderr.strip().splitlines() or ["no message"]

@@ -117,7 +117,9 @@ class NativeAdapter(wiring.Component):
             step.eq(Mux(control, given, commands.i.valid & commands.i.ready & final)),
         ]
         self._write(m, writes, taken, given & command.write)
-        self._control(m, active & control & (asked == 0) & (owed == 0), command, writes, reads, given)
+        settled = Signal()
+        m.d.sync += settled.eq(active & control & (asked == 0) & (owed == 0) & ~given)
+        self._control(m, settled, command, writes, reads, given)
         return m
 
     def _beat(self, m, move):
@@ -151,12 +153,12 @@ class NativeAdapter(wiring.Component):
         m.d.sync += complete.eq(self.native.read_valid & final)
         with m.If(self.native.read_valid):
             m.d.sync += gathered.eq(Cat(gathered, self.native.read)[-WORD_BITS:])
-        age = Signal(2)
+        looked = Signal()    # the register's value is there in the next cycle
         m.d.comb += [
             self.control.address.eq(command.addr[:WINDOW_BITS]), self.control.write_data.eq(writes.o.payload.data[:32]),
             self.control.write.eq(ready & command.write & writes.o.valid),
-            given.eq(Mux(command.write, self.control.write, ready & (age == 2))),
+            given.eq(Mux(command.write, self.control.write, ready & looked)),
             reads.i.valid.eq(complete | given & ~command.write),
             reads.i.payload.eq(Cat(Mux(complete, gathered[:32], self.control.data), gathered[32:])),
         ]
-        m.d.sync += age.eq(Mux(ready & ~command.write & ~given, age + 1, 0))
+        m.d.sync += looked.eq(ready & ~command.write & ~given)

@@ -77,11 +77,13 @@ class Edge(wiring.Component):
         wiring.connect(m, message.o, wiring.flipped(self.host))
         flit = self.request.payload
         accept = Signal()
-        read, write, to_host = Signal(), Signal(), Signal()
+        read, write, to_host, room = Signal(), Signal(), Signal(), Signal()
         word = data.View(MemoryWrite, writes.w_data)
-        # Waiting for all resources, whatever the kind, keeps the flit's fields out of the path to ready.
+        # Waiting for all resources, whatever the kind, keeps the flit's fields out of the path to ready. Of the queues a
+        # register knows whether two places were left: one for what was taken meanwhile.
+        m.d.sync += room.eq((writes.w_level < _WRITES - 1) & (tags.w_level < _OUTSTANDING - 1))
         m.d.comb += [
-            self.request.ready.eq(command.i.ready & writes.w_rdy & message.i.ready & tags.w_rdy),
+            self.request.ready.eq(command.i.ready & message.i.ready & room),
             accept.eq(self.request.valid & self.request.ready),
             read.eq(accept & (flit.kind == RequestKind.READ) & (flit.length != 0)),
             write.eq(accept & (flit.kind == RequestKind.WRITE)),

@@ -39,6 +39,7 @@ def generate(spec: dict[str, Any]) -> dict[str, Any]:
     from litedram.core.controller import ControllerSettings
     from litedram.init import get_sdram_phy_init_sequence
     from litex.soc.interconnect import csr_bus
+    from dfi_registers import DfiRegisters
     from one_master import OneMasterCore
 
     clock_hz, simulated, ddr3 = spec["clock_hz"], spec["simulated"], spec["kind"] == "ddr3"
@@ -77,8 +78,9 @@ def generate(spec: dict[str, Any]) -> dict[str, Any]:
         cmd_buffer_depth=spec.get("cmd_buffer_depth", 8), with_auto_precharge=spec.get("with_auto_precharge", True),
         refresh_postponing=spec.get("refresh_postponing", REFRESHES_TOGETHER[spec["kind"]]),
         read_time=spec.get("read_time", 32), write_time=spec.get("write_time", 16))
+    top.submodules.registers = registers = DfiRegisters(phy, module.geom_settings)
     top.submodules.sdram = sdram = OneMasterCore(
-        phy, module.geom_settings, module.timing_settings, clock_hz, settings)
+        registers, module.geom_settings, module.timing_settings, clock_hz, settings)
 
     native = sdram.port
     addr_bits, data_bits = native.address_width, native.data_width
