@@ -36,7 +36,7 @@ class BlockMemory(wiring.Component):
         m = Module()
         # yosys heeds the attribute only where it joins the register to the memory itself.
         m.submodules.memory = words = memory.Memory(shape=self._width, depth=self._depth, init=[],
-                                                    attrs={"no_rw_check": 1})
+                                                    attrs={"no_rw_check": 1, "ram_style": "block"})
         write = words.write_port(granularity=self._granule)
         m.d.comb += [write.en.eq(self.write.en), write.addr.eq(self.write.addr), write.data.eq(self.write.data)]
         for port in self.read:

@@ -10,8 +10,7 @@ from .layout import CLUSTER
 __all__ = ["Block", "BlockWalker"]
 
 Block = data.StructLayout({
-    "purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "skip": 9, "until": 9, "words": 9, "left": 9, "last": 1,
-    "crc": 32})
+    "purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "skip": 9, "until": 9, "words": 9, "left": 9, "last": 1})
 """`words` data words (behind a header, unless raw) from address `addr` on, of which those from `skip` to before `until`
 are wanted; `left` are still wanted of the job, these included; the job's `last` block.
 """
@@ -26,17 +25,16 @@ class BlockWalker(wiring.Component):
 
     Members
     -------
-    tiles_end: as in `Locator`.
     i: In stream of `Job`. o: Out stream of `Block`.
     """
 
     def __init__(self, tile: int):
         self._tile = tile
-        super().__init__({"tiles_end": In(32), "i": In(stream.Signature(Job)), "o": Out(stream.Signature(Block))})
+        super().__init__({"i": In(stream.Signature(Job)), "o": Out(stream.Signature(Block))})
 
     def elaborate(self, platform):
         m = Module()
-        job, tile = Signal(Job), Signal()
+        job = Signal(Job)
         skip, room = Signal(9), Signal(9)
         block = Signal(Block)
         with m.If(self.o.ready):
@@ -44,21 +42,21 @@ class BlockWalker(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [job.eq(self.i.payload), tile.eq(self.i.payload.addr < self.tiles_end)]
+                m.d.sync += job.eq(self.i.payload)
                 with m.If(self.i.valid):
                     m.next = "ROOM"
             with m.State("ROOM"):
-                offset = Mux(job.raw, 0, Mux(tile, job.addr[:9] & (self._tile - 1), job.addr[:9] & (CLUSTER - 1)))
-                m.d.sync += [skip.eq(offset), room.eq(Mux(job.raw | tile, self._tile, CLUSTER) - offset)]
+                offset = Mux(job.raw, 0, Mux(job.tile, job.addr[:9] & (self._tile - 1), job.addr[:9] & (CLUSTER - 1)))
+                m.d.sync += [skip.eq(offset), room.eq(Mux(job.raw | job.tile, self._tile, CLUSTER) - offset)]
                 m.next = "CUT"
             with m.State("CUT"):
                 ends = job.length <= room
                 until = skip + Mux(ends, job.length, room)
                 m.d.sync += [
-                    block.purpose.eq(job.purpose), block.raw.eq(job.raw), block.tile.eq(tile),
+                    block.purpose.eq(job.purpose), block.raw.eq(job.raw), block.tile.eq(job.tile),
                     block.addr.eq(Cat(job.addr[:9] & ~skip, job.addr[9:])), block.skip.eq(skip), block.until.eq(until),
-                    block.words.eq(Mux(job.raw | tile, until, CLUSTER)), block.left.eq(job.length),
-                    block.last.eq(ends), block.crc.eq(job.crc),
+                    block.words.eq(Mux(job.raw | job.tile, until, CLUSTER)), block.left.eq(job.length),
+                    block.last.eq(ends),
                     job.addr.eq(job.addr + room), job.length.eq(job.length - room),
                 ]
                 m.next = "OFFER"

@@ -1,7 +1,7 @@
 """Checks blocks, and corrects what can be corrected."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
@@ -11,7 +11,7 @@ from .crc import Crc32
 from .jobs import Purpose
 from .layout import CHECK_BITS, CLUSTER, HEADER
 
-__all__ = ["Checker", "Header", "Verdict"]
+__all__ = ["Checker", "Header", "Sealer", "Verdict"]
 
 Header = data.StructLayout(dict(HEADER))
 
@@ -19,46 +19,71 @@ Verdict = data.StructLayout({"block": Block, "good": 1, "fixed": 1})
 """What is known of a block: nothing is wrong any more; some word had to be corrected."""
 
 _Stage = data.StructLayout({"word": WORD_BITS, "valid": 1, "header": 1, "wanted": 1, "last": 1, "start": 1,
-                            "purpose": Purpose})
+                            "seal": 1})
+
+
+class Sealer(wiring.Signature):
+    """Check bits and CRC of a cluster that is to be written, as who writes it sees them.
+
+    Members
+    -------
+    claim, granted: a cluster is to be sealed; it may be, between two blocks, until ``claim`` falls.
+    word, en: its eight words.
+    check, check_en: check bits of a word, 2 cycles after it was there.
+    crc, crc_en: the CRC of all eight, 4 cycles after the last one.
+    """
+
+    def __init__(self):
+        super().__init__({"claim": Out(1), "granted": In(1), "word": Out(WORD_BITS), "en": Out(1),
+                          "check": In(CHECK_BITS), "check_en": In(1), "crc": In(32), "crc_en": In(1)})
 
 
 class Checker(wiring.Component):
     """One word a cycle: the syndrome is found, then the word corrected, then its CRC taken.
 
+    Between two blocks it makes check bits and CRC of a cluster that is to be written.
+
     Members
     -------
     block: what the next words are.
+    verify_crc: which CRC the oldest of the blocks to verify must have.
     i: the words of the memory.
     word, en, purpose, mark: a wanted word, 3 cycles after it was taken; with the last word of its block.
     verdict, judged: on the block, 2 cycles after its ``mark``; before the next one's.
     corrected: a word had to be corrected (strobe).
+    sealer: `Sealer`.
     """
 
     def __init__(self):
         super().__init__({
-            "block": In(stream.Signature(Block)), "i": In(stream.Signature(WORD_BITS)),
+            "block": In(stream.Signature(Block)), "verify_crc": In(32), "i": In(stream.Signature(WORD_BITS)),
             "word": Out(WORD_BITS), "en": Out(1), "purpose": Out(Purpose), "mark": Out(1),
             "verdict": Out(Verdict), "judged": Out(1), "corrected": Out(1),
+            "sealer": In(Sealer()),
         })
 
     def elaborate(self, platform):
         m = Module()
-        block = self.block.payload
-        m.submodules.judging = judging = fifo.SyncFIFO(width=Block.size, depth=4)
+        block, sealer = self.block.payload, self.sealer
+        of = [Signal(Block, name=f"of_{stage}") for stage in ("taken", "syndrome", "found", "done")]
         at_data, index = Signal(), Signal(9)
+        inside, seals = Signal(), Signal(range(CLUSTER))    # a block; words sealed
         checks = Signal(CHECK_BITS * CLUSTER)
         take, is_header, last = Signal(), Signal(), Signal()
         header = Header(self.i.payload)
         taken, syndrome_of, found = (Signal(_Stage, name=name) for name in ("taken", "syndrome_of", "found"))
-        check, protected, syndrome = Signal(CHECK_BITS), Signal(), Signal(CHECK_BITS)
+        check, checked, protected, syndrome = Signal(CHECK_BITS), Signal(CHECK_BITS), Signal(), Signal(CHECK_BITS)
         m.d.comb += [
-            take.eq(self.i.valid & self.block.valid & judging.w_rdy),
-            self.i.ready.eq(self.block.valid & judging.w_rdy),
+            take.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(self.block.valid & ~sealer.granted), sealer.granted.eq(sealer.claim & ~inside),
+            checked.eq(check_bits(taken.word)), sealer.check_en.eq(syndrome_of.seal),
             is_header.eq(~at_data & ~block.raw),
-            last.eq(~is_header & (index == block.words - 1)),
-            self.block.ready.eq(take & last), judging.w_en.eq(take & last), judging.w_data.eq(block),
+            last.eq(~is_header & (index + 1 == block.words)),
+            self.block.ready.eq(take & last),
         ]
+        m.d.sync += seals.eq(seals + sealer.en)
         with m.If(take):
+            m.d.sync += inside.eq(~last)
             with m.If(is_header):
                 m.d.sync += [at_data.eq(1), checks.eq(self.i.payload)]
             with m.Else():
@@ -66,13 +91,15 @@ class Checker(wiring.Component):
                 with m.If(last):
                     m.d.sync += at_data.eq(0)
         m.d.sync += [
-            taken.valid.eq(take), taken.header.eq(is_header), taken.last.eq(last), taken.purpose.eq(block.purpose),
-            taken.start.eq(is_header | block.raw & (index == 0)),
+            taken.valid.eq(take), taken.header.eq(is_header),
+            taken.last.eq(Mux(sealer.granted, seals == CLUSTER - 1, last)),
+            taken.start.eq(Mux(sealer.granted, seals == 0, is_header | block.raw & (index == 0))),
+            taken.seal.eq(sealer.en),
             taken.wanted.eq(~is_header & (index >= block.skip) & (index < block.until)),
-            taken.word.eq(Mux(is_header, header.crc, self.i.payload)),
+            taken.word.eq(Mux(sealer.granted, sealer.word, Mux(is_header, header.crc, self.i.payload))),
             check.eq(Mux(is_header, header.crc_check, checks[:CHECK_BITS])),
-            protected.eq(is_header | ~block.tile & ~block.raw),
-            syndrome_of.eq(taken), syndrome.eq(Mux(protected, check_bits(taken.word) ^ check, 0)),
+            protected.eq((is_header | ~block.tile & ~block.raw) & ~sealer.granted),
+            syndrome_of.eq(taken), sealer.check.eq(checked), syndrome.eq(Mux(protected, checked ^ check, 0)),
             found.eq(syndrome_of), found.word.eq(corrected(syndrome_of.word, syndrome)),
         ]
         one, two = Signal(), Signal()
@@ -82,20 +109,21 @@ class Checker(wiring.Component):
         m.submodules.crc = crc = Crc32()
         expected, bad, fixed, done = Signal(32), Signal(), Signal(), Signal()
         m.d.comb += [
-            crc.data.eq(found.word), crc.valid.eq(found.valid & ~found.header), crc.start.eq(found.valid & found.start),
-            self.word.eq(found.word), self.en.eq(found.valid & found.wanted), self.purpose.eq(found.purpose),
+            crc.data.eq(found.word), crc.valid.eq(found.valid & ~found.header | found.seal),
+            crc.start.eq((found.valid | found.seal) & found.start), sealer.crc.eq(crc.crc),
+            self.word.eq(found.word), self.en.eq(found.valid & found.wanted), self.purpose.eq(of[2].purpose),
             self.mark.eq(found.valid & found.last), self.corrected.eq(one),
         ]
-        m.d.sync += done.eq(self.mark)
+        m.d.sync += [done.eq(self.mark), sealer.crc_en.eq(found.seal & found.last)]
         with m.If(found.valid):
             m.d.sync += [bad.eq(two | bad & ~found.start), fixed.eq(one | fixed & ~found.start)]
             with m.If(found.header):
                 m.d.sync += expected.eq(found.word)
-        judged = Block(judging.r_data)
-        m.d.comb += judging.r_en.eq(done)
+        judged = of[-1]
+        m.d.sync += [stage.eq(before) for stage, before in zip(of, (block, *of), strict=False)]
         m.d.sync += [
             self.judged.eq(done), self.verdict.block.eq(judged), self.verdict.fixed.eq(fixed),
             self.verdict.good.eq(judged.raw | ~bad & (crc.crc ^ judged.addr == expected)
-                                 & ((judged.purpose != Purpose.VERIFY) | (expected == judged.crc))),
+                                 & ((judged.purpose != Purpose.VERIFY) | (expected == self.verify_crc))),
         ]
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from ..config import WORD_BITS, WORD_BYTES
 from ..memory import MemoryWrite
 from .layout import CLUSTER
@@ -53,12 +54,11 @@ class Combiner(wiring.Component):
         m = Module()
         count = self._entries
         entry_bits = (count - 1).bit_length()
-        m.submodules.words = words = memory.Memory(shape=WORD_BITS, depth=count * CLUSTER, init=[],
-                                                     attrs={"ram_style": "block"})
+        m.submodules.words = words = BlockMemory(WORD_BITS, count * CLUSTER, granule=8)
         m.submodules.masks = masks = memory.Memory(shape=WORD_BYTES, depth=count * CLUSTER, init=[])
         m.submodules.leaving = leaving = fifo.SyncFIFO(width=entry_bits, depth=count)
-        put, put_mask, old_mask = words.write_port(granularity=8), masks.write_port(), masks.read_port(domain="comb")
-        look, look_mask = words.read_port(), masks.read_port(domain="comb")
+        put, put_mask, old_mask = words.write, masks.write_port(), masks.read_port(domain="comb")
+        look, look_mask = words.read[0], masks.read_port(domain="comb")
         open_, touched, full = (
             [Signal(width, name=f"{name}{i}") for i in range(count)]
             for name, width in (("open", 1), ("touched", CLUSTER), ("full", CLUSTER)))
@@ -120,7 +120,8 @@ class Combiner(wiring.Component):
             self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == now))),
             self.o.payload.cluster.eq(self.clusters[now]), self.o.payload.touched.eq(Array(touched)[now]),
             self.o.payload.whole.eq(Array(full)[now].all()),
-            look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
+            # What is offered is not written any more.
+            look.en.eq(1), look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
             self.word.data.eq(look.data),
             leaving.r_en.eq(self.o.valid & self.o.ready),
         ]

@@ -17,8 +17,10 @@ __all__ = ["Front"]
 
 _INDEX = (CLUSTER - 1).bit_length()
 
-_PLACE_BITS = 8
-"""Reads wait for writes to the same 256 words; a command touches two such places at most."""
+_PLACE = slice(8, 20)
+"""Bits of an address: reads wait for writes to the same 256 words, and to those a multiple of 2^20 words away, which
+are few. A command touches two such places at most.
+"""
 
 _AGE = 3
 """Cycles after which a command sees what became of those before it."""
@@ -79,12 +81,13 @@ class Front(wiring.Component):
             with m.If(step):
                 m.d.sync += [command.addr.eq(command.addr + 1), command.length.eq(command.length - 1), begun.eq(1)]
 
-        last_addr, near = Signal(32), Signal()
+        last_addr, near = Signal(_PLACE.stop), Signal()
+        in_cluster = slice(_PLACE.start - _INDEX, _PLACE.stop - _INDEX)
         m.d.sync += [
-            last_addr.eq(command.addr + command.length - 1),
-            near.eq(self.writes_waiting | Cat(used & ((cluster[_PLACE_BITS - _INDEX:] == command.addr[_PLACE_BITS:])
-                                | (cluster[_PLACE_BITS - _INDEX:] == last_addr[_PLACE_BITS:]))
-                        for used, cluster in zip(self.used, self.clusters, strict=True)).any()),
+            last_addr.eq(command.addr[:_PLACE.stop] + (command.length - 1)[:len(command.length)]),
+            near.eq(self.writes_waiting | Cat(
+                used & ((cluster[in_cluster] == command.addr[_PLACE]) | (cluster[in_cluster] == last_addr[_PLACE]))
+                for used, cluster in zip(self.used, self.clusters, strict=True)).any()),
         ]
         settled, window, to_control, raw_addr = Signal(), Signal(), Signal(), Signal(32)
         if self._control_window:
@@ -97,7 +100,7 @@ class Front(wiring.Component):
             window.eq((command.addr & (REGISTER_WINDOW | PHYSICAL_WINDOW)).any()),
             self.rest.eq(self.waiting & window),
             self.flush.eq(self.rest | settled & ~command.write & ~tile & near),
-            job.raw.eq(window), job.addr.eq(raw_addr), job.length.eq(command.length),
+            job.raw.eq(window), job.tile.eq(tile), job.addr.eq(raw_addr), job.length.eq(command.length),
             self.cluster.payload.addr.eq(command.addr), self.cluster.payload.word.eq(write.payload),
             self.place.payload.write.eq(1), self.place.payload.raw.eq(1), self.place.payload.addr.eq(raw_addr),
             self.place.payload.length.eq(command.length),

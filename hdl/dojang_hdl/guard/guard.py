@@ -66,11 +66,11 @@ class Guard(wiring.Component):
         wiring.connect(m, injector.i.read, reader.i)
         wiring.connect(m, locator.o, injector.i.command)
         wiring.connect(m, front.cluster, writer.i)
+        wiring.connect(m, writer.sealer, reader.sealer)
 
         control = registers.control
         m.d.comb += [
-            front.tiles_end.eq(control.tiles_end), reader.tiles_end.eq(control.tiles_end),
-            locator.tiles_end.eq(control.tiles_end), writer.control.eq(control),
+            front.tiles_end.eq(control.tiles_end), locator.tiles_end.eq(control.tiles_end), writer.control.eq(control),
             registers.address.eq(front.register), registers.write.eq(front.register_write),
             registers.write_data.eq(front.register_data), reader.given.eq(registers.data),
             injector.start.eq(registers.inject), injector.injection.eq(registers.injection),
@@ -91,8 +91,8 @@ class Guard(wiring.Component):
             m.d.comb += [place.eq(front.place.payload), front.place.ready.eq(locator.i.ready)]
         with m.Else():
             job = reader.issue.payload
-            m.d.comb += [place.raw.eq(job.raw), place.addr.eq(job.addr), place.length.eq(job.length),
-                         reader.issue.ready.eq(locator.i.ready)]
+            m.d.comb += [place.raw.eq(job.raw), place.tile.eq(job.tile),
+                         place.addr.eq(job.addr), place.length.eq(job.length), reader.issue.ready.eq(locator.i.ready)]
         m.d.comb += [
             locator.i.valid.eq(writer.place.valid | front.place.valid | reader.issue.valid),
             reader.idle.eq(locator.i.ready), reader.sent_words.eq(locator.o.payload.length),
@@ -123,6 +123,7 @@ class Guard(wiring.Component):
             front.writes_waiting.eq(writer.waiting),
             writer.flush.eq(front.flush), writer.halt.eq(front.rest), writer.cluster_read.eq(front.cluster_read),
             writer.quiet.eq(front.rest | (quiet == QUIET_CYCLES)),
+            reader.verify_crc.eq(writer.verify_crc),
             writer.old.eq(reader.old), writer.old_en.eq(reader.old_en), writer.restart.eq(reader.restart),
             writer.judged.eq(reader.judged), writer.verdict.eq(reader.verdict),
         ]

@@ -16,8 +16,8 @@ class Purpose(enum.Enum, shape=2):
     VERIFY = 3
 
 
-Job = data.StructLayout({"purpose": Purpose, "raw": 1, "addr": 32, "length": 9, "crc": 32})
-"""`length` data words from word address `addr` on (raw: of the memory as it is); VERIFY: the `crc` of the header."""
+Job = data.StructLayout({"purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "length": 9})
+"""`length` data words from word address `addr` on, of tiles or not (raw: of the memory as it is)."""
 
 
 class JobRing(wiring.Component):

@@ -9,14 +9,16 @@ from .layout import CLUSTER
 
 __all__ = ["Locator", "Place"]
 
-Place = data.StructLayout({"write": 1, "raw": 1, "addr": 32, "length": 9})
-"""`length` data words from word address `addr` on; all of the blocks they touch, up to the last word of tiles."""
+Place = data.StructLayout({"write": 1, "raw": 1, "tile": 1, "addr": 32, "length": 9})
+"""`length` data words from word address `addr` on, of tiles or not; all of the blocks they touch, up to the last word
+of tiles. raw: these words of the memory as it is.
+"""
 
 _CLUSTER_BITS = (CLUSTER - 1).bit_length()
 
 
 class Locator(wiring.Component):
-    """Turns data words into words of the memory, headers included. A command every five cycles.
+    """Turns data words into words of the memory, headers included. A command every four cycles.
 
     Parameters
     ----------
@@ -38,38 +40,40 @@ class Locator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits = self._tile_bits
-        place, in_tiles, rest = Signal(Place), Signal(), Signal(32)
-        base = Signal(32)               # of the clusters
+        place = Signal(Place)
+        base = Signal(32)               # 0 or, of clusters, what precedes the header of the one at address 0
         span = Signal(10)               # data words from the beginning of the first block
         first = Signal(32)
         command = self.o.payload
-        m.d.sync += base.eq(self.tiles_end + (self.tiles_end >> bits))
+        plain = place.raw | place.tile
+        m.d.sync += base.eq((self.tiles_end >> bits) - (self.tiles_end >> _CLUSTER_BITS))
+        with m.If(plain):
+            m.d.sync += base.eq(0)
+
+        def chosen(tile, cluster, raw=0):
+            return Mux(place.raw, raw, Mux(place.tile, tile, cluster))
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += place.eq(self.i.payload)
                 with m.If(self.i.valid):
-                    m.next = "AREA"
-            with m.State("AREA"):
-                m.d.sync += [in_tiles.eq(place.addr < self.tiles_end), rest.eq(place.addr - self.tiles_end)]
-                m.next = "BLOCK"
+                    m.next = "BLOCK"
             with m.State("BLOCK"):
-                tile, cluster = place.addr >> bits, rest >> _CLUSTER_BITS
+                offset = chosen(place.addr[:bits], place.addr[:_CLUSTER_BITS])
                 m.d.sync += [
-                    first.eq(Mux(in_tiles, Cat(place.addr[:bits] & 0, tile) + tile,
-                                 Cat(rest[:_CLUSTER_BITS] & 0, cluster) + cluster)),
-                    span.eq(Mux(in_tiles, place.addr[:bits], rest[:_CLUSTER_BITS]) + place.length),
+                    first.eq(Cat(place.addr[:bits] & ~offset, place.addr[bits:])
+                             + chosen(place.addr >> bits, place.addr >> _CLUSTER_BITS)),
+                    span.eq(offset + place.length),
                 ]
                 m.next = "WORDS"
             with m.State("WORDS"):
-                clusters = (span + (CLUSTER - 1)) >> _CLUSTER_BITS
+                rounded = span + Mux(place.tile, (1 << bits) - 1, CLUSTER - 1)
                 m.d.sync += [
-                    command.write.eq(place.write), command.addr.eq(first + Mux(in_tiles, 0, base)),
-                    command.length.eq(Mux(in_tiles, span + ((span + ((1 << bits) - 1)) >> bits),
-                                          Cat(rest[:_CLUSTER_BITS] & 0, clusters) + clusters)),
+                    command.write.eq(place.write), command.addr.eq(first + base),
+                    command.length.eq(Mux(plain, span, Cat(rounded[:_CLUSTER_BITS] & 0, rounded[_CLUSTER_BITS:]))
+                                      + chosen(rounded >> bits, rounded >> _CLUSTER_BITS)),
                 ]
-                with m.If(place.raw):
-                    m.d.sync += [command.addr.eq(place.addr), command.length.eq(place.length)]
                 m.next = "SEND"
             with m.State("SEND"):
                 m.d.comb += self.o.valid.eq(1)

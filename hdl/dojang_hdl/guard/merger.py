@@ -1,15 +1,15 @@
 """Completes clusters and gives them their headers."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from ..config import WORD_BITS, WORD_BYTES
 from ..memory import MemoryWrite
-from .checker import Header
+from .checker import Header, Sealer
 from .code import check_bits
 from .combiner import Gathered
-from .crc import Crc32
 from .jobs import Job, Purpose
 from .layout import CHECK_BITS, CLUSTER
 
@@ -17,12 +17,10 @@ __all__ = ["Merger"]
 
 _INDEX = (CLUSTER - 1).bit_length()
 
-_BLOCK_RAM = {"ram_style": "block"}
-"""Of memories that synthesis would make of tables of 16 bits, six cells for each four of them."""
-
 
 class Merger(wiring.Component):
-    """A cluster of which all bytes were written is done in 13 cycles; any other one is read before.
+    """A cluster of which all bytes were written is done in 16 cycles, after the block that is being read; any other one
+    is read before. Check bits and CRC are made by the `Checker`, between two blocks.
 
     What cannot be read right is not written: the words of the chip are lost, and the cluster stays wrong.
 
@@ -32,6 +30,7 @@ class Merger(wiring.Component):
     refresh: a cluster that is to be written as it is, after correction.
     job: what is to be read, once all that was sealed before has been taken.
     old, old_en: the words read; ``restart``: they come anew. judged, good: they have all come, and are right.
+    sealer: see `Sealer`; on ``restart`` all is begun again.
     o: Out stream of clusters to be written. While it is offered, ``sealed_word`` is what ``sealed_index`` of the cycle
         before was: a word of it or, for index 8, its header.
     clusters, used: what is sealed.
@@ -48,6 +47,7 @@ class Merger(wiring.Component):
     restart: In(1)
     judged: In(1)
     good: In(1)
+    sealer: Out(Sealer())
     o: Out(stream.Signature(32 - _INDEX))
     sealed_index: In(_INDEX + 1)
     sealed_word: Out(WORD_BITS)
@@ -57,40 +57,44 @@ class Merger(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.old_words = old_words = memory.Memory(shape=WORD_BITS, depth=CLUSTER, init=[], attrs=_BLOCK_RAM)
-        m.submodules.sealed = sealed = memory.Memory(shape=WORD_BITS, depth=4 * CLUSTER, init=[], attrs=_BLOCK_RAM)
-        m.submodules.crc = crc = Crc32()
-        keep, kept = old_words.write_port(), old_words.read_port()
-        put, get = sealed.write_port(), sealed.read_port()
+        m.submodules.old_words = old_words = BlockMemory(WORD_BITS, CLUSTER)
+        m.submodules.sealed = sealed = BlockMemory(WORD_BITS, 4 * CLUSTER)
+        keep, kept = old_words.write, old_words.read[0]     # first written, then read
+        put, get = sealed.write, sealed.read[0]             # a half that is offered is not written
+        sealer = self.sealer
         cluster, header = Signal(32 - _INDEX), Signal(Header)
         gathered, in_half, out_half = Signal(), Signal(), Signal()     # from the combiner, not the patrol
         at, fetched_at, merged_at = (Signal(_INDEX, name=name) for name in ("at", "fetched_at", "merged_at"))
         fetched, merged_en, merged = Signal(), Signal(), Signal(WORD_BITS)
-        seal = Signal()                                                 # the header is put behind the words
+        checks, seal_header = Signal(CHECK_BITS * CLUSTER), Signal()    # the header is put behind the words
 
         m.d.comb += [
             keep.addr.eq(at), keep.data.eq(self.old), keep.en.eq(self.old_en),
-            kept.addr.eq(at), self.index.eq(at),
-            put.addr.eq(Cat(merged_at, seal, in_half)), put.data.eq(Mux(seal, header, merged)),
-            put.en.eq(merged_en | seal),
+            kept.addr.eq(at), kept.en.eq(1), get.en.eq(1), self.index.eq(at),
+            put.addr.eq(Cat(merged_at, seal_header, in_half)), put.data.eq(Mux(seal_header, header, merged)),
+            put.en.eq(merged_en | seal_header),
             get.addr.eq(Cat(self.sealed_index, out_half)), self.sealed_word.eq(get.data),
-            crc.data.eq(merged), crc.valid.eq(merged_en),
+            sealer.word.eq(merged), sealer.en.eq(merged_en),
             self.job.payload.purpose.eq(Purpose.MERGE), self.job.payload.length.eq(CLUSTER),
             self.job.payload.addr.eq(cluster << _INDEX),
             self.o.valid.eq(self.used.bit_select(out_half, 1)),
             self.o.payload.eq(Mux(out_half, self.clusters[1], self.clusters[0])),
             header.crc_check.eq(check_bits(header.crc)),
+            *(header[f"check_{word}"].eq(checks.word_select(word, CHECK_BITS)) for word in range(CLUSTER)),
         ]
         m.d.sync += [fetched.eq(0), fetched_at.eq(at), merged_en.eq(fetched), merged_at.eq(fetched_at)]
         m.d.sync += [out_half.eq(out_half ^ (self.o.valid & self.o.ready))]
         for byte in range(WORD_BYTES):
             m.d.sync += merged.word_select(byte, 8).eq(Mux(
                 gathered & self.word.mask[byte], self.word.data.word_select(byte, 8), kept.data.word_select(byte, 8)))
-        check = Signal(CHECK_BITS)
-        m.d.comb += check.eq(check_bits(merged))
-        for word in range(CLUSTER):
-            with m.If(merged_en & (merged_at == word)):
-                m.d.sync += header[f"check_{word}"].eq(check)
+        with m.If(sealer.check_en):
+            m.d.sync += checks.eq(Cat(checks[CHECK_BITS:], sealer.check))
+
+        def unless_restart():
+            """A block is read again: what the checker has got is lost."""
+            with m.If(self.restart):
+                m.d.sync += [at.eq(0), fetched.eq(0), merged_en.eq(0)]
+                m.next = "START"
 
         def taken():
             return [self.i.ready.eq(gathered), self.refresh.ready.eq(~gathered)]
@@ -119,23 +123,25 @@ class Merger(wiring.Component):
                         m.d.comb += taken()
                         m.next = "IDLE"
             with m.State("START"):
-                m.d.comb += crc.start.eq(1)
-                with m.If(~self.used.bit_select(in_half, 1)):
+                m.d.comb += sealer.claim.eq(~self.used.bit_select(in_half, 1))
+                with m.If(sealer.claim & sealer.granted):
                     m.d.sync += [fetched.eq(1), at.eq(1)]
                     m.next = "COPY"
+                unless_restart()
             with m.State("COPY"):
+                m.d.comb += sealer.claim.eq(1)
                 m.d.sync += [fetched.eq(1), at.eq(at + 1)]
                 with m.If(at == CLUSTER - 1):
-                    m.next = "FETCHED"
-            with m.State("FETCHED"):
-                m.next = "LAST"
+                    m.next = "LAST"
+                unless_restart()
             with m.State("LAST"):
-                m.next = "CRC"
-            with m.State("CRC"):
-                m.d.sync += header.crc.eq(crc.crc ^ (cluster << _INDEX))
-                m.next = "SEAL"
+                m.d.comb += sealer.claim.eq(fetched | merged_en)
+                m.d.sync += header.crc.eq(sealer.crc ^ (cluster << _INDEX))
+                with m.If(sealer.crc_en):
+                    m.next = "SEAL"
+                unless_restart()
             with m.State("SEAL"):
-                m.d.comb += [seal.eq(1), *taken()]
+                m.d.comb += [seal_header.eq(1), *taken()]
                 m.d.sync += in_half.eq(~in_half)
                 for half in range(2):
                     with m.If(in_half == half):

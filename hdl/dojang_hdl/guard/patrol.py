@@ -36,9 +36,9 @@ class Patrol(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        wait, addr, reading = Signal(24), Signal(32), Signal()
+        wait, at, reading = Signal(24), Signal(32 - _INDEX), Signal()   # a cluster
         m.d.comb += [
-            self.job.payload.purpose.eq(Purpose.PATROL), self.job.payload.addr.eq(addr),
+            self.job.payload.purpose.eq(Purpose.PATROL), self.job.payload.addr.eq(at << _INDEX),
             self.job.payload.length.eq(CLUSTER),
         ]
         with m.If(self.job.ready | self.halt):
@@ -47,12 +47,12 @@ class Patrol(wiring.Component):
             m.d.sync += wait.eq(0)
         with m.Elif(wait != 0):
             m.d.sync += wait.eq(wait - 1)
-        with m.Elif((addr < self.start) | (addr >= self.end)):
-            m.d.sync += addr.eq(self.start)
+        with m.Elif((at < self.start[_INDEX:]) | (at >= self.end[_INDEX:])):
+            m.d.sync += at.eq(self.start[_INDEX:])
         with m.Elif(~self.job.valid & ~reading & ~self.halt):
             m.d.sync += [wait.eq(self.interval - 1), self.job.valid.eq(1)]
         with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [addr.eq(addr + CLUSTER), reading.eq(1)]
+            m.d.sync += [at.eq(at + 1), reading.eq(1)]
         with m.Elif(self.read):
             m.d.sync += reading.eq(0)
         with m.If(self.found & ~self.refresh.valid):

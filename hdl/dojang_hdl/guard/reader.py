@@ -1,12 +1,12 @@
 """Reads blocks, and again what was wrong."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
 from .blocks import BlockWalker
-from .checker import Checker, Verdict
+from .checker import Checker, Sealer, Verdict
 from .jobs import Job, JobRing, Purpose
 from .store import Store
 
@@ -25,28 +25,31 @@ class Reader(wiring.Component):
 
     Members
     -------
-    tiles_end: as in `Locator`.
     job: what is to be read.
     issue: jobs for the memory. sent, sent_words: a command for so many words has been given to it. idle: none is
         being made.
     i: the memory's words.
     o: words of READ jobs. give, given: one more word, while nothing is being read; of those after ``room`` has fallen
         five at most.
+    verify_crc: see `Checker`.
     old, old_en: words of MERGE jobs. restart: they come again from the first on.
     judged, verdict: a block is done with, right or not.
     again: a block is going to be read again (strobe); ``verdict`` says which.
     corrected: a word was corrected (strobe).
     empty: nothing is being read.
+    sealer: see `Checker`; what has begun is lost on ``restart``.
     """
 
     def __init__(self, tile: int):
         self._tile = tile
         super().__init__({
-            "tiles_end": In(32), "job": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)),
+            "job": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)),
             "sent": In(1), "sent_words": In(9), "idle": In(1), "i": In(stream.Signature(WORD_BITS)),
             "o": Out(stream.Signature(WORD_BITS)), "give": In(1), "given": In(WORD_BITS), "room": Out(1),
+            "verify_crc": In(32),
             "old": Out(WORD_BITS), "old_en": Out(1), "restart": Out(1), "judged": Out(1), "verdict": Out(Verdict),
             "again": Out(1), "corrected": Out(1), "empty": Out(1),
+            "sealer": In(Sealer()),
         })
 
     def elaborate(self, platform):
@@ -60,15 +63,16 @@ class Reader(wiring.Component):
         wiring.connect(m, ring.walk, walker.i)
         wiring.connect(m, walker.o, checker.block)
         wiring.connect(m, store.o, wiring.flipped(self.o))
+        wiring.connect(m, wiring.flipped(self.sealer), checker.sealer)
 
         second, on_their_way = Signal(), Signal(_OUTSTANDING_BITS)
         verdict, block = checker.verdict, checker.verdict.block
         oldest = Signal(Job)
         m.d.comb += [
-            walker.tiles_end.eq(self.tiles_end),
             self.issue.payload.eq(ring.issue.payload), self.issue.valid.eq(ring.issue.valid & ~draining),
             ring.issue.ready.eq(self.issue.ready & ~draining),
-            checker.i.payload.eq(self.i.payload), checker.i.valid.eq(self.i.valid & store.room & ~draining),
+            checker.verify_crc.eq(self.verify_crc), checker.i.payload.eq(self.i.payload),
+            checker.i.valid.eq(self.i.valid & store.room & ~draining),
             self.i.ready.eq(draining | checker.i.ready & store.room),
 
             self.verdict.eq(verdict), self.corrected.eq(checker.corrected & ~draining),
@@ -86,7 +90,8 @@ class Reader(wiring.Component):
         with m.If(self.again):
             m.d.sync += [
                 draining.eq(1), second.eq(1), oldest.purpose.eq(block.purpose), oldest.raw.eq(block.raw),
-                oldest.addr.eq(block.addr + block.skip), oldest.length.eq(block.left), oldest.crc.eq(block.crc)]
+                oldest.tile.eq(block.tile), oldest.length.eq(block.left),
+                oldest.addr.eq(Cat(block.addr[:9] | block.skip, block.addr[9:]))]
         with m.Elif(self.judged):
             m.d.sync += second.eq(0)
         with m.If(ring.restart):

@@ -1,9 +1,10 @@
 """Keeps words back until their block is found right."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from ..config import WORD_BITS
 
 __all__ = ["Store"]
@@ -36,8 +37,9 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.words = words = memory.Memory(shape=WORD_BITS, depth=self._depth, init=[])
-        store, fetch = words.write_port(), words.read_port()
+        m.submodules.words = words = BlockMemory(WORD_BITS, self._depth)
+        # A word is fetched after its commit, hence after it was written.
+        store, fetch = words.write, words.read[0]
         put, marked, committed, taken = (Signal(range(2 * self._depth), name=name)
                                          for name in ("put", "marked", "committed", "taken"))
         next_put = Signal.like(put)

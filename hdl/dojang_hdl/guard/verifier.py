@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from .emitter import Written
 from .jobs import Job, Purpose
 from .layout import CLUSTER
@@ -34,6 +35,7 @@ class Verifier(wiring.Component):
         from then on until it is ``written`` (strobe).
     idle: what is in the table may be read back now.
     job: what is to be read back. verified: the oldest of these was (strobe).
+    crc: what the oldest one must have, from two cycles after it has become that.
     pending: something has not been read back.
     """
 
@@ -41,15 +43,18 @@ class Verifier(wiring.Component):
         self._places = places
         super().__init__({
             "claim": In(stream.Signature(Written)), "written": In(1), "idle": In(1),
-            "job": Out(stream.Signature(Job)), "verified": In(1), "pending": Out(1),
+            "job": Out(stream.Signature(Job)), "verified": In(1), "crc": Out(32), "pending": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         bits = (self._places - 1).bit_length()
         entry_layout = data.StructLayout({"used": 1, "tag": 32 - _CLUSTER_BITS - bits, "crc": 32})
-        m.submodules.table = table = memory.Memory(shape=entry_layout, depth=self._places, init=[])
-        put, get = table.write_port(), table.read_port()
+        m.submodules.table = table = BlockMemory(entry_layout.size, self._places)
+        m.submodules.crcs = crcs = memory.Memory(shape=32, depth=ON_THEIR_WAY, init=[])    # of those asked for
+        put, get = table.write, table.read[0]   # FETCH does not write
+        put_crc, get_crc = crcs.write_port(), crcs.read_port(domain="comb")
+        put_entry = Signal(entry_layout)
         claimed, entry = Signal(Written), Signal(entry_layout)
         at, scan = Signal(bits), Signal(bits)
         used = Signal(range(self._places + 1))
@@ -59,13 +64,18 @@ class Verifier(wiring.Component):
 
         clash = Cat(asking[i] & (asked[i] == self.claim.payload.cluster[:bits]) for i in range(ON_THEIR_WAY)).any()
         m.d.comb += [
-            get.addr.eq(at), put.addr.eq(at),
+            get.addr.eq(at), get.en.eq(1), put.addr.eq(at), put.data.eq(put_entry),
+            put_crc.data.eq(entry.crc),
             self.job.payload.purpose.eq(Purpose.VERIFY), self.job.payload.length.eq(CLUSTER),
-            self.job.payload.addr.eq(Cat(at, entry.tag) << _CLUSTER_BITS), self.job.payload.crc.eq(entry.crc),
+            self.job.payload.addr.eq(Cat(at, entry.tag) << _CLUSTER_BITS),
         ]
         sent = self.job.valid & self.job.ready
         count = Signal(range(ON_THEIR_WAY + 1))
-        m.d.sync += count.eq(count + sent - self.verified)
+        m.d.comb += put_crc.en.eq(sent)
+        m.d.sync += [
+            count.eq(count + sent - self.verified), put_crc.addr.eq(put_crc.addr + sent),
+            get_crc.addr.eq(get_crc.addr + self.verified), self.crc.eq(get_crc.data),
+        ]
         with m.If(self.verified):
             m.d.sync += [asked[i].eq(asked[i + 1]) for i in range(ON_THEIR_WAY - 1)]
         for i in range(ON_THEIR_WAY):
@@ -113,8 +123,8 @@ class Verifier(wiring.Component):
                 m.next = "WRITING"
             with m.State("WRITING"):
                 with m.If(self.written):
-                    m.d.comb += [put.en.eq(1), put.data.used.eq(1), put.data.tag.eq(claimed.cluster[bits:]),
-                                 put.data.crc.eq(claimed.crc)]
+                    m.d.comb += [put.en.eq(1), put_entry.used.eq(1), put_entry.tag.eq(claimed.cluster[bits:]),
+                                 put_entry.crc.eq(claimed.crc)]
                     m.d.sync += used.eq(used + 1)
                     m.next = "IDLE"
         return m

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import WORD_BITS
 from ..memory import MemoryWrite
 from ..streams.buffer import Buffer
-from .checker import Verdict
+from .checker import Sealer, Verdict
 from .combiner import ClusterWrite, Combiner
 from .emitter import COUNT_BITS, Emitter
 from .jobs import Job, Purpose
@@ -36,6 +36,7 @@ class Writer(wiring.Component):
     i: words written. waiting: one of them has no place yet. flush: they should go to the memory. clusters, used: what
         has not gone yet.
     job: reads of its own. old, old_en, restart, judged, verdict: what became of them (see `Reader`).
+    verify_crc, sealer: see `Checker`.
     cluster_read: the chip reads clusters (strobe).
     quiet: there is time for reading back.
     place, write: what goes to the memory.
@@ -49,7 +50,8 @@ class Writer(wiring.Component):
             "waiting": Out(1),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + 2)), "used": Out(entries + 2),
             "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
-            "judged": In(1), "verdict": In(Verdict), "cluster_read": In(1), "quiet": In(1),
+            "judged": In(1), "verdict": In(Verdict), "verify_crc": Out(32), "sealer": Out(Sealer()),
+            "cluster_read": In(1), "quiet": In(1),
             "place": Out(stream.Signature(Place)), "write": Out(stream.Signature(MemoryWrite)),
             "idle": Out(1), "pending": Out(1),
         })
@@ -64,6 +66,7 @@ class Writer(wiring.Component):
         m.submodules.incoming = incoming = Buffer(ClusterWrite)     # the search for its cluster ends here
         wiring.connect(m, wiring.flipped(self.i), incoming.i)
         wiring.connect(m, incoming.o, combiner.i)
+        wiring.connect(m, merger.sealer, wiring.flipped(self.sealer))
         wiring.connect(m, combiner.o, merger.i)
         wiring.connect(m, merger.o, emitter.i)
         wiring.connect(m, patrol.refresh, merger.refresh)
@@ -86,7 +89,7 @@ class Writer(wiring.Component):
             merger.judged.eq(self.judged & (mine == Purpose.MERGE)), merger.good.eq(self.verdict.good),
             emitter.sealed_word.eq(merger.sealed_word), merger.sealed_index.eq(emitter.sealed_index),
             emitter.taken.eq(taken), emitter.done.eq(done),
-            verifier.written.eq(emitter.written), verifier.idle.eq(self.quiet),
+            verifier.written.eq(emitter.written), self.verify_crc.eq(verifier.crc), verifier.idle.eq(self.quiet),
             verifier.verified.eq(self.judged & (mine == Purpose.VERIFY)),
             patrol.interval.eq(self.control.patrol), patrol.start.eq(self.control.tiles_end),
             patrol.end.eq(self.control.end),

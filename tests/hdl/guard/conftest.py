@@ -1,5 +1,8 @@
 import pytest
 from amaranth.hdl import _ast
+from dojang_hdl.guard.verifier import Verifier
+
+PLACES = 32
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +17,10 @@ def remembered_shapes(monkeypatch):
         return found
 
     monkeypatch.setattr(_ast.Operator, "shape", remembered)
+
+
+@pytest.fixture
+def few_places(monkeypatch, request):
+    """Clusters make way for each other in the verifier's table, and it is gone through in little time."""
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(Verifier.__init__, "__defaults__", (PLACES,))

@@ -9,22 +9,21 @@ from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import receive, run, send
 
 MUTATIONS = {
-    "clusters read in part": ("Mux(job.raw | tile, until, CLUSTER)", "until"),
-    "tiles read whole": ("Mux(job.raw | tile, until, CLUSTER)", "Mux(job.raw, until, Mux(tile, self._tile, CLUSTER))"),
+    "clusters read in part": ("Mux(job.raw | job.tile, until, CLUSTER)", "until"),
+    "tiles read whole": (
+        "Mux(job.raw | job.tile, until, CLUSTER)", "Mux(job.raw, until, Mux(job.tile, self._tile, CLUSTER))"),
     "address of the first wanted word": ("job.addr[:9] & ~skip", "job.addr[:9]"),
     "skipped again": ("job.addr.eq(job.addr + room)", "job.addr.eq(job.addr + room + skip)"),
     "one word too long": ("ends = job.length <= room", "ends = job.length < room"),
     "left of the next block": ("block.left.eq(job.length)", "block.left.eq(job.length - room)"),
     "raw words skipped": ("offset = Mux(job.raw, 0, ", "offset = Mux(0, 0, "),
-    "the first cluster is a tile": ("self.i.payload.addr < self.tiles_end", "self.i.payload.addr <= self.tiles_end"),
-    "crc lost": ("block.crc.eq(job.crc)", "block.crc.eq(0)"),
+    "of no tile": ("block.tile.eq(job.tile)", "block.tile.eq(0)"),
 }
-NAMES = ("raw", "tile", "addr", "skip", "until", "words", "left", "last", "crc")
+NAMES = ("raw", "tile", "addr", "skip", "until", "words", "left", "last")
 
 
-def blocks(tile, tiles_end, raw, addr, length, crc):
+def blocks(tile, raw, in_tiles, addr, length):
     """A tuple of NAMES for each block."""
-    in_tiles = addr < tiles_end
     size = tile if raw or in_tiles else CLUSTER
     start = addr if raw else addr // size * size    # raw blocks begin with the job
     found = []
@@ -32,26 +31,25 @@ def blocks(tile, tiles_end, raw, addr, length, crc):
         wanted = [word for word in range(first, first + size) if addr <= word < addr + length]
         skip, until = wanted[0] - first, wanted[-1] + 1 - first
         words = until if raw or in_tiles else CLUSTER
-        found.append((raw, in_tiles, first, skip, until, words, addr + length - wanted[0], 0, crc))
-    found[-1] = (*found[-1][:-2], 1, crc)
+        found.append((raw, in_tiles, first, skip, until, words, addr + length - wanted[0], 0))
+    found[-1] = (*found[-1][:-1], 1)
     return found
 
 
 def check(walker, tile, stall=0.2, lengths=(1, 2, 7, 8, 9, 16, 17, 255, 256)):
     dut, rng = walker(tile), random.Random(tile)
     tiles_end = 8 * tile
-    jobs = [(0, tiles_end, 1, 5), (0, tiles_end - 1, 1, 6)]
+    jobs = [(0, 0, tiles_end, 1), (0, 1, tiles_end - 1, 1)]
     for _ in range(40):
         raw, addr, length = int(rng.random() < 0.2), rng.randrange(2 * tiles_end), rng.choice(lengths)
         if addr < tiles_end and not raw:
             length = min(length, tiles_end - addr)
-        jobs.append((raw, addr, length, rng.getrandbits(32)))
-    expected = [(index % 4, *block) for index, job in enumerate(jobs) for block in blocks(tile, tiles_end, *job)]
+        jobs.append((raw, int(addr < tiles_end), addr, length))
+    expected = [(index % 4, *block) for index, job in enumerate(jobs) for block in blocks(tile, *job)]
 
     async def source(ctx):
-        ctx.set(dut.tiles_end, tiles_end)
-        await send(ctx, dut.i, [{"purpose": index % 4, "raw": raw, "addr": addr, "length": length, "crc": crc}
-                                for index, (raw, addr, length, crc) in enumerate(jobs)], rng, stall)
+        await send(ctx, dut.i, [{"purpose": index % 4, "raw": raw, "tile": in_tiles, "addr": addr, "length": length}
+                                for index, (raw, in_tiles, addr, length) in enumerate(jobs)], rng, stall)
 
     async def sink(ctx):
         for wanted in expected:

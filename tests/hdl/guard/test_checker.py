@@ -25,11 +25,16 @@ MUTATIONS = {
     "bad for ever": ("bad.eq(two | bad & ~found.start)", "bad.eq(two | bad)"),
     "CRC overlooked": ("(crc.crc ^ judged.addr == expected)", "1"),
     "address overlooked": ("crc.crc ^ judged.addr == expected", "crc.crc == expected"),
-    "verified with any CRC": ("& ((judged.purpose != Purpose.VERIFY) | (expected == judged.crc))", ""),
-    "words of tiles corrected": ("is_header | ~block.tile & ~block.raw", "is_header | ~block.raw"),
-    "raw words corrected": ("is_header | ~block.tile & ~block.raw", "is_header | ~block.tile"),
-    "header not corrected": ("protected.eq(is_header | ", "protected.eq("),
+    "verified with any CRC": ("& ((judged.purpose != Purpose.VERIFY) | (expected == self.verify_crc))", ""),
+    "words of tiles corrected": ("~block.tile & ~block.raw", "~block.raw"),
+    "raw words corrected": ("~block.tile & ~block.raw", "~block.tile"),
+    "header not corrected": ("protected.eq((is_header | ", "protected.eq(("),
     "all words wanted": ("& (index >= block.skip)", ""),
+    "sealed within a block": ("sealer.claim & ~inside", "sealer.claim"),
+    "read while it seals": ("self.block.valid & ~sealer.granted", "self.block.valid"),
+    "sealed words corrected": (" & ~sealer.granted),", "),"),
+    "CRC of a cluster not begun anew": ("Mux(sealer.granted, seals == 0, ", "Mux(sealer.granted, 0, "),
+    "CRC of seven words": ("seals == CLUSTER - 1", "seals == CLUSTER - 2"),
 }
 
 
@@ -53,9 +58,37 @@ class Bench:
 
     def __init__(self, checker, blocks, stall=0.0):
         self.dut, self.blocks, self.stall = checker(), blocks, stall
+        self.sealed = 0
+
+    async def seal(self, ctx):
+        """Clusters between blocks, now and then; none of them is a block's."""
+        sealer, rng = self.dut.sealer, random.Random(4)
+        due, cycle, words, wait = {}, 0, [], 0
+        while True:
+            granted = ctx.get(sealer.granted)
+            if not words and not wait and granted:
+                words = [rng.getrandbits(128) for _ in range(CLUSTER)]
+                due["crc", cycle + 11] = zlib.crc32(b"".join(word.to_bytes(16, "little") for word in words))
+            ctx.set(sealer.en, bool(words))
+            if words:
+                assert granted
+                word = words.pop(0)
+                ctx.set(sealer.word, word)
+                due["check", cycle + 2] = int(check_bits(np.frombuffer(word.to_bytes(16, "little"), np.uint8)))
+                wait = 0 if words else rng.randrange(10, 60)
+            for name in ("check", "crc"):
+                expected = due.pop((name, cycle), None)
+                assert ctx.get(getattr(sealer, f"{name}_en")) == (expected is not None)
+                if expected is not None:
+                    assert ctx.get(getattr(sealer, name)) == expected
+                    self.sealed += name == "crc"
+            await ctx.tick()
+            wait = max(wait - 1, 0)
+            ctx.set(sealer.claim, not wait)
+            cycle += 1
 
     async def fields(self, ctx):
-        await send(ctx, self.dut.block, [fields for fields, *_ in self.blocks], random.Random(2), self.stall)
+        await send(ctx, self.dut.block, [said(fields) for fields, *_ in self.blocks], random.Random(2), self.stall)
 
     async def words(self, ctx):
         await send(ctx, self.dut.i, [word for _, words, *_ in self.blocks for word in words], random.Random(3),
@@ -66,6 +99,8 @@ class Bench:
         cycle = done = 0
         while done < len(self.blocks):
             fields, _, wanted, good, fixed, corrected = self.blocks[done]
+            verified = [one[0]["crc"] for one in self.blocks[done:] if one[0].get("purpose") == VERIFY]
+            ctx.set(dut.verify_crc, verified[0] if verified else 0)
             if ctx.get(dut.judged):
                 verdict = ctx.get(dut.verdict)
                 assert marked.pop(0) == cycle - 2
@@ -88,6 +123,11 @@ class Bench:
         exact = [corrected for *_, corrected in self.blocks]
         assert None in exact or corrections == sum(exact)
         assert not words and not marked
+
+
+def said(fields):
+    """Of a block; its CRC is said apart."""
+    return {name: value for name, value in fields.items() if name != "crc"}
 
 
 def block(rng, logical, memory, *, tile=None, purpose=READ, first=None):
@@ -179,7 +219,7 @@ def scenario(rng, logical, memory):
     return found
 
 
-def check(checker, stall=0.0, seed=1, short=False):
+def check(checker, stall=0.0, seed=1, short=False, seals=False):
     rng = random.Random(seed)
     logical, memory = contents(seed)
     blocks = scenario(rng, logical, memory)
@@ -187,7 +227,9 @@ def check(checker, stall=0.0, seed=1, short=False):
         blocks = [one_word_tile(rng) for _ in range(40)]
     bench = Bench(checker, blocks, stall)
     words = sum(len(words) for _, words, *_ in blocks)
-    run(bench.dut, bench.fields, bench.words, bench.verdicts, cycles=words + 20 if not stall else 4 * words)
+    run(bench.dut, bench.fields, bench.words, bench.verdicts, background=(bench.seal,) * seals,
+        cycles=words + 20 if not stall and not seals else 4 * words)
+    assert bench.sealed > 10 or not seals
 
 
 def one_word_tile(rng):
@@ -202,8 +244,9 @@ def one_word_tile(rng):
 
 
 @pytest.mark.parametrize("stall", [0, 0.3])
-def test_verdicts(stall):
-    check(Checker, stall)
+@pytest.mark.parametrize("seals", [False, True])
+def test_verdicts(stall, seals):
+    check(Checker, stall, seals=seals)
 
 
 def test_one_word_a_cycle_in_the_shortest_blocks():
@@ -220,7 +263,7 @@ def test_nothing_is_left_after_a_reset(words):
     reset, begun = Signal(), []
 
     async def before(ctx):
-        ctx.set(bench.dut.block.payload, bad[0])
+        ctx.set(bench.dut.block.payload, said(bad[0]))
         ctx.set(bench.dut.block.valid, 1)
         await send(ctx, bench.dut.i, bad[1][:words])
         ctx.set(bench.dut.block.valid, 0)
@@ -244,3 +287,4 @@ def test_a_broken_checker_is_caught(name):
     broken = mutate("dojang_hdl.guard.checker", *MUTATIONS[name]).Checker
     with pytest.raises(AssertionError):
         check(broken)
+        check(broken, seals=True)

@@ -17,10 +17,8 @@ MUTATIONS = {
     "a column left out": ("zip(word, COLUMNS,", "zip(word, COLUMNS[:-1],"),
     "a row left out": ("range(CHECK_BITS)", "range(CHECK_BITS - 1)"),
     "rows exchanged": ("column >> row & 1", "column >> (row ^ 1) & 1"),
-    "columns exchanged": ("Cat(syndrome == column for column in COLUMNS)",
-                          "Cat(syndrome == column for column in reversed(COLUMNS))"),
-    "any syndrome": ("Cat(syndrome == column for column in COLUMNS)",
-                     "Cat((syndrome & column) == column for column in COLUMNS)"),
+    "columns exchanged": (".all() for column in COLUMNS)", ".all() for column in reversed(COLUMNS))"),
+    "any syndrome": ("syndrome[at:at + 3] == value", "(syndrome[at:at + 3] & value) == value"),
 }
 
 

@@ -10,16 +10,16 @@ from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import receive, run, send
 
 MUTATIONS = {
-    "headers of the tiles before left out": ("& 0, tile) + tile", "& 0, tile)"),
-    "headers of the clusters before left out": ("& 0, cluster) + cluster", "& 0, cluster)"),
-    "tiles' headers before the clusters left out": ("base.eq(self.tiles_end + (self.tiles_end >> bits))",
-                                                    "base.eq(self.tiles_end)"),
-    "the next tile's header left out": ("(span + ((1 << bits) - 1)) >> bits", "(span + ((1 << bits) - 2)) >> bits"),
-    "the last cluster left out": ("(span + (CLUSTER - 1)) >> _CLUSTER_BITS", "span >> _CLUSTER_BITS"),
-    "a tile's beginning left out": ("Mux(in_tiles, place.addr[:bits], rest[:_CLUSTER_BITS]) + place.length",
-                                    "Mux(in_tiles, 0, rest[:_CLUSTER_BITS]) + place.length"),
-    "the first cluster is a tile": ("place.addr < self.tiles_end", "place.addr <= self.tiles_end"),
-    "raw words moved": ("with m.If(place.raw):", "with m.If(0):"),
+    "headers before left out": ("+ chosen(place.addr >> bits, place.addr >> _CLUSTER_BITS)", ""),
+    "headers of tiles as of clusters": ("chosen(place.addr >> bits, ", "chosen(place.addr >> _CLUSTER_BITS, "),
+    "headers before the clusters left out": ("base.eq((self.tiles_end >> bits) - (self.tiles_end >> _CLUSTER_BITS))",
+                                             "base.eq(0)"),
+    "tiles behind the tiles": ("plain = place.raw | place.tile", "plain = place.raw"),
+    "the next tile's header left out": ("(1 << bits) - 1, CLUSTER - 1)", "(1 << bits) - 2, CLUSTER - 1)"),
+    "the last cluster left out": ("(1 << bits) - 1, CLUSTER - 1)", "(1 << bits) - 1, 0)"),
+    "clusters in part": ("rounded[:_CLUSTER_BITS] & 0,", "rounded[:_CLUSTER_BITS],"),
+    "a tile's beginning left out": ("span.eq(offset + place.length)", "span.eq(place.length)"),
+    "raw words moved": ("Mux(place.raw, raw, Mux(place.tile, tile, cluster))", "Mux(place.tile, tile, cluster)"),
     "writes become reads": ("command.write.eq(place.write)", "command.write.eq(0)"),
 }
 
@@ -65,8 +65,8 @@ def check(locator, tile, tiles, stall=0.2, count=60):
     async def source(ctx):
         ctx.set(dut.tiles_end, protection.tiles_end)
         await ctx.tick().repeat(2)
-        await send(ctx, dut.i, [dict(zip(("write", "raw", "addr", "length"), place, strict=True)) for place in asked],
-                   rng, stall)
+        await send(ctx, dut.i, [{"write": write, "raw": raw, "tile": addr < protection.tiles_end, "addr": addr,
+                                 "length": length} for write, raw, addr, length in asked], rng, stall)
 
     async def sink(ctx):
         for place in asked:
@@ -76,7 +76,7 @@ def check(locator, tile, tiles, stall=0.2, count=60):
             assert not ctx.get(dut.o.valid), "a command too many"
             await ctx.tick()
 
-    run(dut, source, sink, cycles=6 * len(asked) + 20 if not stall else 12 * len(asked))
+    run(dut, source, sink, cycles=4 * len(asked) + 20 if not stall else 12 * len(asked))
 
 
 @pytest.mark.parametrize(("tile", "tiles"), [(16, 40), (32, 1), (128, 9), (256, 5), (256, 0)])
@@ -84,7 +84,7 @@ def test_places(tile, tiles):
     check(Locator, tile, tiles)
 
 
-def test_a_command_every_five_cycles():
+def test_a_command_every_four_cycles():
     check(Locator, 128, 3, stall=0)
 
 

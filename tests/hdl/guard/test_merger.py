@@ -1,10 +1,11 @@
 """Sealed clusters against the packer's headers."""
 
 import random
+import zlib
 
 import numpy as np
 import pytest
-from dojang.compile.protection import Protection
+from dojang.compile.protection import Protection, check_bits
 from dojang_hdl.guard.jobs import Purpose
 from dojang_hdl.guard.layout import CLUSTER
 from dojang_hdl.guard.merger import Merger
@@ -20,9 +21,16 @@ MUTATIONS = {
     "refreshed with the chip's words": ("gathered & self.word.mask[byte]", "self.word.mask[byte]"),
     "words before a restart kept": ("at.eq(Mux(self.restart, 0, at + self.old_en))", "at.eq(at + self.old_en)"),
     "bad read sealed": ("with m.If(~self.good):", "with m.If(0):"),
-    "address not in the CRC": ("crc.crc ^ (cluster << _INDEX)", "crc.crc"),
-    "CRC not begun anew": ("m.d.comb += crc.start.eq(1)", "m.d.comb += crc.start.eq(0)"),
-    "header over a word": ("Cat(merged_at, seal, in_half)", "Cat(merged_at, 0, in_half)"),
+    "address not in the CRC": ("sealer.crc ^ (cluster << _INDEX)", "sealer.crc"),
+    "sealed though its checks were lost": ("with m.If(self.restart):\n                m.d",
+                                           "with m.If(0):\n                m.d"),
+    "a word left over of what was lost": ("fetched.eq(0), merged_en.eq(0)]", "fetched.eq(0)]"),
+    "claims without room": ("sealer.claim.eq(~self.used.bit_select(in_half, 1))", "sealer.claim.eq(1)"),
+    "gives way too early": ("sealer.claim.eq(fetched | merged_en)", "sealer.claim.eq(fetched)"),
+    "does not wait": ("sealer.claim & sealer.granted", "sealer.claim"),
+    "checks of other words": ("with m.If(sealer.check_en):", "with m.If(1):"),
+    "CRC of other words": ("with m.If(sealer.crc_en):", "with m.If(1):"),
+    "header over a word": ("Cat(merged_at, seal_header, in_half)", "Cat(merged_at, 0, in_half)"),
     "taken before its time": ("merged_en.eq(fetched)", "merged_en.eq(fetched), fetched_at.eq(at + 1)"),
     "one half only": ("m.d.sync += in_half.eq(~in_half)", "m.d.sync += in_half.eq(in_half)"),
     "read before it was written": ("self.job.valid.eq(self.used == 0)", "self.job.valid.eq(1)"),
@@ -153,9 +161,44 @@ class Bench:
         assert self.memory == self.expected
 
 
-def check(merger, count=24, **options):
+async def seal(ctx, dut, rng, granted=0.4, lost=0.0):
+    """The side of the checker; ``lost``: of a restart in a cycle with something to lose."""
+    sealer, cycle, may, words = dut.sealer, 0, False, []
+    due = {}            # cycle: what is said in it
+    restart = 0         # cycles
+    while True:
+        if not restart and (may or due) and rng.random() < lost:
+            restart = rng.randint(1, 3)
+            ctx.set(dut.restart, 1)
+        may = bool(ctx.get(sealer.claim)) and (may or rng.random() < granted)
+        ctx.set(sealer.granted, may)
+        for name, width in (("check", 9), ("crc", 32)):
+            known = due.pop((name, cycle), None)
+            ctx.set(getattr(sealer, name), rng.getrandbits(width) if known is None else known)
+            ctx.set(getattr(sealer, f"{name}_en"), known is not None)
+        *_, en, word = await ctx.tick().sample(sealer.en, sealer.word)
+        assert may or not en, "a word at the wrong time"
+        if en:
+            words.append(word.to_bytes(16, "little"))
+            due["check", cycle + 2] = int(check_bits(np.frombuffer(words[-1], np.uint8)))
+            if len(words) == CLUSTER:
+                due["crc", cycle + 4] = zlib.crc32(b"".join(words))
+                words.clear()
+        if restart:
+            words.clear()
+            due.clear()
+            may, restart = False, restart - 1
+            ctx.set(dut.restart, restart > 0)
+        cycle += 1
+
+
+def check(merger, count=24, lost=0.02, **options):
     bench = Bench(merger, count, **options)
-    run(bench.dut, bench.source, bench.sink, background=(bench.reader,), cycles=90 * count + 100)
+
+    async def checker(ctx):
+        await seal(ctx, bench.dut, random.Random(5), lost=lost)
+
+    run(bench.dut, bench.source, bench.sink, background=(bench.reader, checker), cycles=130 * count + 100)
     return bench
 
 
@@ -164,7 +207,7 @@ def test_clusters_are_completed(stall):
     assert check(Merger, stall=stall).reads
 
 
-def test_a_whole_cluster_in_13_cycles():
+def test_a_whole_cluster_in_16_cycles():
     dut = Merger()
 
     async def bench(ctx):
@@ -175,13 +218,17 @@ def test_a_whole_cluster_in_13_cycles():
             while not ready:
                 cycles += 1
                 _, _, ready = await ctx.tick().sample(dut.i.ready)
-            assert cycles == 13
+            assert cycles == 16
 
-    run(dut, bench, cycles=40)
+    async def checker(ctx):
+        await seal(ctx, dut, random.Random(1), granted=1)
+
+    run(dut, bench, background=(checker,), cycles=40)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_merger_is_caught(name):
     broken = mutate("dojang_hdl.guard.merger", *MUTATIONS[name]).Merger
     with pytest.raises((AssertionError, IndexError)):
-        check(broken, count=12, restarts=0.5)
+        check(broken, count=12, restarts=0.5, lost=0.1)
+        check(broken, stall=0.8, bad=())

@@ -11,8 +11,8 @@ from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
 MUTATIONS = {
-    "beyond the end": ("(addr >= self.end)", "(addr > self.end)"),
-    "before the start": ("(addr < self.start) | ", ""),
+    "beyond the end": ("(at >= self.end[_INDEX:])", "(at > self.end[_INDEX:])"),
+    "before the start": ("(at < self.start[_INDEX:]) | ", ""),
     "interval too long": ("wait.eq(self.interval - 1)", "wait.eq(self.interval)"),
     "never off": ("with m.If(self.interval == 0):", "with m.If(0):"),
     "next one without an answer": ("& ~reading ", ""),
@@ -20,7 +20,7 @@ MUTATIONS = {
     "begins while halted": (" & ~self.halt):", "):"),
     "refresh overwritten": ("with m.If(self.found & ~self.refresh.valid):", "with m.If(self.found):"),
     "refreshed again": ("with m.Elif(self.refresh.ready):", "with m.Elif(0):"),
-    "the same one again": ("addr.eq(addr + CLUSTER)", "addr.eq(addr)"),
+    "the same one again": ("at.eq(at + 1)", "at.eq(at)"),
 }
 
 

@@ -25,7 +25,9 @@ MUTATIONS = {
     "nothing pending on its way": ("(used != 0) | asking.any()", "(used != 0)"),
     "read back at any time": ("self.idle & (used != 0)", "(used != 0)"),
     "old contents after a reset": ("with m.If(at == self._places - 1):", "with m.If(1):"),
-    "another CRC": ("put.data.crc.eq(claimed.crc)", "put.data.crc.eq(claimed.crc + 1)"),
+    "another CRC": ("put_entry.crc.eq(claimed.crc)", "put_entry.crc.eq(claimed.crc + 1)"),
+    "the CRC of the first one for ever": ("get_crc.addr.eq(get_crc.addr + self.verified)", "get_crc.addr.eq(0)"),
+    "the CRC of what was written last": ("put_crc.data.eq(entry.crc)", "put_crc.data.eq(claimed.crc)"),
     "the wrong one done": ("asked[i].eq(asked[i + 1])", "asked[i].eq(asked[i])"),
 }
 
@@ -55,7 +57,7 @@ class Bench:
                 _, _, ready = await ctx.tick().sample(dut.claim.ready)
             ctx.set(dut.claim.valid, 0)
             assert cluster not in self.waiting, "it has not been read back"
-            assert cluster not in [one for _, one in self.asked], "it is being read back"
+            assert cluster not in [one for _, one, _ in self.asked], "it is being read back"
             for _ in range(rng.randrange(12)):
                 await ctx.tick()
             ctx.set(dut.written, 1)
@@ -75,11 +77,11 @@ class Bench:
             if cycle % 40 == 0:
                 ctx.set(dut.idle, rng.random() >= self.busy)
             ctx.set(dut.job.ready, rng.random() < 0.5)
-            _, _, job, *sent, pending, idle, claim = await ctx.tick().sample(
-                dut.job.payload, dut.job.valid, dut.job.ready, dut.pending, dut.idle, dut.claim.valid)
+            _, _, job, *sent, pending, idle, claim, crc = await ctx.tick().sample(
+                dut.job.payload, dut.job.valid, dut.job.ready, dut.pending, dut.idle, dut.claim.valid, dut.crc)
             cycle += 1
             if done:
-                self.asked.pop(0)
+                assert self.asked.pop(0)[2] == crc
                 self.verified += 1
             if self.asked:
                 assert pending
@@ -88,9 +90,8 @@ class Bench:
             if all(sent):
                 cluster = job.addr // CLUSTER
                 assert job.purpose.value == Purpose.VERIFY.value and job.length == CLUSTER
-                assert self.waiting.pop(cluster) == job.crc
-                due = max(cycle + rng.randrange(self.latency), self.asked[-1][0] if self.asked else 0)
-                self.asked.append((due, cluster))
+                due = max(cycle + 2 + rng.randrange(self.latency), self.asked[-1][0] + 3 if self.asked else 0)
+                self.asked.append((due, cluster, self.waiting.pop(cluster)))
                 self.most = max(self.most, len(self.asked))
                 assert self.most <= ON_THEIR_WAY
         ctx.set(dut.verified, 0)
