@@ -92,9 +92,10 @@ class Executor(wiring.Component):
         m = Module()
         request = self.request.p
         m.submodules.fetcher = fetcher = WordFetcher()
-        m.submodules.picker = picker = BytePicker({
-            "identity": protocol.IDENTITY_BYTES, "word": WORD_BYTES, "state": WORD_BYTES, "counters": WORD_BYTES,
-            "message": protocol.MESSAGE_BYTES, "register": protocol.REGISTER_BYTES, "crc": protocol.CHECK_BYTES})
+        m.submodules.picker = picker = BytePicker(
+            {"word": WORD_BYTES, "state": WORD_BYTES, "counters": WORD_BYTES, "message": protocol.MESSAGE_BYTES,
+             "register": protocol.REGISTER_BYTES, "crc": protocol.CHECK_BYTES},
+            {"identity": identity(self._config, self._clock_hz)})
         m.submodules.crc = crc = catalog.CRC32_ISO_HDLC().create()
 
         kind = {request: Signal(name=f"is_{request.name.lower()}") for request in Request}
@@ -137,6 +138,9 @@ class Executor(wiring.Component):
         m.d.sync += selected.eq(Cat(args.channel == number for number in range(self._config.channels)))
         read_data = 0
         for number, port in enumerate(self.memory):
+            # Who is alone is not chosen: `word` counts only if `arrived`.
+            chosen = selected[number].replicate(WORD_BITS) if len(self.memory) > 1 else Const(-1, WORD_BITS)
+            read_data |= port.read.payload & chosen
             m.d.comb += [
                 port.command.valid.eq(command & selected[number]), port.command.p.write.eq(kind[Request.WRITE]),
                 port.command.p.addr.eq(args.address), port.command.p.length.eq(length),
@@ -144,7 +148,6 @@ class Executor(wiring.Component):
                 port.write.p.mask.eq(-1),
                 port.read.ready.eq(read_ready & selected[number]),
             ]
-            read_data |= port.read.payload & selected[number].replicate(WORD_BITS)
             with m.If(selected[number]):
                 m.d.comb += arrived.eq(port.read.valid)
                 with m.If(port.command.ready):
@@ -156,7 +159,6 @@ class Executor(wiring.Component):
 
         values = picker.values
         m.d.comb += [
-            values.identity.eq(int.from_bytes(identity(self._config, self._clock_hz), "little")),
             values.word.eq(word), values.message.eq(self.stored), values.register.eq(self.csr_data),
             values.counters.eq(self.link_counters), values.crc.eq(crc.crc),
             self.index.eq(args.address), self.csr_addr.eq(args.address),
@@ -217,15 +219,22 @@ class Executor(wiring.Component):
                 m.d.sync += end.eq(args.address + args.count)
                 m.next = "RANGE"
             with m.State("RANGE"):
+                def at_most(limit):
+                    """end <= limit, without a carry chain where the limit is a power of two, as most are."""
+                    if limit & limit - 1:
+                        return end <= limit
+                    bit = limit.bit_length() - 1
+                    return ~end[bit + 1:].any() & ~(end[bit] & end[:bit].any())
+
                 few = args.count[4:] == 0
                 in_memory = (selected.any() & (args.count != 0)
-                             & ((end <= self._config.channel_words)
+                             & (at_most(self._config.channel_words)
                                 | args.address[-2:].any() & (self.windows & selected).any()))
                 in_mailbox = ((args.count != 0) & few & (args.count[:4] <= protocol.MAX_MESSAGES)
-                              & (end <= self.messages))
+                              & ~end[len(self.messages):].any() & (end[:len(self.messages)] <= self.messages))
                 allowed = ((kind[Request.WRITE] | kind[Request.CHECK] | kind[Request.READ] & few) & in_memory
                            | kind[Request.MAILBOX] & in_mailbox
-                           | kind[Request.COUNTERS] & (args.count <= protocol.MAX_REGISTERS) & (end <= CSR_SPACE))
+                           | kind[Request.COUNTERS] & (args.count <= protocol.MAX_REGISTERS) & at_most(CSR_SPACE))
                 with m.If(kind[Request.WRITE] & (args.count != request.length[4:])):
                     finish(Status.LENGTH)
                 with m.Elif(~allowed):

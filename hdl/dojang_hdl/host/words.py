@@ -1,6 +1,6 @@
 """Between the bytes of a frame and words: what a request says is fetched, what it is answered is picked."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -56,20 +56,23 @@ class BytePicker(wiring.Component):
     Parameters
     ----------
     sizes: bytes of each value, by name.
+    constants: what never changes, by name.
 
     Members
     -------
-    values: by name; must not change while the picker is busy.
-    start: strobe for each value; at most one, and only while not ``busy``.
+    values: those of ``sizes``, by name; must not change while the picker is busy.
+    start: strobe for each value and constant; at most one, and only while not ``busy``.
     busy: from the cycle after ``start`` to that of the last byte.
     valid, byte: the bytes; the first three cycles after ``start``.
     """
 
-    def __init__(self, sizes: dict[str, int]):
-        self._sizes = sizes
+    def __init__(self, sizes: dict[str, int], constants: dict[str, bytes]):
+        self._constants = constants
+        self._sizes = sizes | {name: len(content) for name, content in constants.items()}
         super().__init__({
             "values": In(data.StructLayout({name: 8 * size for name, size in sizes.items()})),
-            "start": In(data.StructLayout(dict.fromkeys(sizes, 1))), "busy": Out(1), "valid": Out(1), "byte": Out(8)})
+            "start": In(data.StructLayout(dict.fromkeys(self._sizes, 1))),
+            "busy": Out(1), "valid": Out(1), "byte": Out(8)})
 
     def elaborate(self, platform):
         m = Module()
@@ -88,7 +91,9 @@ class BytePicker(wiring.Component):
         m.d.comb += self.busy.eq(going | picked | self.valid)
         byte = 0
         for number, (name, size) in enumerate(self._sizes.items()):
-            value, one = self.values[name], Signal(8, name=f"byte_{name}")
+            one = Signal(8, name=f"byte_{name}")
+            constant = self._constants.get(name)
+            value = self.values[name] if constant is None else Const(int.from_bytes(constant, "little"), 8 * size)
             m.d.sync += one.eq(_any(value[8 * i:8 * i + 8] & at[i].replicate(8) for i in range(size)))
             byte |= one & chosen[number].replicate(8)
         m.d.sync += self.byte.eq(byte)

@@ -35,7 +35,11 @@ MUTATIONS = {
                                        '[self.response.valid.eq(1), self.response.p.eq('),
     "always channel 0": ("executor", "Cat(args.channel == number for", "Cat(number == 0 for"),
     "same word again": ("executor", "args.address.eq(args.address + 1), ", ""),
-    "end not checked": ("executor", "(end <= self._config.channel_words)", "(end != 0)"),
+    "end not checked": ("executor", "(at_most(self._config.channel_words)", "(end != 0"),
+    "a word beyond the end": ("executor", " & ~(end[bit] & end[:bit].any())", ""),
+    "last word refused": ("executor", "(end[bit] & end[:bit].any())", "end[bit]"),
+    "upper bits of the end ignored": ("executor", "~end[bit + 1:].any() & ", ""),
+    "upper bits of a message's number ignored": ("executor", "~end[len(self.messages):].any() & ", ""),
     "window of a plain memory": ("executor", " & (self.windows & selected).any()", ""),
     "windows closed": ("executor", "(self.windows & selected).any()", "0"),
     "unverified writes ignored": ("executor", "unfinished.eq(self.running | self.settling)",
@@ -258,6 +262,7 @@ async def run(session, tokens, errors, cycles):
     await session.request(MAILBOX, args(0, 0, 1))
     await session.request(MAILBOX, args(0, 0, 2))
     await session.request(MAILBOX, args(0, 0, 3))
+    await session.request(MAILBOX, args(1 << 16, 0, 1))
 
 
 async def memory_state(session):
@@ -288,7 +293,8 @@ async def session(ctx, dut):
     host = Session(ctx, dut)
     await framing(host)
     await checks(host)
-    await host.request(READ, args(65_535, 0, 2))
+    for count in (1, 2):
+        await host.request(READ, args(65_535, 0, count))
     await run(host, 0x11112222333344445555666677778888, (1, 4), 30)
     await run(host, 0x1234, (2, 0), 10)
     assert host.clears == 2
