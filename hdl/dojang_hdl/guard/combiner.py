@@ -84,9 +84,14 @@ class Combiner(wiring.Component):
             put.addr.eq(place), put.data.eq(found.word.data), put.en.eq(Mux(found_valid, found.word.mask, 0)),
             put_mask.addr.eq(place), put_mask.data.eq(mask), put_mask.en.eq(found_valid),
         ]
+        # Whether all its bytes are there is known a cycle later.
+        written, written_to, written_at, complete = Signal(), Signal(entry_bits), Signal(_INDEX), Signal()
+        m.d.sync += [written.eq(found_valid), written_to.eq(entry), written_at.eq(at), complete.eq(mask.all())]
         for i in range(count):
             with m.If(found_valid & (entry == i)):
-                m.d.sync += [touched[i].eq(touched[i] | (1 << at)), full[i].eq(full[i] | (mask.all() << at))]
+                m.d.sync += touched[i].eq(touched[i] | (1 << at))
+            with m.If(written & (written_to == i)):
+                m.d.sync += full[i].eq(full[i] | (complete << written_at))
 
         # A new cluster takes the place of the oldest one, which must have left.
         missing, oldest, begin = Signal(), Signal(entry_bits), Signal()
@@ -117,7 +122,7 @@ class Combiner(wiring.Component):
         now = leaving.r_data
         m.d.comb += [
             # A word may have found its place just before.
-            self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == now))),
+            self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == now)) & ~(written & (written_to == now))),
             self.o.payload.cluster.eq(self.clusters[now]), self.o.payload.touched.eq(Array(touched)[now]),
             self.o.payload.whole.eq(Array(full)[now].all()),
             # What is offered is not written any more.

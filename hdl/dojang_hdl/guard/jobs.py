@@ -32,7 +32,8 @@ class JobRing(wiring.Component):
     i: new jobs.
     issue, walk: the jobs in order, each on its own.
     retire: the oldest job is done.
-    restart: begin again with ``oldest`` in place of the oldest job; ``i`` and ``retire`` rest meanwhile.
+    hold: nothing is taken from ``i``.
+    restart: begin again with ``oldest`` in place of the oldest job; on ``hold`` only, and ``retire`` rests meanwhile.
     empty: nothing is on its way.
     """
 
@@ -40,7 +41,7 @@ class JobRing(wiring.Component):
         self._depth = depth
         super().__init__({
             "i": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)), "walk": Out(stream.Signature(Job)),
-            "retire": In(1), "restart": In(1), "oldest": In(Job), "empty": Out(1),
+            "retire": In(1), "hold": In(1), "restart": In(1), "oldest": In(Job), "empty": Out(1),
         })
 
     def elaborate(self, platform):
@@ -52,16 +53,17 @@ class JobRing(wiring.Component):
         index = slice(0, len(head) - 1)
         count = Signal.like(head)
         put = self.i.valid & self.i.ready
+        room = Signal()     # after what is taken now
         m.d.comb += [
             count.eq(tail - head), self.empty.eq(count == 0),
-            self.i.ready.eq((count != self._depth) & ~self.restart),
+            self.i.ready.eq(room & ~self.hold),
             write.en.eq(put | self.restart),
             write.addr.eq(Mux(self.restart, head[index], tail[index])),
             write.data.eq(Mux(self.restart, self.oldest.as_value(), self.i.payload.as_value())),
             issue.addr.eq(issued[index]), self.issue.payload.eq(issue.data), self.issue.valid.eq(issued != tail),
             walk.addr.eq(walked[index]), self.walk.payload.eq(walk.data), self.walk.valid.eq(walked != tail),
         ]
-        m.d.sync += [tail.eq(tail + put), head.eq(head + self.retire)]
+        m.d.sync += [tail.eq(tail + put), head.eq(head + self.retire), room.eq(count < self._depth - 1)]
         with m.If(self.restart):
             m.d.sync += [issued.eq(head), walked.eq(head)]
         with m.Else():

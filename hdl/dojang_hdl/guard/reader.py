@@ -80,7 +80,7 @@ class Reader(wiring.Component):
             self.again.eq(checker.judged & ~draining & ~verdict.good & ~second),
             self.restart.eq(draining), self.empty.eq(ring.empty), self.room.eq(store.room),
             ring.retire.eq(self.judged & block.last), ring.oldest.eq(oldest),
-            ring.restart.eq(draining & self.idle & (on_their_way == 0)),
+            ring.hold.eq(draining), ring.restart.eq(draining & self.idle & (on_their_way == 0)),
 
             self.old.eq(checker.word), self.old_en.eq(checker.en & ~draining & (checker.purpose == Purpose.MERGE)),
             store.rollback.eq(draining),

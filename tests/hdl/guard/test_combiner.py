@@ -21,10 +21,11 @@ MUTATIONS = {
         "Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0)", "look_mask.data"),
     "bytes that were not written": ("put.en.eq(Mux(found_valid, found.word.mask, 0))",
                                    "put.en.eq(Mux(found_valid, 0xFFFF, 0))"),
-    "whole too early": ("(mask.all() << at)", "(1 << at)"),
+    "whole too early": ("(complete << written_at)", "(1 << written_at)"),
     "whole for ever": ("touched[i].eq(0),\n                             full[i].eq(0)", "touched[i].eq(0)"),
     "word for a leaving cluster": ("self.i.ready.eq((hits & Cat(open_)).any())", "self.i.ready.eq(hits.any())"),
     "leaves before its last word": (" & ~(found_valid & (entry == now))", ""),
+    "leaves before it is known to be whole": (" & ~(written & (written_to == now))", ""),
     "the newest makes way": ("oldest.eq(newest + 1)", "oldest.eq(newest)"),
     "flush ignored": ("| self.flush ", ""),
     "never quiet": ("| (quiet == QUIET_CYCLES) ", ""),
@@ -131,9 +132,9 @@ def written_whole(combiner):
     """As many clusters as there are entries, word by word in turn, stay undisturbed; each leaves at once."""
     left = combined([write for word in range(CLUSTER) for number in range(ENTRIES)
                      for write in cluster(10 + number, [word])], combiner)
-    # Two cycles for each entry that is taken, one for each word; the first is whole with the fourth last word. Then its
-    # words are looked at.
-    last = 2 * ENTRIES + ENTRIES * CLUSTER - 1
+    # Two cycles for each entry that is taken, one for each word; the first is whole with the fourth last word, which is
+    # known a cycle later. Then its words are looked at.
+    last = 2 * ENTRIES + ENTRIES * CLUSTER
     assert [gone[1:] for gone in left] == [(10 + number, 0xFF, 1) for number in range(ENTRIES)]
     assert [gone[0] for gone in left] == [last + number * (CLUSTER + 1) for number in range(ENTRIES)]
 
@@ -158,7 +159,7 @@ def leaves_when_quiet(combiner):
 
 def leaves_on_flush(combiner):
     (when, *_), = combined(cluster(5, [2]), combiner, flush=1.0)
-    assert when == 4
+    assert when == 4 + 1   # the word is written, and looked at
 
 
 CHECKS = (written_whole, oldest_makes_way, waits_for_a_leaving_cluster, leaves_when_quiet, leaves_on_flush,

@@ -14,10 +14,9 @@ MUTATIONS = {
     "oldest put last": ("Mux(self.restart, head[index], tail[index])", "tail[index]"),
     "walked not again": ("[issued.eq(head), walked.eq(head)]", "issued.eq(head)"),
     "issued not again": ("[issued.eq(head), walked.eq(head)]", "walked.eq(head)"),
-    "too full": ("(count != self._depth) & ~self.restart", "~self.restart"),
-    "one too few": ("(count != self._depth)", "(count != self._depth - 1)"),
-    "lost in a restart": ("self.i.ready.eq((count != self._depth) & ~self.restart)",
-                          "self.i.ready.eq(count != self._depth)"),
+    "too full": ("count < self._depth - 1", "count < self._depth"),
+    "one too few": ("count < self._depth - 1", "count < self._depth - 2"),
+    "lost in a restart": ("room & ~self.hold", "room"),
     "never empty again": ("head.eq(head + self.retire)", "head.eq(head)"),
 }
 
@@ -32,7 +31,7 @@ class Bench:
     async def bench(self, ctx, jobs=200):
         dut, rng = self.dut, self.rng
         live, issued, walked = [], 0, 0         # cursors into ``live``
-        name = 0
+        name, room = 0, False
         while name < jobs or live:
             assert ctx.get(dut.empty) == (not live)
             self.fullest = max(self.fullest, len(live))
@@ -54,7 +53,10 @@ class Bench:
             ctx.set(dut.restart, restart)
             ctx.set(dut.retire, retire)
             ctx.set(dut.oldest, {"addr": replaced})
-            assert ctx.get(dut.i.ready) == (len(live) < DEPTH and not restart)
+            hold = restart or rng.random() < 0.1
+            ctx.set(dut.hold, hold)
+            assert ctx.get(dut.i.ready) == (room and not hold)
+            room = len(live) < DEPTH - 1
             taken = new and ctx.get(dut.i.ready)
             await ctx.tick()
             if restart:
