@@ -20,12 +20,17 @@ PACKAGES = ("amaranth", "amaranth-boards", "litedram", "litex")
 
 @dataclass(frozen=True)
 class Netlist:
-    """Files of a design: RTLIL of the top, Verilog of what it instantiates, constraints; and the FPGA's options."""
+    """Files of a design: RTLIL of the top, Verilog of what it instantiates, constraints; and the FPGA's options.
+
+    ``clock_hz`` is the core clock's; ``synchronous``: what crosses from one clock to another has the faster one's time.
+    """
 
     rtlil: Path
     verilog: tuple[Path, ...]
     constraints: Path
     device: tuple[str, ...]
+    clock_hz: float
+    synchronous: bool
     seconds: float
 
 
@@ -38,7 +43,7 @@ def netlist(board: Board, config: ChipConfig, baud: int, root: Path,
     platform = board.make_platform()
     stage.make((), lambda folder: _write(board, config, baud, platform, folder))
     return Netlist(stage.folder / f"{TOP}.il", tuple(sorted(stage.folder.glob("*.v"))), stage.folder / f"{TOP}.lpf",
-                   _device(platform), stage.seconds)
+                   _device(platform), board.clock_hz, board.dram.kind == "sdr", stage.seconds)
 
 
 def _sources() -> str:

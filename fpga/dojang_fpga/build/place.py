@@ -13,7 +13,7 @@ from .synthesis import Synthesis
 
 __all__ = ["OPTIONS", "Clock", "Placement", "place"]
 
-OPTIONS = ("--router", "router1")
+OPTIONS = ("--placer", "static", "--router", "router1")
 """Of nextpnr; docs/reference/boards.md has the figures behind the choice."""
 
 
@@ -29,8 +29,9 @@ class Clock:
 
 @dataclass(frozen=True)
 class Placement:
-    """A placed and routed design: nextpnr's ``report``, and what ecppack takes. ``clocks`` by the name of their net."""
+    """A placed and routed design: nextpnr's ``report``, and what ecppack takes."""
 
+    design: Netlist
     config: Path
     report: dict
     seed: int
@@ -38,8 +39,23 @@ class Placement:
 
     @property
     def clocks(self) -> dict[str, Clock]:
-        return {name.removeprefix("$glbnet$"): Clock(round(clock["constraint"], 2), round(clock["achieved"], 2))
-                for name, clock in self.report["fmax"].items()}
+        """By the name of their net, the core clock as "sync"; and if the design says so, the ways between two clocks,
+        which nextpnr does not constrain.
+        """
+        fmax = self.report["fmax"]
+        clocks = {self._clock(net): Clock(round(clock["constraint"], 2), round(clock["achieved"], 2))
+                  for net, clock in fmax.items()}
+        for path in self.report["critical_paths"] if self.design.synchronous else ():
+            ends = [path[end].removeprefix("posedge ") for end in ("from", "to")]
+            if ends[0] != ends[1] and all(end in fmax for end in ends):
+                ns = sum(step["delay"] for step in path["path"])
+                clocks[" to ".join(map(self._clock, ends))] = Clock(
+                    round(max(fmax[end]["constraint"] for end in ends), 2), round(1e3 / ns, 2))
+        return clocks
+
+    def _clock(self, net: str) -> str:
+        core = abs(self.report["fmax"][net]["constraint"] * 1e6 / self.design.clock_hz - 1) < 1e-3
+        return "sync" if core else net.removeprefix("$glbnet$")
 
     @property
     def timing_met(self) -> bool:
@@ -67,7 +83,7 @@ def place(design: Netlist, synthesis: Synthesis, seeds: Sequence[int], root: Pat
                 stage, seed = waiting.pop(0)
                 if not stage.complete:
                     running.append((stage, seed, _start(design, synthesis, stage, seed)))
-                elif (found := _result(stage, seed)).timing_met:
+                elif (found := _result(design, stage, seed)).timing_met:
                     return found
                 else:
                     results.append(found)
@@ -76,7 +92,7 @@ def place(design: Netlist, synthesis: Synthesis, seeds: Sequence[int], root: Pat
                 if process.done(POLL / len(running)):
                     running.remove(job)
                     stage.finish()
-                    results.append(_result(stage, seed))
+                    results.append(_result(design, stage, seed))
                     if results[-1].timing_met:
                         return results[-1]
             if running:
@@ -100,9 +116,9 @@ def _start(design, synthesis, stage, seed) -> Process:
                    "--report", "report.json", "--timing-allow-fail")
 
 
-def _result(stage, seed) -> Placement:
-    return Placement(stage.folder / f"{TOP}.config", json.loads((stage.folder / "report.json").read_text()), seed,
-                     stage.seconds)
+def _result(design, stage, seed) -> Placement:
+    report = json.loads((stage.folder / "report.json").read_text())
+    return Placement(design, stage.folder / f"{TOP}.config", report, seed, stage.seconds)
 
 
 def _step(log: Path) -> str:

@@ -114,8 +114,8 @@ def _generated(spec: dict[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
     kept = Path(os.environ.get("DOJANG_CACHE", "build/verilated")) / "litedram" / f"{digest}.json"
     if not kept.exists():
-        result = subprocess.run([sys.executable, str(folder / "generate.py")], input=text, capture_output=True, text=True,
-                                env={**os.environ, "PYTHONHASHSEED": "0"})
+        result = subprocess.run([sys.executable, str(folder / "generate.py")], input=text, capture_output=True,
+                                text=True, env={**os.environ, "PYTHONHASHSEED": "0"})
         if result.returncode:
             reason = result.stderr.strip().splitlines() or ["no message"]
             raise CoreError(f"LiteDRAM makes no core of a {spec['module']} at {spec['clock_hz'] / 1e6:g} MHz from "

@@ -79,8 +79,8 @@ class Edge(wiring.Component):
         accept = Signal()
         read, write, to_host, room = Signal(), Signal(), Signal(), Signal()
         word = data.View(MemoryWrite, writes.w_data)
-        # Waiting for all resources, whatever the kind, keeps the flit's fields out of the path to ready. Of the queues a
-        # register knows whether two places were left: one for what was taken meanwhile.
+        # Waiting for all resources, whatever the kind, keeps the flit's fields out of the path to ready. Of the queues
+        # a register knows whether two places were left: one for what was taken meanwhile.
         m.d.sync += room.eq((writes.w_level < _WRITES - 1) & (tags.w_level < _OUTSTANDING - 1))
         m.d.comb += [
             self.request.ready.eq(command.i.ready & message.i.ready & room),

@@ -22,7 +22,7 @@ def make(tmp_path, monkeypatch):
     def netlist(board, config, baud, root, progress):
         (tmp_path / "top.il").write_text(make.design)
         (tmp_path / "top.lpf").write_text("pins")
-        return Netlist(tmp_path / "top.il", (), tmp_path / "top.lpf", ("--85k",), 1.5)
+        return Netlist(tmp_path / "top.il", (), tmp_path / "top.lpf", ("--85k",), 75e6, make.synchronous, 1.5)
 
     def make(seeds=(1,), together=1, progress=lambda step: None, **plan):
         calls.write_text("")
@@ -34,6 +34,6 @@ def make(tmp_path, monkeypatch):
             make.calls = [line.split()[0] + (f" {line.split('--seed ')[1].split()[0]}" if "--seed" in line else "")
                           for line in calls.read_text().splitlines()]
 
-    make.design, make.stages = "a design", tmp_path / "stages"
+    make.design, make.synchronous, make.stages = "a design", False, tmp_path / "stages"
     monkeypatch.setattr(dojang_fpga.build.bitstream, "netlist", netlist)
     return make

@@ -13,7 +13,7 @@ def test_all_stages_and_their_figures(make):
     assert result.path.read_text() == "bits of config of seed 1" and result.path.name == "board-ulx3s.bit"
     assert result.timing_met
     figures = result.figures
-    assert figures["clocks"] == {"clk": {"constraint_mhz": 75.0, "fmax_mhz": 80.0},
+    assert figures["clocks"] == {"sync": {"constraint_mhz": 75.0, "fmax_mhz": 80.0},
                                  "init": {"constraint_mhz": 25.0, "fmax_mhz": 90.0}}
     assert [figures[name] for name in ("comb", "ff", "dsp", "bram", "seed", "board", "chip", "baud")] == [
         7, 7, 7, 7, 1, "ulx3s", "board-ulx3s", 3_000_000]
@@ -48,6 +48,17 @@ def test_the_best_of_slow_ones_becomes_a_bitstream_that_does_not_meet_timing(mak
     result = make(seeds=(1, 2, 3), mhz={"1": 70.0, "2": 74.0, "3": 72.0})
     assert result.figures["seed"] == 2 and not result.timing_met and not result.figures["timing_met"]
     assert result.path.read_text() == "bits of config of seed 2"
+
+
+@pytest.mark.parametrize("synchronous, ns, met", [(True, 13.5, False), (True, 13.2, True), (False, 50, True)])
+def test_the_way_between_two_clocks_has_the_faster_ones_time_if_they_are_one_plls(make, synchronous, ns, met):
+    make.synchronous = synchronous
+    paths = [("init", "$glbnet$clk", ns), ("$glbnet$clk", "$glbnet$clk", 99), ("<async>", "init", 99)]
+    result = make(paths=paths)
+    assert result.timing_met == met
+    crossing = {"init to sync": {"constraint_mhz": 75.0, "fmax_mhz": round(1e3 / ns, 2)}} if synchronous else {}
+    assert result.figures["clocks"] == {"sync": {"constraint_mhz": 75.0, "fmax_mhz": 80.0},
+                                        "init": {"constraint_mhz": 25.0, "fmax_mhz": 90.0}, **crossing}
 
 
 def alive(pid: str) -> bool:

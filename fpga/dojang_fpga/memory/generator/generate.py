@@ -36,10 +36,10 @@ set-up of 1, a way of 0.3.
 
 def generate(spec: dict[str, Any]) -> dict[str, Any]:
     import migen
+    from dfi_registers import DfiRegisters
     from litedram.core.controller import ControllerSettings
     from litedram.init import get_sdram_phy_init_sequence
     from litex.soc.interconnect import csr_bus
-    from dfi_registers import DfiRegisters
     from one_master import OneMasterCore
 
     clock_hz, simulated, ddr3 = spec["clock_hz"], spec["simulated"], spec["kind"] == "ddr3"
