@@ -95,9 +95,12 @@ class ChipConfig:
 
 
 def _board(name: str, **fields) -> ChipConfig:
-    """A chip for an FPGA of 84,000 LUTs with one memory: two nodes, if ``fields`` do not say otherwise."""
+    """A chip for an FPGA of 84,000 LUTs with one memory: two nodes, if ``fields`` do not say otherwise.
+
+    A FIFO of 512 words has as many block RAMs as one of 256: they are 36 bits wide at that depth.
+    """
     return ChipConfig(f"board-{name}", **{
-        "width": 2, "height": 1, "lanes": 1, "contexts": 1, "acc_rows": 256, "sram_words": 2048, "plane_fifo": 256,
+        "width": 2, "height": 1, "lanes": 1, "contexts": 1, "acc_rows": 256, "sram_words": 2048, "plane_fifo": 512,
         "scale_fifo": 256, "program_fifo": 64, **fields})
 
 

@@ -40,6 +40,9 @@ def board(
     baud: Annotated[int | None, typer.Option(help="A rate of the board's serial port.")] = None,
     whole_upload: Annotated[bool, typer.Option("--whole-upload", help="Send all of the model over the UART (many "
                             "minutes); without it all but its end is in the memory.")] = False,
+    no_upload: Annotated[bool, typer.Option("--no-upload", help="All of the model is in the memory from the "
+                         "start; the chip is not asked for its CRC, which takes it longer than many tokens of a large "
+                         "model.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
 ):
     """Decode on a simulated board over its simulated UART; every logit is compared with the golden model.
@@ -47,6 +50,8 @@ def board(
     The exit code is 2 if they are not equal.
 
     Example: dojang bench board ecpix5 --tokens 8 --json figures.json
+
+    Example: dojang bench board ecpix5 --model smollm2 --tokens 2 --no-upload
     """
     import_board_packages("bench board")
     from dojang_fpga.boards import BoardError
@@ -58,6 +63,8 @@ def board(
         config, baud = target.chip(chip), target.baud(baud)
     except BoardError as error:
         raise DojangError(str(error)) from None
+    if whole_upload and no_upload:
+        raise BenchError("--whole-upload and --no-upload were both given, expected one of them")
     if json_file is not None:
         check_writable(json_file)
     with working("reading the model") as progress:
@@ -65,9 +72,11 @@ def board(
         context = min(CONTEXT, checkpoint.shape.context)
         if tokens > context:
             raise BenchError(f"{tokens} tokens are more than the context of {context}")
-        run, summary, traffic, lit = _decode(target, config, baud, checkpoint, context, tokens, whole_upload, progress)
+        run, summary, traffic, lit = _decode(target, config, baud, checkpoint, context, tokens,
+                                             (not whole_upload, no_upload), progress)
     figures = _figures(target, config, checkpoint.name, baud, run, summary, traffic, lit)
-    figures |= {"whole_upload": whole_upload, "wall_seconds": round(time.perf_counter() - started, 1)}
+    figures |= {"whole_upload": whole_upload, "upload_checked": not no_upload,
+                "wall_seconds": round(time.perf_counter() - started, 1)}
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     Console(highlight=False).print(_table(figures))
@@ -75,7 +84,8 @@ def board(
         raise BenchError("the logits are not those of the golden model")
 
 
-def _decode(target, config, baud, checkpoint, context, tokens, whole_upload, progress):
+def _decode(target, config, baud, checkpoint, context, tokens, held, progress):
+    """``held``: most of the model is in the memory beforehand, and all of it."""
     from dojang_sim.board.boards import BoardSimulation
 
     from ..compile import compile_model
@@ -84,10 +94,11 @@ def _decode(target, config, baud, checkpoint, context, tokens, whole_upload, pro
     simulation = BoardSimulation(target, config, baud, on_build=lambda: progress(
         "building the simulated board (minutes, once)"))
     try:
-        if not whole_upload:
-            preload(compile_model(checkpoint, config, context), simulation.memory)
+        most, whole = held
+        if most:
+            preload(compile_model(checkpoint, config, context), simulation.memory, 0 if whole else MISSING_BYTES)
         with open_board(checkpoint, simulation.port, baud, context=context, compare_golden=True,
-                        timeout_s=LINK_TIMEOUT_S, progress=progress) as session:
+                        timeout_s=LINK_TIMEOUT_S, loaded=whole, progress=progress) as session:
             run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
             for done, _ in enumerate(run.decode(tokens), 1):
                 progress(f"decoding: {done} of {tokens} tokens")
@@ -98,13 +109,13 @@ def _decode(target, config, baud, checkpoint, context, tokens, whole_upload, pro
         simulation.stop()
 
 
-def preload(image, memory: np.ndarray) -> None:
-    """All but the last `MISSING_BYTES`, as a guarded memory holds it."""
+def preload(image, memory: np.ndarray, missing: int = MISSING_BYTES) -> None:
+    """All but the last ``missing`` bytes, as a guarded memory holds it."""
     contents = np.zeros(image.protection.end * WORD_BYTES, np.uint8)
     image.fill([contents])
     image.protection.store(memory, contents, image.tiles(0))
     end = image.protection.physical_words * WORD_BYTES
-    memory[end - MISSING_BYTES:end] = 0
+    memory[end - missing:end] = 0
 
 
 def _figures(target, config, model, baud, run, summary, traffic, lit) -> dict:

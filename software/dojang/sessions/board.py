@@ -11,7 +11,7 @@ from dojang_hdl.host.identity import fingerprint
 from ..checkpoints import Checkpoint
 from ..compile import Image, compile_model
 from ..driver import Device, Identity, LinkError, LinkTimeout, SerialTransport, TransportError, Upload, upload
-from .device import DeviceSession
+from .device import PATROL_CYCLES, DeviceSession
 from .golden import GoldenSession
 from .session import SessionError
 
@@ -34,6 +34,9 @@ RECONNECT_S, RECONNECTS = 60.0, 20
 BOARD_WINDOW = 1 << 14
 """Bytes in flight on a real line, which is slower than the chip executes writes: 13 ms at 12 Mbaud."""
 
+BOARD_PATROL_CYCLES = 4 * PATROL_CYCLES
+"""A word takes a board's memory up to four cycles: 0.2 % of its time again. 32 MiB are seen in 72 s at 60 MHz."""
+
 
 class BoardSession(DeviceSession):
     """A session on the chip behind a serial port.
@@ -43,6 +46,8 @@ class BoardSession(DeviceSession):
     config, clock_hz: the chip's; 0 Hz if it is simulated.
     upload: what had to be sent, all channels together.
     """
+
+    patrol_cycles = BOARD_PATROL_CYCLES
 
     def __init__(self, *args, config: ChipConfig, clock_hz: int, upload: Upload, **options):
         self.config, self.clock_hz, self.upload = config, clock_hz, upload
@@ -55,7 +60,7 @@ class BoardSession(DeviceSession):
 
 def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, context: int | None = None,
                compare_golden: bool = False, rtscts: bool = False, timeout_s: float | None = None,
-               progress: Callable[[str], None] = lambda _: None) -> BoardSession:
+               progress: Callable[[str], None] = lambda _: None, loaded: bool = False) -> BoardSession:
     """Find the chip behind a serial port, make its memory ready, bring the model into it.
 
     Parameters
@@ -63,6 +68,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
     baud: `BAUDS` are tried if None.
     compare_golden: read all logits over the link and compare them with the golden model's.
     timeout_s: silence after which a request is sent again.
+    loaded: the memory holds the model, which is believed and not looked at; for simulated boards.
     context, progress: see `open_session`.
 
     Raises
@@ -81,7 +87,12 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
         guarded = device.guarded(0)
         progress(f"compiling the model for {config.name}")
         image = compile_model(checkpoint, config, context)
-        sent = _load(device, identity, image, guarded, progress)
+        if loaded:
+            for channel in range(config.channels):
+                _make_ready(device, identity, channel, guarded, progress)
+            sent = Upload(0)
+        else:
+            sent = _load(device, identity, image, guarded, progress)
         if compare_golden:
             progress("preparing the golden model")
         golden = GoldenSession(checkpoint, image.context) if compare_golden else None

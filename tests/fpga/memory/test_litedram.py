@@ -1,5 +1,6 @@
 """The memory port's own bench on LiteDRAM's cores with models of the memories."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,7 @@ def run(name, image, sustained=0.0, benches=BENCHES, **more):
         "MEMORY_PEAK": str(peak), "MEMORY_SUSTAINED": str(sustained), "DOJANG_MEMORY_1": str(image), **more})
 
 
-@pytest.mark.parametrize(("name", "sustained"), [("ddr3", 0.9), ("sdr", 0.93), ("sdr_fast", 0.93)])
+@pytest.mark.parametrize(("name", "sustained"), [("ddr3", 0.96), ("sdr", 0.975), ("sdr_fast", 0.975)])
 def test_memory_port(name, sustained, image):
     run(name, image, sustained)
     assert image.read_bytes() != bytes(WORDS * WORD_BYTES)
@@ -64,3 +65,18 @@ def test_the_model_of_a_slower_memory_complains(name, rule, clocks, image, capfd
         run(name, image, benches="dojang_sim.board.memory.bench")
     output = capfd.readouterr()
     assert ("no refresh" if rule == "REFI" else f"t{rule}") in output.out + output.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("old", "new", "count"), [
+    (r"(_gate\d_may = ).*;", r"\1 1'd1;", 8),                               # banks out of turn
+    (r"(_turns_source_ready = ).*;", r"\1 1'd1;", 1),                       # turns that do not wait for the memory
+    (r"(_turns_syncfifo_writable = ).*;", r"\1 1'd1;", 1),                  # more commands than turns
+])
+def test_a_core_that_mixes_banks_up_is_found(old, new, count, image, monkeypatch):
+    made = core(*MEMORIES["ddr3"][:2], MEMORIES["ddr3"][1], simulated=True, words=WORDS)
+    text, changed = re.subn(old, new, made.verilog)
+    assert changed == count
+    monkeypatch.setattr(LiteDramMemory, "core", property(lambda self: replace(made, verilog=text)))
+    with pytest.raises((AssertionError, RuntimeError, SystemExit)):
+        run("ddr3", image, 0.96)

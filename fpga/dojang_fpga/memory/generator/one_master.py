@@ -18,7 +18,7 @@ from migen import Cat, If, Module, Mux, Replicate, Signal, bits_for
 
 __all__ = ["OneMasterCore"]
 
-COMMANDS = 32
+COMMANDS = 16
 """Commands that banks have taken and the memory has not; a row is opened so many ahead at most."""
 
 

@@ -1,4 +1,4 @@
-"""cocotb bench that comes before `dojang_sim.benches.memory_port` on a board's memory: calibration, then bandwidth.
+"""cocotb bench that comes before `dojang_sim.benches.memory_port` on a board's memory: calibration, bandwidth, order.
 
 Environment: besides that bench's, ``MEMORY_PEAK`` (words per cycle that the pins can move), ``MEMORY_SUSTAINED`` (least
 part of it that long sequential reads reach), ``MEMORY_FAILS`` (a regular expression of the sentence with which the
@@ -25,6 +25,9 @@ FAILS = os.environ.get("MEMORY_FAILS")
 
 REQUEST_CYCLES = 5000
 BURST = 256
+
+PLACES = 48
+"""Where short bursts begin that meet all banks and several rows of each."""
 
 SLOW_CYCLES = 2000
 """From one look at the timer to the next."""
@@ -95,3 +98,23 @@ async def sequential_bandwidth(dut):
     part = count * BURST / (cycles - first + 1) / PEAK
     dut._log.info("sequential reads: %.2f %% of the pins' peak over %d words", 100 * part, count * BURST)
     assert part >= SUSTAINED, f"{part:.4f} of the peak, expected {SUSTAINED}"
+
+
+@cocotb.test(skip=FAILS is not None)
+async def order_over_banks(dut):
+    """Single words and short bursts all over the memory, read and written: banks may not overtake each other."""
+    rng = random.Random(6)
+    places, contents, commands, writes, reads = [rng.randrange(WORDS - 8) for _ in range(PLACES)], {}, [], [], []
+    for index in range(PLACES + 1000):
+        begin = index < PLACES
+        base, length = places[index if begin else rng.randrange(PLACES)], 8 if begin else rng.choice((1, 1, 2, 8))
+        write = begin or rng.random() < 0.3
+        commands.append(command(write, base, length))
+        for addr in range(base, base + length):
+            if write:
+                contents[addr] = rng.getrandbits(128)
+                writes.append(word(contents[addr]))
+            else:
+                reads.append(contents[addr])
+    words, _ = await exchange_after(dut, commands, writes, len(reads), 300_000, rng, reset=False)
+    assert words == reads
