@@ -66,6 +66,22 @@ def boards(
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         console.print(f"figures: {json_file}")
+        _update_table(console, json_file, figures)
+
+
+def _update_table(console: Console, json_file: Path, figures: dict) -> None:
+    """The guide's table, when the kept figures are made anew."""
+    from dojang_fpga.table import TableError, update
+
+    from ..prediction import FIGURES
+    from ..results import DOCUMENT, board_table, kept
+
+    if json_file == FIGURES / "boards.json" and DOCUMENT.exists():
+        try:
+            update(DOCUMENT, kept(figures), {"boards": board_table})
+        except TableError as error:
+            raise DojangError(str(error)) from None
+        console.print(f"table: {DOCUMENT}")
 
 
 def import_board_packages(command: str) -> None:
@@ -105,7 +121,10 @@ def _expected(checkpoint, board, useful) -> dict:
         return {"not": "–"}
     try:
         prediction = predict(checkpoint, board.chip(), board.peak_bytes_per_s, useful)
+        matrices = [matrix for _, matrix in checkpoint.matrices()]
+        bits = 8 * sum(matrix.stored_bytes for matrix in matrices) / sum(matrix.rows * matrix.cols for matrix in matrices)
         return {"tokens_per_s": prediction.tokens_per_s, "tokens_per_s_from": prediction.as_json(),
+                "bits_per_weight": round(bits, 3),
                 "image": travel(checkpoint, board.chip(), BOARD_CONTEXT).as_json()}
     except CompileError:
         return {"not": "does not fit"}
