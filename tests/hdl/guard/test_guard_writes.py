@@ -113,25 +113,30 @@ def verified_again(guard=Guard):
 
 def sealed_again(guard=Guard):
     """Clusters are written while blocks are read that have to be read again."""
-    bench = Bench(guard=guard, clusters=40, stall=0)
-    tiles, first = bench.regions[0][1] // bench.tile * bench.tile, bench.protection.tiles_end
+    tiles = 18
+    bench = Bench(guard=guard, clusters=40, stall=0, regions=tiles + 2)
+    first = bench.protection.tiles_end
     wrong = set()
 
     def flip(addr, word):
-        """A word of each tile is wrong every other time."""
-        if addr < first and addr % (bench.tile + 1) == 3:
-            wrong.symmetric_difference_update({addr})
+        """One word of every second tile is wrong, and right when it is read the next time."""
+        if addr >= first or addr % (bench.tile + 1) != 3:
+            return word
+        if addr in wrong:
+            wrong.discard(addr)
+        elif bench.rng.random() < 0.5:
+            wrong.add(addr)
         return word ^ (addr in wrong)
 
     async def scenario(ctx):
         bench.memory.flip = flip
-        for cluster in range(30):
-            bench.chip.read(0, tiles)
-            bench.chip.write(first + CLUSTER * cluster, [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
-        await bench.drain(ctx, 20000)
+        for number in range(tiles):
+            bench.chip.read(bench.tile * number, bench.tile)
+            bench.chip.write(first + CLUSTER * number, [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
+        await bench.drain(ctx, 10000)
         bench.check()
         fault, counters = await bench.registers(ctx)
-        assert fault is None and counters["verified"] == 30 and counters["tiles_reread"] > 20
+        assert fault is None and counters["verified"] == tiles and counters["tiles_reread"] > 4
 
     bench.run(scenario)
 
