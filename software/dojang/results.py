@@ -14,13 +14,15 @@ MODELS = ("glassllm", "smollm2")
 
 
 def kept(boards: dict, folder: Path = FIGURES) -> dict:
-    """``boards``, as ``dojang boards --json`` writes them, each with the figures of its bitstreams (``bitstream-*.json``:
-    those of ``dojang build``) and of its simulations (``board-*.json``: of ``dojang bench board``) in ``folder``.
+    """``boards``, as ``dojang boards --json`` writes them, each with the figures in ``folder`` of its bitstreams
+    (``bitstream-*.json``, of ``dojang build``) and of its simulations (``board-*.json``, of ``dojang bench board``).
     """
-    bitstreams = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("bitstream-*.json"))]
-    simulations = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("board-*.json"))]
-    return {name: {**board, "bitstreams": [figures for figures in bitstreams if figures["board"] == name],
-                   "simulations": [figures for figures in simulations if figures["board"] == name]}
+    def of(name, pattern):
+        paths = sorted(folder.glob(pattern), key=lambda path: path.stem)
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        return [figures for figures in found if figures["board"] == name]
+
+    return {name: {**board, "bitstreams": of(name, "bitstream-*.json"), "simulations": of(name, "board-*.json")}
             for name, board in boards.items()}
 
 
@@ -56,7 +58,8 @@ def board_table(figures: dict) -> str:
     row("chip", lambda board: "; ".join(found["chip"] for found in board["bitstreams"]) or board["chip"])
     row("core clock, MHz: reached after routing (needed)", of_bitstreams(
         lambda found: f"{found['clocks']['sync']['fmax_mhz']:.1f} ({found['clocks']['sync']['constraint_mhz']:.0f})"))
-    for title, key in (("TRELLIS_COMB", "comb"), ("flip-flops", "ff"), ("multipliers", "dsp"), ("block RAMs", "bram")):
+    for title, key in (("TRELLIS_COMB", "comb"), ("flip-flops", "ff"), ("multipliers", "dsp"),
+                       ("block RAMs", "bram")):
         row(f"{title}, placed", of_bitstreams(lambda found, key=key: f"{found[key]:,}"))
     row("place and route, minutes, measured",
         of_bitstreams(lambda found: f"{found['seconds']['place_and_route'] / 60:.0f}"))
@@ -64,7 +67,8 @@ def board_table(figures: dict) -> str:
     for model in MODELS:
         row(f"{model}: bits a weight, measured", bits(model))
         row(f"{model}: tokens/s, predicted", predicted(model))
-        row(f"{model}: tokens/s, from simulated cycles", simulated(model, lambda found: f"{found['tokens_per_s_predicted']:,.1f}"))
+        row(f"{model}: tokens/s, from simulated cycles",
+            simulated(model, lambda found: f"{found['tokens_per_s_predicted']:,.1f}"))
         row(f"{model}: useful part of the memory's peak, simulated",
             simulated(model, lambda found: f"{found['dram_utilization']:.1%}"))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)

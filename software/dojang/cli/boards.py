@@ -122,9 +122,9 @@ def _expected(checkpoint, board, useful) -> dict:
     try:
         prediction = predict(checkpoint, board.chip(), board.peak_bytes_per_s, useful)
         matrices = [matrix for _, matrix in checkpoint.matrices()]
-        bits = 8 * sum(matrix.stored_bytes for matrix in matrices) / sum(matrix.rows * matrix.cols for matrix in matrices)
+        weights = sum(matrix.rows * matrix.cols for matrix in matrices)
         return {"tokens_per_s": prediction.tokens_per_s, "tokens_per_s_from": prediction.as_json(),
-                "bits_per_weight": round(bits, 3),
+                "bits_per_weight": round(8 * sum(matrix.stored_bytes for matrix in matrices) / weights, 3),
                 "image": travel(checkpoint, board.chip(), BOARD_CONTEXT).as_json()}
     except CompileError:
         return {"not": "does not fit"}
