@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()"]
 
-LEAST_UTILIZATION = {"ecpix5": 0.83, "ulx3s": 0.89}
-"""Of the peak of the memory's pins, while decoding glassllm, by the chip's counters, just below what is reached."""
+LEAST_UTILIZATION = {"ecpix5": 0.825, "ulx3s": 0.885}
+"""Of the peak of the memory's pins, while decoding glassllm, by the chip's counters; 0.834 and 0.897 are reached, and
+where refreshes fall moves them by some thousandths."""
 
 TOKENS = 8
 
