@@ -21,7 +21,7 @@ from .synth import DEVICE, place_alone, tool_versions
 
 __all__ = ["BLOCKS", "TARGET_MHZ", "Block", "locate", "measure"]
 
-TARGET_MHZ = 75.0
+TARGET_MHZ = 80.0
 """What every block must reach."""
 
 

@@ -54,7 +54,9 @@ def test_shapes(case, converse, random_model):
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
     rng = np.random.default_rng(vocab)
     checkpoint = random_model(shape, types, seed=heads)
-    with converse(checkpoint, chip(name), 40, memories=MEMORIES.get(name, IDEAL)) as conversation:
+    # Rows of the head are parts of tiles: a guard has to check them.
+    memory = memories.MEMORIES["lpddr4"] if tied and name == "sim-1x1" else MEMORIES.get(name, IDEAL)
+    with converse(checkpoint, chip(name), 40, memories=memory) as conversation:
         for count in passes:
             tokens = rng.integers(0, vocab, count).tolist()
             if count == 1:

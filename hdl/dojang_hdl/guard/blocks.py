@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .jobs import Job, Purpose
-from .layout import CLUSTER
+from .layout import CLUSTER, SHORT
 
 __all__ = ["Block", "BlockWalker"]
 
@@ -35,7 +35,7 @@ class BlockWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         job = Signal(Job)
-        skip, room = Signal(9), Signal(9)
+        skip, room, short = Signal(9), Signal(9), Signal()
         block = Signal(Block)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -47,7 +47,8 @@ class BlockWalker(wiring.Component):
                     m.next = "ROOM"
             with m.State("ROOM"):
                 offset = Mux(job.raw, 0, Mux(job.tile, job.addr[:9] & (self._tile - 1), job.addr[:9] & (CLUSTER - 1)))
-                m.d.sync += [skip.eq(offset), room.eq(Mux(job.raw | job.tile, self._tile, CLUSTER) - offset)]
+                m.d.sync += [skip.eq(offset), room.eq(Mux(job.raw | job.tile, self._tile, CLUSTER) - offset),
+                             short.eq(job.length <= SHORT)]
                 m.next = "CUT"
             with m.State("CUT"):
                 ends = job.length <= room
@@ -55,7 +56,8 @@ class BlockWalker(wiring.Component):
                 m.d.sync += [
                     block.purpose.eq(job.purpose), block.raw.eq(job.raw), block.tile.eq(job.tile),
                     block.addr.eq(Cat(job.addr[:9] & ~skip, job.addr[9:])), block.skip.eq(skip), block.until.eq(until),
-                    block.words.eq(Mux(job.raw | job.tile, until, CLUSTER)), block.left.eq(job.length),
+                    block.words.eq(Mux(job.raw, until, Mux(job.tile, Mux(short, self._tile, until), CLUSTER))),
+                    block.left.eq(job.length),
                     block.last.eq(ends),
                     job.addr.eq(job.addr + room), job.length.eq(job.length - room),
                 ]

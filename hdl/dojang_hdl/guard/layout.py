@@ -4,10 +4,13 @@ from enum import IntEnum
 from itertools import combinations
 
 __all__ = ["CHECK_BITS", "CLUSTER", "COLUMNS", "CONTROL", "FAULT", "FAULT_KINDS", "HEADER", "INJECT",
-           "PHYSICAL_WINDOW", "REGISTER_WINDOW", "Register", "physical_words"]
+           "PHYSICAL_WINDOW", "REGISTER_WINDOW", "SHORT", "Register", "physical_words"]
 
 CLUSTER = 8
 """Data words of a block outside the tiles."""
+
+SHORT = 8
+"""Words of a tile up to which a read takes the whole tile, and a region's last tile counts as a whole one."""
 
 CHECK_BITS = 9
 

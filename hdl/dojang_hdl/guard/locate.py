@@ -5,13 +5,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import MemoryCommand
-from .layout import CLUSTER
+from .layout import CLUSTER, SHORT
 
 __all__ = ["Locator", "Place"]
 
 Place = data.StructLayout({"write": 1, "raw": 1, "tile": 1, "addr": 32, "length": 9})
-"""`length` data words from word address `addr` on, of tiles or not; all of the blocks they touch, up to the last word
-of tiles. raw: these words of the memory as it is.
+"""`length` data words from word address `addr` on, of tiles or not; all of the blocks they touch, but a last tile of
+which more than `SHORT` are wanted only up to the last of these. raw: these words of the memory as it is.
 """
 
 _CLUSTER_BITS = (CLUSTER - 1).bit_length()
@@ -28,8 +28,7 @@ class Locator(wiring.Component):
     -------
     tiles_end: first address behind the tiles, a multiple of a tile; must rest while there are places.
     i: In stream of `Place`.
-    o: Out stream of `MemoryCommand`, of up to 297 words for 256 of clusters, up to 511 for tiles: the last word is at
-        most the 509th of its first tile and those behind.
+    o: Out stream of `MemoryCommand`, of up to 297 words for 256 of clusters, up to 387 for 256 of tiles of 128.
     """
 
     def __init__(self, tile: int):
@@ -43,7 +42,7 @@ class Locator(wiring.Component):
         place = Signal(Place)
         base = Signal(32)               # 0 or, of clusters, what precedes the header of the one at address 0
         span = Signal(10)               # data words from the beginning of the first block
-        first = Signal(32)
+        first, short = Signal(32), Signal()
         command = self.o.payload
         plain = place.raw | place.tile
         m.d.sync += base.eq((self.tiles_end >> bits) - (self.tiles_end >> _CLUSTER_BITS))
@@ -64,15 +63,18 @@ class Locator(wiring.Component):
                 m.d.sync += [
                     first.eq(Cat(place.addr[:bits] & ~offset, place.addr[bits:])
                              + chosen(place.addr >> bits, place.addr >> _CLUSTER_BITS)),
-                    span.eq(offset + place.length),
+                    span.eq(offset + place.length), short.eq(place.length <= SHORT),
                 ]
                 m.next = "WORDS"
             with m.State("WORDS"):
                 rounded = span + Mux(place.tile, (1 << bits) - 1, CLUSTER - 1)
+                blocks = chosen(rounded >> bits, rounded >> _CLUSTER_BITS)
+                few = short | (span[:bits] <= SHORT)
                 m.d.sync += [
                     command.write.eq(place.write), command.addr.eq(first + base),
-                    command.length.eq(Mux(plain, span, Cat(rounded[:_CLUSTER_BITS] & 0, rounded[_CLUSTER_BITS:]))
-                                      + chosen(rounded >> bits, rounded >> _CLUSTER_BITS)),
+                    command.length.eq(Mux(place.raw | place.tile & ~few, span, chosen(
+                        Cat(rounded[:bits] & 0, rounded[bits:]),
+                        Cat(rounded[:_CLUSTER_BITS] & 0, rounded[_CLUSTER_BITS:]))) + blocks),
                 ]
                 m.next = "SEND"
             with m.State("SEND"):

@@ -5,7 +5,7 @@ from zlib import crc32
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES
-from dojang_hdl.guard.layout import CLUSTER, COLUMNS, HEADER, physical_words
+from dojang_hdl.guard.layout import CLUSTER, COLUMNS, HEADER, SHORT, physical_words
 
 __all__ = ["Protection", "check_bits"]
 
@@ -98,6 +98,8 @@ class Protection:
         runs = []
         for start, words in tiles:
             rest = words % self.tile
+            if rest <= SHORT:   # with what lies behind it
+                words, rest = -(-words // self.tile) * self.tile, 0
             runs += [(start, words - rest, self.tile), (start + words - rest, rest, rest or self.tile)]
         runs.append((self.tiles_end, self.end - self.tiles_end, CLUSTER))
         for start, words, size in runs:

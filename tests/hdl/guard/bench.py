@@ -14,6 +14,7 @@ from dojang_hdl.guard.layout import (
     FAULT_KINDS,
     PHYSICAL_WINDOW,
     REGISTER_WINDOW,
+    SHORT,
     Register,
 )
 from dojang_hdl.isa import pack, unpack
@@ -34,7 +35,7 @@ class Bench:
                  control_window=False):
         self.rng, self.patrol, self.tile = random.Random(seed), patrol, tile
         self.dut, self.reset = guard(tile, control_window=control_window), Signal()
-        self.regions = [(0, (regions - 2) * tile + 5), (regions * tile, 2 * tile)]
+        self.regions = [(0, (regions - 2) * tile + (5 if seed % 2 else 11)), (regions * tile, 2 * tile)]
         self.protection = Protection((regions + 2) * tile, (regions + 2) * tile + clusters * CLUSTER, tile)
         contents = np.random.default_rng(seed).integers(0, 256, self.protection.end * 16, dtype=np.uint8)
         self.chip = Chip(self.integers(contents), self.rng)
@@ -92,12 +93,18 @@ class Bench:
                 {name: count for name, count in counters.items() if count})
 
     def random_read(self, longest):
-        """Tiles from anywhere to the end of one or of the region; clusters."""
+        """Tiles from anywhere to the end of one or of the region, or a few words of whole ones; clusters."""
         rng = self.rng
-        if rng.random() < 0.5:
+        if rng.random() < 0.2:
+            start, words = rng.choice(self.regions)
+            length = rng.randint(1, SHORT)
+            self.chip.read(start + rng.randrange(words // self.tile * self.tile - length + 1), length)
+        elif rng.random() < 0.5:
             start, words = rng.choice(self.regions)
             addr = start + rng.choice((0, rng.randrange(words), words - 1))
             ends = [*range(start + self.tile, start + words, self.tile), start + words]
+            if words % self.tile > SHORT:   # of a part of a tile, more than few
+                addr = min(addr, start + words - SHORT - 1)
             most = addr + max(longest, self.tile)
             self.chip.read(addr, rng.choice([end for end in ends if addr < end <= most]) - addr)
         else:

@@ -174,6 +174,7 @@ MUTATIONS = {
                                      write_after_read),
     "read again from the block's first word": (
         ("reader", "guard"), "block.addr[:9] | block.skip", "block.addr[:9]", write_after_read),
+    "few words of a tile alone": (("blocks", "reader", "guard"), "Mux(short, self._tile, until)", "until", no_errors),
     "never again": (("reader", "guard"), "(verdict.good | second)", "1", write_after_read),
     "writes before the read": (
         ("writer", "guard"), "emitter.taken.eq(taken), emitter.done.eq(done),", "", write_after_read),
@@ -194,7 +195,7 @@ def test_a_broken_guard_is_caught(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("tile", "longest", "patrol"), [(16, 256, 0), (32, 30, 1), (128, 256, 40), (256, 20, 300)])
+@pytest.mark.parametrize(("tile", "longest", "patrol"), [(16, 256, 0), (32, 30, 1), (128, 256, 40), (64, 20, 300)])
 def test_long_traffic(tile, longest, patrol):
     """Commands of up to 256 words, with the verifier's whole table."""
     no_errors(commands=100, longest=longest, tile=tile, seed=tile, patrol=patrol)
