@@ -46,7 +46,7 @@ def contents(seed):
     """Logical words as integers, and the physical ones by address."""
     words = np.random.default_rng(seed).integers(0, 256, PROTECTION.end * 16, dtype=np.uint8)
     memory = np.zeros(PROTECTION.physical_words * 16, np.uint8)
-    PROTECTION.store(memory, words, [(0, TILE), (TILE, 5)])
+    PROTECTION.store(memory, words, [(0, TILE), (TILE, 11)])
     return bits(words), bits(memory)
 
 
@@ -134,7 +134,7 @@ def block(rng, logical, memory, *, tile=None, purpose=READ, first=None):
     """A right block: [fields, words, wanted words, good, fixed, words corrected]."""
     tile = rng.random() < 0.3 if tile is None else tile
     if tile:
-        first, words = rng.choice(((0, TILE), (TILE, 5))) if first is None else (first, TILE)
+        first, words = rng.choice(((0, TILE), (TILE, 11))) if first is None else (first, TILE)
     else:
         first, words = PROTECTION.tiles_end + CLUSTER * rng.randrange(4) if first is None else first, CLUSTER
     skip = rng.randrange(words)

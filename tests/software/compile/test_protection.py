@@ -10,8 +10,8 @@ from dojang_hdl.guard.layout import CHECK_BITS, CLUSTER, COLUMNS, HEADER
 from dojang_hdl.isa import unpack
 
 TILE = 32
-TILES = [(0, 2 * TILE), (2 * TILE, TILE + 5), (4 * TILE, CLUSTER)]
-"""Whole tiles; a short last one; a tile as short as a cluster. Before ``TILES_END`` a tile that holds nothing."""
+TILES = [(0, 2 * TILE), (2 * TILE, TILE + 9), (4 * TILE, CLUSTER)]
+"""Whole tiles; a short last one; one of so few words that it counts as whole. Before ``TILES_END`` a tile that holds nothing."""
 TILES_END, END = 6 * TILE, 6 * TILE + 11 * CLUSTER
 
 
@@ -49,7 +49,8 @@ def word_at(memory, address):
 
 def expected_blocks():
     """First word and words of every block."""
-    blocks = [(start + at, min(TILE, words - at)) for start, words in TILES for at in range(0, words, TILE)]
+    blocks = [(start + at, words - at if 8 < words - at < TILE else TILE)
+              for start, words in TILES for at in range(0, words, TILE)]
     return blocks + [(at, CLUSTER) for at in range(TILES_END, END, CLUSTER)]
 
 
@@ -107,7 +108,7 @@ def test_what_belongs_to_no_block_stays_as_it_was(stored):
     for first, words in expected_blocks():
         at = int(protection.physical(first))
         used[at - 1:at + words] = True
-    assert (~used).sum() == 27 + 24 + 1 + TILE + 2  # rests of tiles, an unused one, the words behind the clusters
+    assert (~used).sum() == 23 + 1 + TILE + 2  # rests of tiles, an unused one, the words behind the clusters
     assert not memory.reshape(-1, 16)[~used].any()
 
 

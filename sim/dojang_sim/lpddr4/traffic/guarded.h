@@ -60,6 +60,7 @@ class GuardedPhases : public Generator {
  private:
     enum Kind { kTiles, kMixed, kHot, kSingleWrites, kHost, kIdle, kKinds };
     static constexpr int kPlaces = 64;
+    static constexpr uint32_t kFew = 8;  // words of a tile that the guard checks with all of it
 
     void begin() {
         kind_ = static_cast<Kind>(random_.below(kKinds));
@@ -68,10 +69,16 @@ class GuardedPhases : public Generator {
         run_ = 0;
         stalls_ = random_stalls(random_);
     }
-    // From anywhere to the end of a tile or of its region.
+    // From anywhere to the end of a tile or of its region, or a few words of whole tiles.
     Command read_of_tiles() {
         const Region& region = tiles_[random_.below(tiles_.size())];
-        const uint32_t start = random_.below(region.words);
+        const uint32_t rest = region.words % tile_;
+        uint32_t start = random_.below(region.words);
+        if (region.words >= tile_ && random_.chance(32)) {
+            const uint32_t few = 1 + random_.below(kFew);
+            return {false, region.first + start % (region.words - rest - few + 1), few, 0, false, stalls_};
+        }
+        if (rest > kFew) start = std::min(start, region.words - kFew - 1);
         uint32_t end = std::min(start + 256, region.words);
         if (end != region.words) end -= end % tile_;
         if (random_.chance(128)) end = std::min(start - start % tile_ + tile_, region.words);
