@@ -11,7 +11,9 @@ from dojang_hdl.isa import unpack
 
 TILE = 32
 TILES = [(0, 2 * TILE), (2 * TILE, TILE + 9), (4 * TILE, CLUSTER)]
-"""Whole tiles; a short last one; one of so few words that it counts as whole. Before ``TILES_END`` a tile that holds nothing."""
+"""Whole tiles; a short last one; one of so few words that it counts as whole. Before ``TILES_END`` a tile that holds
+nothing.
+"""
 TILES_END, END = 6 * TILE, 6 * TILE + 11 * CLUSTER
 
 
