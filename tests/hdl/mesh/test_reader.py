@@ -1,3 +1,4 @@
+import gc
 import random
 
 import pytest
@@ -119,7 +120,9 @@ def test_a_chunk_is_always_in_flight():
     assert {length for _, _, length in log} == {16}
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize(("depth", "chunk", "name"), [(48, 16, "depth=48"), (64, 1, "chunk=1")])
 def test_bad_parameters(depth, chunk, name):
     with pytest.raises(ValueError, match=name):
         StreamReader(depth, chunk, DataKind.PLANES)
+    gc.collect()  # Amaranth warns of the half-made component when it goes
