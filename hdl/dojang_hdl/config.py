@@ -64,7 +64,7 @@ class ChipConfig:
         check(power_of_two(self.acc_rows) and 32 <= self.acc_rows <= 4096, "acc_rows", "a power of two from 32 to 4096")
         check(power_of_two(self.sram_words) and 64 <= self.sram_words <= 32768, "sram_words",
               "a power of two from 64 to 32768")
-        check(power_of_two(self.chunk) and self.chunk <= 256, "chunk", "a power of two up to 256 words")
+        check(power_of_two(self.chunk) and self.chunk <= 128, "chunk", "a power of two up to 128 words")
         for field in ("plane_fifo", "scale_fifo"):
             check(power_of_two(getattr(self, field)) and getattr(self, field) >= 2 * self.chunk, field,
                   f"a power of two of at least two chunks ({2 * self.chunk} words)")

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,3 +29,36 @@ def test_readme_quotes_decoding_from_lpddr4():
     assert utilisation and utilisation[1] == f"{100 * figures['dram_utilization']:.1f}"
     assert figures["dram_utilization"] >= 0.85
     assert all(commands["reads"] for commands in figures["memory_commands"])
+
+
+def figures(name):
+    return json.loads((ROOT / f"docs/figures/{name}.json").read_text())
+
+
+def quoted(marker):
+    """The number behind a marker."""
+    (number,) = re.findall(rf"<!-- {marker} -->([\d.,]+)", README)
+    return number
+
+
+@pytest.mark.parametrize("board", ["ecpix5", "ulx3s"])
+def test_readme_quotes_bitstreams(board):
+    bitstream = figures(f"bitstream-board-{board}")
+    assert bitstream["timing_met"] is True
+    assert all(clock["fmax_mhz"] >= clock["constraint_mhz"] for clock in bitstream["clocks"].values())
+    assert bitstream["plane_bits_per_s"] >= bitstream["dram_plane_bits_per_s"]
+    assert quoted(f"{board}-mhz") == f"{bitstream['clocks']['sync']['fmax_mhz']:.1f}"
+    assert quoted(f"{board}-minutes") == f"{sum(bitstream['seconds'].values()) / 60:.0f}"
+    if board == "ecpix5":
+        assert quoted("ecpix5-comb") == f"{bitstream['comb']:,}"
+
+
+@pytest.mark.parametrize("marker, name, least", [
+    ("ecpix5", "board-ecpix5", 0.8), ("ulx3s", "board-ulx3s", 0.85), ("smollm2", "board-ecpix5-smollm2", 0.8)])
+def test_readme_quotes_boards(marker, name, least):
+    simulated = figures(name)
+    assert simulated["golden_match"] is True and simulated["label"] == "simulated"
+    assert quoted(f"{marker}-part") == f"{100 * simulated['dram_utilization']:.1f}"
+    assert simulated["dram_utilization"] >= least
+    if marker == "smollm2":
+        assert quoted("smollm2-speed") == f"{simulated['tokens_per_s_predicted']:.1f}"

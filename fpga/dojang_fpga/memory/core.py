@@ -116,7 +116,7 @@ def _generated(spec: dict[str, Any]) -> dict[str, Any]:
     if not kept.exists():
         result = subprocess.run([sys.executable, str(folder / "generate.py")], input=text, capture_output=True,
                                 text=True, env={**os.environ, "PYTHONHASHSEED": "0"})
-        if result.returncode:
+        if result.returncode or not result.stdout:
             reason = result.stderr.strip().splitlines() or ["no message"]
             raise CoreError(f"LiteDRAM makes no core of a {spec['module']} at {spec['clock_hz'] / 1e6:g} MHz from "
                             f"{spec['input_hz'] / 1e6:g} MHz: {reason[-1]}")

@@ -8,6 +8,7 @@ from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 from dojang_hdl.isa import ROW_BITS
 
 from ..checkpoints import Checkpoint
+from .layout import plane_words
 from .linear import Linear
 from .regions import MemoryMap, Region
 from .sram import vector_words
@@ -19,10 +20,14 @@ PAIR = 2
 
 
 def shares_head(checkpoint: Checkpoint, config: ChipConfig) -> bool:
-    """Whether the head's planes are the embedding, to the last bit, and programs can reach every row of them."""
+    """Whether the head's planes are the embedding, to the last bit, and programs can reach every row of them.
+
+    A guard checks the few words of a row with the whole tile around them: row blocks must be whole tiles.
+    """
     matrix = checkpoint.head
     return checkpoint.shape.tied and config.channels == 1 and (
-        matrix.stored_exactly and matrix.bits == ROW_BITS and matrix.signed and matrix.offset is None)
+        matrix.stored_exactly and matrix.bits == ROW_BITS and matrix.signed and matrix.offset is None) and (
+        plane_words(config.acc_rows, matrix.groups, ROW_BITS) % config.chunk == 0)
 
 
 class FloatRows:

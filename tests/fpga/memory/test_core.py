@@ -1,5 +1,6 @@
 """The text of LiteDRAM's cores: the same every time, and one sentence where there is none."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,16 @@ def test_what_cannot_be_made(dram, clock_hz, input_hz, message):
     with pytest.raises(CoreError) as error:
         core(dram, clock_hz, input_hz)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_empty_answer_is_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOJANG_CACHE", str(tmp_path))
+    nothing = subprocess.CompletedProcess([], 0, "", "")
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", lambda *arguments, **options: nothing)
+        with pytest.raises(CoreError, match="LiteDRAM makes no core of a MT41K256M16"):
+            core(DDR3, 75e6, 100e6)
+    assert core(DDR3, 75e6, 100e6).verilog
 
 
 @pytest.mark.parametrize(("change", "message"), [

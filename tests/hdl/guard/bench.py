@@ -19,10 +19,17 @@ from dojang_hdl.guard.layout import (
 )
 from dojang_hdl.isa import pack, unpack
 from dojang_sim.benches.guard_agents import Chip, ErringMemory, simulate
+from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
 FULL = 0xFFFF
 CRC_BIT = 72    # of a header
+
+
+def broken(modules, old, new):
+    """A `Guard` with ``old`` replaced in the first of ``modules``, and with those that use it made of it."""
+    module, *users = (f"dojang_hdl.guard.{module}" for module in modules)
+    return mutate(module, old, new, users).Guard
 
 
 class Bench:

@@ -1,15 +1,10 @@
 """Words read through the whole guard, right and wrong ones."""
 
-
 import pytest
 from dojang_hdl.guard.guard import Guard
-from dojang_hdl.guard.layout import (
-    CLUSTER,
-    Register,
-)
-from dojang_sim.benches.mutation import mutate
+from dojang_hdl.guard.layout import CLUSTER, Register
 
-from .bench import FULL, Bench
+from .bench import FULL, Bench, broken
 
 pytestmark = pytest.mark.usefixtures("few_places")
 
@@ -188,10 +183,9 @@ def test_guard(check):
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_guard_is_caught(name):
-    modules, old, new, check = MUTATIONS[name]
-    module, *users = (f"dojang_hdl.guard.{module}" for module in modules)
+    *mutation, check = MUTATIONS[name]
     with pytest.raises(AssertionError):
-        check(mutate(module, old, new, users).Guard)
+        check(broken(*mutation))
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Registers, windows and reset of the whole guard."""
 
-
 import pytest
 from dojang_hdl.guard.guard import Guard
 from dojang_hdl.guard.layout import (
@@ -13,9 +12,8 @@ from dojang_hdl.guard.layout import (
 )
 from dojang_hdl.isa import pack
 from dojang_hdl.memory_control import CONTROL_WINDOW
-from dojang_sim.benches.mutation import mutate
 
-from .bench import FULL, Bench
+from .bench import FULL, Bench, broken
 
 pytestmark = pytest.mark.usefixtures("few_places")
 
@@ -139,7 +137,6 @@ def test_guard(check):
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_guard_is_caught(name):
-    modules, old, new, check = MUTATIONS[name]
-    module, *users = (f"dojang_hdl.guard.{module}" for module in modules)
+    *mutation, check = MUTATIONS[name]
     with pytest.raises(AssertionError):
-        check(mutate(module, old, new, users).Guard)
+        check(broken(*mutation))

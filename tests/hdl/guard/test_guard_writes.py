@@ -1,14 +1,12 @@
 """What is written through the whole guard, and read back."""
 
-
 import pytest
 from dojang_hdl.guard.guard import Guard
 from dojang_hdl.guard.layout import (
     CLUSTER,
 )
-from dojang_sim.benches.mutation import mutate
 
-from .bench import FULL, Bench
+from .bench import FULL, Bench, broken
 
 pytestmark = pytest.mark.usefixtures("few_places")
 
@@ -162,7 +160,6 @@ def test_guard(check):
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_guard_is_caught(name):
-    modules, old, new, check = MUTATIONS[name]
-    module, *users = (f"dojang_hdl.guard.{module}" for module in modules)
+    *mutation, check = MUTATIONS[name]
     with pytest.raises(AssertionError):
-        check(mutate(module, old, new, users).Guard)
+        check(broken(*mutation))

@@ -15,9 +15,10 @@ struct Region {
 // Clusters are met at a few places, so that most reads and writes come soon after a write to the same cluster.
 class GuardedPhases : public Generator {
  public:
-    // `tiles`: regions that hold tiles of `tile` words, the last of each perhaps a shorter one.
-    GuardedPhases(const std::vector<Region>& tiles, Region clusters, uint32_t tile, Random& random)
-        : tiles_(tiles), clusters_(clusters), tile_(tile), random_(random) {
+    // `tiles`: regions that hold tiles of `tile` words, the last of each perhaps a shorter one. `few`: words
+    // of a tile that the guard checks with all of it.
+    GuardedPhases(const std::vector<Region>& tiles, Region clusters, uint32_t tile, uint32_t few, Random& random)
+        : tiles_(tiles), clusters_(clusters), tile_(tile), few_(few), random_(random) {
         for (int i = 0; i < kPlaces; ++i) places_.push_back(random_.below(clusters.words));
     }
     Command first() const override { return {false, clusters_.first, 1, 0, false, {}}; }
@@ -60,7 +61,6 @@ class GuardedPhases : public Generator {
  private:
     enum Kind { kTiles, kMixed, kHot, kSingleWrites, kHost, kIdle, kKinds };
     static constexpr int kPlaces = 64;
-    static constexpr uint32_t kFew = 8;  // words of a tile that the guard checks with all of it
 
     void begin() {
         kind_ = static_cast<Kind>(random_.below(kKinds));
@@ -75,10 +75,10 @@ class GuardedPhases : public Generator {
         const uint32_t rest = region.words % tile_;
         uint32_t start = random_.below(region.words);
         if (region.words >= tile_ && random_.chance(32)) {
-            const uint32_t few = 1 + random_.below(kFew);
+            const uint32_t few = 1 + random_.below(few_);
             return {false, region.first + start % (region.words - rest - few + 1), few, 0, false, stalls_};
         }
-        if (rest > kFew) start = std::min(start, region.words - kFew - 1);
+        if (rest > few_) start = std::min(start, region.words - few_ - 1);
         uint32_t end = std::min(start + 256, region.words);
         if (end != region.words) end -= end % tile_;
         if (random_.chance(128)) end = std::min(start - start % tile_ + tile_, region.words);
@@ -88,7 +88,7 @@ class GuardedPhases : public Generator {
 
     const std::vector<Region> tiles_;
     const Region clusters_;
-    const uint32_t tile_;
+    const uint32_t tile_, few_;
     Random& random_;
     std::vector<uint32_t> places_;
     Kind kind_ = kMixed;

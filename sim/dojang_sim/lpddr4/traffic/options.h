@@ -8,7 +8,7 @@
 //   --stall N            chance in 1/256 that a stream stands still in a cycle (mixes only)
 //   --seed N
 //   --contents FILE      the words at first, in the end what they should be; the image is somebody else's
-//   --tiles FIRST,WORDS --clusters FIRST,WORDS --tile N   random phases for a guarded memory with these regions
+//   --tiles FIRST,WORDS --clusters FIRST,WORDS --tile N --short N   random phases for a guarded memory
 //   --poke N,ADDR,WORD   before the N-th command, from 0, WORD (32 digits) is written to a register
 //   --reset N            so many cycles after the first word all is reset; 0: never
 //   --quiet N            cycles after the last word until the end: none may follow, writes must land
@@ -40,7 +40,7 @@ struct Poke {
 
 struct Options {
     uint64_t words = 0, row = 0, warmup = 0, commands = 1000, seed = 1, stall = 0, tile = 0, reset = 0, tolerate = 0;
-    uint64_t quiet = 4'096;
+    uint64_t quiet = 4'096, few = 0;
     std::string channel, contents, result;
     std::vector<Stream> streams;
     std::vector<Region> tiles;
@@ -91,7 +91,7 @@ struct Options {
         const std::pair<const char*, uint64_t*> numbers[] = {
             {"--words", &words}, {"--row", &row}, {"--warmup", &warmup}, {"--commands", &commands}, {"--seed", &seed},
             {"--stall", &stall}, {"--tile", &tile}, {"--reset", &reset}, {"--tolerate", &tolerate},
-            {"--quiet", &quiet}};
+            {"--quiet", &quiet}, {"--short", &few}};
         for (const auto& [known, value] : numbers)
             if (name == known) return value;
         return nullptr;

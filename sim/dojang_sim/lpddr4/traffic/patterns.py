@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dojang_hdl.config import WORD_BYTES
+from dojang_hdl.guard.layout import SHORT
 
 __all__ = ["PATTERNS", "RANDOM_PHASES", "GuardedPhases", "Operation", "Order", "Pattern", "Stream"]
 
@@ -97,8 +98,9 @@ of both ends of the memory and of idle gaps, with byte masks and stalls on every
 class GuardedPhases(Pattern):
     """Random phases as a `dojang_hdl.guard.guard.Guard` allows them, for correctness.
 
-    Tiles are read: whole ones and the ends of some. Clusters are read and written, again and again the same ones, with
-    byte masks, in single words, in long commands as the host's, and with gaps in which they are verified.
+    Tiles are read: whole ones, the ends of some, and a few words of some. Clusters are read and written, again and
+    again the same ones, with byte masks, in single words, in long commands as the host's, and with gaps in which they
+    are verified.
 
     Parameters
     ----------
@@ -117,5 +119,5 @@ class GuardedPhases(Pattern):
     @property
     def arguments(self) -> tuple[str, ...]:
         regions = [("--tiles", region) for region in self.tiles] + [("--clusters", self.clusters)]
-        return "--tile", str(self.tile), *(part for name, (first, words) in regions
+        return "--tile", str(self.tile), "--short", str(SHORT), *(part for name, (first, words) in regions
                                            for part in (name, f"{first},{words}"))

@@ -25,7 +25,8 @@ class Traffic {
           reset_(options.reset), quiet_(options.quiet), tolerant_(options.tolerate), pokes_(options.pokes), ended_(kCounters.size()) {
         if (!shadow_.good()) fail("no model of " + std::to_string(options.words) + " words can be made");
         if (options.tile)
-            generator_ = std::make_unique<GuardedPhases>(options.tiles, options.clusters, options.tile, random_);
+            generator_ = std::make_unique<GuardedPhases>(options.tiles, options.clusters, options.tile, options.few,
+                                                         random_);
         else if (options.streams.empty())
             generator_ = std::make_unique<Phases>(options.words, options.row, random_);
         else
