@@ -8,6 +8,7 @@ from dojang_hdl.config import preset
 from dojang_hdl.isa import Mode
 from dojang_hdl.mesh.edge import Edge, EdgeCounters
 from dojang_hdl.mesh.flit import DataKind, DataLink, HostType, RequestKind, RequestLink
+from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import receive, run, send
 from dojang_sim.memory import SramMemory
 
@@ -174,3 +175,45 @@ def test_counters():
         assert ctx.get(dut.counters.as_value()) == 0
 
     run(dut, requester, cycles=400)
+
+
+def late_words(edge, writes, count=40, late=100):
+    """A memory that takes all commands, and no words (gives none) for a long time: the edge's queues fill up."""
+    dut = edge(preset("small-node"))
+    commands = [write(index, index) if writes else read(1, 0, index, 1, reply_addr=index, tag=index % 4)
+                for index in range(count)]
+
+    async def node(ctx):
+        await send(ctx, dut.request, commands)
+
+    async def taker(ctx):
+        taken = await receive(ctx, dut.memory.command, count)
+        assert [command.addr for command in taken] == list(range(count))
+
+    async def words(ctx):
+        for _ in range(late):
+            await ctx.tick()
+        if writes:
+            assert [word.data for word in await receive(ctx, dut.memory.write, count)] == list(range(count))
+        else:
+            await send(ctx, dut.memory.read, range(count))
+
+    async def replies(ctx):
+        flits = await receive(ctx, dut.data, 0 if writes else count)
+        assert [flit.addr for flit in flits] == [flit.payload for flit in flits] == list(range(len(flits)))
+
+    run(dut, node, taker, words, replies, cycles=4 * count + late)
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_nothing_is_lost_while_the_memory_is_late(writes):
+    late_words(Edge, writes)
+
+
+@pytest.mark.parametrize(("old", "writes"), [("writes.w_level < _WRITES - 1", True),
+                                             ("tags.w_level < _OUTSTANDING - 1", False)])
+@pytest.mark.parametrize("more", ["", " + 1"])
+def test_an_edge_that_takes_too_much_is_caught(old, writes, more):
+    broken = mutate("dojang_hdl.mesh.edge", old, old.replace(" - 1", more)).Edge
+    with pytest.raises(AssertionError):
+        late_words(broken, writes)
