@@ -31,8 +31,8 @@ def run_bench(component: Component, bench: str, name: str, *, environment: dict[
     """
     text = to_verilog(component, name)
     digest = hashlib.sha256(text.encode())
-    for source in extra_sources:
-        digest.update(source.read_bytes())
+    for source in extra_sources:    # by place too: make names it, and the checkout that built may be gone
+        digest.update(f"{source.resolve()}\n".encode() + source.read_bytes())
     folder = cache_root() / "benches" / f"{name}-{digest.hexdigest()[:16]}"
     source, exposed = folder / f"{name}.v", folder / "ports.vlt"
 
