@@ -77,7 +77,8 @@ class Bench:
 
         run(ResetInserter(self.reset)(self.dut), bench, cycles=cycles)
 
-    async def drain(self, ctx, cycles=4000, until=None):
+    async def drain(self, ctx, cycles=6000, until=None):
+        """A cluster that the patrol corrects late is looked for in the verifier's whole table: 4,100 cycles."""
         await simulate(ctx, self.dut, self.chip, self.memory, cycles, until)
 
     def enough(self, commands, longest):
