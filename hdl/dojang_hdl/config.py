@@ -33,6 +33,7 @@ class ChipConfig:
     chunk: words of one memory read request (128 words are 2 KiB).
     channel_mib: size of each channel's memory in MiB.
     top_k: candidates kept per node for sampling.
+    coded: the engine takes window codes, masks, rotated products, groups of 64 and 128, integer offsets, scales per row.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ChipConfig:
     chunk: int = 128
     channel_mib: int = 256
     top_k: int = 16
+    coded: bool = False
 
     def __post_init__(self):
         def check(ok, field, expected):

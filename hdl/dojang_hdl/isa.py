@@ -63,6 +63,17 @@ class ScaleMode(IntEnum):
     NONE = 0     # nothing: scale 1, offset 0
     SCALE = 1    # FP16 scale; eight rows a word, each group padded to whole words
     AFFINE = 2   # FP16 scale (low half), FP16 offset (high half); four rows a word
+    ROW = 3      # FP16 scale per row, eight rows a word, once for all groups
+
+
+class Code(IntEnum):
+    """How a plane stream holds the weights; see `dojang_hdl.window_code`."""
+
+    PLAIN = 0    # as planes
+    X2 = 1
+    X2_5 = 2
+    X3 = 3
+    X4 = 4
 
 
 class Mul(IntEnum):
@@ -136,15 +147,18 @@ register s_a for every i. `pad32`: the results are followed by zeros up to the n
 `s`: the scalar operand. n counts elements."""
 
 GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2), ("contexts", 3),
-        ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("pad", 53))
-"""n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` holds the number less one."""
+        ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
+        ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("pad", 32))
+"""n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` holds the number less one, `terms`
+too, `blocks` the logarithm of the blocks of 32 columns in a group. A weight is scale * ((Q << double) + zero); `zero` is
+signed. What follows `n_is_groups` is 0 on chips that are not `coded`, and their scale mode is not ROW."""
 
 SEND = (("mode", 2), ("x", 4), ("y", 4), ("pad", 118))
 
 FORMATS = {Op.STREAM: MEM, Op.LOAD: MEM, Op.STORE: MEM, Op.KPUT: MEM, Op.VPUT: MEM, Op.SPUT: MEM, Op.TOPK: MEM,
            Op.UNPACK: MEM, Op.VEC: VEC, Op.GEMV: GEMV, Op.SEND: SEND}
 
-SIGNED = {"n_bias", "m_bias", "lane_bias"}
+SIGNED = {"n_bias", "m_bias", "lane_bias", "zero"}
 INSTRUCTION_WORDS = 2
 
 

@@ -40,11 +40,25 @@ def exact_align(block):
     return q, exponent, sum(q)
 
 
-def exact_gemv(codes, scale, offset, x):
+def exact_turned(q, exponent):
+    """The transform of aligned integers, by the words of numerics.md."""
+    r = [sum((-1) ** (i & j).bit_count() * q[at + j] for j in range(64)) for at in range(0, len(q), 64)
+         for i in range(64)]
+    s = 0
+    while not all(-(1 << 15 + s) <= value < 1 << 15 + s for value in r):
+        s += 1
+    turned = [max(-32767, min(32767, half_even(Fraction(value, 1 << s)))) for value in r]
+    return turned, exponent + s - 3, sum(turned)
+
+
+def exact_gemv(codes, scale, offset, x, rotated=False, terms=1):
     """One row, every rounding written out."""
     y = Fraction(0)
+    size = codes.shape[1]
     for group, row in enumerate(codes):
-        q, exponent, total = exact_align(x[group * BLOCK:(group + 1) * BLOCK])
+        q, exponent, total = exact_align(x[group // terms * size:(group // terms + 1) * size])
+        if rotated:
+            q, exponent, total = exact_turned(q, exponent)
         dot = sum(int(a) * b for a, b in zip(row, q, strict=True))
         t = fl(Fraction(dot)) if scale is None else fl(Fraction(float(scale[group])) * dot)
         if offset is not None:
@@ -133,6 +147,60 @@ def test_gemv_rounds_as_specified(kind, mode, bits, signed):
     assert not np.signbit(y[y == 0]).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("group", "rotated"), [(64, False), (128, False), (64, True), (128, True)])
+def test_align_of_larger_groups_and_of_transforms(kind, group, rotated):
+    rng = np.random.default_rng([group, rotated])
+    x = activations(rng, 6 * group, kind)
+    q, exponent, total = align(x, group, rotated)
+    assert q.shape == (6, group) and exponent.shape == total.shape == (6,)
+    for elements, *got in zip(x.reshape(6, group), q, exponent, total, strict=True):
+        expected = exact_align(elements)
+        assert (got[0].tolist(), int(got[1]), int(got[2])) == (
+            exact_turned(*expected[:2]) if rotated else expected)
+
+
+@pytest.mark.parametrize(("values", "q", "exponent"), [
+    ([], [0] * 64, -67),
+    ([1.0], [16384] * 64, -3),                                   # one element: no place is lost
+    ([1.0] * 64, [16384] + [0] * 63, 3),                         # all of it in one place, 64 times as large
+    ([2.0 - 2.0 ** -14] * 64, [32767] + [0] * 63, 3),
+    ([-2.0 + 2.0 ** -14] * 64, [-32767] + [0] * 63, 3),
+    ([1.0, -1.0] * 32, [0, 16384] + [0] * 62, 3),
+])
+def test_transform_corners(values, q, exponent):
+    x = np.zeros(64, np.float32)
+    x[:len(values)] = values
+    got, got_exponent, total = align(x, 64, rotated=True)
+    assert (got[0].tolist(), int(got_exponent[0]), int(total[0])) == (q, exponent, sum(q))
+
+
+def test_the_transform_is_orthonormal():
+    """Weights transformed by H / 8 on transformed activations give the plain product, to 15 bits of the largest."""
+    rng = np.random.default_rng(3)
+    hadamard = np.array([[(-1) ** (i & j).bit_count() for j in range(64)] for i in range(64)])
+    w, x = rng.integers(-7, 8, (8, 64)) * 8, rng.standard_normal(64).astype(np.float32)
+    y = gemv((w @ hadamard // 8).clip(-255, 255)[:, None], None, None, x, rotated=True)
+    assert np.abs(y - w @ x).max() < 64 * 56 * 2.0 ** -13
+
+
+@pytest.mark.parametrize(("group", "rotated", "terms", "mode"), [
+    (64, False, 1, "scale"), (128, False, 1, "affine"), (64, True, 1, "row"), (128, True, 1, "scale"),
+    (32, False, 3, "scale"), (64, True, 2, "scale")])
+def test_larger_groups_transforms_and_terms_round_as_specified(group, rotated, terms, mode):
+    rng = np.random.default_rng([group, terms, len(mode)])
+    rows, groups = 4, 3
+    codes = rng.integers(-31, 32, (rows, groups * terms, group))
+    scale = rng.standard_normal((rows,) if mode == "row" else (rows, groups * terms)).astype(np.float16)
+    offset = rng.standard_normal((rows, groups * terms)).astype(np.float16) if mode == "affine" else None
+    x = activations(rng, groups * group, "outliers")
+    y = gemv(codes, scale, offset, x, rotated, terms)
+    each = np.broadcast_to(scale[:, None], codes.shape[:2]) if mode == "row" else scale
+    for r in range(rows):
+        expected = exact_gemv(codes[r], each[r], None if offset is None else offset[r], x, rotated, terms)
+        assert Fraction(float(y[r])) == expected
+
+
 def test_full_scale_sums_are_exact():
     """The largest integers of every width: all activations 32767, all codes extreme."""
     x = np.full(BLOCK, np.nextafter(np.float32(2), np.float32(0)))
@@ -182,11 +250,13 @@ def test_dot_product_error_bound_on_outliers(bits, signed, mode):
 
 
 @pytest.mark.parametrize(("codes", "scale", "offset", "x", "word"), [
-    (np.zeros((4, 2, 31), int), None, None, np.zeros(62), "codes have shape"),
-    (np.full((4, 1, 32), 256), None, None, np.zeros(32), "256"),
+    (np.zeros((4, 2, 31), int), None, None, np.zeros(62), "values have shape"),
+    (np.full((4, 1, 32), 257), None, None, np.zeros(32), "257"),
+    (np.full((4, 1, 128), 65), None, None, np.zeros(128), "-64 to 64"),
     (np.zeros((4, 1, 32), int), np.zeros((1, 4)), None, np.zeros(32), "scale has shape"),
     (np.zeros((4, 1, 32), int), None, np.zeros((4, 1)), np.zeros(32), "offset without"),
     (np.zeros((4, 1, 32), int), None, None, np.zeros(64), "x has shape"),
+    (np.zeros((4, 1, 96), int), None, None, np.zeros(96), "values have shape"),
 ])
 def test_wrong_shapes_are_named(codes, scale, offset, x, word):
     with pytest.raises(ValueError, match=word):
@@ -196,3 +266,7 @@ def test_wrong_shapes_are_named(codes, scale, offset, x, word):
 def test_align_refuses_partial_blocks():
     with pytest.raises(ValueError, match="33"):
         align(np.zeros(33, np.float32))
+    with pytest.raises(ValueError, match="groups of 32 elements, rotated"):
+        align(np.zeros(32, np.float32), rotated=True)
+    with pytest.raises(ValueError, match="groups of 96"):
+        align(np.zeros(96, np.float32), 96)
