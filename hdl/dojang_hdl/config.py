@@ -33,7 +33,8 @@ class ChipConfig:
     chunk: words of one memory read request (128 words are 2 KiB).
     channel_mib: size of each channel's memory in MiB.
     top_k: candidates kept per node for sampling.
-    coded: the engine takes window codes, masks, rotated products, groups of 64 and 128, integer offsets, scales per row.
+    coded: the engine also takes window codes, masks, rotated products, groups of 64 and 128, integer offsets and scales
+        per row.
     """
 
     name: str

@@ -149,9 +149,9 @@ register s_a for every i. `pad32`: the results are followed by zeros up to the n
 GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2), ("contexts", 3),
         ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
         ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("pad", 32))
-"""n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` holds the number less one, `terms`
-too, `blocks` the logarithm of the blocks of 32 columns in a group. A weight is scale * ((Q << double) + zero); `zero` is
-signed. What follows `n_is_groups` is 0 on chips that are not `coded`, and their scale mode is not ROW."""
+"""n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` and `terms` hold the number
+less one, `blocks` the logarithm of the blocks of 32 columns in a group. A weight is scale * ((Q << double) + zero),
+with a signed `zero`. What follows `n_is_groups` is 0 on chips that are not `coded`, and their scale mode is not ROW."""
 
 SEND = (("mode", 2), ("x", 4), ("y", 4), ("pad", 118))
 
