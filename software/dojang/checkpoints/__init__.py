@@ -10,8 +10,8 @@ from .glassllm import load_glassllm
 from .matrix import BLOCK, Form, Matrix
 from .shape import LlamaShape
 
-__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Form", "Layer", "LlamaShape", "Matrix", "TokenizerData",
-           "load"]
+__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Form", "Layer", "LlamaShape", "Matrix",
+           "TokenizerData", "load"]
 
 
 def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:

@@ -45,6 +45,15 @@ class Form:
     zero: int = 0
     terms: int = 1
 
+    def __str__(self) -> str:
+        """``X3, groups of 64, rotated, a scale a row``: as messages and tables say it."""
+        words = [f"{self.bits} bits" if self.code == Code.PLAIN else CODES[self.code].name]
+        words += [f"{self.terms} terms"] if self.terms > 1 else []
+        words += [f"groups of {self.group}"]
+        words += ["rotated"] if self.rotated else []
+        words += ["a scale a row"] if self.row_scale else []
+        return ", ".join(words)
+
     @property
     def symbol_bits(self) -> int:
         """Bits of an element of the codes."""
@@ -53,7 +62,7 @@ class Form:
     @property
     def step_rows(self) -> int:
         """Rows that a step, an element of the codes, stands for."""
-        return 1 if self.code == Code.PLAIN else CODES[self.code].step_rows
+        return 1 if self.code == Code.PLAIN else CODES[self.code].steps_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +141,8 @@ class Matrix:
         weights = values * scale.astype(np.float32)[:, :, None]
         if self.offset is not None:
             weights += self.offset.astype(np.float32)[:, :, None]
-        weights = weights.reshape(self.rows, self.groups, self.form.terms, -1).sum(axis=2)
+        if self.form.terms > 1:
+            weights = weights.reshape(self.rows, self.groups, self.form.terms, -1).sum(axis=2)
         if self.form.rotated:
             index = np.arange(TURN)
             turn = np.where(np.bitwise_count(index[:, None] & index) & 1, np.float32(-1 / 8), np.float32(1 / 8))
