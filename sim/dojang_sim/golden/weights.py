@@ -1,7 +1,6 @@
 """The integers of a weight matrix (docs/reference/numerics.md: GEMV, Window codes). numpy only."""
 
 import numpy as np
-from dojang_hdl.window_code import CODES
 
 from .engine import PreparedMatrix
 from .window import decode
@@ -12,7 +11,7 @@ __all__ = ["integers", "prepare"]
 def integers(matrix) -> np.ndarray:
     """int16 [rows, products, group], what the scales of a `dojang.checkpoints.Matrix` multiply."""
     form = matrix.form
-    q = decode(CODES[form.code], matrix.codes)[:matrix.rows] if form.code in CODES else matrix.codes.astype(np.int16)
+    q = decode(form.window, matrix.codes)[:matrix.rows] if form.window else matrix.codes.astype(np.int16)
     values = (q << int(form.double)) + np.int16(form.zero)
     if matrix.mask is not None:
         values = np.where(matrix.mask, values, np.int16(0))

@@ -1,12 +1,17 @@
 """Golden model of the window codes: symbols to integers, and their place in a plane stream. numpy only.
 
-docs/reference/numerics.md has the codes, docs/reference/layout.md the order of the words.
+docs/reference/numerics.md has the codes, docs/reference/layout.md the order of the words. The caller brings the code.
 """
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from dojang_hdl.window_code import WindowCode
+
+if TYPE_CHECKING:
+    from dojang_hdl.window_code import WindowCode
 
 __all__ = ["decode", "pack_payload", "payload_words", "unpack_payload"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from dojang_hdl.isa import Code
-from dojang_hdl.window_code import CODES
+from dojang_hdl.window_code import CODES, WindowCode
 
 from .errors import CheckpointError
 
@@ -47,7 +47,7 @@ class Form:
 
     def __str__(self) -> str:
         """``X3, groups of 64, rotated, a scale a row``: as messages and tables say it."""
-        words = [f"{self.bits} bits" if self.code == Code.PLAIN else CODES[self.code].name]
+        words = [self.window.name if self.window else f"{self.bits} bits"]
         words += [f"{self.terms} terms"] if self.terms > 1 else []
         words += [f"groups of {self.group}"]
         words += ["rotated"] if self.rotated else []
@@ -55,14 +55,19 @@ class Form:
         return ", ".join(words)
 
     @property
+    def window(self) -> WindowCode | None:
+        """The window code, if there is one."""
+        return CODES.get(self.code)
+
+    @property
     def symbol_bits(self) -> int:
         """Bits of an element of the codes."""
-        return self.bits if self.code == Code.PLAIN else CODES[self.code].step_bits
+        return self.window.step_bits if self.window else self.bits
 
     @property
     def step_rows(self) -> int:
         """Rows that a step, an element of the codes, stands for."""
-        return 1 if self.code == Code.PLAIN else CODES[self.code].steps_rows
+        return self.window.steps_rows if self.window else 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ from itertools import pairwise
 import numpy as np
 from dojang_hdl.config import BLOCK, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import Op, ScaleMode, Stream
-from dojang_hdl.window_code import CODES
 
 from .layout import coded_words, pack_coded, pack_planes, pack_scales, plane_words, round_up, scale_words
 from .program import ProgramBuilder
@@ -22,7 +21,7 @@ def split_rows(rows: int, nodes: int, multiple: int = 4) -> int:
 
 def compatible(*matrices) -> bool:
     """Whether matrices can be rows of one GEMV. Those of a window code cannot: each has sequences of its own."""
-    return len({(m.groups, m.form, m.offset is None) for m in matrices}) == 1 and matrices[0].form.code not in CODES
+    return len({(m.groups, m.form, m.offset is None) for m in matrices}) == 1 and not matrices[0].form.window
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Linear:
         self.slices = [split_rows(sum(m.rows for m in part), config.nodes, multiple) for part in parts]
         self.rows = sum(self.slices)
         self.first = [sum(self.slices[:i]) for i in range(len(parts))]
-        self.code = CODES.get(self.matrix.form.code)
+        self.code = self.matrix.form.window
         self.scale_mode = (ScaleMode.AFFINE if self.matrix.offset is not None else
                            ScaleMode.ROW if self.matrix.form.row_scale else ScaleMode.SCALE)
         self.blocks = [_Block(first, min(config.acc_rows, self.rows - first))

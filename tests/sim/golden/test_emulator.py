@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dojang.checkpoints import Form, LlamaShape, load
 from dojang.checkpoints.synthetic import with_forms, write_synthetic
-from dojang.compile import attention, buffers, compile_model, layer, program, sram, writer
+from dojang.compile import CompileError, attention, buffers, compile_model, layer, program, sram, writer
 from dojang_hdl.config import ChipConfig, preset
 from dojang_hdl.isa import Code
 from dojang_sim.golden.emulator import Emulator, HazardError
@@ -113,6 +113,22 @@ def test_logits_of_compressed_models(case, tmp_path):
     rng = np.random.default_rng(d)
     for count in passes:
         machine.check(rng.integers(0, 67, count).tolist())
+
+
+def test_a_chip_that_does_not_take_compressed_matrices_says_so(tmp_path):
+    shape = LlamaShape(1, 64, 2, 2, 32, 64, 67, 64)
+    checkpoint = with_forms(model(tmp_path, shape, "F16"), [X3])
+    with pytest.raises(CompileError, match=r"blk.0.attn_q is compressed \(X3, groups of 64, rotated, a scale a row\), "
+                       r"chip 'sim-1x1' takes plain codes in groups of 32 only"):
+        compile_model(checkpoint, replace(preset("sim-1x1"), coded=False), 40)
+
+
+def test_a_gemv_for_coded_chips_is_noticed(tmp_path):
+    shape = LlamaShape(1, 64, 2, 2, 32, 64, 67, 64)
+    machine = Machine(with_forms(model(tmp_path, shape, "F16"), [X3]), replace(preset("sim-1x1"), coded=True), 40)
+    machine.emulator.config = replace(machine.emulator.config, coded=False)
+    with pytest.raises(HazardError, match="a GEMV for coded chips"):
+        machine.run([1])
 
 
 @pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(str(x) for x in c[:9]))
