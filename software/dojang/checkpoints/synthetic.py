@@ -1,4 +1,4 @@
-"""Small random Llama models for tests: as GGUF files, or with matrices in compressed forms."""
+"""Random Llama models for tests and benches: small ones as GGUF files, matrices in compressed forms for any."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -10,6 +10,7 @@ import typer
 from .area import area
 from .bench import bench
 from .bench_board import board
+from .bench_compression import compression
 from .bench_faults import faults
 from .bench_lpddr4 import lpddr4
 from .boards import boards
@@ -31,4 +32,5 @@ for command in (generate, inspect, chip, waves, report, area, boards, build, pro
 bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
+bench.command()(compression)
 app.add_typer(bench, name="bench")
