@@ -36,8 +36,7 @@ def lockstep(
     count: Annotated[int, typer.Option(min=1, max=1 << 24, help="Blocks with a random mask.")] = 1 << 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the random masks.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
-    svg: Annotated[Path | None, typer.Option(
-        "--svg", metavar="FILE", help="Draw the figures (needs matplotlib: pip install 'dojang[plots]').")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw them (needs matplotlib).")] = None,
 ):
     """Units in lock step on raw unstructured blocks, where each step waits for the fullest, against a fixed rate.
 
