@@ -4,7 +4,7 @@ from amaranth.hdl import signed
 
 from ..config import BLOCK
 
-__all__ = ["DOT", "EXPONENT", "E_MAX", "E_MIN", "FRACTION", "LIMIT", "Q_BITS", "TOTAL"]
+__all__ = ["DOT", "EXPONENT", "E_MAX", "E_MIN", "FRACTION", "GROUP_TOTAL", "LIMIT", "MOST_BLOCKS", "Q_BITS", "TOTAL"]
 
 FRACTION = 14
 """q = x * 2^(FRACTION - E)."""
@@ -21,3 +21,9 @@ TOTAL = signed(Q_BITS + (BLOCK - 1).bit_length())
 
 DOT = signed(29)
 """I: |I| < 2^28 with 8-bit weights."""
+
+MOST_BLOCKS = 4
+"""Blocks of the largest group: 1, 2 or 4 share an exponent and a scale."""
+
+GROUP_TOTAL = signed(Q_BITS + (MOST_BLOCKS * BLOCK - 1).bit_length())
+"""X of a group of any size."""
