@@ -72,8 +72,11 @@ class Rotation(wiring.Component):
         # What is added to another lane's element is a copy whose register's set or reset input switches it off.
         index = _delayed(m, index, 1)
         own = [_delayed(m, each, 1) for each in sums]
-        others = [_delayed(m, Mux(self.rotated, each, 0 if lane & distance else -1), 1)
-                  for lane, each in enumerate(sums)]
+        others = []
+        for lane, each in enumerate(sums):
+            off = 0 if lane & distance else -1
+            others.append(Signal(each.shape(), init=off))
+            m.d.sync += others[-1].eq(Mux(self.rotated, each, off))
         results = []
         for lane in range(ELEMENTS):
             other = others[lane ^ distance]
