@@ -17,7 +17,8 @@ from ..golden.engine import BLOCK, align, nonfinite
 from .engine_cases import GemvCase, pack_words, random_case
 from .streams import run
 
-__all__ = ["check_aligner", "check_engine", "check_lane", "check_revisits", "check_scaler", "check_throughput"]
+__all__ = ["block_patterns", "check_aligner", "check_engine", "check_lane", "check_revisits", "check_scaler",
+           "check_throughput", "sram"]
 
 
 async def _idle(ctx, cycles: int):
@@ -25,7 +26,7 @@ async def _idle(ctx, cycles: int):
         await ctx.tick()
 
 
-def _sram(port, words):
+def sram(port, words):
     """A memory of ``words`` {address: word} behind ``port``."""
     async def process(ctx):
         pipeline = [0] * (SRAM_LATENCY - 1)
@@ -63,7 +64,7 @@ class _Pipeline:
         assert not self._expected
 
 
-def _block_patterns(rng) -> np.ndarray:
+def block_patterns(rng) -> np.ndarray:
     """32 elements whose block exercises one part of the definition."""
     kind = rng.integers(0, 6)
     x = rng.standard_normal(BLOCK).astype(np.float32)
@@ -91,7 +92,7 @@ def check_aligner(make, contexts: int, groups: int, seed: int) -> None:
     dut = make(contexts)
     words, runs, at = {}, [], 5
     for active in range(1, contexts + 1):
-        x = np.array([[_block_patterns(rng) for _ in range(groups)] for _ in range(active)]).reshape(active, -1)
+        x = np.array([[block_patterns(rng) for _ in range(groups)] for _ in range(active)]).reshape(active, -1)
         stride = x.shape[1] // 4 + int(rng.integers(0, 3))
         for c, vector in enumerate(x):
             words |= {at + c * stride + i: word for i, word in enumerate(pack_words(vector.view(np.uint32), 32))}
@@ -137,7 +138,7 @@ def check_aligner(make, contexts: int, groups: int, seed: int) -> None:
             flagged += pulse
 
     cycles = contexts * (groups + 2) * (8 * contexts + 2 * dut.latency + 10)
-    run(dut, bench, cycles=cycles, background=(_sram(dut.sram, words), watch))
+    run(dut, bench, cycles=cycles, background=(sram(dut.sram, words), watch))
 
 
 def check_lane(make, seed: int) -> None:
@@ -273,7 +274,7 @@ def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 
     limit = 4 * sum(case.rows * case.bits * case.groups for case in cases) + (pause + 2) * len(planes)
     limit += 100 * len(scales) + 300 * len(cases)
     feeds = feed(dut.planes, planes, stalls[0], pause), feed(dut.scales, scales, stalls[1], 0)
-    run(dut, bench, cycles=limit, background=(_sram(dut.sram, words), *feeds, write))
+    run(dut, bench, cycles=limit, background=(sram(dut.sram, words), *feeds, write))
     return dut, cycles
 
 
