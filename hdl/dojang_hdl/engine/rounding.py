@@ -50,7 +50,7 @@ class Rounding(wiring.Component):
         rest = R_BITS - FACTOR
         for i in lanes:
             r = getattr(s, f"r{i}")
-            values[f"upper{i}"] = (r[rest:] * s.unit)[:FACTOR]
+            values[f"upper{i}"] = (r[rest:].as_signed() * s.unit)[:FACTOR]
             values[f"lower{i}"] = Cat(
                 Cat(r[j] & s.unit[bit - j] for j in range(rest) if 0 <= bit - j <= MOST).any()
                 for bit in range(rest + MOST))
