@@ -35,7 +35,7 @@ class Converter(wiring.Component):
     nonfinite: pulse, a word held an infinity or a NaN.
     """
 
-    latency = BlockExponent.latency + 1 + ElementAligner.latency
+    latency = BlockExponent.latency + 2 + ElementAligner.latency
 
     def __init__(self):
         super().__init__({
@@ -71,10 +71,11 @@ class Converter(wiring.Component):
 
         pipe = Pipeline(m, active)
         s = pipe.stage(word=word, last=last, exponent=exponent.o)
-        waiting = data.View(layout, read.data)
+        s = pipe.stage(word=s.word, last=s.last, exponent=s.exponent, elements=read.data)
+        elements = data.View(layout, s.elements)
         for i in range(ELEMENTS):
             m.submodules[f"element{i}"] = element = ElementAligner()
-            m.d.comb += [element.i_valid.eq(pipe.valid), element.x.eq(waiting[i]), element.exponent.eq(s.exponent),
+            m.d.comb += [element.i_valid.eq(pipe.valid), element.x.eq(elements[i]), element.exponent.eq(s.exponent),
                          self.o[i].eq(element.o)]
         for _ in range(ElementAligner.latency):
             s = pipe.stage(word=s.word, last=s.last, exponent=s.exponent)

@@ -96,7 +96,7 @@ class GroupAligner(wiring.Component):
         word, context = Signal(range(MOST_BLOCKS * WORDS)), Signal(range(self._contexts))
         reading = Signal()
         last = reading & last_word(word, self.blocks)
-        begin = (left != 0) & (free != 0) & (~reading | (last & (context == self.contexts)))
+        begin = (left != 0) & (free != 0) & ~reading
         with m.If(begin):
             m.d.sync += [left.eq(left - 1), reading.eq(1), word.eq(0), context.eq(0)]
         with m.Elif(reading):

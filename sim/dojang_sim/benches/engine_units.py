@@ -18,8 +18,8 @@ from ..golden.engine import BLOCK, align, nonfinite
 from .engine_cases import GemvCase, grouped_case, pack_words, random_case, window_case
 from .streams import run
 
-__all__ = ["check_aligner", "check_coded_engine", "check_coded_throughput", "check_engine", "check_lane",
-           "check_revisits", "check_scaler", "check_throughput"]
+__all__ = ["block_patterns", "check_aligner", "check_coded_engine", "check_coded_throughput", "check_engine",
+           "check_lane", "check_revisits", "check_scaler", "check_throughput", "sram"]
 
 
 async def _idle(ctx, cycles: int):
@@ -27,7 +27,7 @@ async def _idle(ctx, cycles: int):
         await ctx.tick()
 
 
-def _sram(port, words):
+def sram(port, words):
     """A memory of ``words`` {address: word} behind ``port``."""
     async def process(ctx):
         pipeline = [0] * (SRAM_LATENCY - 1)
@@ -65,7 +65,7 @@ class _Pipeline:
         assert not self._expected
 
 
-def _block_patterns(rng) -> np.ndarray:
+def block_patterns(rng) -> np.ndarray:
     """32 elements whose block exercises one part of the definition."""
     kind = rng.integers(0, 6)
     x = rng.standard_normal(BLOCK).astype(np.float32)
@@ -93,7 +93,7 @@ def check_aligner(make, contexts: int, groups: int, seed: int) -> None:
     dut = make(contexts)
     words, runs, at = {}, [], 5
     for active in range(1, contexts + 1):
-        x = np.array([[_block_patterns(rng) for _ in range(groups)] for _ in range(active)]).reshape(active, -1)
+        x = np.array([[block_patterns(rng) for _ in range(groups)] for _ in range(active)]).reshape(active, -1)
         stride = x.shape[1] // 4 + int(rng.integers(0, 3))
         for c, vector in enumerate(x):
             words |= {at + c * stride + i: word for i, word in enumerate(pack_words(vector.view(np.uint32), 32))}
@@ -139,7 +139,7 @@ def check_aligner(make, contexts: int, groups: int, seed: int) -> None:
             flagged += pulse
 
     cycles = contexts * (groups + 2) * (8 * contexts + 2 * dut.latency + 10)
-    run(dut, bench, cycles=cycles, background=(_sram(dut.sram, words), watch))
+    run(dut, bench, cycles=cycles, background=(sram(dut.sram, words), watch))
 
 
 def check_lane(make, seed: int) -> None:
@@ -275,7 +275,7 @@ def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 
     limit = sum(4 * case.rows * case.bits * case.passes + 50 * case.passes + 300 for case in cases)
     limit += (pause + 2) * len(planes) + 100 * len(scales)
     feeds = feed(dut.planes, planes, stalls[0], pause), feed(dut.scales, scales, stalls[1], 0)
-    run(dut, bench, cycles=limit, background=(_sram(dut.sram, words), *feeds, write))
+    run(dut, bench, cycles=limit, background=(sram(dut.sram, words), *feeds, write))
     return dut, cycles
 
 

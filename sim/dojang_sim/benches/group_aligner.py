@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..golden.engine import BLOCK, align, nonfinite
+from ..golden.engine import BLOCK, nonfinite
 from .engine_cases import pack_words
-from .engine_units import block_patterns, idle, sram
+from .engine_units import block_patterns, sram
 from .streams import run
 
-__all__ = ["Run", "check_group_aligner", "random_run", "reference"]
+__all__ = ["Run", "check_group_aligner", "check_rotation", "check_rounding", "random_run", "reference"]
 
 TURNED = 64
 LIMIT = 32767
 
 
-def rounded(r: int, s: int) -> int:
+def _rounded(r: int, s: int) -> int:
     """clamp(round_half_even(r / 2^s)) in integers."""
     whole, rest = r >> s, r - (r >> s << s)
     half = (1 << s) >> 1
@@ -27,7 +27,7 @@ def rounded(r: int, s: int) -> int:
     return max(-LIMIT, min(LIMIT, whole + up))
 
 
-def hadamard() -> np.ndarray:
+def _hadamard() -> np.ndarray:
     return np.array([[1 - 2 * ((i & j).bit_count() & 1) for j in range(TURNED)] for i in range(TURNED)])
 
 
@@ -46,11 +46,11 @@ def reference(x: np.ndarray, rotated: bool) -> tuple[list[int], int, int]:
         else:
             q.append(int(max(-LIMIT, min(LIMIT, np.rint(np.ldexp(v, 14 - exponent))))))
     if rotated:
-        r = (np.array(q).reshape(-1, TURNED) @ hadamard()).reshape(-1).tolist()
+        r = (np.array(q).reshape(-1, TURNED) @ _hadamard()).reshape(-1).tolist()
         s = 0
         while not all(-(1 << 15 + s) <= v < 1 << 15 + s for v in r):
             s += 1
-        q, exponent = [rounded(v, s) for v in r], exponent + s - 3
+        q, exponent = [_rounded(v, s) for v in r], exponent + s - 3
     return q, exponent, sum(q)
 
 
@@ -81,9 +81,9 @@ def _vector(rng, elements: int, group: int) -> np.ndarray:
         kind = rng.integers(0, 4)
         if kind == 0:    # each block is of its own size
             x = np.concatenate([block_patterns(rng) for _ in range(group // BLOCK)])
-        elif kind == 1:  # a transform of the largest possible values
-            turned = hadamard()[rng.integers(0, TURNED)]
-            x = np.resize(turned, group) * np.float32(rng.choice([32767, -32767, 16384.5, 1]))
+        elif kind == 1:  # one result of a transform has all the energy, and is near a power of two
+            x = np.resize(_hadamard()[rng.integers(0, TURNED)], group) * float(rng.choice([32767, 16384, -16384]))
+            x[rng.integers(0, group)] -= rng.integers(0, 9)
         elif kind == 2:  # a single outlier, the rest small
             x = rng.standard_normal(group) * rng.choice([1.0, 2.0 ** -14])
             x[rng.integers(0, group)] = rng.choice([-30000, 30000, 1])
@@ -91,6 +91,68 @@ def _vector(rng, elements: int, group: int) -> np.ndarray:
             x = rng.uniform(-1, 1, group) * 2.0 ** rng.integers(-70, 66)
         groups.append(x)
     return np.concatenate(groups).astype(np.float32)
+
+
+def check_rotation(make, seed: int) -> None:
+    """``make()``: transforms one right after the other and with gaps, words as they are; exact, in time."""
+    rng = np.random.default_rng(seed)
+    dut = make()
+    words, expected = [], []  # rotated, index and elements of each cycle; what comes out for it, if anything certain
+    for rotated in (1, 0, 1):
+        for gap in (0, 0, 1, 0, 7, 16, 40, 0):
+            q = rng.integers(-LIMIT, LIMIT + 1, TURNED)
+            if gap == 1:
+                q = _hadamard()[rng.integers(0, TURNED)] * LIMIT
+            words += [(rotated, index, word) for index, word in enumerate(q.reshape(-1, 4).tolist())]
+            expected += (_hadamard() @ q if rotated else q).reshape(-1, 4).tolist()
+            words += [(rotated, int(rng.integers(0, 16)), rng.integers(-LIMIT, LIMIT + 1, 4).tolist())] * gap
+            expected += [None] * gap
+        words += [(rotated, 0, [0] * 4)] * dut.latency
+        expected += [None] * dut.latency
+
+    async def bench(ctx):
+        for cycle, (rotated, index, word) in enumerate(words):
+            if cycle >= dut.latency and expected[cycle - dut.latency] is not None:
+                assert [ctx.get(o) for o in dut.o] == expected[cycle - dut.latency], cycle
+            ctx.set(dut.rotated, rotated)
+            ctx.set(dut.index, index)
+            for i, element in zip(dut.i, word, strict=True):
+                ctx.set(i, element)
+            await ctx.tick()
+
+    run(dut, bench, cycles=len(words) + 1)
+
+
+def check_rounding(make, seed: int) -> None:
+    """``make()``: random values, halves of a unit, both ends of the range; with and without gaps."""
+    rng = np.random.default_rng(seed)
+    dut = make()
+    cycles = []
+    for _ in range(1500):
+        s = int(rng.integers(0, 7))
+        end = 1 << 15 + s
+        r = rng.integers(-end, end, 4)
+        kind = rng.integers(0, 4)
+        if kind == 1:
+            r = (r >> s << s) + (1 << s >> 1)
+        elif kind == 2:
+            r = np.array([-end, end - 1, -end + rng.integers(0, 2 << s), end - 1 - rng.integers(0, 2 << s)])
+        elif kind == 3:
+            r = rng.integers(-100, 100, 4)
+        cycles.append((int(rng.random() < 0.9), s, r.tolist()))
+
+    async def bench(ctx):
+        for cycle, (valid, s, r) in enumerate(cycles):
+            if cycle >= dut.latency and cycles[cycle - dut.latency][0]:
+                _, places, before = cycles[cycle - dut.latency]
+                assert [ctx.get(o) for o in dut.o] == [_rounded(v, places) for v in before], (before, places)
+            ctx.set(dut.i_valid, valid)
+            ctx.set(dut.shift, s)
+            for i, element in zip(dut.i, r, strict=True):
+                ctx.set(i, element)
+            await ctx.tick()
+
+    run(dut, bench, cycles=len(cycles) + 1)
 
 
 def check_group_aligner(make, contexts: int, runs: list[Run], seed: int) -> None:
@@ -108,6 +170,10 @@ def check_group_aligner(make, contexts: int, runs: list[Run], seed: int) -> None
         cycles += 400 + each.terms * elements // BLOCK * (8 * active + 20 + each.longest_pause) + 40 * active
     flagged = 0
 
+    def check_group(ctx, expected):
+        for c, (_, exponent, total) in enumerate(expected):
+            assert (ctx.get(dut.exponent[c]), ctx.get(dut.total[c])) == (exponent - 14, total), c
+
     async def bench(ctx):
         for (act, stride), each in zip(places, runs, strict=True):
             active, elements = each.x.shape
@@ -119,21 +185,22 @@ def check_group_aligner(make, contexts: int, runs: list[Run], seed: int) -> None
             await ctx.tick()
             ctx.set(dut.start, 0)
             due = 8 * size * (active + 1) + 8 * active + dut.latency
+            kept = []
             for number in range(groups):
                 expected = [reference(x.reshape(groups, -1)[number], each.rotated) for x in each.x]
                 for step in range(each.terms * size):
-                    waited = 1
-                    while not ctx.get(dut.ready):
-                        assert waited <= due, "too late"
-                        await ctx.tick()
-                        waited += 1
-                    assert waited == due, f"ready after {waited} cycles, expected {due}"
-                    await idle(ctx, int(rng.integers(0, each.longest_pause + 1)))
                     block = step % size
+                    for waited in range(1, due):
+                        assert not ctx.get(dut.ready), f"ready after {waited} cycles, expected {due}"
+                        if waited <= 8 or block != size - 1:
+                            check_group(ctx, kept)
+                        await ctx.tick()
+                    assert ctx.get(dut.ready), f"not ready after {due} cycles"
+                    for _ in range(rng.integers(0, each.longest_pause + 1)):
+                        await ctx.tick()
                     if block == size - 1:
-                        for c, (_, exponent, total) in enumerate(expected):
-                            assert ctx.get(dut.exponent[c]) == exponent - 14
-                            assert ctx.get(dut.total[c]) == total
+                        kept = expected
+                    check_group(ctx, kept)
                     ctx.set(dut.take, 1)
                     await ctx.tick()
                     ctx.set(dut.take, 0)
@@ -142,14 +209,9 @@ def check_group_aligner(make, contexts: int, runs: list[Run], seed: int) -> None
                         got = [(bits >> 16 * j & 0xFFFF ^ 0x8000) - 0x8000 for j in range(BLOCK)]
                         assert got == q[block * BLOCK:][:BLOCK], (c, number, block)
                     due = 8 * active + dut.interval
-                    if block == size - 1:
-                        kept = expected
-            for _ in range(8):
-                for c, (_, exponent, total) in enumerate(kept):
-                    assert ctx.get(dut.exponent[c]) == exponent - 14
-                    assert ctx.get(dut.total[c]) == total
+            for _ in range(rng.choice([0, dut.latency + 8 * contexts])):
+                check_group(ctx, kept)
                 await ctx.tick()
-            await idle(ctx, int(rng.integers(0, 2)) * (dut.latency + 8 * contexts))
             assert not ctx.get(dut.ready), "a block after the last"
         assert bool(flagged) == any(nonfinite(each.x) for each in runs)
 
