@@ -5,12 +5,12 @@ from amaranth.lib.wiring import connect
 from ..arith.pipeline import Pipeline
 from ..config import ChipConfig
 from .accumulator import Accumulator
+from .decoder import WindowDecoder
 from .group_aligner import GroupAligner
 from .group_sum import GroupSum
 from .group_walk import GroupWalk
 from .lane import Lane
 from .row_scales import RowScaleReader
-from .splitter import PlaneSplitter
 from .zero import CodedFactors, CodedScaler, ZeroProduct
 
 __all__ = ["CodedParts"]
@@ -41,9 +41,11 @@ class CodedParts:
         return walk
 
     def planes(self, m, words, command, walk):
-        m.submodules.splitter = splitter = PlaneSplitter(self._config.lanes)
-        connect(m, words, splitter.i)
-        return splitter.o
+        m.submodules.decoder = decoder = WindowDecoder(self._config.lanes)
+        connect(m, words, decoder.i)
+        m.d.comb += [decoder.start.eq(walk.begin), decoder.blocks.eq(walk.passes),
+                     *(getattr(decoder, name).eq(command[name]) for name in ("code", "masked", "rows", "bits"))]
+        return decoder.o
 
     def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
         config, reader = self._config, self.scale_reader

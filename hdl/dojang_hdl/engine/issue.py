@@ -10,9 +10,9 @@ __all__ = ["Issue"]
 
 
 class Issue(wiring.Component):
-    """Walks passes over the rows, units and planes in the order of the stream; a step per cycle while nothing is missing.
+    """Walks passes, units and planes in the order of the stream; a step per cycle while nothing is missing.
 
-    A pass is all rows of one block of columns.
+    A pass is all rows of a block of columns.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class Walk(NamedTuple):
 
 
 class PlainParts:
-    """The parts that differ between `Engine`s: here a product is the sum over one block, and every pass is a product."""
+    """The parts in which `Engine`s differ: here a product is the sum over one block, and every pass is a product."""
 
     factors = data.StructLayout({"exponent": EXPONENT, "total": TOTAL})
     """What a group has for each context: members of the scaler."""
@@ -60,7 +60,8 @@ class PlainParts:
     def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
         """From the lanes' dot products to the units of the serializer."""
         m.d.comb += [
-            self.scale_reader.pop.eq(dots_valid), serializer.unit.eq(self.scale_reader.o), serializer.i_valid.eq(dots_valid),
+            self.scale_reader.pop.eq(dots_valid), serializer.unit.eq(self.scale_reader.o),
+            serializer.i_valid.eq(dots_valid),
             *(o.eq(dot) for os, unit in zip(serializer.dots, dots, strict=True)
               for o, dot in zip(os, unit, strict=True)),
         ]

@@ -191,12 +191,14 @@ def grouped_case(rng: np.random.Generator, rows: int, groups: int, group: int, c
 
 
 def window_case(rng: np.random.Generator, code: Code, rows: int, groups: int, group: int, contexts: int, *,
-                mode: ScaleMode = ScaleMode.ROW, masked: bool = False, rotated: bool = False, before: int = 0) -> GemvCase:
+                mode: ScaleMode = ScaleMode.ROW, masked: bool = False, rotated: bool = False,
+                before: int = 0) -> GemvCase:
     """Rows of a matrix of window code ``code``, ``before`` rows below its first one."""
     window = CODES[code]
     blocks = groups * group // BLOCK
     symbols = rng.integers(0, 1 << window.step_bits, ((before + rows) // window.steps_rows, blocks, BLOCK), np.uint8)
-    mask = rng.random((before + rows, blocks, BLOCK)) < rng.choice([0.0, 0.25, 0.5, 1.0], (blocks, 1)) if masked else None
+    kept = rng.choice([0.0, 0.25, 0.5, 1.0], (blocks, 1))
+    mask = rng.random((before + rows, blocks, BLOCK)) < kept if masked else None
     codes = decode(window, symbols)[before:].astype(int)
     if mask is not None:
         codes = (2 * codes - window.maximum) * mask[before:]

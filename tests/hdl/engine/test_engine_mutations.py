@@ -67,7 +67,7 @@ CODED = {
     "total's sign lost": ("zero", "group.total[HALF:].as_signed()", "group.total[HALF:]"),
     "never doubled": ("zero", "Mux(self.double, self.dot << 1, self.dot)", "self.dot"),
     "zero ignored": ("zero", "doubled + self.shift", "doubled"),
-    "zero's product of the group before": ("coded_parts", "serializer.take.eq(zero.o_valid)", "serializer.take.eq(take)"),
+    "zero's product of the group before": ("coded_parts", "take.eq(zero.o_valid)", "take.eq(take)"),
     "scales of units that stay": ("coded_parts", "pipe.valid & unit.completes", "pipe.valid"),
     "never rotated": ("coded_parts", "rotated.eq(command.rotated)", "rotated.eq(0)"),
     "scales for every block": ("engine", "issue.step & issue.last & walk.completes", "issue.step & issue.last"),
@@ -85,8 +85,8 @@ CHECKS = {
 
 USERS = {
     "element": ["aligner", "plain_parts"], "exponent": ["aligner", "plain_parts"],
-    **dict.fromkeys(("aligner", "scaler", "scales", "splitter"), ["plain_parts"]),
-    **dict.fromkeys(("group_walk", "group_sum", "row_scales", "zero"), ["coded_parts"]),
+    **{module: ["plain_parts"] for module in ("aligner", "scaler", "scales", "splitter")},
+    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "row_scales", "zero")},
 }
 """Modules between a part and the engine."""
 
