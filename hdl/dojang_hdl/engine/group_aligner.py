@@ -161,7 +161,7 @@ class GroupAligner(wiring.Component):
         s = pipe.stage(shift=shift, group=s.group, at=s.at, exponent=s.exponent)
         entry = data.View(Entry, entries.data)
         m.d.comb += [entries.en.eq(pipe.valid), entries.addr.eq(s.at), entry.shift.eq(s.shift),
-                     entry.exponent.eq(s.exponent.as_signed() + s.shift), stored.eq(pipe.valid & s.group)]
+                     entry.exponent.eq(s.exponent + s.shift), stored.eq(pipe.valid & s.group)]
 
     def _deliver(self, m, words, entries, stored, freed):
         """Complete groups, block by block, out of the buffer into ``q``."""

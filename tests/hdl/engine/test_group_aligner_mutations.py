@@ -29,7 +29,7 @@ MUTATIONS = {
     "second pass without end": ("converter", "more.eq(~last)", "more.eq(1)"),
     "group's words misnumbered": ("converter", "Mux(last, 0, word + 1)", "word + 1"),
     "factor 1/8 forgotten": ("group_aligner", "BIAS + FRACTION + TURN_EXPONENT", "BIAS + FRACTION"),
-    "exponent without shift": ("group_aligner", "s.exponent.as_signed() + s.shift", "s.exponent.as_signed()"),
+    "exponent without shift": ("group_aligner", "s.exponent + s.shift", "s.exponent"),
     "shift too small": ("group_aligner", "Mux(seen[bit], bit + 1, shift)", "Mux(seen[bit], bit, shift)"),
     "largest of the last word": ("group_aligner", "& ~fresh.replicate(len(so_far)) | s.large", "& 0 | s.large"),
     "largest of the group before": ("group_aligner", "& ~fresh.replicate(len(so_far)) | s.large", "| s.large"),
