@@ -1,0 +1,78 @@
+"""The plane stream of a coded chip to planes of the lanes."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..config import BLOCK, WORD_BITS
+from ..streams.buffer import Buffer
+from ..window_code import CODES
+from .gearbox import Gearbox
+from .row_decoder import RowDecoder
+from .sequencer import RowSequencer
+from .splitter import PlaneSplitter
+from .unit_buffer import UnitBuffer
+
+__all__ = ["WindowDecoder"]
+
+
+class WindowDecoder(wiring.Component):
+    """Gives the planes of every unit, from the highest down, units in order; PLAIN words are cut into planes.
+
+    Takes exactly the words of the command (docs/reference/layout.md). A unit with a window code takes max(planes,
+    lanes) cycles while words arrive and planes are taken; a block's warm-up part no more than its rows would.
+
+    Parameters
+    ----------
+    lanes: rows of a unit: 1, 2 or 4.
+    codes: the window codes there are, one at least.
+
+    Members
+    -------
+    start: pulse, not before all planes of the command before have been taken; the fields stay until all of this one's.
+    code: of ``codes``, or PLAIN.
+    masked: window codes only. There is a mask: weights are signed numbers of one plane more, 2Q - Qmax or 0.
+    rows: of a block, a multiple of 4, not 0.
+    blocks: of the command, not 0.
+    bits: planes of a unit of PLAIN, not 0.
+    i: the plane stream; ``ready`` depends on registers only.
+    o: planes, lane 0 lowest. A word's plane leaves 2 cycles after it with PLAIN, a unit's first plane 8 cycles after
+        the word that completes it with a window code.
+    """
+
+    def __init__(self, lanes: int, codes=frozenset(CODES)):
+        self._lanes, self._codes = lanes, frozenset(codes)
+        super().__init__({
+            "start": In(1), "code": In(3), "masked": In(1), "rows": In(16), "blocks": In(18), "bits": In(4),
+            "i": In(stream.Signature(WORD_BITS)), "o": Out(stream.Signature(BLOCK * lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sequencer = sequencer = RowSequencer(self._lanes, self._codes)
+        m.submodules.splitter = splitter = PlaneSplitter(self._lanes)
+        m.submodules.gearbox = gearbox = Gearbox(self._codes)
+        m.submodules.row_decoder = rows = RowDecoder(self._codes)
+        m.submodules.unit_buffer = units = UnitBuffer(self._lanes, self._codes)
+        m.submodules.buffer = buffer = Buffer(BLOCK * self._lanes)
+        connect(m, splitter.o, units.plain)
+        connect(m, units.o, buffer.i)
+        connect(m, buffer.o, flipped(self.o))
+        m.d.comb += [
+            *(getattr(sequencer, name).eq(getattr(self, name))
+              for name in ("start", "code", "masked", "rows", "blocks", "bits")),
+            sequencer.valid.eq(self.i.valid), self.i.ready.eq(sequencer.ready),
+            sequencer.room.eq(splitter.i.ready), sequencer.advance.eq(units.advance),
+            splitter.i.valid.eq(self.i.valid & sequencer.plain), splitter.i.payload.eq(self.i.payload),
+
+            gearbox.word.eq(self.i.payload), gearbox.taken.eq(self.i.valid & self.i.ready),
+            gearbox.masked.eq(self.masked), rows.masked.eq(self.masked), units.masked.eq(self.masked),
+            *(getattr(gearbox, name).eq(getattr(sequencer, name))
+              for name in ("to_mask", "to_fifth", "row", "direct", "phase", "active_code")),
+            *(getattr(rows, name).eq(getattr(sequencer, name)) for name in ("row", "weights", "ends", "active_code")),
+            *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth", "mask")),
+            rows.odd.eq(sequencer.phase[0]), rows.advance.eq(units.advance),
+            units.active_code.eq(sequencer.active_code), units.i_valid.eq(rows.o_valid), units.i_ends.eq(rows.o_ends),
+            units.planes.eq(rows.planes), units.mask_plane.eq(rows.mask_plane),
+        ]
+        return m

@@ -1,0 +1,173 @@
+"""Symbols of a window code to the planes of one row."""
+
+from collections import Counter
+from functools import reduce
+from operator import xor
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import BLOCK
+from ..isa import Code
+from ..window_code import CODES
+from .gearbox import SYMBOL_BITS
+
+__all__ = ["RowDecoder", "planes_of"]
+
+FIFTH = 4
+"""The bit of a symbol that comes a cycle late."""
+
+
+def planes_of(codes: frozenset[Code]) -> int:
+    """Most planes of a row, without that of the mask."""
+    return max(CODES[code].planes for code in codes)
+
+
+def _parity(taps: list[Value], joined: list[Value]) -> Value:
+    """Exclusive or of words, as a tree of fours; ``joined`` are parities already and come in at its root."""
+    while len(taps) > 4 - len(joined):
+        taps = [reduce(xor, taps[i:i + 4]) for i in range(0, len(taps), 4)]
+    return reduce(xor, [*taps, *joined])
+
+
+def _add(a: Value, b: Value, c: Value) -> tuple[Value, Value]:
+    """Sum and carry of three bits of every column."""
+    return a ^ b ^ c, (a & b) | (a & c) | (b & c)
+
+
+class RowDecoder(wiring.Component):
+    """A row of 32 columns a cycle: windows, parities, one carry-save adder for all codes, masks.
+
+    Every code has windows of its own, which are zero while it is not in use, so one parity over the taps of all codes
+    needs no multiplexer. X2.5 has two: the one for a symbol's first row is zero when that for the second is not.
+
+    Parameters
+    ----------
+    codes: the window codes there are.
+
+    Members
+    -------
+    active_code, masked: of the command; they stay until the last row has come through.
+    advance: the pipeline moves.
+    row, symbol, odd: a row enters (only with ``advance``), `Gearbox`'s symbols; ``odd``: the row has an odd number.
+    fifth, mask: `Gearbox`'s, of the row of the cycle before.
+    weights, ends: with ``row``: see `RowSequencer`.
+    planes, mask_plane: of the row that entered `latency` movements before: plane i at [i], and its mask.
+    o_valid, o_ends: that row has weights; and it is the last of its unit.
+    """
+
+    latency = 5
+
+    def __init__(self, codes: frozenset[Code]):
+        self._codes = codes
+        super().__init__({
+            "active_code": In(len(Code)), "masked": In(1), "advance": In(1), "row": In(1),
+            "symbol": In(BLOCK * SYMBOL_BITS), "odd": In(1), "fifth": In(BLOCK), "mask": In(BLOCK),
+            "weights": In(1), "ends": In(1), "o_valid": Out(1), "o_ends": Out(1),
+            "planes": Out(BLOCK * planes_of(codes)), "mask_plane": Out(BLOCK),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        inverted = self._inverted(m)
+        values = {"mask": self.mask, **self._parities(self._windows(m), inverted)}
+        for number, part in enumerate((self._ones, self._twos, self._fours, dict)):
+            registers = {name: Signal(BLOCK, name=f"{name}_{number}", reset_less=True) for name in values}
+            with m.If(self.advance):
+                m.d.sync += [register.eq(values[name]) for name, register in registers.items()]
+            values = part(registers)
+        planes = [values[f"plane{i}"] for i in range(planes_of(self._codes))]
+        if Code.X4 in self._codes:
+            planes[4] = values["mask"] & (values["plane4"] ^ inverted[16])
+        m.d.comb += [self.planes.eq(Cat(*planes)), self.mask_plane.eq(values["mask"])]
+
+        valid, ends = Signal(self.latency), Signal(self.latency)
+        with m.If(self.advance):
+            m.d.sync += [valid.eq(Cat(self.row & self.weights, valid)),
+                         ends.eq(Cat(self.row & self.weights & self.ends, ends))]
+        m.d.comb += [self.o_valid.eq(valid[-1]), self.o_ends.eq(ends[-1])]
+        return m
+
+    def _inverted(self, m) -> dict[int, Value]:
+        """By weight: all columns' plane of that weight is to be inverted, as the highest plane of masked rows is."""
+        inverted = {}
+        for weight in (4, 8, 16):
+            codes = [self.active_code[code] for code in self._codes if 1 << CODES[code].planes - 1 == weight]
+            if codes:
+                flag = Signal(name=f"inverted_{weight}", reset_less=True)
+                m.d.sync += flag.eq(self.masked & Cat(*codes).any())
+                inverted[weight] = flag.replicate(BLOCK)
+        return inverted
+
+    def _windows(self, m) -> dict[tuple[Code, int], list[Signal]]:
+        """Bits of the window by code and weight of the step."""
+        symbol = [self.symbol.word_select(bit, BLOCK) for bit in range(SYMBOL_BITS)]
+        windows = {}
+        for code in sorted(self._codes):
+            b, rows = CODES[code].step_bits, CODES[code].steps_rows
+            first, *second = ([Signal(BLOCK, name=f"{code.name.lower()}_{k}_{bit}", reset_less=True)
+                               for bit in range(CODES[code].window)] for k in range(rows))
+            windows |= {(code, k): bits for k, bits in enumerate((first, *second))}
+            last = second[0] if second else first
+            entering = [*symbol, Const(0, BLOCK)][:b] + last[:-b]
+            idle = ~self.active_code[code]
+            with m.If(idle | self.row & self.odd if second else idle):
+                m.d.sync += Cat(*first).eq(0)
+            with m.Elif(self.row):
+                m.d.sync += Cat(*first).eq(Cat(*entering))
+            if second:
+                with m.If(idle):
+                    m.d.sync += Cat(*last).eq(0)
+                with m.Elif(self.row):
+                    m.d.sync += Cat(*last).eq(Cat(*first[:FIFTH], self.fifth, *first[FIFTH + 1:]))
+        return windows
+
+    def _parities(self, windows, inverted) -> dict[str, Value]:
+        """The bits to be added, by name: weight and number among those of the weight."""
+        taps: dict[str, list[Value]] = {}
+        joined: dict[str, list[Value]] = {}
+        for (code, k), window in windows.items():
+            output = CODES[code].outputs[k]
+            used = Counter(places for _, places in output)
+            shared = {places: reduce(xor, (window[tap] for tap in places)) for places in used if used[places] > 1}
+            number = Counter()
+            for weight, places in output:
+                name = f"bit{weight}_{number[weight]}"
+                number[weight] += 1
+                taps.setdefault(name, [])
+                joined.setdefault(name, [])
+                if places in shared:
+                    joined[name].append(shared[places])
+                else:
+                    taps[name] += [window[tap] for tap in places]
+        # One more bit of a plane's weight inverts it; the carry goes into planes that the code has not.
+        for name, weight in (("bit4_2", 4), ("bit8_0", 8)):
+            if weight in inverted:
+                taps.setdefault(name, []).append(inverted[weight])
+        return {name: _parity(taps[name], joined.get(name, [])) for name in taps}
+
+    @staticmethod
+    def _take(values, *names) -> list[Value]:
+        """Out of ``values``; what no code has is 0."""
+        return [values.pop(name, Const(0, BLOCK)) for name in names]
+
+    def _ones(self, values):
+        total, carry = _add(*self._take(values, "bit1_0", "bit1_1", "bit1_2"))
+        half, carry2 = _add(*self._take(values, "bit2_0", "bit2_1"), carry)
+        return values | {"plane0": total & values["mask"], "half2": half, "carry2": carry2}
+
+    def _twos(self, values):
+        half, carry = self._take(values, "half2", "carry2")
+        total, carry2 = _add(half, *self._take(values, "bit2_2", "bit2_3"))
+        # Only X4 has a second four, and it has no third two: never both.
+        four0, four1 = self._take(values, "bit4_0", "bit4_1")
+        half, carry = _add(four0, carry, carry2 | four1)
+        return values | {"plane1": total & values["mask"], "half4": half, "carry4": carry}
+
+    def _fours(self, values):
+        half, carry = self._take(values, "half4", "carry4")
+        total, carry2 = _add(half, *self._take(values, "bit4_2", "bit4_3"))
+        eight, sixteen = _add(carry, carry2, *self._take(values, "bit8_0"))
+        mask = values["mask"]
+        return values | {"plane2": total & mask, "plane3": eight & mask, "plane4": sixteen}

@@ -1,0 +1,80 @@
+"""Rows with all their planes to planes of all rows of a unit."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import BLOCK
+from ..isa import Code
+from ..window_code import CODES
+from .row_decoder import planes_of
+
+__all__ = ["UnitBuffer"]
+
+
+class UnitBuffer(wiring.Component):
+    """Collects a unit while the one before leaves: a row and a plane a cycle.
+
+    ``advance`` and ``plain.ready`` depend on ``o.ready`` and registers.
+
+    Parameters
+    ----------
+    lanes: rows of a unit.
+    codes: the window codes there are.
+
+    Members
+    -------
+    active_code, masked: of the command; they stay until the last plane has left.
+    planes, mask_plane, i_valid, i_ends: rows, from `RowDecoder`.
+    advance: the row is taken, if there is one.
+    plain: planes that are passed on; none while there are rows.
+    o: planes, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
+    """
+
+    def __init__(self, lanes: int, codes: frozenset[Code]):
+        self._lanes, self._codes = lanes, codes
+        super().__init__({
+            "active_code": In(len(Code)), "masked": In(1),
+            "i_valid": In(1), "i_ends": In(1), "planes": In(BLOCK * planes_of(codes)), "mask_plane": In(BLOCK),
+            "advance": Out(1), "plain": In(stream.Signature(BLOCK * lanes)), "o": Out(stream.Signature(BLOCK * lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        count = planes_of(self._codes)
+        slots = count + 1                                                # planes in the order they leave
+        row = [*(self.planes.word_select(i, BLOCK) for i in reversed(range(count))), self.mask_plane]
+        earlier = [Signal(BLOCK * slots, name=f"row{lane}", reset_less=True) for lane in range(self._lanes - 1)]
+        rows = [*earlier, Cat(*row)]
+        unit = [Signal(BLOCK * self._lanes, name=f"plane{slot}", reset_less=True) for slot in range(slots)]
+        pending, slot = Signal(), Signal(slots)                          # slot: one-hot, the next plane to leave
+        begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
+                 for skipped in range(count)]
+
+        moves, last = Signal(), Signal()
+        m.d.comb += [
+            moves.eq(~self.o.valid | self.o.ready),
+            last.eq(slot[-1] | slot[-2] & ~self.masked),
+            self.advance.eq(~self.i_ends | ~pending | last & moves),
+            self.plain.ready.eq(moves),
+        ]
+        with m.If(self.i_valid & self.advance):
+            m.d.sync += [word.eq(following) for word, following in zip(earlier, rows[1:], strict=True)]
+        with m.If(moves):
+            m.d.sync += [slot.eq(Mux(last, 0, slot << 1)), pending.eq(pending & ~last)]
+        with m.If(self.i_ends & self.advance):
+            m.d.sync += [slot.eq(Cat(*begin)), pending.eq(1)]
+            m.d.sync += [plane.eq(Cat(word.word_select(k, BLOCK) for word in rows)) for k, plane in enumerate(unit)]
+
+        # What does not leave is zero: an or is enough.
+        leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True) for k, plane in enumerate(unit)]
+        passing = Signal.like(self.plain.payload, reset_less=True)
+        with m.If(moves):
+            m.d.sync += [out.eq(Mux(slot[k], unit[k], 0)) for k, out in enumerate(leaving)]
+            m.d.sync += [passing.eq(Mux(self.plain.valid, self.plain.payload, 0)),
+                         self.o.valid.eq(pending | self.plain.valid)]
+        m.d.comb += self.o.payload.eq(reduce(or_, (*leaving, passing)))
+        return m
