@@ -12,7 +12,8 @@ from dojang_hdl.window_code import CODES
 from ..golden.window import decode, pack_payload
 from .streams import run
 
-__all__ = ["Command", "check_codes", "check_decoder", "check_rate", "check_ready", "check_reset", "random_command"]
+__all__ = ["Command", "check_codes", "check_decoder", "check_latency", "check_rate", "check_ready", "check_reset",
+           "random_command"]
 
 WORD_BYTES = WORD_BITS // 8
 
@@ -160,6 +161,35 @@ def check_rate(make, lanes: int, codes) -> None:
         spans = check_decoder(make, commands, (0, 0), 1)
         expected = [command.cycles(lanes) for command in commands]
         assert spans == expected, f"{code.name}, masked {masked}: {spans} cycles, expected {expected}"
+
+
+def check_latency(make, lanes: int) -> None:
+    """``make()``: the first plane of PLAIN, and of X4, a unit's last row of which enters with a word."""
+    rng = np.random.default_rng(lanes)
+    dut = make()
+    cases = [(random_command(Code.PLAIN, False, 4, 1, 1, lanes, rng), 0, dut.plain_latency),
+             (random_command(Code.X4, False, 4, 1, 0, lanes, rng), CODES[Code.X4].lead + lanes - 1, dut.latency)]
+
+    async def bench(ctx):
+        for command, last, latency in cases:
+            await _issue(ctx, dut, command)
+            taken = cycle = first = 0
+            offered = None
+            while taken < len(command.words) or not first or cycle < first + 60:
+                if taken == last and offered is None:
+                    offered = cycle
+                ctx.set(dut.i.valid, taken < len(command.words))
+                ctx.set(dut.i.payload, command.words[min(taken, len(command.words) - 1)])
+                ctx.set(dut.o.ready, 1)
+                _, _, valid, ready, got = await ctx.tick().sample(dut.i.valid, dut.i.ready, dut.o.valid)
+                if got and not first:
+                    first = cycle
+                taken += valid and ready
+                cycle += 1
+            waited = first - (offered or 0)
+            assert waited == latency, f"{waited} cycles with {command.code.name}, expected {latency}"
+
+    run(dut, bench, cycles=400)
 
 
 def check_ready(make, lanes: int, codes) -> None:

@@ -8,6 +8,7 @@ from dojang_hdl.window_code import CODES
 from dojang_sim.benches.decoder import (
     check_codes,
     check_decoder,
+    check_latency,
     check_rate,
     check_ready,
     check_reset,
@@ -26,6 +27,11 @@ def test_codes_follow_each_other(lanes, stalls):
 @all_lanes
 def test_rate(lanes):
     check_rate(lambda: WindowDecoder(lanes), lanes, CODES)
+
+
+@all_lanes
+def test_latency(lanes):
+    check_latency(lambda: WindowDecoder(lanes), lanes)
 
 
 @all_lanes
