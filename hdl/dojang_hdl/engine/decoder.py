@@ -36,9 +36,14 @@ class WindowDecoder(wiring.Component):
     blocks: of the command, not 0.
     bits: planes of a unit of PLAIN, not 0.
     i: the plane stream; ``ready`` depends on registers only.
-    o: planes, lane 0 lowest. A word's plane leaves 2 cycles after it with PLAIN, a unit's first plane 8 cycles after
-        the word that completes it with a window code.
+    o: planes, lane 0 lowest.
     """
+
+    plain_latency = 2
+    """Cycles from a word of PLAIN to its first plane."""
+
+    latency = RowDecoder.latency + 3
+    """Cycles from the last row of a unit to its first plane."""
 
     def __init__(self, lanes: int, codes=frozenset(CODES)):
         self._lanes, self._codes = lanes, frozenset(codes)

@@ -1,0 +1,81 @@
+"""Each of these broken window decoders must be caught by the checks that the real one passes."""
+
+import pytest
+from dojang_hdl.window_code import CODES
+from dojang_sim.benches import decoder as checks
+from dojang_sim.benches.mutation import mutate
+
+LANES = 4
+MUTATIONS = {
+    "words taken after the last": ("sequencer", "active.eq(~last_block)", "active.eq(1)"),
+    "plain words not counted": ("sequencer", "words.eq(Mux(word_end, self.bits, words - 1))", "words.eq(self.bits)"),
+    "first plain rows of every other block": ("sequencer", "Mux(word_end, self.bits, words - 1)", "words - 1"),
+    "rows without the word they need": ("sequencer", "(~self.direct | self.valid)", "1"),
+    "rows without their masks": ("sequencer", "no_mask.eq(mask_next & ~early)", "no_mask.eq(0)"),
+    "rows without fifth bits": ("sequencer", "no_fifth.eq(fifth_next & ~(early & ~mask_next))", "no_fifth.eq(0)"),
+    "masks in the warm-up": ("sequencer", "Mux(warm_up, warm_up_end, quad_end & ~last_quad)", "quad_end"),
+    "warm-up parts give weights": ("sequencer", "self.weights.eq(~warm_up)", "self.weights.eq(1)"),
+    "one warm-up part a command": ("sequencer", "warm_up.eq(~warm_up)", "warm_up.eq(0)"),
+    "fifth bits after the last block": ("sequencer", "warm_up | ~last_block", "1"),
+    "no fifth bits for the second run": ("sequencer", "~warm_up & (self.phase == 7)", "0"),
+    "a block's rows count on": ("sequencer", "Mux(part_end, 0, self.phase + 1)", "self.phase + 1"),
+    "masks never beside a row": ("sequencer", "due & (self.direct | mask_next | fifth_next)", "due & self.direct"),
+    "rows of the block before": ("sequencer", "quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),\n"
+                                 "                             blocks", "quads.eq(1), last_quad.eq(1), blocks"),
+    "units of two rows": ("sequencer", "QUAD - self._lanes", "2"),
+    "second row of X2 as the first": ("gearbox", "quarters[2 + bit]", "quarters[bit]"),
+    "kept bits out of order": ("gearbox", "Cat(*fourth[1:], quarters[3])", "Cat(quarters[3], *fourth[:-1])"),
+    "kept bits of the code before": ("gearbox", "m.If(~self.active_code[Code.X3])", "m.If(0)"),
+    "mask of the command before": ("gearbox", "m.If(~self.masked)", "m.If(0)"),
+    "masks a row late": ("gearbox", "self.phase[:2] == q for", "self.phase[:2] == (q + 1) % 4 for"),
+    "fifth bits of the first step": ("gearbox", "self.phase == 2 * q for", "self.phase[0] == 0 for"),
+    "windows of the code before": ("row_decoder", "idle = ~self.active_code[code]", "idle = Const(0)"),
+    "both windows of X2.5 at once": ("row_decoder", "idle | self.row & self.odd if second else idle", "idle"),
+    "fifth bit lost": ("row_decoder", "self.fifth, *first[FIFTH + 1:]", "*first[FIFTH:]"),
+    "window moves without a row": ("row_decoder", "m.Elif(self.row)", "m.Elif(self.advance)"),
+    "shared taps lost": ("row_decoder", "taps[name] += [window[tap] for tap in places]",
+                         "taps[name] += [window[tap] for tap in places[:2]]"),
+    "carry of the ones lost": ("row_decoder", '"bit2_1"), carry)', '"bit2_1"), Const(0, BLOCK))'),
+    "second four of X4 lost": ("row_decoder", "carry2 | four1", "carry2"),
+    "carry of the twos lost": ("row_decoder", "_add(four0, carry, carry2", "_add(four0, Const(0, BLOCK), carry2"),
+    "eight of X4 lost": ("row_decoder", '_add(carry, carry2, *self._take(values, "bit8_0"))',
+                         "_add(carry, carry2, Const(0, BLOCK))"),
+    "highest plane of X4 not inverted": ("row_decoder", '(values["plane4"] ^ inverted[16])', 'values["plane4"]'),
+    "highest plane always inverted": ("row_decoder", "self.masked & Cat(*codes).any()", "Cat(*codes).any()"),
+    "plane not masked": ("row_decoder", '"plane2": total & mask', '"plane2": total'),
+    "pipeline moves while a unit waits": ("unit_buffer", "~self.i_ends | ~pending | last & moves", "1"),
+    "a cycle lost between units": ("unit_buffer", "~self.i_ends | ~pending | last & moves", "~self.i_ends | ~pending"),
+    "plane of the mask left out": ("unit_buffer", "slot[-1] | slot[-2] & ~self.masked", "slot[-2]"),
+    "plane of the mask always": ("unit_buffer", "slot[-1] | slot[-2] & ~self.masked", "slot[-1]"),
+    "planes too many": ("unit_buffer", "slot.eq(Cat(*begin))", "slot.eq(1)"),
+    "lanes reversed": ("unit_buffer", "for word in rows))", "for word in reversed(rows)))"),
+    "plane stays": ("unit_buffer", "Mux(slot[k], unit[k], 0)", "unit[k]"),
+    "plane overwritten": ("unit_buffer", "moves.eq(~self.o.valid | self.o.ready)", "moves.eq(1)"),
+    "plain words while rows are decoded": ("decoder", "self.i.valid & sequencer.plain)", "self.i.valid)"),
+    "ready of the planes passed on": ("decoder", "sequencer.advance.eq(units.advance)",
+                                      "sequencer.advance.eq(units.advance & self.o.ready)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_caught(name):
+    module, old, new = MUTATIONS[name]
+    users = ["dojang_hdl.engine.decoder"] * (module != "decoder")
+    decoder = mutate(f"dojang_hdl.engine.{module}", old, new, users)
+
+    def make():
+        return decoder.WindowDecoder(LANES)
+
+    with pytest.raises(AssertionError):
+        checks.check_codes(make, LANES, CODES, (0.2, 0.2), seed=1)
+        checks.check_rate(make, LANES, CODES)
+        checks.check_ready(make, LANES, CODES)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_word_cut_from_the_top_is_caught():
+    decoder = mutate("dojang_hdl.engine.splitter", "part.rotate_left(1)", "part.rotate_right(1)",
+                     ["dojang_hdl.engine.decoder"])
+    with pytest.raises(AssertionError):
+        checks.check_codes(lambda: decoder.WindowDecoder(1), 1, CODES, (0, 0), seed=1)
