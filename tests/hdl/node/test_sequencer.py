@@ -66,7 +66,8 @@ def check(sequencer_class, seed):
     dut = sequencer_class(config)
     position, tokens = rng.randrange(5000), [rng.randrange(limit) for limit in (50000, 50000, 50000, 1 << 20)]
     number = rng.randrange(1, 256)
-    registers = {0: 0, 1: position, 2: number if config.coded else 0, **{4 + c: token for c, token in enumerate(tokens)}}
+    registers = {0: 0, 1: position, 2: number if config.coded else 0,
+                 **{4 + c: token for c, token in enumerate(tokens)}}
     program = random_program(rng, 30)
     arrival_rate = 0.7 if seed % 2 else 0.1
     words = [word for op, values in program for word in isa.encode(op, **values)] + [0] * 6
