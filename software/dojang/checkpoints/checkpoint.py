@@ -1,16 +1,17 @@
 """A model in memory: shape, lazily decoded matrices, tokenizer data."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
 from .errors import CheckpointError
 from .matrix import FLOAT_TYPES, Matrix
-from .scale_set import ScaleSet
+from .scale_set import ScaleSet, load_scale_set
 from .shape import LlamaShape
 
 
@@ -126,6 +127,7 @@ class Checkpoint:
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
+    scale_sets: readers of the scale sets that the model's file holds, by name.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Checkpoint:
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
     file_bytes: int
+    scale_sets: Mapping[str, Callable[[], ScaleSet]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def layers(self) -> list[Layer]:
@@ -192,6 +195,20 @@ class Checkpoint:
                 if array is not None:
                     digest.update(np.ascontiguousarray(array).view(np.uint8).data)
         return digest.hexdigest()
+
+    def find_set(self, text: str) -> ScaleSet:
+        """The set of that name in the model's file, or else the one in the file of that path.
+
+        Raises
+        ------
+        CheckpointError: there is neither, or it is damaged.
+        """
+        if text in self.scale_sets:
+            return self.scale_sets[text]()
+        if not Path(text).exists():
+            has = f"only {', '.join(self.scale_sets)}" if self.scale_sets else "none at all"
+            raise CheckpointError(f"there is no file {text}, and {self.name} has no scale set of that name, {has}")
+        return load_scale_set(Path(text))
 
     def with_set(self, scale_set: ScaleSet) -> "Checkpoint":
         """The model with scales and gains of a scale set; codes, and the embedding's rows, are those of this one.

@@ -94,6 +94,16 @@ def test_files_that_are_no_sets(checkpoint, tmp_path):
         write_scale_set(tmp_path / "missing" / "x.set", random_set(checkpoint, "x", 1))
 
 
+def test_sets_are_found_by_their_name_in_the_model_or_their_file(checkpoint, tmp_path):
+    inside, outside = random_set(checkpoint, "inside", 1), random_set(checkpoint, "outside", 2)
+    model = replace(checkpoint, scale_sets={"inside": lambda: inside})
+    write_scale_set(tmp_path / "a.set", outside)
+    assert model.find_set("inside") is inside and model.find_set(str(tmp_path / "a.set")).name == "outside"
+    with pytest.raises(CheckpointError, match=r"no file outside, and small\.gguf has no scale set of that name, "
+                                              "only inside"):
+        model.find_set("outside")
+
+
 @pytest.mark.parametrize("values, match", [
     ({"blk.7.attn_q.weight": np.ones((1, 1), np.float16)},
      r"^scale set 'x' is not of small.gguf: it has blk.7.attn_q.weight, which is neither matrix nor gain of that "
