@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from dojang.checkpoints import Form, LlamaShape, ScaleSet, load
 from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
-from dojang.compile import CompileError, attention, buffers, compile_model, layer, program, sram, writer
+from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
+from dojang.compile.regions import of_set as regions_of_set
 from dojang_hdl.config import ChipConfig, preset
 from dojang_hdl.isa import Code
 from dojang_sim.golden.emulator import Emulator, HazardError
@@ -336,6 +337,20 @@ def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
                         lambda self, kind, n, after=0, **fields: original(self, kind, n, 0, **fields))
     with pytest.raises(HazardError, match="changed between STREAM and use"):
         broken(tmp_path)
+
+
+@pytest.mark.parametrize("part", [linear, layer], ids=["scales", "gains"])
+@pytest.mark.parametrize("wrong", [lambda regions: {}, lambda regions: regions_of_set(regions) | {"m_mul": 32}],
+                         ids=["the first set's", "another distance"])
+def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):
+    checkpoint = model(tmp_path, LlamaShape(1, 64, 2, 2, 32, 96, 50, 64), "Q4_0")
+    monkeypatch.setattr(part, "of_set", wrong)
+    machine = Machine(checkpoint, replace(ODD, coded=True), 40, sets=[random_set(checkpoint, "set", 1)])
+    machine.check([3])
+    machine.set = 1
+    machine.golden.rescale(checkpoint.with_set(random_set(checkpoint, "set", 1)))
+    with pytest.raises(AssertionError):
+        machine.check([3])
 
 
 def test_an_overfilled_queue_is_noticed(tmp_path, monkeypatch):
