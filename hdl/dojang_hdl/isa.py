@@ -40,7 +40,11 @@ class Reg(IntEnum):
 
     ZERO = 0
     POS = 1      # position of the pass's first token
+    SET = 2      # set of scales and gains of the pass, SET_BITS wide; 0 on chips that are not `coded`
     TOKEN0 = 4   # TOKEN0 + c: token id of context c (c < 4)
+
+
+SET_BITS = 8
 
 
 class Stream(IntEnum):

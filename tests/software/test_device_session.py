@@ -1,15 +1,19 @@
 """What a session asks of the device, and what it makes of the answers, on a device that runs nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape, load
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.compile import compile_model
 from dojang.driver import Candidates, MemoryFault, RunResult, Upload
 from dojang.sessions import SessionError
 from dojang.sessions.board import BOARD_PATROL_CYCLES, BoardSession
 from dojang.sessions.device import PATROL_CYCLES, DeviceSession
+from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import preset
+from dojang_sim.golden.llama import Llama
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 
@@ -18,7 +22,7 @@ class FakeDevice:
     """Keeps its calls. Register r holds r; the error bits of a run are ``errors``."""
 
     def __init__(self):
-        self.calls, self.errors, self.faults = [], 0, {}
+        self.calls, self.sets, self.errors, self.faults = [], [], 0, {}
 
     def identify(self, config):
         self.calls.append("identify")
@@ -29,8 +33,9 @@ class FakeDevice:
     def clear_fault(self, channel):
         self.calls.append(("clear_fault", channel))
 
-    def run(self, *_):
+    def run(self, base, slot_log2, words, position, contexts, tokens, set):
         self.calls.append("run")
+        self.sets.append((position, set))
 
     def wait(self, timeout_s):
         return RunResult(1000, self.errors, 4, 0, False)
@@ -46,9 +51,13 @@ class FakeDevice:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    path = write_synthetic(tmp_path_factory.mktemp("model") / "small.gguf", SHAPE, "Q4_1")
-    return compile_model(load(path), preset("sim-2x2"), 24)
+def checkpoint(tmp_path_factory):
+    return load(write_synthetic(tmp_path_factory.mktemp("model") / "small.gguf", SHAPE, "Q4_1"))
+
+
+@pytest.fixture(scope="module")
+def image(checkpoint):
+    return compile_model(checkpoint, preset("sim-2x2"), 24)
 
 
 @pytest.mark.parametrize("guarded", [False, True])
@@ -66,6 +75,40 @@ def test_guards_of_boards_look_at_their_slower_memory_less_often(image):
     BoardSession(device, image, guarded=True, config=image.config, clock_hz=75_000_000, upload=Upload(0))
     assert [call[-1] for call in device.calls if call[0] == "protect"] == [BOARD_PATROL_CYCLES] * 2
     assert BOARD_PATROL_CYCLES == 4 * PATROL_CYCLES
+
+
+def test_a_scale_set_is_used_from_the_next_pass_on(checkpoint):
+    device = FakeDevice()
+    image = compile_model(checkpoint, replace(preset("sim-2x2"), coded=True), 24, [random_set(checkpoint, "set", 1)])
+    session = DeviceSession(device, image)
+    assert session.sets == 2
+    session.prefill([1, 2])
+    session.use_set(1)
+    session.prefill([1, 2, 3, 4, 5])
+    session.use_set(0)
+    session.decode(3)
+    for index in (2, -1):
+        with pytest.raises(SessionError, match=rf"^scale set {index} was asked for, expected 0 to 1$"):
+            session.use_set(index)
+    session.decode(3)
+    assert device.sets == [(0, 0), (2, 1), (6, 1), (7, 0), (8, 0)]
+
+
+def test_the_golden_session_keeps_its_cache_when_the_set_changes(checkpoint):
+    one, two = (random_set(checkpoint, "set", seed) for seed in range(2))
+    sessions = [GoldenSession(checkpoint, 24, [one, two]) for _ in range(2)]
+    for session in sessions:
+        session.prefill([1, 2, 3])
+    sessions[1].use_set(1)
+    changed = sessions[1].decode(4).logits
+    model = Llama(checkpoint, 24)
+    model.forward([1, 2, 3], 0)
+    model.rescale(checkpoint.with_set(one))
+    np.testing.assert_array_equal(changed, model.forward([4], 3)[0])
+    sessions[1].use_set(0)
+    back, never = sessions[1].decode(5).logits, [sessions[0].decode(token).logits for token in (4, 5)]
+    assert not np.array_equal(changed, never[0]) and not np.array_equal(back, never[1])
+    assert session.sets == 3
 
 
 def test_memory_counters_are_those_of_decode_passes(image):

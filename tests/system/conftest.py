@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LlamaShape, ScaleSet, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sampling import best_candidates
 from dojang.sessions import device as device_session
@@ -18,10 +18,10 @@ PASS_LIMIT_S = 240
 class Conversation:
     """One session; each call fails unless all logits, and the reported candidates, are the golden model's."""
 
-    def __init__(self, checkpoint, config, context: int, memory: str):
+    def __init__(self, checkpoint, config, context: int, memory: str, sets: Sequence[ScaleSet]):
         self.vocab, self.top_k = checkpoint.shape.vocab, config.top_k
         self.session = open_session(checkpoint, config, "rtl", compare_golden=True, context=context,
-                                    memory=memory)
+                                    memory=memory, sets=sets)
         self.guarded = MEMORIES[memory].guarded
         self.position = 0
 
@@ -60,12 +60,13 @@ class Conversation:
 
 @pytest.fixture
 def converse(monkeypatch):
-    """``converse(checkpoint, config, context, memories)`` opens a `Conversation` under a watchdog."""
+    """``converse(checkpoint, config, context, memories, sets)`` opens a `Conversation` under a watchdog."""
     monkeypatch.setattr(device_session, "RUN_TIMEOUT_S", PASS_LIMIT_S)
 
-    def open_conversation(checkpoint, config, context, memories: Memories = MEMORIES["lpddr4"]):
+    def open_conversation(checkpoint, config, context, memories: Memories = MEMORIES["lpddr4"],
+                          sets: Sequence[ScaleSet] = ()):
         monkeypatch.setitem(MEMORIES, "tested", memories)
-        return Conversation(checkpoint, config, context, "tested")
+        return Conversation(checkpoint, config, context, "tested", sets)
     return open_conversation
 
 

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from ..isa import SET_BITS
+
 SYNC = b"\xd0\x6a"
 HEADER_BYTES = 3
 """Type, sequence and length: what the CRC covers besides the payload."""
@@ -72,7 +74,8 @@ IDENTITY = (("magic", 32), ("version", 16), ("width", 8), ("height", 8), ("lanes
             ("channel_mib", 32), ("fingerprint", 32), ("clock_hz", 32))
 IDENTITY_BYTES, CHECK_BYTES = 24, 4
 
-RUN = (("base", 32), ("slot_log2", 5), ("words", 24), ("position", 16), ("contexts", 4))
+RUN = (("base", 32), ("slot_log2", 5), ("words", 24), ("position", 16), ("contexts", 4),
+       ("set", SET_BITS))
 """The fields of `dojang_hdl.mesh.flit.RunLayout`."""
 
 WAIT = (("running", 1), ("overflow", 1), ("pad", 6), ("nodes_done", 8), ("messages", 16), ("errors", 32),

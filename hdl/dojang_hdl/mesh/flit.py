@@ -4,7 +4,7 @@ from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Signature
 
 from ..config import WORD_BITS, WORD_BYTES
-from ..isa import Mode
+from ..isa import SET_BITS, Mode
 
 __all__ = ["DataKind", "DataFlit", "RequestKind", "RequestFlit", "DataLink", "RequestLink"]
 
@@ -42,7 +42,7 @@ RequestFlit = data.StructLayout({
 """Request network, node -> west edge of `row`. YX routing (y first, then west). (x, y) is the sender."""
 
 RunLayout = data.StructLayout({
-    "base": 32, "slot_log2": 5, "words": 24, "position": 16, "contexts": 4})
+    "base": 32, "slot_log2": 5, "words": 24, "position": 16, "contexts": 4, "set": SET_BITS})
 """Payload of RUN: node i = y * width + x executes the `words` words at base + (i << slot_log2) of its row's channel."""
 
 

@@ -152,6 +152,8 @@ class Node(wiring.Component):
             m.d.sync += [base.eq(run.base), offset.eq(index << run.slot_log2), pending.eq(1),
                          program.command.payload.words.eq(run.words), sequencer.words.eq(run.words),
                          sequencer.position.eq(run.position)]
+            if self.config.coded:
+                m.d.sync += sequencer.set.eq(run.set)
         m.d.sync += [program.command.payload.addr.eq(base + offset), sequencer.start.eq(pending[1])]
         m.d.comb += [program.command.payload.channel.eq(self.y), program.command.valid.eq(pending[1])]
 

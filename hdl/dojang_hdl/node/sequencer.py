@@ -47,7 +47,8 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    start: begins execution of a program of `words` words; position and tokens are then stable until END.
+    start: begins execution of a program of `words` words; position, set and tokens are then stable until END.
+    set: of scales and gains; coded chips only, the register reads as 0 on others.
     program: In stream of program words.
     instruction: the resolved instruction, valid while `issue` is high.
     issue: one bit per `Unit`; held until the unit's bit of `accept` answers.
@@ -56,22 +57,23 @@ class Sequencer(wiring.Component):
     arrived: a word arrived under tag i.
     """
 
-    start: In(1)
-    running: Out(1)
-    words: In(24)
-    position: In(16)
-    tokens: In(data.ArrayLayout(32, 4))
-    program: In(stream.Signature(WORD_BITS))
-    instruction: Out(Instruction)
-    issue: Out(Unit.COUNT)
-    accept: In(Unit.COUNT)
-    busy: In(Unit.COUNT)
-    active: Out(range(Unit.COUNT))
-    arrived: In(TAGS)
-
     def __init__(self, config: ChipConfig):
         self._config = config
-        super().__init__()
+        super().__init__({
+            "start": In(1),
+            "running": Out(1),
+            "words": In(24),
+            "position": In(16),
+            **({"set": In(isa.SET_BITS)} if config.coded else {}),
+            "tokens": In(data.ArrayLayout(32, 4)),
+            "program": In(stream.Signature(WORD_BITS)),
+            "instruction": Out(Instruction),
+            "issue": Out(Unit.COUNT),
+            "accept": In(Unit.COUNT),
+            "busy": In(Unit.COUNT),
+            "active": Out(range(Unit.COUNT)),
+            "arrived": In(TAGS),
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -95,6 +97,9 @@ class Sequencer(wiring.Component):
         with m.Switch(number):
             with m.Case(isa.Reg.POS):
                 m.d.comb += value.eq(self.position)
+            if self._config.coded:
+                with m.Case(isa.Reg.SET):
+                    m.d.comb += value.eq(self.set)
             for c in range(4):
                 with m.Case(isa.Reg.TOKEN0 + c):
                     m.d.comb += value.eq(self.tokens[c])

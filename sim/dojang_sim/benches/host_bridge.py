@@ -22,6 +22,7 @@ STALL = float(os.environ.get("HOST_STALL", "0.3"))
 SEED = int(os.environ.get("HOST_SEED", "1"))
 
 IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET, CHECK = range(1, 10)
+RUN_BITS = 89
 CANDIDATES, NODE_COUNTERS, DONE = range(3)
 ANSWER_CYCLES = 300_000
 SILENCE = 900  # longer than any request takes
@@ -211,7 +212,7 @@ async def runs(dut):
     await bench.start()
     await bench.request(IDENTIFY)
     for run in range(2):
-        word, tokens = bench.rng.getrandbits(81), bench.rng.getrandbits(128)
+        word, tokens = bench.rng.getrandbits(RUN_BITS), bench.rng.getrandbits(128)
         payload = word.to_bytes(16, "little") + tokens.to_bytes(16, "little")
         await bench.request(RUN, payload)
         assert bench.env.flits[2 * run:] == [("TOKENS", "ALL", tokens), ("RUN", "ALL", word)]

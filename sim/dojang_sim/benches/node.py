@@ -10,7 +10,7 @@ import random
 import cocotb
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
-from dojang_hdl.isa import Reg
+from dojang_hdl.isa import SET_BITS, Reg
 
 from ..golden.emulator import Emulator
 from .node_agents import HostModel, MemoryModel, Replies
@@ -57,13 +57,15 @@ async def programs(dut, seed, stall, latency):
     silence(dut)
     for index in range(PROGRAMS):
         position, tokens = rng.randrange(300), [rng.randrange(2000) for _ in range(4)]
-        registers = {Reg.ZERO: 0, Reg.POS: position} | {Reg.TOKEN0 + c: token for c, token in enumerate(tokens)}
+        number = rng.randrange(1, 1 << SET_BITS)
+        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: number if CONFIG.coded else 0,
+                     **{Reg.TOKEN0 + c: token for c, token in enumerate(tokens)}}
         text = ProgramWriter(CONFIG, rng, registers, scalars, halves).write(STEPS)
         for image in (memory, emulator.memories[0]):
             image[PROGRAM * WORD_BYTES:PROGRAM * WORD_BYTES + len(text)] = np.frombuffer(text, np.uint8)
         length = len(text) // WORD_BYTES
-        expected = emulator.run(PROGRAM, 12, length, position, len(tokens), tokens)
-        host.run(PROGRAM, length, position, tokens)
+        expected = emulator.run(PROGRAM, 12, length, position, len(tokens), tokens, set=number)
+        host.run(PROGRAM, length, position, tokens, number)
         cycles = await run(dut, agents, lambda: host.done, WATCHDOG, reset=index == 0)
 
         candidates, counters, errors = host.results(CONFIG.top_k)

@@ -19,6 +19,9 @@ FLOATS, BITS, SCALES, CACHE, DUMP, PROGRAM = 0, 0x800, 0x2000, 0x3000, 0x4000, 0
 QUEUE = 8
 """STREAMs of a kind that may be issued and not consumed."""
 
+MODES = (ScaleMode.NONE, ScaleMode.SCALE, ScaleMode.AFFINE)
+"""Of products that every chip takes."""
+
 MOST = 96
 """Elements of a vector, at most."""
 
@@ -240,7 +243,7 @@ class ProgramWriter:
         rng = self.rng
         self._room()
         rows, groups = 4 * rng.randint(1, self.config.acc_rows // 4), rng.randint(1, 3)
-        bits, contexts, mode = rng.randint(1, 8), rng.randint(1, self.config.contexts), rng.choice([*ScaleMode])
+        bits, contexts, mode = rng.randint(1, 8), rng.randint(1, self.config.contexts), rng.choice(MODES)
         signed, by_groups = rng.randrange(2), rng.randrange(2)
         counts, areas = dict.fromkeys(Stream, 0), []
         source = rng.choice(((BITS, SCALES), (CACHE, DUMP)))

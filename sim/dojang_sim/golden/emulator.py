@@ -68,12 +68,12 @@ class Emulator:
         self.trace: list[TraceEntry] | None = None
 
     def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int],
-            trace: bool = False) -> RunResult:
+            trace: bool = False, set: int = 0) -> RunResult:
         """Run the program of every node from `base` on to its END.
 
         Parameters
         ----------
-        base, slot_log2, words, position, contexts: fields of RUN.
+        base, slot_log2, words, position, contexts, set: fields of RUN.
         tokens: ids of the pass's tokens, `contexts` of them.
         trace: record every instruction's LOCAL writes.
 
@@ -83,7 +83,8 @@ class Emulator:
         """
         if len(tokens) != contexts:
             raise ValueError(f"{len(tokens)} tokens, expected {contexts}")
-        registers = {Reg.ZERO: 0, Reg.POS: position} | {Reg.TOKEN0 + c: int(t) for c, t in enumerate(tokens)}
+        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: set if self.config.coded else 0,
+                     **{Reg.TOKEN0 + c: int(t) for c, t in enumerate(tokens)}}
         self.trace = [] if trace else None
         self.words_read, self.words_written = ([0] * self.config.channels for _ in range(2))
         self._paths: dict[tuple[int, int], deque[_Packet]] = {}

@@ -94,20 +94,29 @@ class PreparedMatrix:
         if values.shape[1] % terms:
             raise ValueError(f"{values.shape[1]} products a row, expected a multiple of {terms} terms")
         self.groups, self._terms, self._rotated = values.shape[1] // terms, terms, rotated
-        if scale is not None and np.ndim(scale) == 1:
-            scale = np.broadcast_to(np.asarray(scale)[:, None], (len(scale), values.shape[1]))
-        for name, factor in (("scale", scale), ("offset", offset)):
-            if factor is not None and np.shape(factor) != values.shape[:2]:
-                raise ValueError(f"{name} has shape {np.shape(factor)}, expected {values.shape[:2]}")
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         largest, limit = max(-low, high), min(1022, (1 << 28) // (self.group << 15))
         if largest > limit:
             raise ValueError(f"values from {low} to {high}, expected -{limit} to {limit}")
         self._wide = largest * self.group * (_LIMIT + 1) > _EXACT
         self._codes = np.ascontiguousarray(values.transpose(1, 0, 2), np.float32)
-        self._scale, self._offset = (
-            None if factor is None else np.ascontiguousarray(np.asarray(factor, np.float16).T, np.float32)[..., None]
-            for factor in (scale, offset))
+        self._scale = self._factors("scale", scale)
+        self._offset = self._factors("offset", offset)
+
+    def rescale(self, scale) -> None:
+        """Other scales for the same integers; as many as there were."""
+        self._scale = self._factors("scale", scale)
+
+    def _factors(self, name, factor):
+        """float32 [P, R, 1] of scales or offsets."""
+        if factor is None:
+            return None
+        factor = np.asarray(factor, np.float16)
+        if name == "scale" and factor.ndim == 1:
+            factor = np.broadcast_to(factor[:, None], (len(factor), self.products))
+        if factor.shape != (self.rows, self.products):
+            raise ValueError(f"{name} has shape {factor.shape}, expected {(self.rows, self.products)}")
+        return np.ascontiguousarray(factor.T, np.float32)[..., None]
 
     @property
     def columns(self) -> int:

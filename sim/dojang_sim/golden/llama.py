@@ -109,6 +109,12 @@ class Llama:
         self.length = position + len(tokens)
         return logits
 
+    def rescale(self, checkpoint) -> None:
+        """Go on with ``checkpoint``, the same codes with other scales and gains; the cache stays as it is."""
+        self.checkpoint = checkpoint
+        for (index, name), matrix in self._prepared.items():
+            matrix.rescale(getattr(checkpoint if index < 0 else checkpoint.layers[index], name).scale)
+
     def _attention(self, x, index, layer, positions, tables, note, traced):
         shape, count = self.shape, len(x)
         h = self._norm(x, layer.attn_norm)

@@ -8,10 +8,11 @@ from .errors import CheckpointError
 from .gguf_file import load_gguf
 from .glassllm import load_glassllm
 from .matrix import BLOCK, Form, Matrix
+from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import LlamaShape
 
-__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Form", "Layer", "LlamaShape", "Matrix",
-           "TokenizerData", "load"]
+__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Form", "Layer", "LlamaShape", "Matrix", "ScaleSet",
+           "TokenizerData", "load", "load_scale_set", "write_scale_set"]
 
 
 def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:

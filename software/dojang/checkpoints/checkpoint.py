@@ -1,13 +1,17 @@
 """A model in memory: shape, lazily decoded matrices, tokenizer data."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
 from .errors import CheckpointError
 from .matrix import FLOAT_TYPES, Matrix
+from .scale_set import ScaleSet, load_scale_set
 from .shape import LlamaShape
 
 
@@ -123,6 +127,7 @@ class Checkpoint:
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
+    scale_sets: readers of the scale sets that the model's file holds, by name.
     """
 
     name: str
@@ -134,6 +139,7 @@ class Checkpoint:
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
     file_bytes: int
+    scale_sets: Mapping[str, Callable[[], ScaleSet]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def layers(self) -> list[Layer]:
@@ -147,7 +153,11 @@ class Checkpoint:
     @cached_property
     def head(self) -> Matrix:
         """Matrix of the logits, [vocab, d]; the embedding's if tied."""
-        return self.load_matrix("token_embd.weight" if self.shape.tied else "output.weight")
+        return self.load_matrix(self._head_name)
+
+    @property
+    def _head_name(self) -> str:
+        return "token_embd.weight" if self.shape.tied else "output.weight"
 
     @cached_property
     def tokenizer(self) -> TokenizerData:
@@ -159,6 +169,83 @@ class Checkpoint:
             for name in self.shape.matrices():
                 yield f"blk.{layer.index}.{name}", getattr(layer, name)
         yield "head", self.head
+
+    def tensor(self, name: str) -> Matrix | np.ndarray | None:
+        """The matrix or the gain of that tensor name, decoded once; None if a pass uses no such tensor.
+
+        That of a tied embedding is the head; its rows as an input are `embedding`.
+        """
+        if name == self._head_name:
+            return self.head
+        if name == "output_norm.weight":
+            return self.output_norm
+        match = re.fullmatch(r"blk\.(0|[1-9]\d*)\.(\w+)\.weight", name)
+        kinds = (*self.shape.matrices(), "attn_norm", "ffn_norm")
+        if match is None or int(match[1]) >= self.shape.layers or match[2] not in kinds:
+            return None
+        return getattr(self.layers[int(match[1])], match[2])
+
+    @cached_property
+    def codes_sha256(self) -> str:
+        """Of the names, sizes, codes and masks of all matrices: the same whatever their scales."""
+        digest = sha256()
+        for name, matrix in self.matrices():
+            digest.update(f"{name} {matrix.rows} {matrix.cols}\n".encode())
+            for array in (matrix.codes, matrix.mask):
+                if array is not None:
+                    digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        return digest.hexdigest()
+
+    def find_set(self, text: str) -> ScaleSet:
+        """The set of that name in the model's file, or else the one in the file of that path.
+
+        Raises
+        ------
+        CheckpointError: there is neither, or it is damaged.
+        """
+        if text in self.scale_sets:
+            return self.scale_sets[text]()
+        if not Path(text).exists():
+            has = f"only {', '.join(self.scale_sets)}" if self.scale_sets else "none at all"
+            raise CheckpointError(f"there is no file {text}, and {self.name} has no scale set of that name, {has}")
+        return load_scale_set(Path(text))
+
+    def with_set(self, scale_set: ScaleSet) -> "Checkpoint":
+        """The model with scales and gains of a scale set; codes, and the embedding's rows, are those of this one.
+
+        Raises
+        ------
+        CheckpointError: the set is of another model, or holds what is not finite.
+        """
+        self._check_set(scale_set)
+        values = scale_set.values
+
+        def load_matrix(name: str) -> Matrix:
+            matrix = self.tensor(name)
+            if not isinstance(matrix, Matrix):
+                return self.load_matrix(name)
+            return matrix.with_scale(values[name]) if name in values else matrix
+
+        def load_vector(name: str) -> np.ndarray:
+            return values[name] if name in values else self.load_vector(name)
+
+        return replace(self, load_matrix=load_matrix, load_vector=load_vector)
+
+    def _check_set(self, scale_set: ScaleSet) -> None:
+        other = f"scale set {scale_set.name!r} is not of {self.name}"
+        for name, values in scale_set.values.items():
+            tensor = self.tensor(name)
+            if tensor is None:
+                raise CheckpointError(f"{other}: it has {name}, which is neither matrix nor gain of that model")
+            own = tensor.scale if isinstance(tensor, Matrix) else tensor
+            if values.shape != own.shape or values.dtype != own.dtype:
+                raise CheckpointError(f"{other}: its {name} has size {values.shape} and type {values.dtype}, expected "
+                                      f"{own.shape} and {own.dtype}")
+            if not np.isfinite(values).all():
+                raise CheckpointError(f"scale set {scale_set.name!r}: {name} holds NaN or infinite values")
+        if scale_set.codes_sha256 not in ("", self.codes_sha256):
+            raise CheckpointError(f"{other}: it was made for codes of SHA-256 {scale_set.codes_sha256[:12]}…, the "
+                                  f"model's are {self.codes_sha256[:12]}…")
 
 
 def quantised_message(types: dict[str, str], tied: bool, bits: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Weight matrices as integer codes with scales (numerics page, "GEMV", "Window codes" and "Weights")."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from dojang_hdl.isa import Code
@@ -83,7 +83,7 @@ class Matrix:
     form: what the codes mean.
     scale: float16 [rows, groups * terms], or [rows] with `row_scale`; finite.
     offset: float16 [rows, groups], finite, or None.
-    source: type the checkpoint stores, e.g. ``"Q4_1"`` or ``"F16"``.
+    source: type the checkpoint stores, e.g. ``"Q4_1"`` or ``"F16"``; ``"scale set"`` with scales of one.
     mask: bool [rows, blocks, 32], False where the weight is zero whatever its code, or None.
     """
 
@@ -119,6 +119,10 @@ class Matrix:
     def width(self) -> int:
         """Columns of whole groups."""
         return self.groups * self.form.group
+
+    def with_scale(self, scale: np.ndarray) -> "Matrix":
+        """The same codes with the scales of a scale set."""
+        return replace(self, scale=scale, source="scale set")
 
     @property
     def stored_exactly(self) -> bool:

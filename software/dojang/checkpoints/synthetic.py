@@ -12,6 +12,7 @@ import numpy as np
 from ..tokenizer import byte_characters
 from .checkpoint import Checkpoint
 from .matrix import BLOCK, Form, Matrix
+from .scale_set import ScaleSet
 from .shape import LlamaShape
 
 END = "<|end|>"
@@ -104,6 +105,21 @@ def random_matrix(name: str, rows: int, cols: int, form: Form, seed: int = 0, de
     mask = None if density == 1 else rng.random((rows, blocks, BLOCK)) < density
     codes = codes.astype(np.int8 if form.signed else np.uint8)
     return Matrix(name, rows, cols, codes, form, scale, None, "random", mask)
+
+
+def random_set(checkpoint: Checkpoint, name: str, seed: int) -> ScaleSet:
+    """Other scales of every matrix, and other gains: up to a quarter away from the model's own."""
+    rng = np.random.default_rng(seed)
+
+    def changed(values: np.ndarray) -> np.ndarray:
+        return (values * rng.uniform(0.75, 1.25, values.shape)).astype(values.dtype)
+
+    values = {matrix.name: changed(matrix.scale) for _, matrix in checkpoint.matrices()}
+    for layer in checkpoint.layers:
+        values[f"blk.{layer.index}.attn_norm.weight"] = changed(layer.attn_norm)
+        values[f"blk.{layer.index}.ffn_norm.weight"] = changed(layer.ffn_norm)
+    values["output_norm.weight"] = changed(checkpoint.output_norm)
+    return ScaleSet(name, values, checkpoint.codes_sha256)
 
 
 def with_forms(checkpoint: Checkpoint, forms: Sequence[Form | tuple[Form, float]], seed: int = 0) -> Checkpoint:

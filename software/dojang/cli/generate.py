@@ -59,6 +59,8 @@ def generate(
     wave_cycles: Annotated[int, typer.Option(min=1, help="Clock cycles of the waveform.")] = 20_000,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write a summary.")] = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    scale_set: Annotated[str | None, typer.Option(
+        "--set", metavar="FILE|NAME", help="Scales and gains of a scale set in place of the model's own.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy; 1 if only --top-p is given.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Smallest share of probability sampled from.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the sampling.")] = None,
@@ -86,6 +88,8 @@ def generate(
     with console.status("reading the model"):
         checkpoint = load(model, weights)
         tokenizer = Tokenizer(checkpoint.tokenizer)
+        chosen = checkpoint.find_set(scale_set) if scale_set is not None else None
+        checkpoint = checkpoint.with_set(chosen) if chosen else checkpoint
     for message in checkpoint.messages:
         console.print(f"{checkpoint.name}: {message}")
     ids = tokenizer.encode(tokenizer.chat(chat) if chat is not None else prompt or "")
@@ -106,7 +110,8 @@ def generate(
         interrupted, decode_seconds = _stream(run, config, tokens, TextStream(tokenizer))
         summary = session.summary()
     result = {
-        "model": checkpoint.name, "chip": config.name, "backend": backend.value if board is None else "board",
+        "model": checkpoint.name, "set": chosen.name if chosen else None, "chip": config.name,
+        "backend": backend.value if board is None else "board",
         "prompt_tokens": ids,
         "tokens": run.tokens, "text": tokenizer.decode(run.tokens), "cycles": run.cycles,
         "prefill_cycles": run.prefill_cycles, "decode_cycles": run.decode_cycles, "dram_bytes": run.dram_bytes,

@@ -1,9 +1,11 @@
 """From a checkpoint to a memory image."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, ScaleSet
 from .buffers import Buffers
 from .image import Image, RunParameters
 from .layer import emit_end, emit_layer, emit_start
@@ -29,19 +31,22 @@ def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
     return [np.pad(text, (0, longest - len(text))) for text in texts]  # NOP is 0
 
 
-def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Image:
+def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets: Sequence[ScaleSet] = ()) -> Image:
     """Lay a model out in a chip's memory and write its programs.
 
     Parameters
     ----------
     context: positions the K/V cache must hold.
+    sets: scale sets that a pass may use instead of the checkpoint's own scales and gains: numbers 1, 2, …; coded
+        chips only.
 
     Raises
     ------
+    CheckpointError: a scale set is of another model.
     CompileError: the model does not fit the memory, the SRAM or the engine; both sizes are named.
     """
     memory = MemoryMap(config)
-    model = ModelLayout(checkpoint, config, context, memory)
+    model = ModelLayout(checkpoint, config, context, memory, sets)
     memory.check(checkpoint.name)
     programs, code = {}, []
     for contexts in range(1, model.contexts + 1):

@@ -50,6 +50,7 @@ class Image:
     regions: memory map, in ascending order of address within a channel.
     protection: how a guarded memory holds each channel.
     programs: `RunParameters` by number of tokens of a pass (1, 2, ...).
+    sets: number of scale sets, the checkpoint's own one included: a pass may use 0 to ``sets - 1``.
     """
 
     def __init__(self, model: ModelLayout, programs: dict[int, RunParameters], code: list[tuple[Region, np.ndarray]]):
@@ -58,6 +59,7 @@ class Image:
         self.shape: LlamaShape = model.shape
         self.name = model.checkpoint.name
         self.context = model.context
+        self.sets = 1 + len(model.sets)
         self.regions: list[Region] = model.memory.regions
         self.protection: Protection = model.memory.protection
         self.programs = programs

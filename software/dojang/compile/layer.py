@@ -8,6 +8,7 @@ from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round
 from .attention import emit_attention
 from .entry import load_rows, take_rows
 from .model import LayerLayout
+from .regions import of_set
 from .writer import IN_ORDER, Writer, bits
 
 __all__ = ["emit_end", "emit_layer", "emit_start"]
@@ -28,7 +29,8 @@ def emit_start(w: Writer) -> None:
 
 def _load_gain(w: Writer, index: int) -> None:
     words = w.model.gain_words
-    w.load(IN_ORDER, words, w.buffers.gain[index % 2], w.model.gains[w.channel].start + index * words)
+    regions = w.model.gains[w.channel]
+    w.load(IN_ORDER, words, w.buffers.gain[index % 2], regions[0].start + index * words, **of_set(regions))
 
 
 def _load_rotary(w: Writer) -> None:

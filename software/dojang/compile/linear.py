@@ -1,5 +1,6 @@
 """A linear map spread over the nodes: which rows where, in which streams, and its GEMVs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from dojang_hdl.isa import Op, ScaleMode, Stream
 
 from .layout import coded_words, pack_coded, pack_planes, pack_scales, plane_words, round_up, scale_words
 from .program import ProgramBuilder
-from .regions import MemoryMap, Region
+from .regions import MemoryMap, Region, of_set
 
 __all__ = ["Linear", "compatible", "split_rows"]
 
@@ -58,15 +59,19 @@ class Linear:
                            ScaleMode.ROW if self.matrix.form.row_scale else ScaleMode.SCALE)
         self.blocks = [_Block(first, min(config.acc_rows, self.rows - first))
                        for first in range(0, self.rows, config.acc_rows)]
-        self._regions: list[list[tuple[Region, Region]]] = []
+        self._regions: list[list[tuple[Region, list[Region]]]] = []
 
-    def allocate(self, memory: MemoryMap) -> None:
-        """Reserve the streams of every node in the channel of its row."""
+    def allocate(self, memory: MemoryMap, sets: int) -> None:
+        """Reserve the streams of every node in the channel of its row; scale streams for each of ``sets`` scale sets.
+        """
         for node in range(self.config.nodes):
-            channel = node // self.config.width
+            def tiles(name: str, words: int, node=node):
+                return memory.allocate_tiles(f"{self.name}.node{node}.{name}", node // self.config.width, words)
+
             self._regions.append([
-                (memory.allocate_tiles(f"{self.name}.node{node}.planes{i}", channel, self._plane_words(block.rows)),
-                 memory.allocate_tiles(f"{self.name}.node{node}.scales{i}", channel, self._scale_words(block.rows)))
+                (tiles(f"planes{i}", self._plane_words(block.rows)),
+                 [tiles(f"scales{i}.set{number}" if number else f"scales{i}", self._scale_words(block.rows))
+                  for number in range(sets)])
                 for i, block in enumerate(self.blocks)])
 
     def _plane_words(self, rows: int) -> int:
@@ -87,10 +92,11 @@ class Linear:
             raise ValueError(f"{self.name}: row blocks are not equally far apart")
         return starts[0], steps.pop() if steps else 0
 
-    def contents(self):
-        """(region, bytes) of every stream."""
+    def contents(self, sets: Sequence[Mapping[str, np.ndarray]]):
+        """(region, bytes) of every stream. ``sets``: scales by tensor name that each set has in place of the own ones.
+        """
         codes = self.matrix.codes if self.code is not None else self._by_node("codes")
-        scale = self._by_node("scale").reshape(self.config.nodes, self.rows, -1)
+        scale = [self._by_node("scale", values).reshape(self.config.nodes, self.rows, -1) for values in sets]
         offset = self._by_node("offset") if self.scale_mode == ScaleMode.AFFINE else None
         for node, regions in enumerate(self._regions):
             for block, (planes, scales) in zip(self.blocks, regions, strict=True):
@@ -100,13 +106,20 @@ class Linear:
                                              block.rows)
                 else:
                     yield planes, pack_planes(codes[node, rows], self.matrix.bits, self.config.lanes)
-                yield scales, pack_scales(scale[node, rows], None if offset is None else offset[node, rows])
+                for region, values in zip(scales, scale, strict=True):
+                    yield region, pack_scales(values[node, rows], None if offset is None else offset[node, rows])
 
-    def _by_node(self, field: str) -> np.ndarray:
-        """An attribute of the matrices as [node, row, ...], zeros where there is no row."""
-        pieces = []
+    def _by_node(self, field: str, replaced: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+        """An attribute of the matrices as [node, row, ...], zeros where there is no row.
+
+        Parameters
+        ----------
+        replaced: what some matrices have instead, by name.
+        """
+        pieces, replaced = [], replaced or {}
         for part, rows in zip(self.parts, self.slices, strict=True):
-            stacked = np.concatenate([getattr(m, field) for m in part]) if len(part) > 1 else getattr(part[0], field)
+            values = [replaced[m.name] if m.name in replaced else getattr(m, field) for m in part]
+            stacked = np.concatenate(values) if len(part) > 1 else values[0]
             missing = rows * self.config.nodes - len(stacked)
             padding = [(0, missing)] + [(0, 0)] * (stacked.ndim - 1)
             stacked = np.pad(stacked, padding) if missing else stacked
@@ -117,8 +130,9 @@ class Linear:
         """Streams and GEMV of row block ``index``, results at SRAM address ``out``."""
         channel = node // self.config.width
         block = self.blocks[index]
-        for kind, region in zip((Stream.PLANES, Stream.SCALES), self._regions[node][index], strict=True):
-            builder.stream(kind, region.words, addr=region.start, channel=channel)
+        planes, scales = self._regions[node][index]
+        builder.stream(Stream.PLANES, planes.words, addr=planes.start, channel=channel)
+        builder.stream(Stream.SCALES, scales[0].words, addr=scales[0].start, channel=channel, **of_set(scales))
         builder.consume(Op.GEMV, block.rows, d=out, groups=self.matrix.groups, scale_mode=self.scale_mode,
                         **self._fields, **gemv)
 
@@ -146,4 +160,5 @@ class Linear:
     @property
     def stream_bytes(self) -> int:
         """Bytes streamed per pass by all nodes, padding rows included."""
-        return sum(region.words for regions in self._regions for pair in regions for region in pair) * WORD_BYTES
+        words = (planes.words + scales[0].words for regions in self._regions for planes, scales in regions)
+        return sum(words) * WORD_BYTES

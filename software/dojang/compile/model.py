@@ -1,13 +1,14 @@
 """Where everything of a model lies in the channels' memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
+from dojang_hdl.isa import SET_BITS
 
-from ..checkpoints import Checkpoint, Form
+from ..checkpoints import Checkpoint, Form, ScaleSet
 from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
 from .layout import round_up
@@ -70,10 +71,13 @@ class ModelLayout:
     Parameters
     ----------
     context: positions of the K/V cache; ``positions`` is that rounded up to whole tiles.
+    sets: scale sets beside the checkpoint's own scales and gains, which are number 0.
     """
 
-    def __init__(self, checkpoint: Checkpoint, config: ChipConfig, context: int, memory: MemoryMap):
+    def __init__(self, checkpoint: Checkpoint, config: ChipConfig, context: int, memory: MemoryMap,
+                 sets: Sequence[ScaleSet] = ()):
         self.checkpoint, self.config, self.context, self.memory = checkpoint, config, context, memory
+        self.sets, self._variants = sets, [checkpoint, *map(checkpoint.with_set, sets)]
         self.shape = shape = checkpoint.shape
         self.positions = round_up(context, BLOCK)
         self.groups = shape.head_dim // BLOCK
@@ -83,13 +87,14 @@ class ModelLayout:
         shared = shares_head(checkpoint, config)
         self.head = Linear("head", config, [checkpoint.head], multiple=config.acc_rows if shared else 4)
         for linear in self._linears():
-            linear.allocate(memory)
+            linear.allocate(memory, 1 + len(sets))
         memory.end_tiles()
         self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.head_dim // ELEMENTS)
                        for channel in channels]
         self.gain_words = vector_words(shape.d)
-        self.gains = [memory.allocate("norm.gains", channel, (2 * shape.layers + 1) * self.gain_words)
-                      for channel in channels]
+        self.gains = [[memory.allocate(f"norm.gains.set{number}" if number else "norm.gains", channel,
+                                       (2 * shape.layers + 1) * self.gain_words)
+                       for number in range(1 + len(sets))] for channel in channels]
         self.embedding = HeadRows(self.head, memory) if shared else FloatRows(checkpoint, config, memory)
         for index, layer in enumerate(self.layers):
             layer.caches.extend(self._cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width)
@@ -100,7 +105,12 @@ class ModelLayout:
                         for c in range(self.contexts)] for node in range(config.nodes)]
 
     def _check(self) -> None:
-        shape, config = self.shape, self.config
+        shape, config, sets = self.shape, self.config, len(self.sets)
+        if sets and not config.coded:
+            raise CompileError(f"{sets} scale sets were given, chip {config.name!r} has no register that chooses one "
+                               "(coded=False)")
+        if sets >= 1 << SET_BITS:
+            raise CompileError(f"{sets} scale sets were given, expected {(1 << SET_BITS) - 1} at most")
         if not 1 <= self.context <= CONTEXT_LIMIT:
             raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
         largest = min(QUEUE // TERMS * BLOCK, config.acc_rows // TERMS)
@@ -171,18 +181,24 @@ class ModelLayout:
 
     def contents(self) -> Iterator[tuple[Region, np.ndarray]]:
         """(region, bytes from its start) of everything but programs; caches and logits start as zeros."""
-        shape, checkpoint = self.shape, self.checkpoint
-        gains = np.zeros((2 * shape.layers + 1, self.gain_words * ELEMENTS), "<f4")
-        gains[0:-1:2, :shape.d] = [layer.attn_norm for layer in checkpoint.layers]
-        gains[1::2, :shape.d] = [layer.ffn_norm for layer in checkpoint.layers]
-        gains[-1, :shape.d] = checkpoint.output_norm
-        rotary = rotary_table(shape, self.positions)
+        rotary = rotary_table(self.shape, self.positions)
+        gains = [self._gains(checkpoint) for checkpoint in self._variants]
         for channel in range(self.config.channels):
             yield self.rotary[channel], _bytes(rotary)
-            yield self.gains[channel], _bytes(gains)
+            for region, values in zip(self.gains[channel], gains, strict=True):
+                yield region, _bytes(values)
         yield from self.embedding.contents()
+        scales = [{}, *(item.values for item in self.sets)]
         for linear in self._linears():
-            yield from linear.contents()
+            yield from linear.contents(scales)
+
+    def _gains(self, checkpoint: Checkpoint) -> np.ndarray:
+        """float32 [norms, elements of whole words], in order of use."""
+        gains = np.zeros((2 * self.shape.layers + 1, self.gain_words * ELEMENTS), "<f4")
+        for index, layer in enumerate(checkpoint.layers):
+            gains[2 * index:2 * index + 2, :self.shape.d] = layer.attn_norm, layer.ffn_norm
+        gains[-1, :self.shape.d] = checkpoint.output_norm
+        return gains
 
 
 def rotary_table(shape, positions: int) -> np.ndarray:

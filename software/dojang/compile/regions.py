@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.guard.layout import CLUSTER
+from dojang_hdl.isa import Reg
 
 from .errors import CompileError
 from .layout import round_up
 from .protection import Protection
 
-__all__ = ["MemoryMap", "Region"]
+__all__ = ["MemoryMap", "Region", "of_set"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Region:
     @property
     def bytes(self) -> int:
         return self.words * WORD_BYTES
+
+
+def of_set(regions: list[Region]) -> dict[str, int]:
+    """MEM fields that go from the first of ``regions``, one a scale set and equally far apart, to that of the pass."""
+    return {"m_reg": Reg.SET, "m_mul": regions[1].start - regions[0].start} if len(regions) > 1 else {}
 
 
 class MemoryMap:

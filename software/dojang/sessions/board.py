@@ -1,14 +1,14 @@
 """A session on a board."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
 from dojang_hdl.config import ELEMENTS, PRESETS, WORD_BYTES, ChipConfig
 from dojang_hdl.host.identity import fingerprint
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, ScaleSet
 from ..compile import Image, compile_model
 from ..driver import Device, Identity, LinkError, LinkTimeout, SerialTransport, TransportError, Upload, upload
 from .device import PATROL_CYCLES, DeviceSession
@@ -60,7 +60,8 @@ class BoardSession(DeviceSession):
 
 def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, context: int | None = None,
                compare_golden: bool = False, rtscts: bool = False, timeout_s: float | None = None,
-               progress: Callable[[str], None] = lambda _: None, loaded: bool = False) -> BoardSession:
+               progress: Callable[[str], None] = lambda _: None, loaded: bool = False,
+               sets: Sequence[ScaleSet] = ()) -> BoardSession:
     """Find the chip behind a serial port, make its memory ready, bring the model into it.
 
     Parameters
@@ -69,7 +70,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
     compare_golden: read all logits over the link and compare them with the golden model's.
     timeout_s: silence after which a request is sent again.
     loaded: the memory holds the model, which is believed and not looked at; for simulated boards.
-    context, progress: see `open_session`.
+    context, progress, sets: see `open_session`.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
         device.identify(config)
         guarded = device.guarded(0)
         progress(f"compiling the model for {config.name}")
-        image = compile_model(checkpoint, config, context)
+        image = compile_model(checkpoint, config, context, sets)
         if loaded:
             for channel in range(config.channels):
                 _make_ready(device, identity, channel, guarded, progress)
@@ -95,7 +96,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
             sent = _load(device, identity, image, guarded, progress)
         if compare_golden:
             progress("preparing the golden model")
-        golden = GoldenSession(checkpoint, image.context) if compare_golden else None
+        golden = GoldenSession(checkpoint, image.context, sets) if compare_golden else None
         return BoardSession(device, image, guarded, (lambda c: _logits(device, image, c)) if compare_golden else None,
                             golden, transport.close, reconnect_s=RECONNECT_S, config=config,
                             clock_hz=identity.clock_hz, upload=sent)

@@ -58,7 +58,7 @@ class DeviceSession(Session):
     def __init__(self, device: Device, image: Image, guarded: bool = False,
                  read_logits: Callable[[int], np.ndarray] | None = None, golden: GoldenSession | None = None,
                  on_close: Callable[[], None] = lambda: None, reconnect_s: float = 0.0):
-        self.context = image.context
+        self.context, self.sets = image.context, image.sets
         self._device, self._image, self._read_logits = device, image, read_logits
         self._golden, self._on_close, self._reconnect_s = golden, on_close, reconnect_s
         self._position = 0
@@ -80,6 +80,11 @@ class DeviceSession(Session):
 
     def decode(self, token: int) -> Step:
         return self._pass([token], decode=True)[0]
+
+    def use_set(self, index: int) -> None:
+        super().use_set(index)
+        if self._golden:
+            self._golden.use_set(index)
 
     def _pass(self, tokens: Sequence[int], decode: bool) -> list[Step]:
         if self._position + len(tokens) > self.context:
@@ -117,7 +122,8 @@ class DeviceSession(Session):
         time, and it reads nothing else that it writes.
         """
         program = self._image.programs[len(tokens)]
-        self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens)
+        self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens,
+                         self._set)
         meanwhile()
         result = self._device.wait(RUN_TIMEOUT_S)
         at = self._position + len(tokens) - 1

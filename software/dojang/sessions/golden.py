@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, ScaleSet
 from ..sampling import best_candidates
 from .session import Session, Step
 
@@ -12,10 +12,11 @@ __all__ = ["GoldenSession"]
 class GoldenSession(Session):
     """The numpy golden model: no cycles, no counters."""
 
-    def __init__(self, checkpoint: Checkpoint, context: int):
+    def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = ()):
         from dojang_sim.golden.llama import Llama
 
-        self.context = context
+        self.context, self.sets = context, 1 + len(sets)
+        self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
         self._position = 0
         self._model = Llama(checkpoint, context)
 
@@ -26,6 +27,10 @@ class GoldenSession(Session):
 
     def decode(self, token: int) -> Step:
         return self.prefill([token])[0]
+
+    def use_set(self, index: int) -> None:
+        super().use_set(index)
+        self._model.rescale(self._variants[index])
 
     def summary(self) -> dict:
         return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": [],

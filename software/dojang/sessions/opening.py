@@ -1,10 +1,10 @@
 """Opens a session on the back end that is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dojang_hdl.config import ChipConfig
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, ScaleSet
 from .golden import GoldenSession
 from .session import Memory, Session, SessionError, Waves
 from .simulated import open_simulated
@@ -14,7 +14,7 @@ __all__ = ["open_session"]
 
 def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl", waves: Waves | None = None,
                  compare_golden: bool = False, context: int | None = None, memory: Memory = Memory.LPDDR4,
-                 progress: Callable[[str], None] = lambda _: None) -> Session:
+                 progress: Callable[[str], None] = lambda _: None, sets: Sequence[ScaleSet] = ()) -> Session:
     """Load `checkpoint` on a chip.
 
     Parameters
@@ -25,6 +25,7 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     context: positions to reserve; the model's own context if None.
     memory: of the simulated chip.
     progress: is told what begins, before every part that can take seconds.
+    sets: scale sets 1, 2, … of `Session.use_set`; a simulated chip must be coded to hold any.
 
     Raises
     ------
@@ -33,7 +34,7 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     context = min(context or checkpoint.shape.context, checkpoint.shape.context)
     if backend == "golden":
         progress("preparing the golden model")
-        return GoldenSession(checkpoint, context)
+        return GoldenSession(checkpoint, context, sets)
     if backend == "rtl":
-        return open_simulated(checkpoint, config, context, memory, waves, compare_golden, progress)
+        return open_simulated(checkpoint, config, context, memory, waves, compare_golden, progress, sets)
     raise SessionError(f"unknown back end {backend!r}, expected rtl or golden")

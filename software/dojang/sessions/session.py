@@ -58,9 +58,12 @@ class Session(ABC):
     Attributes
     ----------
     context: positions the session can hold.
+    sets: number of scale sets, the model's own one, which is in use at first, included.
     """
 
     context: int
+    sets: int = 1
+    _set: int = 0
 
     @abstractmethod
     def prefill(self, tokens: Sequence[int]) -> list[Step]:
@@ -69,6 +72,15 @@ class Session(ABC):
     @abstractmethod
     def decode(self, token: int) -> Step:
         """Process one token at the next position."""
+
+    def use_set(self, index: int) -> None:
+        """Scales and gains of what follows: 0 is the model's own, 1, 2, … are the sets the session was opened with.
+
+        Nothing else changes: positions go on, and the cache keeps what earlier sets have put there.
+        """
+        if not 0 <= index < self.sets:
+            raise SessionError(f"scale set {index} was asked for, expected 0 to {self.sets - 1}")
+        self._set = index
 
     @abstractmethod
     def summary(self) -> dict:

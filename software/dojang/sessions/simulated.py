@@ -2,12 +2,12 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from dojang_hdl.config import ChipConfig
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, ScaleSet
 from ..compile import compile_model
 from ..driver import Device, PipeTransport
 from .device import DeviceSession
@@ -21,13 +21,13 @@ LINK_TIMEOUT_S = 120.0
 
 
 def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory, waves: Waves | None,
-                   compare_golden: bool, progress: Callable[[str], None]) -> Session:
+                   compare_golden: bool, progress: Callable[[str], None], sets: Sequence[ScaleSet]) -> Session:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect."""
     from dojang_sim.chip.build import build_chip
     from dojang_sim.chip.memories import MEMORIES
 
     progress("compiling the model")
-    image = compile_model(checkpoint, config, context)
+    image = compile_model(checkpoint, config, context, sets)
     memories = MEMORIES[memory]
     executable = build_chip(config, trace=waves is not None, memories=memories, on_build=lambda: progress(
         "building the simulated chip (about a minute, once)"))
@@ -50,7 +50,7 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, mem
         device = Device(transport, timeout_s=LINK_TIMEOUT_S)
         if compare_golden:
             progress("preparing the golden model")
-        golden = GoldenSession(checkpoint, image.context) if compare_golden else None
+        golden = GoldenSession(checkpoint, image.context, sets) if compare_golden else None
         return DeviceSession(device, image, memories.guarded,
                              lambda c: image.read_logits(contents, c, memories.guarded), golden, close)
     except BaseException:

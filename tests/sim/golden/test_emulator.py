@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LlamaShape, load
-from dojang.checkpoints.synthetic import with_forms, write_synthetic
-from dojang.compile import CompileError, attention, buffers, compile_model, layer, program, sram, writer
+from dojang.checkpoints import Form, LlamaShape, ScaleSet, load
+from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
+from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
+from dojang.compile.regions import of_set as regions_of_set
 from dojang_hdl.config import ChipConfig, preset
 from dojang_hdl.isa import Code
 from dojang_sim.golden.emulator import Emulator, HazardError
@@ -28,17 +29,18 @@ def chip(name: str) -> ChipConfig:
 class Machine:
     """An emulated chip with a model, and the golden model beside it."""
 
-    def __init__(self, checkpoint, config, context, seed=0):
-        self.image = compile_model(checkpoint, config, context)
+    def __init__(self, checkpoint, config, context, seed=0, sets=()):
+        self.image = compile_model(checkpoint, config, context, sets)
         self.memories = [np.zeros(config.channel_words * 16, np.uint8) for _ in range(config.channels)]
         self.image.fill(self.memories)
         self.emulator = Emulator(config, self.memories, seed)
         self.golden = Llama(checkpoint, context)
-        self.position = 0
+        self.position, self.set = 0, 0
 
     def run(self, tokens, **options):
         run = self.image.programs[len(tokens)]
-        result = self.emulator.run(run.base, run.slot_log2, run.words, self.position, len(tokens), tokens, **options)
+        result = self.emulator.run(run.base, run.slot_log2, run.words, self.position, len(tokens), tokens,
+                                   set=self.set, **options)
         self.position += len(tokens)
         return result
 
@@ -113,6 +115,68 @@ def test_logits_of_compressed_models(case, tmp_path):
     rng = np.random.default_rng(d)
     for count in passes:
         machine.check(rng.integers(0, 67, count).tolist())
+
+
+SETS = [
+    # forms in turns, or a tensor type, chip, d, ffn, tied
+    ([X2, X3], "sim-2x2", 128, 192, False),
+    ([BCQ, ONE_BIT, DENSE[1], (window(Code.X2, 3), 0.5)], "odd", 100, 96, False),
+    ("Q4_1", "odd", 96, 160, True),                        # scales beside offsets
+    ("Q8_0", "row", 96, 96, True),                         # embedding rows with the head's own scales, whatever the set
+]
+
+
+@pytest.mark.parametrize("case", SETS, ids=lambda c: "-".join(str(x) for x in c[1:]))
+def test_scale_sets_change_between_passes(case, tmp_path):
+    """Each pass is the golden model's with the set's scales and gains, on the cache that earlier sets have left."""
+    forms, name, d, ffn, tied = case
+    shape = LlamaShape(2, d, 4, 4, 32, ffn, 267, 64, tied=tied)
+    plain = isinstance(forms, str)
+    checkpoint = model(tmp_path, shape, forms if plain else "F16")
+    checkpoint = checkpoint if plain else with_forms(checkpoint, forms, seed=d)
+    first, second = (random_set(checkpoint, f"set {seed}", seed) for seed in range(2))
+    second = ScaleSet("second", {key: value for key, value in second.values.items() if "ffn" not in key})
+    config = replace(chip(name), coded=True)
+    machine = Machine(checkpoint, config, 40, sets=(first, second))
+    assert machine.image.sets == 3
+    variants = [checkpoint, checkpoint.with_set(first), checkpoint.with_set(second)]
+    rng = np.random.default_rng(d)
+    for number, count in ((0, 1), (2, 1), (1, 2), (0, 1)):
+        machine.set = number
+        machine.golden.rescale(variants[number])
+        machine.check(rng.integers(0, 267, count).tolist())
+    # A golden model that was switched says what one says that knew no other set, and each set something of its own.
+    fresh = [Llama(variant, 2).forward([5, 7], 0) for variant in variants]
+    for variant, expected in zip(variants, fresh, strict=True):
+        machine.golden.rescale(variant)
+        assert np.array_equal(machine.golden.forward([5, 7], 0), expected)
+    assert len({logits.tobytes() for logits in fresh}) == 3
+
+
+def test_scale_sets_cost_no_bytes_of_a_pass(tmp_path):
+    """Planes and programs are there once, and a pass reads as much as without sets."""
+    shape = LlamaShape(1, 128, 4, 4, 32, 192, 67, 64)
+    checkpoint = with_forms(model(tmp_path, shape, "F16"), [X2, X3])
+    config = replace(ODD, coded=True)
+    one, three = (Machine(checkpoint, config, 40, sets=[random_set(checkpoint, "set", i) for i in range(sets)])
+                  for sets in (0, 2))
+    three.set = 2
+    assert one.run([3]).words_read == three.run([3]).words_read
+    assert one.image.bytes_per_token(3) == three.image.bytes_per_token(3)
+    assert one.image.programs[1].words == three.image.programs[1].words
+    for part in (".planes", ".scales", ".gains", "programs", "embedding"):
+        words = [sum(region.words for region in machine.image.regions if part in region.name)
+                 for machine in (one, three)]
+        assert words[1] == words[0] * (3 if part in (".scales", ".gains") else 1), part
+
+
+def test_scale_sets_that_a_chip_cannot_hold_are_named(tmp_path):
+    checkpoint = model(tmp_path, LlamaShape(1, 64, 2, 2, 32, 64, 67, 64), "Q4_0")
+    one = random_set(checkpoint, "set", 1)
+    with pytest.raises(CompileError, match=r"1 scale sets were given, chip 'sim-1x1' has no register that chooses one"):
+        compile_model(checkpoint, replace(preset("sim-1x1"), coded=False), 40, [one])
+    with pytest.raises(CompileError, match="256 scale sets were given, expected 255 at most"):
+        compile_model(checkpoint, replace(preset("sim-1x1"), coded=True), 40, [one] * 256)
 
 
 def test_a_chip_that_does_not_take_compressed_matrices_says_so(tmp_path):
@@ -273,6 +337,20 @@ def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
                         lambda self, kind, n, after=0, **fields: original(self, kind, n, 0, **fields))
     with pytest.raises(HazardError, match="changed between STREAM and use"):
         broken(tmp_path)
+
+
+@pytest.mark.parametrize("part", [linear, layer], ids=["scales", "gains"])
+@pytest.mark.parametrize("wrong", [lambda regions: {}, lambda regions: regions_of_set(regions) | {"m_mul": 32}],
+                         ids=["the first set's", "another distance"])
+def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):
+    checkpoint = model(tmp_path, LlamaShape(1, 64, 2, 2, 32, 96, 50, 64), "Q4_0")
+    monkeypatch.setattr(part, "of_set", wrong)
+    machine = Machine(checkpoint, replace(ODD, coded=True), 40, sets=[random_set(checkpoint, "set", 1)])
+    machine.check([3])
+    machine.set = 1
+    machine.golden.rescale(checkpoint.with_set(random_set(checkpoint, "set", 1)))
+    with pytest.raises(AssertionError):
+        machine.check([3])
 
 
 def test_an_overfilled_queue_is_noticed(tmp_path, monkeypatch):

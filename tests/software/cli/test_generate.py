@@ -5,16 +5,17 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints import LlamaShape, ScaleSet, load, load_scale_set, write_scale_set
+from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.cli import app
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import PRESETS
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
-JSON_FIELDS = {"model", "chip", "backend", "prompt_tokens", "tokens", "text", "cycles", "prefill_cycles",
+JSON_FIELDS = {"model", "set", "chip", "backend", "prompt_tokens", "tokens", "text", "cycles", "prefill_cycles",
                "decode_cycles", "dram_bytes", "dram_utilization", "engine_utilization", "golden_match", "wall_seconds",
                "simulated_hz"}
 
@@ -45,6 +46,22 @@ def test_text_and_json(model, tmp_path):
     assert len(summary["decode_cycles"]) == len(summary["dram_bytes"]) == 6
     assert summary["golden_match"] is None and summary["wall_seconds"] > 0
     assert "tokens: prompt + generated" in result.stderr
+
+
+def test_a_scale_set_changes_the_text(model, tmp_path):
+    def summary(*options):
+        return generated(model, tmp_path, "--prompt", "abc", "--tokens", 12, *options)[1]
+
+    checkpoint = load(model)
+    for seed in (1, 2):
+        write_scale_set(tmp_path / f"{seed}.set", random_set(checkpoint, f"set {seed}", seed))
+    own, first, second = (summary(*options) for options in (
+        (), ("--set", tmp_path / "1.set"), ("--set", tmp_path / "2.set")))
+    assert [item["set"] for item in (own, first, second)] == [None, "set 1", "set 2"]
+    assert own["tokens"] != first["tokens"] != second["tokens"] != own["tokens"]
+    session = GoldenSession(checkpoint.with_set(load_scale_set(tmp_path / "1.set")), 24)
+    session.prefill([97, 98])
+    assert int(session.decode(99).candidates[0][0]) == first["tokens"][0]
 
 
 def test_greedy_is_deterministic_and_a_seed_is(model, tmp_path):
@@ -114,6 +131,11 @@ ERRORS = [
     (["{model}", "--prompt", "a", "--top-p", "0"], "top_p=0.0, expected more than 0 and at most 1"),
     (["/none.gguf", "--prompt", "a"], "model file /none.gguf does not exist"),
     (["{text}", "--prompt", "a"], "{text} is not a GGUF file"),
+    (["{model}", "--prompt", "a", "--set", "/none.set"],
+     "there is no file /none.set, and small.gguf has no scale set of that name, none at all"),
+    (["{model}", "--prompt", "a", "--set", "{other}"],
+     "scale set 'other' is not of small.gguf: its blk.0.ffn_down.weight has size (64, 4) and type float16, expected "
+     "(64, 3) and float16"),
     (["{cut}", "--prompt", "a"], "{cut} is truncated or corrupt: it ends before its contents do"),
 ]
 
@@ -124,7 +146,8 @@ def places(model, tmp_path_factory):
     (folder / "text.gguf").write_text("once upon a time")
     with open(model, "rb") as file:
         (folder / "cut.gguf").write_bytes(file.read()[:20_000])
-    return {"model": model, "text": folder / "text.gguf", "cut": folder / "cut.gguf"}
+    write_scale_set(folder / "other.set", ScaleSet("other", {"blk.0.ffn_down.weight": np.ones((64, 4), np.float16)}))
+    return {"model": model, "text": folder / "text.gguf", "cut": folder / "cut.gguf", "other": folder / "other.set"}
 
 
 @pytest.mark.parametrize("arguments, message", ERRORS, ids=[message[:30] for _, message in ERRORS])

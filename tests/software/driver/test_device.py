@@ -179,8 +179,8 @@ def test_a_run_and_its_results():
     model = chip(on_run=lambda word, tokens: seen.append((word, tokens)))
     device = Device(Line(model))
     device.identify()
-    device.run(base=0x12345678, slot_log2=9, words=77, position=2047, contexts=3, tokens=(5, 49151, 7))
-    assert seen == [(0x12345678 | 9 << 32 | 77 << 37 | 2047 << 61 | 3 << 77, (5, 49151, 7, 0))]
+    device.run(base=0x12345678, slot_log2=9, words=77, position=2047, contexts=3, tokens=(5, 49151, 7), set=0xA5)
+    assert seen == [(0x12345678 | 9 << 32 | 77 << 37 | 2047 << 61 | 3 << 77 | 0xA5 << 81, (5, 49151, 7, 0))]
     with pytest.raises(LinkError, match="the chip refused RUN: a run is going on"):
         device.run(0, 0, 0, 0, 1, ())
     with pytest.raises(LinkTimeout, match="the run has not ended after 0 s: 0 nodes are done after 0 cycles"):
