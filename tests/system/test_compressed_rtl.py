@@ -57,7 +57,7 @@ GRID = [
 def test_forms(case, converse, random_model):
     _, forms, name, memory, layers, d, ffn, heads, kv_heads, head_dim, passes = case
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, 67, 64)
-    checkpoint = with_forms(random_model(shape, ["Q8_0" if d % 32 == 0 else "F16"], seed=heads), forms, seed=d)
+    checkpoint = with_forms(random_model(shape, ["F16"], seed=heads), forms, seed=d)
     rng = np.random.default_rng(d)
     with converse(checkpoint, CHIPS.get(name) or preset(name), 40, memories=memory) as conversation:
         for count in passes:

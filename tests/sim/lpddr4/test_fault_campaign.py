@@ -98,7 +98,7 @@ def mutated(module: str, old: str, new: str, *users: str):
     # The address of any other block will do as well.
     ("checker", "(crc.crc ^ judged.addr == expected)", "((crc.crc ^ expected) < 8192)", ["reader"],
      "a tile in another's place", 2),
-    ("checker", "(expected == judged.crc)", "1", ["reader"], "5 to 40 written bursts lost", 20),
+    ("checker", "(expected == self.verify_crc)", "1", ["reader"], "5 to 40 written bursts lost", 20),
     ("checker", "found.word.eq(corrected(syndrome_of.word, syndrome))", "found.word.eq(syndrome_of.word)", ["reader"],
      "one bit of a cluster's word, stuck", 4),
     ("verifier", "m.If(entry.used)", "m.If(entry.used & (~mine | (entry.tag != claimed.cluster[bits:])))", ["writer"],
