@@ -179,6 +179,7 @@ def _ideal(case: GemvCase) -> int:
     spaced = max(bits, CONFIG.lanes * max(1, -(-contexts // 4)))     # a unit whose results leave
     if case.code != Code.PLAIN:
         steps = Command(case.code, case.masked, case.rows, case.passes, bits, [], []).cycles(CONFIG.lanes)
+        steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
     elif case.group == BLOCK:
         steps = (case.products * units - 1) * spaced + bits
     else:
