@@ -25,8 +25,9 @@ GemvCommand = data.StructLayout({
 class Engine(wiring.Component):
     """Multiplies a streamed matrix with up to ``config.contexts`` vectors, bit-exact to docs/reference/numerics.md.
 
-    Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a group's rows / lanes * bits cycles
-    are no fewer than 8 * contexts + ``Aligner.latency``, and bits are no fewer than lanes. Results
+    Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a block's rows / lanes * bits cycles
+    are enough to align the next one, and bits are no fewer than lanes where results leave, at a group's last block.
+    Without ``config.coded`` the fields of a command from ``code`` on do not matter, and there is no ScaleMode.ROW. Results
     leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step that
     takes the last plane, each further context's a cycle later.
 
