@@ -84,8 +84,8 @@ template <int WINDOW, int BITS, int OUTPUTS, int TABLES> struct Kernel final : E
     static constexpr int GROUPS = PAIRED ? 1 : SPAN / LANES;
     static constexpr int RESULTS = PAIRED ? LANES : BRANCHES;  // registers of a group
     static constexpr int REGISTERS = STATES / LANES;
-    static constexpr int FIELDS = 32 / BITS;                   // h in a word of the trace
-    static constexpr int WORDS = (REGISTERS + FIELDS - 1) / FIELDS;
+    static constexpr int FIELDS = BITS == 2 ? 16 : BITS == 5 ? 4 : 8; // h in a word of the trace, the first highest
+    static constexpr int WORDS = REGISTERS / FIELDS;
     static constexpr uint32_t DROPPED = BRANCHES - 1;
     static_assert(!PAIRED || (SPAN * 2 == LANES && BRANCHES == 2 * LANES));
 
@@ -146,8 +146,7 @@ template <int WINDOW, int BITS, int OUTPUTS, int TABLES> struct Kernel final : E
     }
 
     void step(const Lanes *costs, const Lanes *old, Lanes *fresh, Lanes *trace) const {
-        for (int word = 0; word < WORDS; word++)
-            trace[word] = Lanes{};
+        Lanes packed = {};
         for (int group = 0; group < GROUPS; group++) {
             Lanes before[BRANCHES], results[RESULTS];
             for (int h = 0; h < BRANCHES; h++) {
@@ -159,15 +158,19 @@ template <int WINDOW, int BITS, int OUTPUTS, int TABLES> struct Kernel final : E
                 } else {
                     before[h] = old[h * GROUPS + group];
                 }
-                before[h] |= h;
+                before[h] = (before[h] & ~DROPPED) | h;
             }
+#pragma GCC unroll 4
             for (int at = 0; at < RESULTS; at++) {
                 const int result = group * RESULTS + at;
                 Lanes best = before[0] + cost(costs, index[result][0]);
+#pragma GCC unroll 32
                 for (int h = 1; h < BRANCHES; h++)
                     best = smaller(best, before[h] + cost(costs, index[result][h]));
-                trace[result / FIELDS] |= (best & DROPPED) << (result % FIELDS * BITS);
-                results[at] = best & ~DROPPED;
+                packed = packed << BITS | (best & DROPPED);
+                if (at % FIELDS == FIELDS - 1 || (RESULTS < FIELDS && result % FIELDS == FIELDS - 1))
+                    trace[result / FIELDS] = packed;
+                results[at] = best;
             }
             if constexpr (PAIRED) {
                 Lanes rows[LANES]; // row (x / 16, j), lane x mod 16
@@ -191,7 +194,7 @@ template <int WINDOW, int BITS, int OUTPUTS, int TABLES> struct Kernel final : E
         const int up = std::clamp(shift, 0, 29), down = std::clamp(-shift, 0, 31);
         const Lanes far = Lanes{} + (FAR >> up);
         for (int at = 0; at < REGISTERS; at++)
-            metrics[at] = ((smaller(metrics[at] - smallest, far) << up) >> down) & ~DROPPED;
+            metrics[at] = (smaller(metrics[at] - smallest, far) << up) >> down;
     }
 
     // Costs of the levels of one row, in units of 2^-exponent, as multiples of BRANCHES.
@@ -249,7 +252,7 @@ template <int WINDOW, int BITS, int OUTPUTS, int TABLES> struct Kernel final : E
             int result, lane;
             place(at, result, lane);
             const uint32_t word = words[(now * WORDS + result / FIELDS) * LANES + lane];
-            const int h = word >> (result % FIELDS * BITS) & DROPPED, window = h << (WINDOW - BITS) | at;
+            const int h = word >> (BITS * (FIELDS - 1 - result % FIELDS)) & DROPPED, window = h << (WINDOW - BITS) | at;
             symbols[now * symbol_stride] = at & (BRANCHES - 1);
             for (int output = 0; output < OUTPUTS && now * OUTPUTS + output < rows; output++)
                 levels[(now * OUTPUTS + output) * level_stride] = values[(output << WINDOW) + window];
