@@ -20,6 +20,9 @@ SCALES_TRIED = np.linspace(0.25, 1, 24, dtype=np.float32)
 COVERS_TRIED = np.geomspace(0.85, 4, 24, dtype=np.float32)
 """Of the scale that suits a Gaussian."""
 
+HEADROOM = np.float32(1.1)
+"""Error feedback widens what a window code has to reach; beyond its range an error cannot be made up for."""
+
 BCQ_ROUNDS = 10
 
 
@@ -34,8 +37,11 @@ class Quantiser(Protocol):
 
     terms: int
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
-        """Scales [rows, terms] for a group's columns, FP16 values; weights where ``keep`` is False do not count."""
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
+        """Scales [rows, terms] for a group's columns, FP16 values; weights where ``keep`` is False do not count.
+
+        ``feedback``: what is quantised will be these weights plus what earlier columns ask for.
+        """
         ...
 
     def codes(self, slab: np.ndarray, scale: np.ndarray, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +57,7 @@ class Uniform:
     def __init__(self, bits: int, odd: bool):
         self.bits, self.odd = bits, odd
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
         slab = slab if keep is None else slab * keep
         extreme = np.take_along_axis(slab, np.abs(slab).argmax(axis=0)[None], axis=0)[0]
         # The most negative code is the largest: a scale with the extreme's opposite sign reaches it.
@@ -88,7 +94,7 @@ class Trellis:
         self._encoder, self._code = encoder(recipe.code), CODES[recipe.code]
         self._gain, self._mse = GAIN[recipe.code], MSE[recipe.code]
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
         """The best of some multiples of a Gaussian's scale: error inside the range grows as d², outside as what is
         cut off squared, weighted such that a Gaussian gets its own scale.
         """
@@ -106,7 +112,7 @@ class Trellis:
             error = inside * scale**2 + weight * outside
             chosen = np.where(error < best, scale, chosen)
             best = np.minimum(error, best)
-        return to_half(chosen)[:, None]
+        return to_half(chosen * HEADROOM if feedback else chosen)[:, None]
 
     def codes(self, slab: np.ndarray, scale: np.ndarray, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         symbols, q = self._encoder.encode(slab.T, scale[:, 0], None if keep is None else keep.T)
@@ -122,7 +128,7 @@ class Bcq:
         signs = np.arange(1 << planes)[:, None] >> np.arange(planes) & 1
         self._signs = (2 * signs - 1).astype(np.float32)
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
         """Greedy, plane by plane; then least squares and nearest signs in turns."""
         rest, scale = slab.copy(), np.empty((slab.shape[1], self.terms), np.float32)
         for plane in range(self.terms):
