@@ -124,9 +124,22 @@ def inverse_factor(damped: np.ndarray) -> np.ndarray:
     try:
         # With R R' = H and R upper, which is a Cholesky factorisation from the other end, U is R's inverse.
         lower = np.linalg.cholesky(damped[::-1, ::-1])
-        return np.triu(np.linalg.inv(lower[::-1, ::-1])).astype(np.float32)
     except np.linalg.LinAlgError:
         raise CompressError("the Hessian is not positive definite, expected a sum of outer products of inputs") from None
+    return _inverse_of_upper(np.ascontiguousarray(lower[::-1, ::-1])).astype(np.float32)
+
+
+def _inverse_of_upper(matrix: np.ndarray) -> np.ndarray:
+    """By halves: a fifth of the work of a general inverse."""
+    size = len(matrix)
+    if size <= 64:
+        return np.triu(np.linalg.inv(matrix))
+    half = size // 2
+    inverse = np.zeros_like(matrix)
+    inverse[:half, :half] = _inverse_of_upper(matrix[:half, :half])
+    inverse[half:, half:] = _inverse_of_upper(matrix[half:, half:])
+    inverse[:half, half:] = -inverse[:half, :half] @ matrix[:half, half:] @ inverse[half:, half:]
+    return inverse
 
 
 class _Sweep:
