@@ -125,7 +125,7 @@ def inverse_factor(damped: np.ndarray) -> np.ndarray:
         # With R R' = H and R upper, which is a Cholesky factorisation from the other end, U is R's inverse.
         lower = np.linalg.cholesky(damped[::-1, ::-1])
     except np.linalg.LinAlgError:
-        raise CompressError("the Hessian is not positive definite, expected a sum of outer products of inputs") from None
+        raise CompressError("the Hessian is not positive definite, expected a sum of inputs' outer products") from None
     return _inverse_of_upper(np.ascontiguousarray(lower[::-1, ::-1])).astype(np.float32)
 
 
@@ -143,7 +143,8 @@ def _inverse_of_upper(matrix: np.ndarray) -> np.ndarray:
 
 
 class _Sweep:
-    """Goes through the columns and leaves `codes`, `levels` [terms, rows, cols], `scale` [rows, groups, terms], `keep`."""
+    """Leaves `codes`, `levels` [terms, rows, cols], `scale` [rows, groups, terms], `keep`.
+    """
 
     def __init__(self, weights: np.ndarray, recipe: MatrixRecipe, hessian: np.ndarray | None):
         self.weights, self.recipe, self.hessian = weights, recipe, hessian
