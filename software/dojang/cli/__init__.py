@@ -10,6 +10,7 @@ import typer
 from .area import area
 from .bench import bench
 from .bench_board import board
+from .bench_encoder import care_bits, encoder
 from .bench_faults import faults
 from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
@@ -34,5 +35,7 @@ bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
 bench.command()(lockstep)
+bench.command()(encoder)
+bench.command("care-bits")(care_bits)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")
