@@ -10,7 +10,7 @@ import pytest
 PACKAGES = ("dojang_hdl", "dojang_sim", "dojang_fpga", "dojang")
 
 HARDWARE = (
-    ("config", "isa", "counters", "memory_control", "blackbox", "block_memory", "clock_gate"),
+    ("config", "isa", "window_code", "counters", "memory_control", "blackbox", "block_memory", "clock_gate"),
     ("streams", "sram_port", "event_counters", "memory", "arith"),
     ("memory_arbiter", "register_slice", "engine", "vector", "mesh", "guard"),
     ("lpddr4", "node", "host"),
