@@ -65,10 +65,10 @@ def golden_model(checkpoint: Checkpoint, length: int) -> Model:
 
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
-    from .compress.forward import Forward, LayerWeights, effective
+    from .compress.forward import Forward, LayerWeights
 
     layers = [LayerWeights.of(layer, checkpoint.shape) for layer in checkpoint.layers]
-    head = effective(checkpoint.head)
+    head = checkpoint.head.dequantize()
 
     def run(ids):
         forward = Forward(checkpoint, ids[None], workers)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checkpoints import Checkpoint, Layer, LlamaShape, Matrix
+from ..checkpoints import Checkpoint, Layer, LlamaShape
 
-__all__ = ["INPUTS", "Forward", "LayerWeights", "Tap", "effective", "inputs_of"]
+__all__ = ["INPUTS", "Forward", "LayerWeights", "Tap", "inputs_of"]
 
 INPUTS = {"attn_in": ("attn_q", "attn_k", "attn_v"), "o_in": ("attn_output",), "ffn_in": ("ffn_gate", "ffn_up"),
           "down_in": ("ffn_down",)}
@@ -25,11 +25,6 @@ Tap = Callable[[str, np.ndarray], None]
 def inputs_of(name: str) -> str:
     """The input that matrix ``name`` (``"attn_q"`` …) of a layer reads."""
     return next(kind for kind, names in INPUTS.items() if name in names)
-
-
-def effective(matrix: Matrix) -> np.ndarray:
-    """The matrix that a plain product needs, float32 [rows, cols]: the rotation of a rotated one undone."""
-    return matrix.dequantize()
 
 
 @dataclass
@@ -48,7 +43,8 @@ class LayerWeights:
 
     @classmethod
     def of(cls, layer: Layer, shape: LlamaShape) -> "LayerWeights":
-        return cls({name: effective(getattr(layer, name)) for name in shape.matrices()}, layer.attn_norm, layer.ffn_norm)
+        matrices = {name: getattr(layer, name).dequantize() for name in shape.matrices()}
+        return cls(matrices, layer.attn_norm, layer.ffn_norm)
 
 
 class Forward:
