@@ -67,7 +67,7 @@ def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
     from .compress.forward import Forward, LayerWeights
 
-    layers = [LayerWeights.of(layer, checkpoint.shape) for layer in checkpoint.layers]
+    layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
     head = checkpoint.head.dequantize()
 
     def run(ids):

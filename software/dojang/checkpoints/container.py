@@ -41,8 +41,8 @@ class Contents:
     notes: what else to say about a tensor, by tensor name; JSON.
     recipe: how it was made; JSON.
     source_sha256: of the model it was made from.
-    scale_sets: other scales and gains of the same codes, by name: arrays by stored name, float16 in place of ``NAME.scale``,
-        float32 in place of a vector.
+    scale_sets: other scales and gains of the same codes, by name: arrays by stored name, float16 in place of
+        ``NAME.scale``, float32 in place of a vector.
     """
 
     name: str
@@ -235,9 +235,12 @@ class _Container:
                 raise CheckpointError(f"{self.path}: tensor {tensor} has type {source}, expected one of "
                                       f"{', '.join(FLOAT_TYPES)}")
 
+        def load_floats(tensor: str) -> np.ndarray:
+            return self.array(tensor).astype(np.float32)
+
         def load_matrix(tensor: str) -> Matrix:
             if tensor in floats:
-                return quantize(tensor, self.array(tensor).astype(np.float32), types[tensor], weights_bits)
+                return quantize(tensor, load_floats(tensor), types[tensor], weights_bits)
             return self.matrix(tensor)
 
         def load_vector(tensor: str) -> np.ndarray:
@@ -248,7 +251,7 @@ class _Container:
 
         return Checkpoint(name, shape, self.embedding(shape, "token_embd.weight" in floats), types,
                           quantised_message(floats, shape.tied, weights_bits), load_matrix, load_vector, self.tokenizer,
-                          self.path.stat().st_size)
+                          self.path.stat().st_size, load_floats)
 
     def matrix(self, tensor: str) -> Matrix:
         entry = self.description["tensors"][tensor]

@@ -16,6 +16,7 @@ from .boards import boards
 from .boundary import ErrorBoundary
 from .build import build
 from .chip import chip
+from .compress import compress_model
 from .eval import eval_model
 from .generate import generate
 from .inspect import inspect
@@ -29,6 +30,7 @@ app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False,
                   help="Run language models on the Dojang accelerator, simulated.")
 for command in (generate, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
+app.command("compress")(compress_model)
 app.command("eval")(eval_model)
 bench.command()(board)
 bench.command()(lpddr4)

@@ -19,8 +19,8 @@ def hessians(checkpoint: Checkpoint, windows: np.ndarray, workers: int = 1, skip
     at the beginning that give no moments (an empty dict) because their matrices are done.
     """
     forward = Forward(checkpoint, windows, workers)
-    for index, layer in enumerate(checkpoint.layers):
-        weights = LayerWeights.of(layer, checkpoint.shape)
+    for index in range(checkpoint.shape.layers):
+        weights = LayerWeights.of(checkpoint, index)
         moments: dict[str, np.ndarray] = {}
         lock = threading.Lock()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checkpoints import Checkpoint, Layer, LlamaShape
+from ..checkpoints import Checkpoint, LlamaShape
 
 __all__ = ["INPUTS", "Forward", "LayerWeights", "Tap", "inputs_of"]
 
@@ -42,9 +42,11 @@ class LayerWeights:
     ffn_norm: np.ndarray
 
     @classmethod
-    def of(cls, layer: Layer, shape: LlamaShape) -> "LayerWeights":
-        matrices = {name: getattr(layer, name).dequantize() for name in shape.matrices()}
-        return cls(matrices, layer.attn_norm, layer.ffn_norm)
+    def of(cls, checkpoint: Checkpoint, layer: int) -> "LayerWeights":
+        """Those of a checkpoint, which does not keep them."""
+        matrices = {name: checkpoint.floats(f"blk.{layer}.{name}.weight") for name in checkpoint.shape.matrices()}
+        gains = (checkpoint.load_vector(f"blk.{layer}.{name}.weight") for name in ("attn_norm", "ffn_norm"))
+        return cls(matrices, *gains)
 
 
 class Forward:
@@ -82,8 +84,8 @@ class Forward:
 
     def layers(self, progress: Callable[[int], None] = lambda done: None) -> "Forward":
         """All layers of the checkpoint."""
-        for index, layer in enumerate(self.checkpoint.layers):
-            self.layer(LayerWeights.of(layer, self.shape))
+        for index in range(self.shape.layers):
+            self.layer(LayerWeights.of(self.checkpoint, index))
             progress(index + 1)
         return self
 
