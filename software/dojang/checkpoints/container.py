@@ -93,6 +93,7 @@ def write_container(path: Path, contents: Contents) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(arrays, draft, {KEY: json.dumps(description, ensure_ascii=False, default=_plain)})
+        draft.chmod(0o666 & ~_umask())  # the package makes it private
         os.replace(draft, path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error.strerror}") from None
@@ -280,6 +281,12 @@ class _Container:
             return TokenizerData(**{**fields, "eos_ids": frozenset(fields["eos_ids"])})
         except Exception as error:
             raise CheckpointError(f"{self.path}: the tokenizer is corrupt: {error}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _some_rows(matrix: Matrix, ids) -> np.ndarray:

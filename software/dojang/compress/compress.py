@@ -109,14 +109,14 @@ class _Run:
 
     def run(self, started: float) -> Report:
         report, plan = self.report, self.plan
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CompressError(f"{report.path} cannot be written: {error.strerror}") from None
         if plan.asks_sensitive:
             self.progress(0, self.total, "looking for sensitive layers")
             report.sensitive = sensitive_layers(self.checkpoint, self.windows, self.workers)
         self._check(frozenset(report.sensitive))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CompressError(f"{report.path} cannot be written: {error.strerror}") from None
         self._outer()
         skip = self._resume()
         self.progress(self.done_weights, self.total, "calibrating")
@@ -153,14 +153,19 @@ class _Run:
                                     "bits without rotation")
 
     def _source(self) -> str:
-        """SHA-256 of everything that the result depends on in the model."""
+        """SHA-256 of everything that the result depends on in the model; looks at every weight before the work begins."""
         digest = hashlib.sha256(repr(self.shape).encode())
         for name in sorted(self.checkpoint.types):
             digest.update(name.encode())
             if name.endswith("norm.weight"):
                 digest.update(np.ascontiguousarray(self.checkpoint.load_vector(name)))
             elif self.checkpoint.types[name] in FLOAT_TYPES:
-                digest.update(np.ascontiguousarray(self.checkpoint.floats(name)))
+                values = self.checkpoint.floats(name)
+                if not np.isfinite(values).all():
+                    row, column = np.argwhere(~np.isfinite(values))[0]
+                    raise CompressError(f"tensor {name}: the weight in row {row}, column {column} is "
+                                        f"{values[row, column]}, expected finite numbers")
+                digest.update(np.ascontiguousarray(values))
             else:
                 matrix = self.checkpoint.load_matrix(name)
                 for part in (matrix.codes, matrix.scale, matrix.offset, matrix.mask):

@@ -29,7 +29,7 @@ class Options:
     ----------
     bits: 1 to 8, or a window code.
     group: columns that share a scale: 32, 64, 128, ``"row"``, or None for what suits (a row where a window code is
-        rotated, else 128 if these divide the columns, else 64).
+        rotated, else 128 if these divide the columns and the engine's sums have room, else 64).
     method: ``"rtn"``, ``"gptq"``, ``"trellis"``, ``"bcq"`` or None (trellis for window codes, else gptq).
     rotate: store the matrix times a Walsh-Hadamard transform of 64 columns, which the chip applies to the input too.
     sparsity, prune: share of weights that become zero, and how they are chosen.
@@ -50,15 +50,14 @@ class Options:
         method = self.method or ("trellis" if coded else "gptq")
         group = self.group
         if group is None:
-            group = "row" if coded and self.rotate else 2 * TURN if cols % (2 * TURN) == 0 else TURN
+            whole = cols % (2 * TURN) == 0 and (coded or self.bits < 8)
+            group = "row" if coded and self.rotate else 2 * TURN if whole else TURN
         recipe = MatrixRecipe(self.bits, group, method, self.sparsity, self.prune)
         if self.rotate and group == BLOCK:
             raise CompressError(f"groups of {BLOCK} columns cannot be rotated, which takes {TURN}; expected groups of "
                                 f"{TURN} or {2 * TURN}, row, or no rotation")
         if method == "bcq" and group == "row":
             raise CompressError("method bcq has a scale for each plane and group, expected groups of 32, 64 or 128")
-        if method == "bcq" and isinstance(self.bits, int) and self.bits > 8:
-            raise CompressError(f"bits is {self.bits}, expected 1 to 8")
         self.engine_group(cols, recipe)
         return recipe
 
