@@ -5,7 +5,7 @@ from dojang_hdl.window_code import CODES
 
 from .errors import CompressError
 from .pruning import kept, kept_by_magnitude, kept_by_wanda
-from .quantisers import Quantiser, quantiser
+from .quantisers import quantiser
 from .recipe import MatrixRecipe, Quantized
 from .refit import refit
 from .trellis import decode
@@ -16,7 +16,7 @@ DAMPING = 0.01
 """Of the median diagonal, added to the diagonal."""
 
 BLOCK = 128
-"""Columns between two updates of all later columns, where scales do not ask for them earlier."""
+"""Columns between two updates of all later columns; sparsegpt prunes the same share of each block."""
 
 
 def quantize_matrix(weights: np.ndarray, recipe: MatrixRecipe, hessian: np.ndarray | None = None) -> Quantized:
@@ -124,26 +124,43 @@ def inverse_factor(damped: np.ndarray) -> np.ndarray:
     try:
         # With R R' = H and R upper, which is a Cholesky factorisation from the other end, U is R's inverse.
         lower = np.linalg.cholesky(damped[::-1, ::-1])
-        return np.triu(np.linalg.inv(lower[::-1, ::-1])).astype(np.float32)
     except np.linalg.LinAlgError:
-        raise CompressError("the Hessian is not positive definite, expected a sum of outer products of inputs") from None
+        raise CompressError("the Hessian is not positive definite, expected a sum of inputs' outer products") from None
+    return _inverse_of_upper(np.ascontiguousarray(lower[::-1, ::-1])).astype(np.float32)
+
+
+def _inverse_of_upper(matrix: np.ndarray) -> np.ndarray:
+    """By halves: a fifth of the work of a general inverse."""
+    size = len(matrix)
+    if size <= 64:
+        return np.triu(np.linalg.inv(matrix))
+    half = size // 2
+    inverse = np.zeros_like(matrix)
+    inverse[:half, :half] = _inverse_of_upper(matrix[:half, :half])
+    inverse[half:, half:] = _inverse_of_upper(matrix[half:, half:])
+    inverse[:half, half:] = -inverse[:half, :half] @ matrix[:half, half:] @ inverse[half:, half:]
+    return inverse
 
 
 class _Sweep:
-    """Goes through the columns and leaves `codes`, `levels` [terms, rows, cols], `scale` [rows, groups, terms], `keep`."""
+    """Leaves `codes`, `levels` [terms, rows, cols], `scale` [rows, groups, terms], `keep`.
+    """
 
     def __init__(self, weights: np.ndarray, recipe: MatrixRecipe, hessian: np.ndarray | None):
         self.weights, self.recipe, self.hessian = weights, recipe, hessian
         self.rows, self.cols = weights.shape
         self.width = recipe.width(self.cols)
-        self.quantiser: Quantiser = quantiser(recipe)
-        groups, terms = -(-self.cols // self.width), self.quantiser.terms
-        self.scale = np.empty((self.rows, groups, terms))
-        steps = -(-self.rows // CODES[recipe.code].steps_rows) if recipe.code in CODES else self.rows
-        self._codes = np.empty((self.cols, steps), np.int8 if not recipe.odd else np.uint8)
-        self._levels = np.empty((terms, self.cols, self.rows), np.float32)
-        self._keep = None
         self.damped = damp(hessian) if hessian is not None else np.eye(self.cols)
+        self._quantiser = quantiser(recipe)
+        # From here on columns are contiguous and in the order of the sweep's slabs: the largest inputs first, so that
+        # their errors still have all others to be made up for.
+        self._order = np.argsort(-np.diag(self.damped), kind="stable")
+        self._slabs = np.ascontiguousarray(weights.T)
+        self._keep = None
+        steps = -(-self.rows // CODES[recipe.code].steps_rows) if recipe.code in CODES else self.rows
+        self._codes = np.empty((self.cols, steps), np.uint8 if recipe.odd else np.int8)
+        self._levels = np.empty((self._quantiser.terms, self.cols, self.rows), np.float32)
+        self.scale = np.empty((self.rows, -(-self.cols // self.width), self._quantiser.terms))
 
     @property
     def codes(self) -> np.ndarray:
@@ -158,49 +175,53 @@ class _Sweep:
         return None if self._keep is None else np.ascontiguousarray(self._keep.T)
 
     def run(self) -> None:
-        if self.recipe.prune == "magnitude":
-            self._keep = np.ascontiguousarray(kept_by_magnitude(self.weights, self.recipe.sparsity).T)
-        elif self.recipe.prune == "wanda":
-            assert self.hessian is not None
-            self._keep = np.ascontiguousarray(kept_by_wanda(self.weights, self.hessian, self.recipe.sparsity).T)
-        elif self.recipe.prune == "sparsegpt":
-            self._keep = np.ones((self.cols, self.rows), bool)
-        slabs = np.ascontiguousarray(self.weights.T)
-        if self.hessian is None or self.recipe.method == "rtn":
-            for start in range(0, self.cols, self.width):
-                part = slice(start, start + self.width)
-                self._begin(part, slabs)
-                self._quantise(part, slabs[part])
-        else:
-            self._feed_back(slabs)
+        feedback = self.hessian is not None and self.recipe.method != "rtn"
+        upper = inverse_factor(self.damped[np.ix_(self._order, self._order)]) if feedback else None
+        self._prune(upper)
+        for group in range(self.scale.shape[1]):
+            part = slice(group * self.width, (group + 1) * self.width)
+            keep = None if self._keep is None else self._keep[part]
+            self.scale[:, group] = self._quantiser.scale(self._slabs[part], keep, feedback)
+            if upper is None:
+                self._quantise(part, self._slabs[part])
+        if upper is not None:
+            self._feed_back(upper)
 
-    def _feed_back(self, slabs: np.ndarray) -> None:
-        upper = inverse_factor(self.damped)
-        size = min(self.width, BLOCK)
-        for start in range(0, self.cols, size):
-            end = min(start + size, self.cols)
+    def _prune(self, upper: np.ndarray | None) -> None:
+        """The mask, of sparsegpt a guess for the scales."""
+        recipe, keep = self.recipe, None
+        if recipe.prune == "magnitude":
+            keep = kept_by_magnitude(self.weights, recipe.sparsity)
+        elif recipe.prune == "wanda":
+            assert self.hessian is not None
+            keep = kept_by_wanda(self.weights, self.hessian, recipe.sparsity)
+        elif recipe.prune == "sparsegpt":
+            assert upper is not None
+            certainty = np.empty(self.cols, np.float32)
+            certainty[self._order] = np.diag(upper)
+            keep = kept(np.square(self.weights / certainty), recipe.sparsity)
+        self._keep = None if keep is None else np.ascontiguousarray(keep.T)
+
+    def _feed_back(self, upper: np.ndarray) -> None:
+        slabs = self._slabs[self._order]
+        for start in range(0, self.cols, BLOCK):
+            end = min(start + BLOCK, self.cols)
             if self.recipe.prune == "sparsegpt":
                 assert self._keep is not None
                 certainty = np.diag(upper)[start:end, None]
-                self._keep[start:end] = kept(np.square(slabs[start:end] / certainty), self.recipe.sparsity)
-            if start % self.width == 0:
-                self._begin(slice(start, start + self.width), slabs)
+                self._keep[self._order[start:end]] = kept(np.square(slabs[start:end] / certainty), self.recipe.sparsity)
             errors = np.empty((end - start, self.rows), np.float32)
-            for column in range(start, end):
-                slab = slabs[column:column + 1]
-                slab -= upper[start:column, column] @ errors[:column - start]
-                errors[column - start] = (slab - self._quantise(slice(column, column + 1), slab)) / upper[column, column]
+            for at in range(start, end):
+                slab, column = slabs[at:at + 1], int(self._order[at])
+                slab -= upper[start:at, at] @ errors[:at - start]
+                weights = self._quantise(slice(column, column + 1), slab)
+                errors[at - start] = (slab - weights) / upper[at, at]
             slabs[end:] -= upper[start:end, end:].T @ errors
-
-    def _begin(self, part: slice, slabs: np.ndarray) -> None:
-        """Scales of the group of these columns."""
-        keep = None if self._keep is None else self._keep[part]
-        self.scale[:, part.start // self.width] = self.quantiser.scale(slabs[part], keep)
 
     def _quantise(self, part: slice, slab: np.ndarray) -> np.ndarray:
         """Quantises columns of a group; their weights, [columns, rows]."""
         scale = self.scale[:, part.start // self.width].astype(np.float32)
         keep = None if self._keep is None else self._keep[part]
-        codes, levels = self.quantiser.codes(slab, scale, keep)
+        codes, levels = self._quantiser.codes(slab, scale, keep)
         self._codes[part], self._levels[:, part] = codes, levels
         return np.einsum("tcr,rt->cr", levels, scale) if len(levels) > 1 else levels[0] * scale[:, 0]

@@ -17,8 +17,11 @@ __all__ = ["Bcq", "Quantiser", "Trellis", "Uniform", "quantiser"]
 SCALES_TRIED = np.linspace(0.25, 1, 24, dtype=np.float32)
 """Of the scale at which nothing is clipped."""
 
-COVERS_TRIED = np.geomspace(0.85, 4, 24, dtype=np.float32)
+COVERS_TRIED = np.geomspace(0.6, 4, 30, dtype=np.float32)
 """Of the scale that suits a Gaussian."""
+
+HEADROOM = np.float32(1.1)
+"""Error feedback widens what a window code has to reach; beyond its range an error cannot be made up for."""
 
 BCQ_ROUNDS = 10
 
@@ -34,8 +37,11 @@ class Quantiser(Protocol):
 
     terms: int
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
-        """Scales [rows, terms] for a group's columns, FP16 values; weights where ``keep`` is False do not count."""
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
+        """Scales [rows, terms] for a group's columns, FP16 values; weights where ``keep`` is False do not count.
+
+        ``feedback``: what is quantised will be these weights plus what earlier columns ask for.
+        """
         ...
 
     def codes(self, slab: np.ndarray, scale: np.ndarray, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +57,7 @@ class Uniform:
     def __init__(self, bits: int, odd: bool):
         self.bits, self.odd = bits, odd
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
         slab = slab if keep is None else slab * keep
         extreme = np.take_along_axis(slab, np.abs(slab).argmax(axis=0)[None], axis=0)[0]
         # The most negative code is the largest: a scale with the extreme's opposite sign reaches it.
@@ -88,25 +94,29 @@ class Trellis:
         self._encoder, self._code = encoder(recipe.code), CODES[recipe.code]
         self._gain, self._mse = GAIN[recipe.code], MSE[recipe.code]
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
         """The best of some multiples of a Gaussian's scale: error inside the range grows as d², outside as what is
         cut off squared, weighted such that a Gaussian gets its own scale.
+
+        With half of the weights pruned a column reaches nearly every level it likes: what is left is rounding, d² / 3.
         """
         slab = np.abs(slab if keep is None else slab * keep)
         count = len(slab) if keep is None else np.maximum(keep.sum(axis=0), 1)
-        unit = self._gain * np.sqrt(np.square(slab).sum(axis=0) / count)
-        inside = count * self._mse / self._gain**2
+        freedom = 0.0 if keep is None else min(2 * (1 - keep.mean()), 1.0)
+        inside = self._mse / self._gain**2
         end = self._gain * self._code.maximum  # in standard deviations, and two tails
         cut = 4 * (math.exp(-end * end / 2) / math.sqrt(2 * math.pi) - end * math.erfc(end / math.sqrt(2)) / 2)
-        weight = 2 * self._mse / self._gain / self._code.maximum / cut
+        beyond = 2 * inside * self._gain / self._code.maximum / cut
+        inside, beyond = inside + freedom * (1 / 3 - inside), beyond + freedom * (1 - beyond)
+        unit = self._gain * np.sqrt(np.square(slab).sum(axis=0) / count)
         best, chosen = np.full(len(unit), np.inf, np.float32), unit
         for cover in COVERS_TRIED:
             scale = cover * unit
             outside = np.square(np.maximum(slab - self._code.maximum * scale, 0)).sum(axis=0)
-            error = inside * scale**2 + weight * outside
+            error = inside * count * scale**2 + beyond * outside
             chosen = np.where(error < best, scale, chosen)
             best = np.minimum(error, best)
-        return to_half(chosen)[:, None]
+        return to_half(chosen * HEADROOM if feedback else chosen)[:, None]
 
     def codes(self, slab: np.ndarray, scale: np.ndarray, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         symbols, q = self._encoder.encode(slab.T, scale[:, 0], None if keep is None else keep.T)
@@ -122,7 +132,7 @@ class Bcq:
         signs = np.arange(1 << planes)[:, None] >> np.arange(planes) & 1
         self._signs = (2 * signs - 1).astype(np.float32)
 
-    def scale(self, slab: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    def scale(self, slab: np.ndarray, keep: np.ndarray | None, feedback: bool) -> np.ndarray:
         """Greedy, plane by plane; then least squares and nearest signs in turns."""
         rest, scale = slab.copy(), np.empty((slab.shape[1], self.terms), np.float32)
         for plane in range(self.terms):

@@ -14,10 +14,6 @@ METHODS = ("rtn", "gptq", "trellis", "bcq")
 PRUNINGS = ("magnitude", "wanda", "sparsegpt")
 GROUPS = ("row", 32, 64, 128)
 
-WIDEST_ODD_GRID = 3
-"""Dense weights of so many bits are d (2Q - maximum): with few levels an unused one costs more than a zero is worth."""
-
-
 @dataclass(frozen=True)
 class MatrixRecipe:
     """How to compress a matrix.
@@ -85,8 +81,14 @@ class MatrixRecipe:
 
     @property
     def odd(self) -> bool:
-        """The grid is d (2Q - maximum), Q unsigned; else it is d Q in two's complement."""
-        return self.code != Code.PLAIN or self.method == "bcq" or (self.bits <= WIDEST_ODD_GRID and not self.sparsity)
+        """The grid is d (2Q - maximum), Q unsigned; else it is d Q in two's complement.
+
+        With few levels none may go unused; a two's complement grid has the better of small groups, where one weight is
+        the extreme, and it can prune.
+        """
+        if self.code != Code.PLAIN or self.method == "bcq":
+            return True
+        return not self.sparsity and self.bits <= (3 if self.group == "row" else 2)
 
     @property
     def needs_hessian(self) -> bool:

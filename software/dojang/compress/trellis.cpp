@@ -207,7 +207,7 @@ template <int WINDOW, int BITS, int OUTPUTS, int TABLES> struct Kernel final : E
                 float distance = 2 * (part * LANES + lane) - maximum - float(wish.target);
                 prices[lane] = std::min(factor * std::max(distance * distance - float(wish.least), 0.f), LIMIT);
             }
-            costs[part] = __builtin_convertvector(prices, Lanes) << BITS;
+            costs[part] = __builtin_convertvector(prices + 0.5f, Lanes) << BITS;
         }
     }
 
