@@ -11,6 +11,7 @@ from .area import area
 from .bench import bench
 from .bench_board import board
 from .bench_faults import faults
+from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
 from .boards import boards
 from .boundary import ErrorBoundary
@@ -20,6 +21,7 @@ from .compress import compress_model
 from .eval import eval_model
 from .generate import generate
 from .inspect import inspect
+from .plot import plot
 from .program import program
 from .report import report
 from .waves import waves
@@ -35,4 +37,6 @@ app.command("eval")(eval_model)
 bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
+bench.command()(lockstep)
 app.add_typer(bench, name="bench")
+app.add_typer(plot, name="plot")
