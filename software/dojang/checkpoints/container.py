@@ -19,7 +19,8 @@ from .errors import CheckpointError
 from .matrix import BLOCK, FLOAT_TYPES, Form, Matrix, quantize
 from .shape import LlamaShape
 
-__all__ = ["SUFFIX", "Contents", "describe", "is_container", "load_container", "pack", "unpack", "write_container"]
+__all__ = ["SUFFIX", "Contents", "describe", "is_container", "load_container", "pack", "read_description",
+           "unpack", "write_container"]
 
 VERSION = 1
 SUFFIX = ".dojang"
@@ -169,6 +170,16 @@ def load_container(path: Path, name: str, weights_bits: int, scales: str | None 
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged byte leads to
+        raise CheckpointError(f"{path} is truncated or corrupt: {error}") from None
+
+
+def read_description(path: Path) -> dict:
+    """What a container says of itself (docs/reference/container.md); raises `CheckpointError` for other files."""
+    try:
+        return _Container(path, None).description
+    except CheckpointError:
+        raise
+    except Exception as error:
         raise CheckpointError(f"{path} is truncated or corrupt: {error}") from None
 
 

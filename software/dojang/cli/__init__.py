@@ -13,6 +13,7 @@ from .bench_board import board
 from .bench_faults import faults
 from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
+from .bench_quality import quality
 from .boards import boards
 from .boundary import ErrorBoundary
 from .build import build
@@ -38,5 +39,6 @@ bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
 bench.command()(lockstep)
+bench.command()(quality)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")

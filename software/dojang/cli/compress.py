@@ -100,8 +100,8 @@ def compress_model(
     except KeyboardInterrupt:
         console.print("stopped by Ctrl-C; the same command goes on from here")
         raise typer.Exit(INTERRUPTED) from None
-    result = {"model": checkpoint.name, "file": str(target), "file_bytes": target.stat().st_size, "plan": plan.as_json(),
-              "recipe": None if recipe is None else recipe.value, "calibration_tokens": windows.size,
+    result = {"model": checkpoint.name, "file": str(target), "file_bytes": target.stat().st_size,
+              "plan": plan.as_json(), "recipe": None if recipe is None else recipe.value, "calibration_tokens": windows.size,
               "calibration_texts": texts, "sensitive_layers": list(report.sensitive), "resumed_tensors": report.resumed,
               "kinds": _kinds(report), "wall_seconds": report.seconds}
     if json_file is not None:
@@ -172,8 +172,8 @@ def _figures(found: list[Done]) -> dict:
 
 def _table(result: dict) -> Table:
     table = Table("tensors", "", "bits a weight", "payload", "masks", "scales", "error", "seconds",
-                  title=f"{result['model']}: {result['file_bytes']:,} bytes in {result['wall_seconds']:.0f} s; the error "
-                        "is relative, weighed by the inputs; seconds are of one thread")
+                  title=f"{result['model']}: {result['file_bytes']:,} bytes in {result['wall_seconds']:.0f} s; the "
+                        "error is relative, weighed by the inputs; seconds are of one thread")
     for kind, row in result["kinds"].items():
         error = "–" if row["error"] is None else f"{row['error']:.4f}"
         table.add_row(f"{row['tensors']} {kind}", "; ".join(row["forms"]), f"{row['bits']:.3f}",

@@ -149,11 +149,11 @@ class _Run:
                 raise CompressError(f"tensor {name}: {error}") from None
             form = options.form(cols)
             if name == "token_embd.weight" and (form.window or form.rotated or form.terms > 1):
-                raise CompressError(f"tensor {name} is asked as {form}, but rows of an embedding are read alone; expected "
-                                    "bits without rotation")
+                raise CompressError(f"tensor {name} is asked as {form}, but rows of an embedding are read alone; "
+                                    "expected bits without rotation")
 
     def _source(self) -> str:
-        """SHA-256 of everything that the result depends on in the model; looks at every weight before the work begins."""
+        """SHA-256 of everything that the result depends on in the model; every weight is checked before the work."""
         digest = hashlib.sha256(repr(self.shape).encode())
         for name in sorted(self.checkpoint.types):
             digest.update(name.encode())
@@ -169,7 +169,8 @@ class _Run:
             else:
                 matrix = self.checkpoint.load_matrix(name)
                 for part in (matrix.codes, matrix.scale, matrix.offset, matrix.mask):
-                    digest.update(b"" if part is None else np.ascontiguousarray(part))
+                    if part is not None:
+                        digest.update(np.ascontiguousarray(part))
         return digest.hexdigest()
 
     def _flips(self, index: int) -> dict[str, np.ndarray]:
@@ -270,7 +271,8 @@ class _Run:
                 try:
                     with safe_open(self._file(name), "numpy") as file:
                         entry = json.loads(file.metadata()["entry"])
-                        matrix = unpack(name, entry, {part: file.get_tensor(part) for part in file.keys()})
+                        parts = {part: file.get_tensor(part) for part in file.keys()}
+                    matrix = unpack(name, entry, parts)
                 except Exception:  # missing, or whatever a damaged file leads to: it is done again
                     continue
                 self.report.tensors[name] = Done(matrix, entry["error"], entry["mse"], entry["seconds"])

@@ -86,8 +86,8 @@ class Options:
         if recipe.method == "bcq":
             return Form(1, group=group, rotated=self.rotate, double=True, zero=-1, terms=int(recipe.bits))
         bits = int(recipe.bits)
-        odd = dict(double=True, zero=1 - (1 << bits)) if recipe.odd else dict(signed=True)
-        return Form(bits, group=group, row_scale=recipe.group == "row", rotated=self.rotate, **odd)
+        return Form(bits, signed=not recipe.odd, group=group, row_scale=recipe.group == "row", rotated=self.rotate,
+                    double=recipe.odd, zero=1 - (1 << bits) if recipe.odd else 0)
 
     def __str__(self) -> str:
         bits = CODES[self.bits].name if isinstance(self.bits, Code) else f"{self.bits} bits"
