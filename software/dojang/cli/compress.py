@@ -101,8 +101,8 @@ def compress_model(
         console.print("stopped by Ctrl-C; the same command goes on from here")
         raise typer.Exit(INTERRUPTED) from None
     result = {"model": checkpoint.name, "file": str(target), "file_bytes": target.stat().st_size,
-              "plan": plan.as_json(), "recipe": None if recipe is None else recipe.value, "calibration_tokens": windows.size,
-              "calibration_texts": texts, "sensitive_layers": list(report.sensitive), "resumed_tensors": report.resumed,
+              "plan": plan.as_json(), "recipe": None if recipe is None else recipe.value,
+              "calibration_tokens": windows.size, "calibration_texts": texts, "sensitive_layers": list(report.sensitive), "resumed_tensors": report.resumed,
               "kinds": _kinds(report), "wall_seconds": report.seconds}
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

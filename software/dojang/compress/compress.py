@@ -158,19 +158,19 @@ class _Run:
         for name in sorted(self.checkpoint.types):
             digest.update(name.encode())
             if name.endswith("norm.weight"):
-                digest.update(np.ascontiguousarray(self.checkpoint.load_vector(name)))
+                digest.update(np.ascontiguousarray(self.checkpoint.load_vector(name)).data)
             elif self.checkpoint.types[name] in FLOAT_TYPES:
                 values = self.checkpoint.floats(name)
                 if not np.isfinite(values).all():
                     row, column = np.argwhere(~np.isfinite(values))[0]
                     raise CompressError(f"tensor {name}: the weight in row {row}, column {column} is "
                                         f"{values[row, column]}, expected finite numbers")
-                digest.update(np.ascontiguousarray(values))
+                digest.update(np.ascontiguousarray(values).data)
             else:
                 matrix = self.checkpoint.load_matrix(name)
                 for part in (matrix.codes, matrix.scale, matrix.offset, matrix.mask):
                     if part is not None:
-                        digest.update(np.ascontiguousarray(part))
+                        digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def _flips(self, index: int) -> dict[str, np.ndarray]:
