@@ -100,10 +100,12 @@ def compress_model(
     except KeyboardInterrupt:
         console.print("stopped by Ctrl-C; the same command goes on from here")
         raise typer.Exit(INTERRUPTED) from None
-    result = {"model": checkpoint.name, "file": str(target), "file_bytes": target.stat().st_size,
-              "plan": plan.as_json(), "recipe": None if recipe is None else recipe.value,
-              "calibration_tokens": windows.size, "calibration_texts": texts, "sensitive_layers": list(report.sensitive), "resumed_tensors": report.resumed,
-              "kinds": _kinds(report), "wall_seconds": report.seconds}
+    result = {
+        "model": checkpoint.name, "file": str(target), "file_bytes": target.stat().st_size, "plan": plan.as_json(),
+        "recipe": None if recipe is None else recipe.value, "calibration_tokens": windows.size,
+        "calibration_texts": texts, "sensitive_layers": list(report.sensitive), "resumed_tensors": report.resumed,
+        "kinds": _kinds(report), "wall_seconds": report.seconds,
+    }
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
