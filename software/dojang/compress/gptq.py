@@ -16,7 +16,7 @@ DAMPING = 0.01
 """Of the median diagonal, added to the diagonal."""
 
 BLOCK = 128
-"""Columns between two updates of all later columns; sparsegpt prunes the same share of each block."""
+"""Columns between two updates of all later columns; sparsegpt chooses what to prune for each block anew."""
 
 
 def quantize_matrix(weights: np.ndarray, recipe: MatrixRecipe, hessian: np.ndarray | None = None) -> Quantized:
@@ -44,13 +44,9 @@ def quantize_matrix(weights: np.ndarray, recipe: MatrixRecipe, hessian: np.ndarr
     sweep.run()
     # The scales of the sweep are as FP16 already; those of the refit are rounded here.
     scale = sweep.scale
-    if hessian is not None and recipe.method != "rtn":
+    if recipe.method != "rtn":
         scale = refit(weights, sweep.levels, sweep.damped.astype(np.float32), scale, sweep.width)
-    with np.errstate(over="ignore"):
-        half = scale.astype(np.float16)
-    if not np.isfinite(half).all():
-        row = int(np.flatnonzero(~np.isfinite(half).all(axis=(1, 2)))[0])
-        raise CompressError(f"row {row} of the weights needs a scale beyond 65504, the largest FP16 number")
+    half = _half(scale)
     difference = weights - _values(sweep.levels, half, sweep.width)
     shape = (rows, *(size for size, drop in ((half.shape[1], recipe.group == "row"),
                                              (half.shape[2], recipe.method != "bcq")) if not drop))
@@ -78,6 +74,16 @@ def _values(levels: np.ndarray, scale: np.ndarray, width: int) -> np.ndarray:
     cols = levels.shape[2]
     spread = np.repeat(scale.astype(np.float32), width, axis=1)[:, :cols]
     return np.einsum("trc,rct->rc", levels, spread)
+
+
+def _half(scale: np.ndarray) -> np.ndarray:
+    """Scales [rows, ...] as FP16."""
+    with np.errstate(over="ignore"):
+        half = scale.astype(np.float16)
+    if not np.isfinite(half).all():
+        row = np.argwhere(~np.isfinite(half))[0][0]
+        raise CompressError(f"row {row} of the weights needs a scale beyond 65504, the largest FP16 number")
+    return half
 
 
 def _ratio(difference: np.ndarray, weights: np.ndarray, hessian: np.ndarray | None) -> float:
@@ -181,7 +187,7 @@ class _Sweep:
         for group in range(self.scale.shape[1]):
             part = slice(group * self.width, (group + 1) * self.width)
             keep = None if self._keep is None else self._keep[part]
-            self.scale[:, group] = self._quantiser.scale(self._slabs[part], keep, feedback)
+            self.scale[:, group] = _half(self._quantiser.scale(self._slabs[part], keep, feedback))
             if upper is None:
                 self._quantise(part, self._slabs[part])
         if upper is not None:
@@ -199,17 +205,20 @@ class _Sweep:
             assert upper is not None
             certainty = np.empty(self.cols, np.float32)
             certainty[self._order] = np.diag(upper)
-            keep = kept(np.square(self.weights / certainty), recipe.sparsity)
+            keep = kept(np.square(self.weights / certainty), round(recipe.sparsity * self.weights.size))
         self._keep = None if keep is None else np.ascontiguousarray(keep.T)
 
     def _feed_back(self, upper: np.ndarray) -> None:
         slabs = self._slabs[self._order]
+        to_prune = round(self.recipe.sparsity * slabs.size)
         for start in range(0, self.cols, BLOCK):
             end = min(start + BLOCK, self.cols)
             if self.recipe.prune == "sparsegpt":
                 assert self._keep is not None
-                certainty = np.diag(upper)[start:end, None]
-                self._keep[self._order[start:end]] = kept(np.square(slabs[start:end] / certainty), self.recipe.sparsity)
+                scores = np.square(slabs[start:] / np.diag(upper)[start:, None])
+                keep = kept(scores, to_prune)[:end - start]
+                self._keep[self._order[start:end]] = keep
+                to_prune -= int(keep.size - keep.sum())
             errors = np.empty((end - start, self.rows), np.float32)
             for at in range(start, end):
                 slab, column = slabs[at:at + 1], int(self._order[at])

@@ -5,16 +5,16 @@ import numpy as np
 __all__ = ["kept", "kept_by_magnitude", "kept_by_wanda"]
 
 
-def kept(scores: np.ndarray, sparsity: float) -> np.ndarray:
-    """bool like ``scores``: all but the smallest ``round(sparsity * size)``; of equal ones the first go first."""
+def kept(scores: np.ndarray, count: int) -> np.ndarray:
+    """bool like ``scores``: all but the smallest ``count``."""
     keep = np.ones(scores.size, bool)
-    keep[np.argsort(scores, axis=None, kind="stable")[:round(sparsity * scores.size)]] = False
+    keep[np.argpartition(scores, min(count, scores.size - 1), axis=None)[:count]] = False
     return keep.reshape(scores.shape)
 
 
 def kept_by_magnitude(weights: np.ndarray, sparsity: float) -> np.ndarray:
     """The largest weights of the matrix [rows, cols]."""
-    return kept(np.abs(weights), sparsity)
+    return kept(np.abs(weights), round(sparsity * weights.size))
 
 
 def kept_by_wanda(weights: np.ndarray, hessian: np.ndarray, sparsity: float) -> np.ndarray:

@@ -66,14 +66,15 @@ class Uniform:
         for share in SCALES_TRIED:
             scale = to_half(share * whole)
             _, levels = self.codes(slab, scale[:, None], keep)
-            error = np.square(slab - levels[0] * scale).sum(axis=0)
+            with np.errstate(invalid="ignore"):  # an infinite scale is never better, and reported if it stays
+                error = np.square(slab - levels[0] * scale).sum(axis=0)
             chosen = np.where(error < best, scale, chosen)
             best = np.minimum(error, best)
         return chosen[:, None]
 
     def codes(self, slab: np.ndarray, scale: np.ndarray, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         d = scale[:, 0]
-        wanted = slab * np.divide(1, d, out=np.zeros_like(d), where=(d != 0) & np.isfinite(d))
+        wanted = slab * np.divide(1, d, out=np.zeros_like(d), where=d != 0)
         if self.odd:
             top = (1 << self.bits) - 1
             codes = np.clip(np.rint((wanted + top) * np.float32(0.5)), 0, top)

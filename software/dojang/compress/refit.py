@@ -38,8 +38,9 @@ def refit(weights: np.ndarray, levels: np.ndarray, hessian: np.ndarray, scale: n
     wanted = wanted.reshape(rows, unknowns).astype(np.float64)
     diagonal = np.arange(unknowns)
     ridge = RIDGE * gram[:, diagonal, diagonal].mean(axis=1)
-    gram[:, diagonal, diagonal] += np.where(ridge > 0, ridge, 1)[:, None]
-    fitted = np.linalg.solve(gram, wanted[:, :, None])[:, :, 0]
+    firm = gram.copy()
+    firm[:, diagonal, diagonal] += np.where(ridge > 0, ridge, 1)[:, None]
+    fitted = np.linalg.solve(firm, wanted[:, :, None])[:, :, 0]
 
     def loss(values: np.ndarray) -> np.ndarray:
         return np.einsum("ri,rij,rj->r", values, gram, values, optimize=True) - 2 * (wanted * values).sum(axis=1)
