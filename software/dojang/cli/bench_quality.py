@@ -66,7 +66,7 @@ def quality(
         if name not in ROWS:
             raise BenchError(f"row {name!r} is none of {', '.join(map(repr, ROWS))}")
     texts = {name: builtin_text(name) for name in BUILTIN}
-    known = json.loads(json_file.read_text(encoding="utf-8")) if json_file.exists() and json_file.stat().st_size else {}
+    known = _read(json_file)
     check_writable(json_file)
     folder.mkdir(parents=True, exist_ok=True)
     threads = threads or os.cpu_count() or 1
@@ -84,7 +84,7 @@ def quality(
                 result[name] = round(evaluate(opened, ids).perplexity, 3)
         return result
 
-    def write() -> None:
+    def write(known: dict) -> None:
         json_file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
     setting = {"command": "dojang bench quality", "model": source.name, "windows": count, "length": length}
@@ -92,7 +92,7 @@ def quality(
         known = {**setting, "base": {"name": source.name, "numerics": numerics.value,
                                      "bytes_per_token": bytes_per_token(source), **perplexities(source, "base")},
                  "rows": []}
-        write()
+        write(known)
     for name in chosen:
         plan, seconds = ROWS[name], None
         path = folder / f"{source.name}-{re.sub('[^0-9A-Za-z.]+', '-', name)}{SUFFIX}"
@@ -108,11 +108,25 @@ def quality(
                                         / sum(matrix.rows * matrix.cols for matrix in layers), 4),
                "bytes_per_token": bytes_per_token(compressed), **perplexities(compressed, name),
                "compress_seconds": seconds}
+        known = _read(json_file)  # another run may have added rows
         known["rows"] = [other for other in known["rows"] if (other["name"], other["tuned"]) != (name, False)] + [row]
-        write()
+        write(known)
         console.print(f"{name}: {row['bits_per_weight']:.3f} bits, {row['lee']:.2f} lee, {row['pydoc']:.2f} pydoc")
     Console(highlight=False).print(_table(known))
     console.print(f"figures: {json_file}; models: {folder}")
+
+
+def _read(path: Path) -> dict:
+    """Figures in a file, empty if there are none."""
+    if not path.exists() or not path.stat().st_size:
+        return {}
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} is not JSON, expected figures of this command: {error}") from None
+    if not isinstance(figures, dict):
+        raise BenchError(f"{path} has no figures of this command")
+    return figures
 
 
 def _made_by(plan: Plan, path: Path) -> bool:
