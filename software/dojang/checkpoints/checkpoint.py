@@ -123,6 +123,7 @@ class Checkpoint:
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
+    load_floats: float32 values of a matrix that is stored as floats, before any quantisation; None if there are none.
     """
 
     name: str
@@ -134,6 +135,13 @@ class Checkpoint:
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
     file_bytes: int
+    load_floats: Callable[[str], np.ndarray] | None = field(default=None, repr=False)
+
+    def floats(self, name: str) -> np.ndarray:
+        """Weights of the matrix ``name``, float32 [rows, cols], as exactly as the file has them."""
+        if self.load_floats is not None and self.types.get(name) in FLOAT_TYPES:
+            return self.load_floats(name)
+        return self.load_matrix(name).dequantize()
 
     @cached_property
     def layers(self) -> list[Layer]:
