@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
+from .container import is_container, load_container
 from .errors import CheckpointError
 from .gguf_file import load_gguf
 from .glassllm import load_glassllm
@@ -20,7 +21,8 @@ def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:
 
     Parameters
     ----------
-    model: path of a ``.gguf`` file, ``smollm2`` or ``glassllm`` (files inside the packages of those names).
+    model: path of a ``.gguf`` file or of one that ``dojang compress`` wrote, ``smollm2`` or ``glassllm`` (files
+        inside the packages of those names).
     weights_bits: 2 to 8, bits of matrices that are stored as floats and quantised on import.
 
     Raises
@@ -34,6 +36,8 @@ def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:
         return load_gguf(path, "smollm2", weights_bits)
     if str(model) == "glassllm":
         return load_glassllm(_package("glassllm") / "weights", "en", weights_bits)
+    if is_container(Path(model)):
+        return load_container(Path(model), Path(model).name, weights_bits)
     return load_gguf(Path(model), Path(model).name, weights_bits)
 
 

@@ -128,6 +128,7 @@ class Checkpoint:
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
     scale_sets: readers of the scale sets that the model's file holds, by name.
+    load_floats: float32 values of a matrix that is stored as floats, before any quantisation; None if there are none.
     """
 
     name: str
@@ -140,6 +141,13 @@ class Checkpoint:
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
     file_bytes: int
     scale_sets: Mapping[str, Callable[[], ScaleSet]] = field(default_factory=dict, repr=False)
+    load_floats: Callable[[str], np.ndarray] | None = field(default=None, repr=False)
+
+    def floats(self, name: str) -> np.ndarray:
+        """Weights of the matrix ``name``, float32 [rows, cols], as exactly as the file has them."""
+        if self.load_floats is not None and self.types.get(name) in FLOAT_TYPES:
+            return self.load_floats(name)
+        return self.load_matrix(name).dequantize()
 
     @cached_property
     def layers(self) -> list[Layer]:

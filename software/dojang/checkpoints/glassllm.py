@@ -31,9 +31,12 @@ def load_glassllm(folder: Path, language: str, weights_bits: int) -> Checkpoint:
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise CheckpointError(f"{folder / language}.npz is missing or damaged: {error}") from None
 
+    def load_floats(name):
+        weights = tensors[name].astype(np.float32)
+        return weights if name == "token_embd.weight" else weights.T
+
     def load_matrix(name):
-        weights = tensors[name]
-        return quantize(name, weights if name == "token_embd.weight" else weights.T, "F16", weights_bits)
+        return quantize(name, load_floats(name), "F16", weights_bits)
 
     types = dict.fromkeys(tensors, "F16")
     embedding = tensors["token_embd.weight"]
@@ -41,7 +44,7 @@ def load_glassllm(folder: Path, language: str, weights_bits: int) -> Checkpoint:
                       types, quantised_message(types, True, weights_bits), load_matrix,
                       lambda name: tensors[name].astype(np.float32),
                       lambda: _tokenizer(folder / f"{language}.tokenizer.json"),
-                      (folder / f"{language}.npz").stat().st_size)
+                      (folder / f"{language}.npz").stat().st_size, load_floats)
 
 
 def _gguf_name(name: str) -> str:

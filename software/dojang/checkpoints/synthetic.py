@@ -137,4 +137,4 @@ def with_forms(checkpoint: Checkpoint, forms: Sequence[Form | tuple[Form, float]
         form, density = form if isinstance(form, tuple) else (form, 1.0)
         return random_matrix(name, *checkpoint.shape.matrices()[kind], form, seed, density)
 
-    return replace(checkpoint, load_matrix=load)
+    return replace(checkpoint, load_matrix=load, load_floats=None)

@@ -11,13 +11,17 @@ from .area import area
 from .bench import bench
 from .bench_board import board
 from .bench_compression import compression
+from .bench_encoder import care_bits, encoder
 from .bench_faults import faults
 from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
+from .bench_quality import quality
 from .boards import boards
 from .boundary import ErrorBoundary
 from .build import build
 from .chip import chip
+from .compress import compress_model
+from .eval import eval_model
 from .generate import generate
 from .inspect import inspect
 from .plot import plot
@@ -31,10 +35,15 @@ app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False,
                   help="Run language models on the Dojang accelerator, simulated.")
 for command in (generate, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
+app.command("compress")(compress_model)
+app.command("eval")(eval_model)
 bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
 bench.command()(compression)
 bench.command()(lockstep)
+bench.command()(encoder)
+bench.command("care-bits")(care_bits)
+bench.command()(quality)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")

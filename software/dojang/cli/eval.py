@@ -1,0 +1,102 @@
+"""``dojang eval``: how well a model predicts text."""
+
+import json
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..checkpoints import load
+from ..errors import DojangError
+from ..evaluation import Evaluation, bits_per_weight, bytes_per_token, evaluate, float_model, golden_model
+from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, read_text, windows
+from ..tokenizer import Tokenizer
+from .boundary import console
+
+MODEL = "Path of a model file, smollm2 or glassllm."
+
+
+class Numerics(StrEnum):
+    GOLDEN = "golden"
+    FLOAT = "float"
+
+
+def eval_model(
+    model: Annotated[str, typer.Argument(help=MODEL)],
+    text: Annotated[list[str] | None, typer.Option(
+        metavar="FILE", show_default=False,
+        help=f"A file in UTF-8, builtin ({' and '.join(BUILTIN)}) or the name of one of these; several times for "
+             "several. Default: builtin.")] = None,
+    against: Annotated[str | None, typer.Option(
+        metavar="MODEL", help="Also say how far the predictions are from this model's.")] = None,
+    count: Annotated[int, typer.Option("--windows", min=1, help="Windows of each text, from its beginning; each is a "
+                                       "text of its own.")] = EVALUATION,
+    length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = LENGTH,
+    numerics: Annotated[Numerics, typer.Option(help="The chip's, bit for bit, or float32, which is faster.")
+                        ] = Numerics.GOLDEN,
+    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+):
+    """Perplexity of a model on text, bits per weight and bytes per token; with --against the divergence from another.
+
+    Two builtin texts take some four minutes for a model like smollm2, and as long again for --against.
+
+    Example: dojang eval small.dojang --against smollm2 --text builtin --json figures.json
+    """
+    started = time.perf_counter()
+    checkpoint = load(model, weights)
+    other = None if against is None else load(against, weights)
+    if other is not None and (other.shape.vocab != checkpoint.shape.vocab
+                              or list(other.tokenizer.tokens) != list(checkpoint.tokenizer.tokens)):
+        raise DojangError(f"{other.name} has other tokens than {checkpoint.name}, their predictions cannot be compared")
+    for each in filter(None, (checkpoint, other)):
+        if length > each.shape.context:
+            raise DojangError(f"windows of {length} tokens were asked for, {each.name} has a context of "
+                              f"{each.shape.context}")
+    tokenizer = Tokenizer(checkpoint.tokenizer)
+    chosen = [name for given in text or ["builtin"] for name in (BUILTIN if given == "builtin" else (given,))]
+    texts = {name: windows(builtin_text(name) if name in BUILTIN else read_text(Path(name)), tokenizer, count, length,
+                           name) for name in chosen}
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+    open_model = float_model if numerics is Numerics.FLOAT else lambda found: golden_model(found, length)
+    found: dict[str, Evaluation] = {}
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
+                  disable=not console.is_terminal) as progress:
+        task = progress.add_task("windows", total=count * len(texts))
+        ours, theirs = open_model(checkpoint), None if other is None else open_model(other)
+        for number, (name, ids) in enumerate(texts.items()):
+            progress.update(task, description=name)
+            found[name] = evaluate(ours, ids, theirs, lambda done, at=number * count: progress.update(
+                task, completed=at + done))
+    result = {
+        "model": checkpoint.name, "against": None if other is None else other.name, "numerics": numerics.value,
+        "bits_per_weight": bits_per_weight(checkpoint), "bytes_per_token": bytes_per_token(checkpoint),
+        "windows": count, "length": length,
+        "texts": {name: {"tokens": one.tokens, "perplexity": one.perplexity, "kl": one.kl, "top1": one.top1,
+                         "against_perplexity": one.other_perplexity} for name, one in found.items()},
+        "wall_seconds": time.perf_counter() - started,
+    }
+    if json_file is not None:
+        json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        console.print(f"figures: {json_file}")
+    _print(result)
+
+
+def _print(result: dict) -> None:
+    table = Table("text", "tokens", "perplexity", *(
+        () if result["against"] is None else (f"of {result['against']}", "KL, nats", "same best token")),
+        title=f"{result['model']}: {result['bits_per_weight']:.3f} bits a weight, {result['bytes_per_token']:,} bytes "
+              f"a token ({result['numerics']})")
+    for name, one in result["texts"].items():
+        row = [name, f"{one['tokens']:,}", f"{one['perplexity']:.3f}"]
+        if one["kl"] is not None:
+            row += [f"{one['against_perplexity']:.3f}", f"{one['kl']:.4f}", f"{one['top1']:.1%}"]
+        table.add_row(*row)
+    Console(highlight=False).print(table)
