@@ -7,6 +7,9 @@ __all__ = ["refit"]
 RIDGE = 1e-9
 """Of the mean diagonal: lets planes or groups be equal or zero."""
 
+LARGEST = 1 << 22
+"""Numbers in the equations of the rows that are solved at once."""
+
 
 def refit(weights: np.ndarray, levels: np.ndarray, hessian: np.ndarray, scale: np.ndarray, width: int) -> np.ndarray:
     """Scales with the least Σ e H e' in each row, where e is the row less its levels times scales.
@@ -23,6 +26,15 @@ def refit(weights: np.ndarray, levels: np.ndarray, hessian: np.ndarray, scale: n
     -------
     float64 like ``scale``.
     """
+    unknowns = scale.shape[1] * scale.shape[2]
+    result, step = np.empty_like(scale), max(LARGEST // unknowns**2, 1)
+    for start in range(0, len(weights), step):
+        part = slice(start, start + step)
+        result[part] = _refit(weights[part], levels[:, part], hessian, scale[part], width)
+    return result
+
+
+def _refit(weights: np.ndarray, levels: np.ndarray, hessian: np.ndarray, scale: np.ndarray, width: int) -> np.ndarray:
     terms, rows, cols = levels.shape
     starts = np.arange(0, cols, width)
     unknowns = len(starts) * terms

@@ -153,6 +153,15 @@ def test_refit_is_least_squares(terms, width):
         np.testing.assert_allclose(found[row].ravel(), best, rtol=1e-3, atol=1e-4)
 
 
+def test_refit_of_many_rows_is_that_of_each(monkeypatch):
+    rng = np.random.default_rng(6)
+    weights, scale = rng.standard_normal((7, 40)).astype(np.float32), np.zeros((7, 3, 1))
+    levels, root = rng.integers(-4, 5, (1, 7, 40)).astype(np.float32), rng.standard_normal((60, 40)).astype(np.float32)
+    expected = refit.refit(weights, levels, root.T @ root, scale, 16)
+    monkeypatch.setattr(refit, "LARGEST", 3 * 9)
+    np.testing.assert_allclose(refit.refit(weights, levels, root.T @ root, scale, 16), expected, rtol=1e-4)
+
+
 def test_refit_keeps_what_it_cannot_better():
     levels, scale = np.zeros((1, 2, 8), np.float32), np.full((2, 1, 1), 0.25)
     found = refit.refit(np.ones((2, 8), np.float32), levels, np.eye(8, dtype=np.float32), scale, 8)
