@@ -1,6 +1,7 @@
 """Sessions on the simulated chip in which every position is compared with the golden model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,20 @@ from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sampling import best_candidates
 from dojang.sessions import device as device_session
 from dojang.sessions import open_session
-from dojang_sim.chip.memories import MEMORIES, Memories
+from dojang_hdl.config import ChipConfig, preset
+from dojang_sim.chip.memories import IDEAL, MEMORIES, Ideal, Memories
 
 PASS_LIMIT_S = 240
 """Watchdog: a pass that takes longer hangs."""
+
+ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
+                 scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16, coded=True)
+"""No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
+
+CHIPS = {"odd": ODD, "small": replace(ODD, name="small", width=1, height=1, lanes=1, contexts=1)}
+
+SLOW = {"sim-2x2": MEMORIES["lpddr4"], "odd": Ideal(latency=100, pauses=5)}
+"""Slow and unsteady memories where the buffers are small; ideal ones where nothing is said."""
 
 
 class Conversation:
@@ -76,3 +87,15 @@ def random_model(tmp_path):
     def make(shape: LlamaShape, types: Sequence[str], seed: int = 0):
         return load(write_synthetic(tmp_path / f"random-{seed}.gguf", shape, types, seed=seed))
     return make
+
+
+@pytest.fixture
+def chip_of():
+    """``chip_of(name)``: a preset, or one of the chips here. Tests that share a chip and its memory share its model."""
+    return lambda name: CHIPS.get(name) or preset(name)
+
+
+@pytest.fixture
+def memory_of():
+    """``memory_of(name)``: what the chip of that name reads from."""
+    return lambda name: SLOW.get(name, IDEAL)

@@ -3,16 +3,7 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape
-from dojang_hdl.config import ChipConfig, preset
 from dojang_sim.chip import memories
-from dojang_sim.chip.memories import IDEAL, Ideal
-
-ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
-                 scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16)
-"""No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
-
-MEMORIES = {"sim-2x2": memories.MEMORIES["lpddr4"], "odd": Ideal(latency=100, pauses=5)}
-"""Slow and unsteady memories where the buffers are small; ideal ones where nothing is said."""
 
 MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
 """Types of q, k, v, output, gate, up and down; down has no whole blocks where ffn is odd."""
@@ -38,10 +29,6 @@ GRID = [
 ]
 
 
-def chip(name: str) -> ChipConfig:
-    return ODD if name == "odd" else preset(name)
-
-
 def label(case) -> str:
     return "-".join(map(str, (*case[:8], "mixed" if len(case[8]) > 1 else case[8][0])))
 
@@ -49,14 +36,14 @@ def label(case) -> str:
 @pytest.mark.parametrize("case", [
     # building and running sixteen nodes takes minutes
     pytest.param(case, marks=pytest.mark.slow if case[0] == "sim-4x4" else (), id=label(case)) for case in GRID])
-def test_shapes(case, converse, random_model):
+def test_shapes(case, converse, random_model, chip_of, memory_of):
     name, heads, kv_heads, head_dim, layers, d, ffn, vocab, types, tied, passes = case
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
     rng = np.random.default_rng(vocab)
     checkpoint = random_model(shape, types, seed=heads)
     # Rows of the head are parts of tiles: a guard has to check them.
-    memory = memories.MEMORIES["lpddr4"] if tied and name == "sim-1x1" else MEMORIES.get(name, IDEAL)
-    with converse(checkpoint, chip(name), 40, memories=memory) as conversation:
+    memory = memories.MEMORIES["lpddr4"] if tied and name == "sim-1x1" else memory_of(name)
+    with converse(checkpoint, chip_of(name), 40, memories=memory) as conversation:
         for count in passes:
             tokens = rng.integers(0, vocab, count).tolist()
             if count == 1:
@@ -67,12 +54,12 @@ def test_shapes(case, converse, random_model):
 
 @pytest.mark.parametrize("name, positions", [
     ("sim-1x1", 35), ("sim-2x2", 67), ("odd", 100), pytest.param("sim-4x4", 34, marks=pytest.mark.slow)])
-def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model):
+def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model, chip_of, memory_of):
     """Positions beyond 32, 64 and 96 begin a tile of V; on the odd chip 64 begins a block of scores."""
     longest = 5 if positions > 34 else 33  # sixteen simulated nodes are slow: few passes
     checkpoint = random_model(LlamaShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
     rng = np.random.default_rng(9)
-    with converse(checkpoint, chip(name), positions, memories=MEMORIES.get(name, IDEAL)) as conversation:
+    with converse(checkpoint, chip_of(name), positions, memories=memory_of(name)) as conversation:
         while conversation.position < positions:
             width = min(int(rng.integers(1, longest + 1)), positions - conversation.position)
             tokens = rng.integers(0, 33, width).tolist()
