@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from dojang.cli.bench_compression import FORMS, document_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,3 +63,12 @@ def test_readme_quotes_boards(marker, name, least):
     assert simulated["dram_utilization"] >= least
     if marker == "smollm2":
         assert quoted("smollm2-speed") == f"{simulated['tokens_per_s_predicted']:.1f}"
+
+
+def test_compressed_forms_and_their_table():
+    simulated = figures("compression-cycles")
+    assert (simulated["model"], simulated["chip"], simulated["memory"]) == ("smollm2", "sim-2x2", "ideal")
+    assert {row["form"] for row in simulated["forms"]} == set(FORMS)
+    assert f"\n{document_table(simulated)}\n<!-- cycles:end -->" in (ROOT / "docs/user/compress.md").read_text()
+    cycles = {row["form"]: row["cycles_per_token"] for row in simulated["forms"]}
+    assert cycles["dense-4"] > cycles["x3"] > cycles["x2.5"] > cycles["x2"] > cycles["1-bit"]

@@ -18,7 +18,11 @@ from ..generation import Generation
 from ..sampling import Sampler
 from ..sessions import Memory, open_session
 from .bench import CONTEXT, PROMPT, BenchError, check_writable
+from .boundary import console as messages
 from .boundary import working
+
+FIGURES = Path("docs/figures/compression-cycles.json")
+DOCUMENT = Path("docs/user/compress.md")
 
 
 def window(code: Code, **fields) -> Form:
@@ -78,6 +82,9 @@ def compression(
                "peak_bytes_per_cycle": config.peak_bytes_per_cycle, "forms": rows}
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        messages.print(f"figures: {json_file}")
+    if json_file == FIGURES:
+        _update_document(figures)
     Console(highlight=False).print(_table(figures))
 
 
@@ -98,12 +105,35 @@ def _measure(checkpoint: Checkpoint, config, memory: Memory, progress) -> dict:
             "engine_utilization": summary["engine_utilization"]}
 
 
+TITLES = ("form", "bits a weight of the layers", "cycles a token", "bytes a token", "cycles ÷ (bytes ÷ channel width)",
+          "engines busy")
+
+
+def _rows(figures: dict) -> list[list[str]]:
+    return [[row["form"], f"{row['layer_bits_per_weight']:.2f}", f"{row['cycles_per_token']:,}",
+             f"{row['dram_bytes_per_token']:,}", f"{row['cycles_over_bytes']:.3f}", f"{row['engine_utilization']:.1%}"]
+            for row in figures["forms"]]
+
+
 def _table(figures: dict) -> Table:
-    title = f"{figures['model']} on {figures['chip']}, {figures['memory']} memory, simulated"
-    table = Table("form", "bits a weight", "cycles a token", "bytes a token", "cycles ÷ (bytes ÷ channel width)",
-                  "engines busy", title=title)
-    for row in figures["forms"]:
-        table.add_row(row["form"], f"{row['layer_bits_per_weight']:.2f}", f"{row['cycles_per_token']:,}",
-                      f"{row['dram_bytes_per_token']:,}", f"{row['cycles_over_bytes']:.3f}",
-                      f"{row['engine_utilization']:.1%}")
+    title = f"{figures['model']} on {figures['chip']}, {figures['memory']} memory, {figures['label']}"
+    table = Table(*TITLES, title=title)
+    for row in _rows(figures):
+        table.add_row(*row)
     return table
+
+
+def document_table(figures: dict) -> str:
+    """The rows as Markdown."""
+    lines = [list(TITLES), ["---", *["--:"] * (len(TITLES) - 1)], *_rows(figures)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _update_document(figures: dict) -> None:
+    from dojang_fpga.table import TableError, update
+
+    try:
+        if DOCUMENT.exists() and update(DOCUMENT, figures, {"cycles": document_table}):
+            messages.print(f"table: {DOCUMENT}")
+    except TableError as error:
+        raise BenchError(str(error)) from None
