@@ -1,6 +1,6 @@
 """What the next word of a plane stream is, and which row goes when."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,65 +57,61 @@ class RowSequencer(wiring.Component):
         words = Signal(4)                            # left of these rows' planes
         quads, last_quad = Signal(14), Signal()      # left in the block
         blocks, last_block = Signal(18), Signal()
-        active, coded = Signal(), Signal()
-        warm_up = Signal()
-        no_mask, no_fifth = Signal(), Signal()       # what the next row needs has not come
-        m.d.comb += [self.plain.eq(active & ~coded), self.weights.eq(~warm_up)]
+        go, fetch = Signal(), Signal()               # a row is next; a word that a row needs besides its symbol is
+        no_mask, no_fifth = Signal(), Signal()       # with ``fetch``: one of masks comes first; one of fifth bits too
+        # What the next row is, ready in registers: everything that moves hangs on it.
+        warm_up, warm_up_end, quad_end = Signal(), Signal(), Signal()
 
-        odd, quad_end = self.phase[0], self.phase[:2] == QUAD - 1
-        warm_up_end = Signal()
-        for code, flag in is_code.items():
-            steps = CODES[code].lead * CODES[code].steps_rows
-            with m.If(flag & (self.phase == steps - 1)):
-                m.d.comb += warm_up_end.eq(1)
-        part_end = Signal()
+        block_end = Signal()
         mask_next, fifth_next = Signal(), Signal()   # the row after this one begins with it
         m.d.comb += [
-            part_end.eq(Mux(warm_up, warm_up_end, quad_end & last_quad)),
-            mask_next.eq(self.masked & Mux(warm_up, warm_up_end, quad_end & ~last_quad)),
-            fifth_next.eq(is_code[Code.X2_5] & Mux(part_end, warm_up | ~last_block, ~warm_up & (self.phase == 7))),
-            self.direct.eq(~(((is_code[Code.X2] | is_code[Code.X2_5]) & odd) | (is_code[Code.X3] & quad_end))),
-        ]
-
-        lacking = no_mask | no_fifth
-        due = Signal()
-        m.d.comb += [
-            due.eq(active & coded & self.advance & ~lacking),
-            self.row.eq(due & (~self.direct | self.valid)),
-            self.ready.eq(Mux(self.plain, self.room, due & (self.direct | mask_next | fifth_next)
-                              | active & lacking)),
-            self.to_mask.eq(Mux(lacking, no_mask, mask_next)),
-            self.to_fifth.eq(Mux(lacking, ~no_mask, ~mask_next & fifth_next)),
+            block_end.eq(quad_end & last_quad),
+            mask_next.eq(self.masked & (warm_up_end | quad_end & ~last_quad)),
+            fifth_next.eq(is_code[Code.X2_5] & (
+                warm_up_end | quad_end & Mux(last_quad, ~last_block, self.phase[2]))),
+            self.row.eq(go & self.advance & (~self.direct | self.valid)),
+            self.ready.eq(self.plain & self.room | fetch
+                          | go & self.advance & (self.direct | mask_next | fifth_next)),
+            self.to_mask.eq(Mux(fetch, no_mask, mask_next)),
+            self.to_fifth.eq(Mux(fetch, ~no_mask, ~mask_next & fifth_next)),
+            self.weights.eq(~warm_up),
             self.ends.eq(self.phase[:2] | Const(QUAD - self._lanes, 2) == QUAD - 1),
         ]
         taken = self.valid & self.ready
+        early = taken & ~self.direct
+        mask_left, fifth_left = mask_next & ~early, fifth_next & ~(early & ~mask_next)
+        near_end = Cat(flag & (self.phase == CODES[code].lead * CODES[code].steps_rows - 2)
+                       for code, flag in is_code.items()).any()
         with m.If(self.row):
-            early = taken & ~self.direct
             m.d.sync += [
-                self.phase.eq(Mux(part_end, 0, self.phase + 1)),
-                no_mask.eq(mask_next & ~early), no_fifth.eq(fifth_next & ~(early & ~mask_next)),
+                self.phase.eq(Mux(warm_up_end | block_end, 0, self.phase + 1)),
+                self.direct.eq(~((is_code[Code.X2] | is_code[Code.X2_5]) & ~self.phase[0]
+                                 | is_code[Code.X3] & (self.phase[:2] == QUAD - 2))),
+                warm_up_end.eq(warm_up & near_end), quad_end.eq(~warm_up & (self.phase[:2] == QUAD - 2)),
+                warm_up.eq(Mux(warm_up, ~warm_up_end, block_end)),
+                no_mask.eq(mask_left), no_fifth.eq(fifth_left), fetch.eq(mask_left | fifth_left),
+                go.eq(~(mask_left | fifth_left | block_end & last_block)),
             ]
-            with m.If(part_end):
-                m.d.sync += warm_up.eq(~warm_up)
-        with m.Elif(taken):
-            m.d.sync += no_mask.eq(0)
-            with m.If(~no_mask):
-                m.d.sync += no_fifth.eq(0)
+        with m.If(fetch & self.valid):
+            m.d.sync += [no_mask.eq(0), fetch.eq(no_mask & no_fifth), go.eq(~(no_mask & no_fifth))]
 
         word_end = Signal()
         m.d.comb += word_end.eq(words == 1)
         with m.If(taken & self.plain):
             m.d.sync += words.eq(Mux(word_end, self.bits, words - 1))
-        with m.If(Mux(coded, self.row & ~warm_up & quad_end, taken & self.plain & word_end)):
+        with m.If(self.row & quad_end | taken & self.plain & word_end):
             m.d.sync += [quads.eq(quads - 1), last_quad.eq(quads == 2)]
             with m.If(last_quad):
                 m.d.sync += [quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
-                             blocks.eq(blocks - 1), last_block.eq(blocks == 2), active.eq(~last_block)]
+                             blocks.eq(blocks - 1), last_block.eq(blocks == 2)]
+                with m.If(last_block):
+                    m.d.sync += self.plain.eq(0)
         with m.If(self.start):
             m.d.sync += [
-                active.eq(1), coded.eq(self.code != Code.PLAIN), warm_up.eq(self.code != Code.PLAIN), self.phase.eq(0),
-                no_mask.eq(0), no_fifth.eq(self.code == Code.X2_5), words.eq(self.bits),
-                quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
+                self.plain.eq(self.code == Code.PLAIN),
+                go.eq((self.code != Code.PLAIN) & (self.code != Code.X2_5)), fetch.eq(self.code == Code.X2_5),
+                no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0), self.direct.eq(1),
+                self.phase.eq(0), words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                 blocks.eq(self.blocks), last_block.eq(self.blocks == 1),
                 *(self.active_code[code].eq(self.code == code) for code in self._codes),
             ]

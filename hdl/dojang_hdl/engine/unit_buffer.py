@@ -50,21 +50,22 @@ class UnitBuffer(wiring.Component):
         earlier = [Signal(BLOCK * slots, name=f"row{lane}", reset_less=True) for lane in range(self._lanes - 1)]
         rows = [*earlier, Cat(*row)]
         unit = [Signal(BLOCK * self._lanes, name=f"plane{slot}", reset_less=True) for slot in range(slots)]
-        pending, slot = Signal(), Signal(slots)                          # slot: one-hot, the next plane to leave
+        slot = Signal(slots)                                             # one-hot: the next plane to leave
+        pending, last = Signal(), Signal()                               # there is one; it is the unit's last
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count)]
 
-        moves, last = Signal(), Signal()
+        moves = Signal()
         m.d.comb += [
             moves.eq(~self.o.valid | self.o.ready),
-            last.eq(slot[-1] | slot[-2] & ~self.masked),
             self.advance.eq(~self.i_ends | ~pending | last & moves),
             self.plain.ready.eq(moves),
         ]
         with m.If(self.i_valid & self.advance):
             m.d.sync += [word.eq(following) for word, following in zip(earlier, rows[1:], strict=True)]
         with m.If(moves):
-            m.d.sync += [slot.eq(Mux(last, 0, slot << 1)), pending.eq(pending & ~last)]
+            m.d.sync += [slot.eq(Mux(last, 0, slot << 1)), pending.eq(pending & ~last),
+                         last.eq(Mux(self.masked, slot[-2], slot[-3]))]
         with m.If(self.i_ends & self.advance):
             m.d.sync += [slot.eq(Cat(*begin)), pending.eq(1)]
             m.d.sync += [plane.eq(Cat(word.word_select(k, BLOCK) for word in rows)) for k, plane in enumerate(unit)]
