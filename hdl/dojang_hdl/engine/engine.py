@@ -27,9 +27,9 @@ class Engine(wiring.Component):
 
     Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a block's rows / lanes * bits cycles
     are enough to align the next one, and bits are no fewer than lanes where results leave, at a group's last block.
-    Without ``config.coded`` the fields of a command from ``code`` on do not matter, and there is no ScaleMode.ROW. Results
-    leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step that
-    takes the last plane, each further context's a cycle later.
+    Without ``config.coded`` the fields of a command from ``code`` on do not matter, and there is no ScaleMode.ROW.
+    Results leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step
+    that takes the last plane, each further context's a cycle later.
 
     Members
     -------
