@@ -107,13 +107,15 @@ class GemvCase:
     def scale_words(self) -> list[int]:
         if self.scale is None:
             return []
+        if self.scale_mode == ScaleMode.ROW:
+            return pack_words(self.scale.view(np.uint16), 16)
         words = []
-        for product, values in enumerate(np.atleast_2d(self.scale.T)):
-            values = values.copy().view(np.uint16).astype(int)
+        for product in range(self.products):
+            values = self.scale[:, product].view(np.uint16).astype(int)
             if self.offset is None:
                 words += pack_words(values, 16)
             else:
-                words += pack_words(values | self.offset[:, product].copy().view(np.uint16).astype(int) << 16, 32)
+                words += pack_words(values | self.offset[:, product].view(np.uint16).astype(int) << 16, 32)
         return words
 
     def _words_of(self, address: int, stride: int, vectors: np.ndarray) -> dict[int, int]:
