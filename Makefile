@@ -67,10 +67,10 @@ $(VENV)/.board: $(VENV)/.models
 
 $(VENV)/.test: $(VENV)/.models
 	@echo "installing the test tools"
-	@$(PIP) --editable '.[board,proof,test]'
+	@$(PIP) --editable '.[board,plots,proof,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base
 	@echo "installing the lint tools"
-	@$(PIP) --editable '.[board,lint,test]'
+	@$(PIP) --editable '.[board,lint,plots,test]'
 	@touch $@

@@ -8,11 +8,11 @@ from .. import isa
 from ..config import BLOCK, ELEMENTS, WORD_BITS, ChipConfig
 from ..sram_port import SramRead, SramWrite
 from .accumulator import Accumulator
-from .aligner import Aligner
+from .coded_parts import CodedParts
 from .issue import Issue
 from .lane import Lane
-from .scaler import Scaler
-from .scales import ScaleReader
+from .plain_parts import PlainParts
+from .scales import QUEUE
 from .serializer import Serializer
 
 __all__ = ["Engine", "GemvCommand"]
@@ -25,10 +25,11 @@ GemvCommand = data.StructLayout({
 class Engine(wiring.Component):
     """Multiplies a streamed matrix with up to ``config.contexts`` vectors, bit-exact to docs/reference/numerics.md.
 
-    Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a group's rows / lanes * bits cycles
-    are no fewer than 8 * contexts + ``Aligner.latency``, and bits are no fewer than lanes. Results
-    leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step that
-    takes the last plane, each further context's a cycle later.
+    Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a block's rows / lanes * bits cycles
+    are enough to align the next one, and bits are no fewer than lanes where results leave, at a group's last block.
+    Without ``config.coded`` the fields of a command from ``code`` on do not matter, and there is no ScaleMode.ROW.
+    Results leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step
+    that takes the last plane, each further context's a cycle later.
 
     Members
     -------
@@ -49,7 +50,7 @@ class Engine(wiring.Component):
 
     def __init__(self, config: ChipConfig, spare_domain: str = "sync"):
         self._config, self._spare_domain = config, spare_domain
-        self._scalers = [Scaler() for _ in range(config.contexts)]
+        self._parts = (CodedParts if config.coded else PlainParts)(config)
         super().__init__({
             "command": In(stream.Signature(GemvCommand)),
             "planes": In(stream.Signature(WORD_BITS)), "scales": In(stream.Signature(WORD_BITS)),
@@ -61,42 +62,48 @@ class Engine(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the step that takes the last plane to context 0's last write."""
-        return self._to_serial + self._config.lanes - 1 + self._scalers[0].latency + Accumulator.latency
+        return self._to_serial + self._config.lanes - 1 + self._parts.scalers[0].latency + Accumulator.latency
 
     @property
     def _to_serial(self) -> int:
-        """Cycles from a unit's last step to its first row at the scalers: step register, lane, serializer."""
-        return 1 + Lane.latency + Serializer.latency
+        """Cycles from a unit's last step to its first row at the scalers: step register, lane, sum, serializer."""
+        return 1 + Lane.latency + self._parts.sum_latency + Serializer.latency
 
     def elaborate(self, platform):
         m = Module()
-        config = self._config
-        m.submodules.aligner = aligner = Aligner(config.contexts)
+        config, parts = self._config, self._parts
+        m.submodules.aligner = aligner = parts.aligner
         m.submodules.issue = issue = Issue(config.lanes, Accumulator.turnaround)
-        m.submodules.scale_reader = scale_reader = ScaleReader(config.lanes)
-        m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts)
+        m.submodules.scale_reader = scale_reader = parts.scale_reader
+        m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts, parts.factors)
         m.submodules.accumulator = accumulator = Accumulator(
             config.contexts, config.acc_rows, self._spare_domain)
-        connect(m, flipped(self.planes), issue.planes)
+        command, start = self._accept(m, accumulator.done)
+        walk = parts.walk(m, command, start, issue.step & issue.last & issue.ends)
+        connect(m, parts.planes(m, flipped(self.planes), command, walk), issue.planes)
         connect(m, flipped(self.scales), scale_reader.scales)
         connect(m, aligner.sram, flipped(self.sram))
         connect(m, accumulator.write, flipped(self.write))
-        assert self._to_serial < ScaleReader.DEPTH
-        assert self._to_serial + config.lanes < Aligner.latency, "a group must leave the serializer within the next one"
+        # Of two groups the serializer has the factors: they come in time, and not before the last row of the one whose
+        # place they take.
+        assert self._to_serial < QUEUE
+        assert parts.factors_latency + 2 <= self._to_serial
+        assert self._to_serial + config.lanes <= Accumulator.turnaround + parts.factors_latency + 3
 
-        command, start = self._accept(m, accumulator.done)
-        for unit in (aligner, issue, serializer, accumulator):
-            m.d.comb += unit.start.eq(start)
+        m.d.comb += [aligner.start.eq(start), serializer.start.eq(start),
+                     issue.start.eq(walk.begin), accumulator.start.eq(walk.begin)]
         for unit in (aligner, serializer, accumulator):
             m.d.comb += unit.contexts.eq(command.contexts)
         for unit in (issue, accumulator):
-            m.d.comb += [unit.rows.eq(command.rows), unit.groups.eq(command.groups)]
+            m.d.comb += unit.rows.eq(command.rows)
         m.d.comb += [
             aligner.act.eq(command.act), aligner.stride.eq(command.act_stride), aligner.groups.eq(command.groups),
             accumulator.out.eq(command.out), accumulator.stride.eq(command.out_stride),
-            issue.bits.eq(command.bits), issue.aligned.eq(aligner.ready), issue.scaled.eq(scale_reader.available),
+            accumulator.groups.eq(walk.products),
+            issue.passes.eq(walk.passes), issue.bits.eq(command.bits), issue.completes.eq(walk.completes),
+            issue.aligned.eq(aligner.ready), issue.scaled.eq(scale_reader.available | ~walk.completes),
             scale_reader.mode.eq(command.scale_mode),
-            scale_reader.issue.eq(issue.step & issue.last), scale_reader.ends.eq(issue.ends),
+            scale_reader.issue.eq(issue.step & issue.last & walk.completes), scale_reader.ends.eq(issue.ends),
             *(getattr(self, name).eq(getattr(issue, name))
               for name in ("waiting_planes", "waiting_scales", "waiting_activations")),
             self.nonfinite.eq(aligner.nonfinite),
@@ -111,36 +118,32 @@ class Engine(wiring.Component):
         plane = Signal(BLOCK * config.lanes)
         first, last, take = Signal(), Signal(), Signal()
         m.d.sync += [step.eq(Cat(issue.step & (command.contexts >= c) for c in range(config.contexts))),
-                     take.eq(issue.step & issue.begins)]
+                     take.eq(issue.step & issue.begins & walk.completes)]
         with m.If(issue.step):
             m.d.sync += [plane.eq(issue.plane), first.eq(issue.first), last.eq(issue.last)]
-        m.d.comb += [aligner.take.eq(issue.step & issue.begins), serializer.take.eq(take)]
+        m.d.comb += aligner.take.eq(issue.step & issue.begins)
+        parts.group(m, command, take, serializer)
 
+        lanes = [[Lane() for _ in range(config.lanes)] for _ in range(config.contexts)]
         for c in range(config.contexts):
             place = DomainRenamer(self._spare_domain if c else "sync")
-            lanes = [Lane() for _ in range(config.lanes)]
-            for i, lane in enumerate(lanes):
+            for i, lane in enumerate(lanes[c]):
                 m.submodules[f"lane{c}_{i}"] = place(lane)
                 m.d.comb += [
                     lane.q.eq(aligner.q[c]), lane.i_valid.eq(step[c]), lane.plane.eq(plane.word_select(i, BLOCK)),
                     lane.first.eq(first), lane.last.eq(last), lane.signed.eq(command.signed),
-                    serializer.dots[c][i].eq(lane.o),
                 ]
-            if c == 0:
-                m.d.comb += [serializer.i_valid.eq(lanes[0].o_valid), scale_reader.pop.eq(lanes[0].o_valid),
-                             serializer.unit.eq(scale_reader.o)]
-            m.d.comb += [serializer.exponent[c].eq(aligner.exponent[c]), serializer.total[c].eq(aligner.total[c])]
-
-            scaler = self._scalers[c]
+            scaler = parts.scalers[c]
             m.submodules[f"scaler{c}"] = place(scaler)
             m.d.comb += [
-                scaler.i_valid.eq(serializer.o_valid & (command.contexts >= c)),
-                scaler.dot.eq(serializer.o_dot[c]), scaler.total.eq(serializer.o_total[c]),
-                scaler.exponent.eq(serializer.o_exponent[c]), scaler.scale.eq(serializer.o_scale),
-                scaler.offset.eq(serializer.o_offset), scaler.affine.eq(command.scale_mode == isa.ScaleMode.AFFINE),
-                accumulator.t[c].eq(scaler.o),
+                scaler.i_valid.eq(serializer.o_valid & (command.contexts >= c)), scaler.dot.eq(serializer.o_dot[c]),
+                *(getattr(scaler, name).eq(serializer.o_group[c][name]) for name in parts.factors.members),
+                scaler.scale.eq(serializer.o_scale), scaler.offset.eq(serializer.o_offset),
+                scaler.affine.eq(command.scale_mode == isa.ScaleMode.AFFINE), accumulator.t[c].eq(scaler.o),
             ]
-        m.d.comb += accumulator.i_valid.eq(self._scalers[0].o_valid)
+        dots = [[lane.o for lane in unit] for unit in lanes]
+        parts.sum(m, command, walk, issue, dots, lanes[0][0].o_valid, serializer)
+        m.d.comb += accumulator.i_valid.eq(parts.scalers[0].o_valid)
         return m
 
     def _accept(self, m, done):

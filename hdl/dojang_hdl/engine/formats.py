@@ -4,7 +4,8 @@ from amaranth.hdl import signed
 
 from ..config import BLOCK
 
-__all__ = ["DOT", "EXPONENT", "E_MAX", "E_MIN", "FRACTION", "LIMIT", "Q_BITS", "TOTAL"]
+__all__ = ["DOT", "EXPONENT", "E_MAX", "E_MIN", "FRACTION", "GROUP_TOTAL", "LIMIT", "MOST_BLOCKS", "Q_BITS", "R_BITS",
+           "TOTAL", "TURNED", "TURN_EXPONENT"]
 
 FRACTION = 14
 """q = x * 2^(FRACTION - E)."""
@@ -21,3 +22,18 @@ TOTAL = signed(Q_BITS + (BLOCK - 1).bit_length())
 
 DOT = signed(29)
 """I: |I| < 2^28 with 8-bit weights."""
+
+MOST_BLOCKS = 4
+"""Blocks of the largest group: 1, 2 or 4 share an exponent and a scale."""
+
+GROUP_TOTAL = signed(Q_BITS + (MOST_BLOCKS * BLOCK - 1).bit_length())
+"""X of a group of any size."""
+
+TURNED = 64
+"""Elements of a Walsh-Hadamard transform."""
+
+TURN_EXPONENT = 3
+"""Its factor 1/8, which makes it orthonormal, as a power of two."""
+
+R_BITS = Q_BITS + (TURNED - 1).bit_length()
+"""r, a transformed q before it is rounded: |r| < 2^21."""

@@ -1,6 +1,6 @@
 """Integers times FP16 factors, to FP32."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -75,6 +75,10 @@ class Scaler(wiring.Component):
 
     The power of two is applied before the roundings, which it commutes with because nothing overflows or underflows.
 
+    Parameters
+    ----------
+    total: shape of ``total``.
+
     Members
     -------
     i_valid: the operands are valid. Idle stages do not toggle.
@@ -85,19 +89,12 @@ class Scaler(wiring.Component):
     o: FP32 bit pattern.
     """
 
-    i_valid: In(1)
-    dot: In(DOT)
-    total: In(TOTAL)
-    exponent: In(EXPONENT)
-    scale: In(16)
-    offset: In(16)
-    affine: In(1)
-    o_valid: Out(1)
-    o: Out(32)
-
-    def __init__(self):
-        self._scaled, self._shifted = FactorProduct(DOT.width), FactorProduct(TOTAL.width)
-        super().__init__()
+    def __init__(self, total: Shape = TOTAL):
+        self._scaled, self._shifted = FactorProduct(DOT.width), FactorProduct(total.width)
+        super().__init__({
+            "i_valid": In(1), "dot": In(DOT), "total": In(total), "exponent": In(EXPONENT), "scale": In(16),
+            "offset": In(16), "affine": In(1), "o_valid": Out(1), "o": Out(32),
+        })
 
     @property
     def latency(self) -> int:

@@ -1,10 +1,10 @@
 """Finished units, row by row, with everything that scales them."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .formats import DOT, EXPONENT, TOTAL
+from .formats import DOT
 from .scales import unit_layout
 
 __all__ = ["Serializer"]
@@ -13,36 +13,37 @@ __all__ = ["Serializer"]
 class Serializer(wiring.Component):
     """Takes the dot products of ``lanes`` rows at once and hands out one row per cycle, all contexts together.
 
-    The first row comes out a cycle after the unit; units are at least ``lanes`` cycles apart. A group's X and E are
-    kept until its last row, while those of the next one are already here.
+    The first row comes out a cycle after the unit; units are at least ``lanes`` cycles apart. A group's factors
+    are kept until its last row, while those of the next one are already here.
 
     Parameters
     ----------
     lanes, contexts: rows of a unit; vectors it has room for.
+    factors: layout of what a group has for each context.
 
     Members
     -------
     start: pulse while idle.
     contexts: active contexts less one.
-    take, exponent, total: a group starts: its E - 14 and X; after the last row of the group before the previous one.
+    take, group: a group starts: its factors; after the last row of the group before the previous one.
     i_valid: a unit is finished.
     dots: its dot products, context after context.
     unit: its factors, and whether the next unit belongs to the next group.
     o_valid: one row of all active contexts.
-    o_dot, o_total, o_exponent: per context.
+    o_dot, o_group: per context.
     o_scale, o_offset: of the row.
     """
 
     latency = 1
 
-    def __init__(self, lanes: int, contexts: int):
-        self._lanes, self._contexts = lanes, contexts
+    def __init__(self, lanes: int, contexts: int, factors: data.StructLayout):
+        self._lanes, self._contexts, self._factors = lanes, contexts, factors
         super().__init__({
             "start": In(1), "contexts": In(3),
-            "take": In(1), "exponent": In(EXPONENT).array(contexts), "total": In(TOTAL).array(contexts),
+            "take": In(1), "group": In(factors).array(contexts),
             "i_valid": In(1), "dots": In(DOT).array(contexts, lanes), "unit": In(unit_layout(lanes)),
-            "o_valid": Out(1), "o_dot": Out(DOT).array(contexts), "o_total": Out(TOTAL).array(contexts),
-            "o_exponent": Out(EXPONENT).array(contexts), "o_scale": Out(16), "o_offset": Out(16),
+            "o_valid": Out(1), "o_dot": Out(DOT).array(contexts), "o_group": Out(factors).array(contexts),
+            "o_scale": Out(16), "o_offset": Out(16),
         })
 
     def elaborate(self, platform):
@@ -72,12 +73,9 @@ class Serializer(wiring.Component):
                 m.d.sync += dots.eq(Cat(self.dots[c]))
             with m.Elif((left != 0) & active):
                 m.d.sync += dots.eq(dots >> DOT.width)
-            groups = [(Signal(EXPONENT, name=f"exponent{c}_{i}"), Signal(TOTAL, name=f"total{c}_{i}"))
-                      for i in range(2)]
-            for i, (exponent, total) in enumerate(groups):
+            groups = [Signal(self._factors, name=f"group{c}_{i}") for i in range(2)]
+            for i, group in enumerate(groups):
                 with m.If(self.take & (group_in == i)):
-                    m.d.sync += [exponent.eq(self.exponent[c]), total.eq(self.total[c])]
-            (exponent0, total0), (exponent1, total1) = groups
-            m.d.comb += [self.o_dot[c].eq(dots[:DOT.width]), self.o_total[c].eq(Mux(group_out, total1, total0)),
-                         self.o_exponent[c].eq(Mux(group_out, exponent1, exponent0))]
+                    m.d.sync += group.eq(self.group[c])
+            m.d.comb += [self.o_dot[c].eq(dots[:DOT.width]), self.o_group[c].eq(Mux(group_out, groups[1], groups[0]))]
         return m

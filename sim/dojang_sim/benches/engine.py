@@ -1,7 +1,7 @@
 """cocotb bench of the engine: random products, bit for bit against the golden model, with stalls on every stream.
 
-Environment: ``ENGINE_LANES``, ``ENGINE_CONTEXTS``, ``ENGINE_ROWS`` (the configuration), ``ENGINE_CASES`` (products of
-a test), ``ENGINE_REPORT`` (file for the cycles of the throughput test, optional).
+Environment: ``ENGINE_LANES``, ``ENGINE_CONTEXTS``, ``ENGINE_ROWS``, ``ENGINE_CODED`` (the configuration),
+``ENGINE_CASES`` (products of a test), ``ENGINE_REPORT`` (file for the cycles of the throughput test, optional).
 """
 
 import json
@@ -15,14 +15,17 @@ import numpy as np
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.engine import Engine
 from dojang_hdl.engine.aligner import Aligner
-from dojang_hdl.isa import ScaleMode
+from dojang_hdl.engine.group_aligner import GroupAligner
+from dojang_hdl.isa import Code, ScaleMode
 from dojang_hdl.sram_port import SRAM_LATENCY
+from dojang_hdl.window_code import CODES
 
-from .engine_cases import BLOCK, GemvCase, random_case
+from .decoder import Command
+from .engine_cases import BLOCK, GemvCase, grouped_case, random_case, random_coded_case, window_case
 from .stream_agents import Driver, run
 
 CONFIG = ChipConfig("bench", lanes=int(os.environ["ENGINE_LANES"]), contexts=int(os.environ["ENGINE_CONTEXTS"]),
-                    acc_rows=int(os.environ["ENGINE_ROWS"]))
+                    acc_rows=int(os.environ["ENGINE_ROWS"]), coded=os.environ["ENGINE_CODED"] == "1")
 CASES = int(os.environ["ENGINE_CASES"])
 GUARD_WORDS = 3
 WAITING = ("waiting_planes", "waiting_scales", "waiting_activations")
@@ -67,8 +70,9 @@ class Checker:
 
     def _describe(self):
         case = self._cases[0]
-        return (f"case {self.finished}: {case.rows} rows, {case.groups} groups, {case.bits} bits, "
-                f"signed={case.signed}, {case.scale_mode.name}, {case.contexts} contexts")
+        return (f"case {self.finished}: {case.rows} rows, {case.groups} groups of {case.group}, {case.bits} bits, "
+                f"signed={case.signed}, {case.scale_mode.name}, {case.contexts} contexts, {case.code.name}, "
+                f"masked={case.masked}, rotated={case.rotated}, {case.terms} terms")
 
     def drive(self):
         pass
@@ -122,7 +126,7 @@ async def execute(dut, cases: list[GemvCase], seed: int, *, stall: float = 0.0, 
         Driver(dut, "planes", counted("planes", planes + guard), rng, stall_planes),
         Driver(dut, "scales", counted("scales", scales + guard), rng, stall_scales), checker,
     ]
-    work = sum(case.rows * case.bits * case.groups for case in cases)
+    work = sum(case.rows * case.bits * case.passes for case in cases)
     limit = int((8 * len(planes) + 8 * work + 1000 * len(cases)) / (1 - max(stall, stall_planes, stall_scales)))
     await run(dut, agents, lambda: checker.finished == len(cases), limit)
     assert taken["planes"] == len(planes), f"{taken['planes']} plane words taken, expected {len(planes)}"
@@ -132,13 +136,16 @@ async def execute(dut, cases: list[GemvCase], seed: int, *, stall: float = 0.0, 
 
 def random_cases(seed: int, count: int = CASES) -> list[GemvCase]:
     rng = np.random.default_rng(seed)
-    return [random_case(rng, CONFIG.acc_rows, CONFIG.contexts) for _ in range(count)]
+    random = random_coded_case if CONFIG.coded else random_case
+    return [random(rng, CONFIG.acc_rows, CONFIG.contexts) for _ in range(count)]
 
 
 @cocotb.test()
 async def without_stalls(dut):
-    checker = await execute(dut, random_cases(1), 1)
-    assert checker.waits["waiting_planes"] == 0
+    cases = random_cases(1)
+    checker = await execute(dut, cases, 1)
+    if all(case.code == Code.PLAIN for case in cases):  # the decoder has warm-up parts between
+        assert checker.waits["waiting_planes"] == 0
 
 
 @cocotb.test()
@@ -166,25 +173,45 @@ async def nothing_to_do(dut):
     await execute(dut, cases, 5)
 
 
+def _ideal(case: GemvCase) -> int:
+    """Cycles of a product whose streams deliver and whose blocks are long enough to align the next one."""
+    contexts, units, bits = case.contexts, case.rows // CONFIG.lanes, case.bits
+    spaced = max(bits, CONFIG.lanes * max(1, -(-contexts // 4)))     # a unit whose results leave
+    if case.code != Code.PLAIN:
+        steps = Command(case.code, case.masked, case.rows, case.passes, bits, [], []).cycles(CONFIG.lanes)
+        steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
+    elif case.group == BLOCK:
+        steps = (case.products * units - 1) * spaced + bits
+    else:
+        steps = case.products * ((case.group // BLOCK - 1) * units * bits + (units - 1) * spaced + bits)
+    if CONFIG.coded:
+        first = 8 * (case.group // BLOCK) * (contexts + 1) + 8 * contexts + GroupAligner.latency
+    else:
+        first = 8 * contexts + Aligner.latency
+    return first + steps + Engine(CONFIG).latency + contexts - 1
+
+
 @cocotb.test()
 async def throughput(dut):
     """With enough rows every cycle but the first block's alignment and the last row's way out takes a plane."""
     rng = np.random.default_rng(6)
-    cases, ideal = [], []
-    for bits, mode, contexts in ((4, ScaleMode.AFFINE, 1), (8, ScaleMode.SCALE, CONFIG.contexts),
-                                 (CONFIG.lanes, ScaleMode.AFFINE, 1), (8, ScaleMode.NONE, 1)):
-        rows, groups = CONFIG.acc_rows, 6
-        codes = rng.integers(0, 1 << bits, (rows, groups, BLOCK))
-        factors = (rng.standard_normal((rows, groups)).astype(np.float16),) * 2
-        x = rng.standard_normal((contexts, groups * BLOCK)).astype(np.float32)
-        cases.append(GemvCase(bits, False, mode, codes, factors[0] if mode != ScaleMode.NONE else None,
-                              factors[1] if mode == ScaleMode.AFFINE else None, x))
-        spread = max(1, -(-contexts // 4))
-        busy = groups * max(rows // CONFIG.lanes * bits, rows * spread)
-        ideal.append(busy + 8 * contexts + Aligner.latency + Engine(CONFIG).latency + contexts - 1)
+    rows, several = CONFIG.acc_rows, CONFIG.contexts
+    cases = [grouped_case(rng, rows, 6, BLOCK, contexts, bits, mode=mode) for bits, mode, contexts in (
+        (4, ScaleMode.AFFINE, 1), (8, ScaleMode.SCALE, several), (CONFIG.lanes, ScaleMode.AFFINE, 1),
+        (8, ScaleMode.NONE, 1))]
+    if CONFIG.coded:
+        cases += [grouped_case(rng, rows, 3, group, 1, bits, mode=mode, double=double, zero=-1, rotated=rotated)
+                  for group, bits, mode, double, rotated in (
+                      (4 * BLOCK, 1, ScaleMode.SCALE, 1, False), (2 * BLOCK, 2, ScaleMode.SCALE, 0, True),
+                      (4 * BLOCK, 1, ScaleMode.ROW, 1, True))]
+        cases += [grouped_case(rng, rows, 4, BLOCK, 1, 1, mode=ScaleMode.SCALE, double=1, zero=-1, terms=3)]
+        cases += [window_case(rng, code, rows, 3, 2 * BLOCK, 1, rotated=True, masked=masked)
+                  for code in CODES for masked in (False, True)]
+    ideal = [_ideal(case) for case in cases]
     checker = await execute(dut, cases, 6)
     table = [{"rows": case.rows, "groups": case.groups, "bits": case.bits, "mode": case.scale_mode.name,
-              "contexts": case.contexts, "cycles": cycles, "steps": case.rows // CONFIG.lanes * case.bits * case.groups}
+              "code": case.code.name, "group": case.group, "contexts": case.contexts, "cycles": cycles,
+              "steps": case.rows // CONFIG.lanes * case.bits * case.passes}
              for case, cycles in zip(cases, checker.cycles, strict=True)]
     if "ENGINE_REPORT" in os.environ:
         Path(os.environ["ENGINE_REPORT"]).write_text(json.dumps(table))

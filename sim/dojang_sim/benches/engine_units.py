@@ -10,14 +10,16 @@ import numpy as np
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.engine import GemvCommand
 from dojang_hdl.engine.aligner import Aligner
-from dojang_hdl.isa import ScaleMode
+from dojang_hdl.engine.group_aligner import GroupAligner
+from dojang_hdl.isa import Code, ScaleMode
 from dojang_hdl.sram_port import SRAM_LATENCY
 
 from ..golden.engine import BLOCK, align, nonfinite
-from .engine_cases import GemvCase, pack_words, random_case
+from .engine_cases import GemvCase, grouped_case, pack_words, random_case, window_case
 from .streams import run
 
-__all__ = ["check_aligner", "check_engine", "check_lane", "check_revisits", "check_scaler", "check_throughput"]
+__all__ = ["block_patterns", "check_aligner", "check_coded_engine", "check_coded_throughput", "check_engine",
+           "check_lane", "check_revisits", "check_scaler", "check_throughput", "sram"]
 
 
 async def _idle(ctx, cycles: int):
@@ -25,7 +27,7 @@ async def _idle(ctx, cycles: int):
         await ctx.tick()
 
 
-def _sram(port, words):
+def sram(port, words):
     """A memory of ``words`` {address: word} behind ``port``."""
     async def process(ctx):
         pipeline = [0] * (SRAM_LATENCY - 1)
@@ -63,7 +65,7 @@ class _Pipeline:
         assert not self._expected
 
 
-def _block_patterns(rng) -> np.ndarray:
+def block_patterns(rng) -> np.ndarray:
     """32 elements whose block exercises one part of the definition."""
     kind = rng.integers(0, 6)
     x = rng.standard_normal(BLOCK).astype(np.float32)
@@ -91,7 +93,7 @@ def check_aligner(make, contexts: int, groups: int, seed: int) -> None:
     dut = make(contexts)
     words, runs, at = {}, [], 5
     for active in range(1, contexts + 1):
-        x = np.array([[_block_patterns(rng) for _ in range(groups)] for _ in range(active)]).reshape(active, -1)
+        x = np.array([[block_patterns(rng) for _ in range(groups)] for _ in range(active)]).reshape(active, -1)
         stride = x.shape[1] // 4 + int(rng.integers(0, 3))
         for c, vector in enumerate(x):
             words |= {at + c * stride + i: word for i, word in enumerate(pack_words(vector.view(np.uint32), 32))}
@@ -137,7 +139,7 @@ def check_aligner(make, contexts: int, groups: int, seed: int) -> None:
             flagged += pulse
 
     cycles = contexts * (groups + 2) * (8 * contexts + 2 * dut.latency + 10)
-    run(dut, bench, cycles=cycles, background=(_sram(dut.sram, words), watch))
+    run(dut, bench, cycles=cycles, background=(sram(dut.sram, words), watch))
 
 
 def check_lane(make, seed: int) -> None:
@@ -270,10 +272,10 @@ def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 
             assert len(written) == len(expected) and dict(written) == expected, f"results of case {index}"
             written.clear()
 
-    limit = 4 * sum(case.rows * case.bits * case.groups for case in cases) + (pause + 2) * len(planes)
-    limit += 100 * len(scales) + 300 * len(cases)
+    limit = sum(4 * case.rows * case.bits * case.passes + 50 * case.passes + 300 for case in cases)
+    limit += (pause + 2) * len(planes) + 100 * len(scales)
     feeds = feed(dut.planes, planes, stalls[0], pause), feed(dut.scales, scales, stalls[1], 0)
-    run(dut, bench, cycles=limit, background=(_sram(dut.sram, words), *feeds, write))
+    run(dut, bench, cycles=limit, background=(sram(dut.sram, words), *feeds, write))
     return dut, cycles
 
 
@@ -308,3 +310,31 @@ def check_throughput(make, lanes: int) -> None:
     dut, (cycles,) = _execute(make, config, [case], rng)
     overhead = 8 + Aligner.latency + dut.latency
     assert cycles == rows // lanes * bits * groups + overhead, f"{cycles} cycles, {overhead} of them overhead"
+
+
+def check_coded_engine(make, lanes: int, contexts: int, seed: int) -> None:
+    """``make(config)``: every group size, rotated or not, every scale mode, window codes, terms, a plain product."""
+    config = ChipConfig("check", lanes=lanes, contexts=contexts, acc_rows=32, coded=True)
+    rng = np.random.default_rng(seed)
+    cases = [
+        grouped_case(rng, 32, 3, 4 * BLOCK, contexts, 1, mode=ScaleMode.ROW, double=1, zero=-1),
+        grouped_case(rng, 12, 2, 2 * BLOCK, 1, 3, mode=ScaleMode.AFFINE, signed=True, double=1, zero=-37, rotated=True),
+        grouped_case(rng, 8, 2, BLOCK, contexts, 1, mode=ScaleMode.SCALE, double=1, zero=-1, terms=3),
+        window_case(rng, Code.X2_5, 16, 1, 2 * BLOCK, contexts, rotated=True, before=4),
+        random_case(rng, 16, contexts, 3),
+        window_case(rng, Code.X2, 8, 2, BLOCK, 1, masked=True, mode=ScaleMode.SCALE),
+        grouped_case(rng, 8, 2, 4 * BLOCK, 1, 2, mode=ScaleMode.ROW, zero=-1, rotated=True, terms=2),
+    ]
+    _execute(make, config, cases, rng, stalls=(0.3, 0.9))
+
+
+def check_coded_throughput(make, lanes: int) -> None:
+    """``make(config)``: with groups of four blocks of one bit only the last block's units wait for the serializer."""
+    config = ChipConfig("check", lanes=lanes, contexts=1, acc_rows=64 * lanes, coded=True)
+    rng = np.random.default_rng(1)
+    units, groups = 40, 2
+    case = grouped_case(rng, units * lanes, groups, 4 * BLOCK, 1, 1, mode=ScaleMode.ROW, double=1, zero=-1)
+    dut, (cycles,) = _execute(make, config, [case], rng)
+    overhead = 8 * 4 * 2 + 8 + GroupAligner.latency + dut.latency
+    steps = groups * (3 * units + (units - 1) * lanes + 1)
+    assert cycles == steps + overhead, f"{cycles} cycles, {overhead} of them overhead"

@@ -8,8 +8,9 @@ import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import WORD_BYTES
 from dojang_hdl.isa import Op, ScaleMode, Stream
+from dojang_hdl.window_code import CODES
 
-from . import engine, vector
+from . import engine, vector, window
 from .streams import insert_value, lane_words, unpack_planes, unpack_scales
 from .tracked_sram import RX, HazardError, LocalBank, ReceiveBank
 
@@ -192,20 +193,40 @@ class Node:
 
     def _gemv(self, n, f) -> None:
         rows, groups = (f["rows"], n) if f["n_is_groups"] else (n, f["groups"])
-        lanes, mode = self.chip.config.lanes, ScaleMode(f["scale_mode"])
         if rows % 4 or rows > self.chip.config.acc_rows or f["contexts"] >= self.chip.config.contexts:
             raise HazardError(f"{rows} rows, {f['contexts'] + 1} contexts")
-        stream = self._take(Stream.PLANES, rows * groups * f["bits"] // 4)
-        codes = unpack_planes(stream, rows, groups, f["bits"], bool(f["signed"]), lanes)
+        mode, group, terms = ScaleMode(f["scale_mode"]), 32 << f["blocks"], f["terms"] + 1
+        extended = group > 32 or terms > 1 or f["code"] or f["rotated"] or f["double"] or f["zero"]
+        if (extended or mode == ScaleMode.ROW) and not self.chip.config.coded:
+            raise HazardError("a GEMV for coded chips")
+        values = self._integers(rows, groups * terms << f["blocks"], f)
+        values = (values << f["double"]) + np.int16(f["zero"])
         scale = offset = None
-        if mode != ScaleMode.NONE:
+        if mode == ScaleMode.ROW:
+            scale, _ = unpack_scales(self._take(Stream.SCALES, -(-rows // 8)), rows, 1, False)
+            scale = scale[:, 0]
+        elif mode != ScaleMode.NONE:
             affine = mode == ScaleMode.AFFINE
-            stream = self._take(Stream.SCALES, groups * -(-rows // (4 if affine else 8)))
-            scale, offset = unpack_scales(stream, rows, groups, affine)
-        x = np.stack([self._read(f["a"] + c * f["act_stride"], groups * 32) for c in range(f["contexts"] + 1)])
+            stream = self._take(Stream.SCALES, groups * terms * -(-rows // (4 if affine else 8)))
+            scale, offset = unpack_scales(stream, rows, groups * terms, affine)
+        x = np.stack([self._read(f["a"] + c * f["act_stride"], groups * group) for c in range(f["contexts"] + 1)])
         self.nonfinite |= engine.nonfinite(x.view(np.float32))
-        for c, y in enumerate(engine.gemv(codes, scale, offset, x.view(np.float32))):
+        matrix = engine.PreparedMatrix(values.reshape(rows, -1, group), scale, offset, bool(f["rotated"]), terms)
+        for c, y in enumerate(matrix.gemv(x.view(np.float32))):
             self._write(f["d"] + c * f["out_stride"], y.view(np.uint32))
+
+    def _integers(self, rows, blocks, f) -> np.ndarray:
+        """Q [rows, blocks, 32] of the plane stream; 2Q - Qmax, or 0, of a masked one."""
+        if f["code"] not in CODES:
+            stream = self._take(Stream.PLANES, rows * blocks * f["bits"] // 4)
+            return unpack_planes(stream, rows, blocks, f["bits"], bool(f["signed"]), self.chip.config.lanes)
+        code, masked = CODES[f["code"]], bool(f["masked"])
+        if (f["bits"], f["signed"]) != (code.planes + masked, masked):
+            raise HazardError(f"{code.name} with {f['bits']} planes, signed={f['signed']}, masked={masked}")
+        stream = self._take(Stream.PLANES, blocks * window.payload_words(code, rows, masked))
+        symbols, mask = window.unpack_payload(stream, code, masked, rows, blocks)
+        q = window.decode(code, symbols)[code.lead * code.steps_rows:]
+        return q if mask is None else np.where(mask, 2 * q - code.maximum, 0).astype(np.int16)
 
     def _vec(self, n, f) -> None:
         op = vector.VectorOp(

@@ -114,6 +114,11 @@ class PreparedMatrix:
         """Elements of x."""
         return self.groups * self.group
 
+    @property
+    def products(self) -> int:
+        """Scaled dot products of a row."""
+        return self.groups * self._terms
+
     def _dot(self, q):
         """Exact I [P, R, C] of aligned q [P, n, C]: float32, or float64 where float32 could not hold it."""
         if not self._wide:

@@ -10,6 +10,7 @@ from .engine import BLOCK, PreparedMatrix, nonfinite
 from .fp import add, mul, round_fp16, round_int8
 from .special import exp2, recip, rsqrt
 from .vector import reduce_max, reduce_maxabs, reduce_sum
+from .weights import prepare
 
 __all__ = ["Llama", "rotary_tables"]
 
@@ -192,16 +193,15 @@ class Llama:
     def _weights(self, index, name, owner, x):
         """Product with the matrix `name` of `owner` (a layer or the checkpoint)."""
         if (index, name) not in self._prepared:
-            matrix = getattr(owner, name)
-            self._prepared[index, name] = PreparedMatrix(matrix.codes, matrix.scale, matrix.offset)
+            self._prepared[index, name] = prepare(getattr(owner, name))
         return self._product(self._prepared[index, name], x)
 
     def _product(self, matrix, x):
         """GEMV of every row of x, padded with zeros to whole groups."""
-        padding = matrix.groups * BLOCK - x.shape[1]
+        padding = matrix.columns - x.shape[1]
         x = np.pad(x, ((0, 0), (0, padding))) if padding else x
         self.nonfinite |= nonfinite(x)
-        at_once = max(1, _PRODUCT_ELEMENTS // (matrix.rows * matrix.groups))
+        at_once = max(1, _PRODUCT_ELEMENTS // (matrix.rows * matrix.products))
         return np.concatenate([matrix.gemv(x[at:at + at_once]) for at in range(0, len(x), at_once)])
 
 

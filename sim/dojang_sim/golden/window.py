@@ -1,14 +1,19 @@
 """Golden model of the window codes: symbols to integers, and their place in a plane stream. numpy only.
 
-docs/reference/numerics.md has the codes, docs/reference/layout.md the order of the words.
+docs/reference/numerics.md has the codes, docs/reference/layout.md the order of the words. The caller brings the code.
 """
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from dojang_hdl.window_code import WindowCode
 
-__all__ = ["decode", "pack_payload", "unpack_payload"]
+if TYPE_CHECKING:
+    from dojang_hdl.window_code import WindowCode
+
+__all__ = ["decode", "pack_payload", "payload_words", "unpack_payload"]
 
 _ROWS = 4                      # of a mask word, and what the rows of a product are a multiple of
 _WORDS = {                     # 128-bit words of a run, by bits of a symbol: (step of the run, bit of its symbol)
@@ -67,6 +72,11 @@ def _places(code: WindowCode, masked: bool, rows: int) -> tuple[np.ndarray, np.n
                         payload[run + step, bit] = at + quarter
                 at += 4
     return payload, mask, at
+
+
+def payload_words(code: WindowCode, rows: int, masked: bool) -> int:
+    """128-bit words of one block of ``rows`` rows, its warm-up part included."""
+    return _places(code, masked, rows)[2] // 4
 
 
 def _to_words(bits: np.ndarray) -> np.ndarray:

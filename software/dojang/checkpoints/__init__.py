@@ -7,11 +7,11 @@ from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
 from .errors import CheckpointError
 from .gguf_file import load_gguf
 from .glassllm import load_glassllm
-from .matrix import BLOCK, Matrix
+from .matrix import BLOCK, Form, Matrix
 from .shape import LlamaShape
 
-__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Layer", "LlamaShape", "Matrix", "TokenizerData",
-           "load"]
+__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Form", "Layer", "LlamaShape", "Matrix",
+           "TokenizerData", "load"]
 
 
 def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:

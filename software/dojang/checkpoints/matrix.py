@@ -1,48 +1,124 @@
-"""Weight matrices as integer codes in groups of 32 columns (numerics page, "Weights")."""
+"""Weight matrices as integer codes with scales (numerics page, "GEMV", "Window codes" and "Weights")."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from dojang_hdl.isa import Code
+from dojang_hdl.window_code import CODES, WindowCode
 
 from .errors import CheckpointError
 
 BLOCK = 32
-"""Columns that share a scale."""
+"""Columns of a block; a group, the columns that share scale and exponent, is 1, 2 or 4 of them."""
+
+TURN = 64
+"""Columns of a Walsh-Hadamard transform."""
 
 BYTES_PER_BLOCK = {"Q4_0": 18, "Q4_1": 20, "Q8_0": 34}
 FLOAT_TYPES = ("F32", "F16", "BF16")
 SUPPORTED_TYPES = (*FLOAT_TYPES, *BYTES_PER_BLOCK)
 
 
+@dataclass(frozen=True)
+class Form:
+    """How codes stand for weights: weight = scale * ((Q << double) + zero) (+ offset).
+
+    Parameters
+    ----------
+    bits: planes of Q, 1 to 8; those of the code if there is one.
+    signed: Q is two's complement.
+    code: what codes are: Q itself, or the symbols that a window code makes it from.
+    group: columns that share scale and exponent: 32, 64 or 128.
+    row_scale: one scale a row instead.
+    rotated: of weights times H / 8, for activations times H / 8 (groups of 64 or 128).
+    double, zero: see above.
+    terms: Q of each group, one after the other, each with a scale; the weight is their sum.
+    """
+
+    bits: int
+    signed: bool = False
+    code: Code = Code.PLAIN
+    group: int = BLOCK
+    row_scale: bool = False
+    rotated: bool = False
+    double: bool = False
+    zero: int = 0
+    terms: int = 1
+
+    def __str__(self) -> str:
+        """``X3, groups of 64, rotated, a scale a row``: as messages and tables say it."""
+        words = [self.window.name if self.window else f"{self.bits} bits"]
+        words += [f"{self.terms} terms"] if self.terms > 1 else []
+        words += [f"groups of {self.group}"]
+        words += ["rotated"] if self.rotated else []
+        words += ["a scale a row"] if self.row_scale else []
+        return ", ".join(words)
+
+    @property
+    def window(self) -> WindowCode | None:
+        """The window code, if there is one."""
+        return CODES.get(self.code)
+
+    @property
+    def symbol_bits(self) -> int:
+        """Bits of an element of the codes."""
+        return self.window.step_bits if self.window else self.bits
+
+    @property
+    def step_rows(self) -> int:
+        """Rows that a step, an element of the codes, stands for."""
+        return self.window.steps_rows if self.window else 1
+
+
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """One weight matrix; weight [r, c] is ``codes * scale + offset`` of its group.
+    """One weight matrix.
 
     Parameters
     ----------
     name: tensor name, for messages.
     rows, cols: size of the matrix.
-    codes: [rows, groups, 32], int8 if `signed` else uint8; columns from `cols` on are zero codes.
-    bits: bits of a code, 1 to 8.
-    signed: codes are two's complement.
-    scale: float16 [rows, groups], finite.
+    codes: [rows, blocks, 32], int8 if `signed` else uint8; columns from `cols` on are zero codes. Of a window code
+        [steps, blocks, 32] uint8 symbols. Blocks are in the order of group, term, block of the group.
+    form: what the codes mean.
+    scale: float16 [rows, groups * terms], or [rows] with `row_scale`; finite.
     offset: float16 [rows, groups], finite, or None.
     source: type the checkpoint stores, e.g. ``"Q4_1"`` or ``"F16"``.
+    mask: bool [rows, blocks, 32], False where the weight is zero whatever its code, or None.
     """
 
     name: str
     rows: int
     cols: int
-    codes: np.ndarray
-    bits: int
-    signed: bool
-    scale: np.ndarray
-    offset: np.ndarray | None
+    codes: np.ndarray = field(repr=False)
+    form: Form
+    scale: np.ndarray = field(repr=False)
+    offset: np.ndarray | None = field(repr=False)
     source: str
+    mask: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def bits(self) -> int:
+        return self.form.bits
+
+    @property
+    def signed(self) -> bool:
+        return self.form.signed
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of 32 columns, every term counted."""
+        return self.codes.shape[1]
 
     @property
     def groups(self) -> int:
-        return self.codes.shape[1]
+        """Groups of columns."""
+        return self.blocks * BLOCK // self.form.group // self.form.terms
+
+    @property
+    def width(self) -> int:
+        """Columns of whole groups."""
+        return self.groups * self.form.group
 
     @property
     def stored_exactly(self) -> bool:
@@ -51,20 +127,31 @@ class Matrix:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of codes, scales and offsets, padding columns included."""
-        parameters = 1 if self.offset is None else 2
-        return self.rows * self.groups * (self.bits * BLOCK // 8 + 2 * parameters)
+        """Bytes of codes, masks, scales and offsets, padding columns included."""
+        codes = self.codes.shape[0] * self.blocks * self.form.symbol_bits * BLOCK // 8
+        masks = 0 if self.mask is None else self.rows * self.blocks * BLOCK // 8
+        return codes + masks + 2 * (self.scale.size + (0 if self.offset is None else self.offset.size))
 
     @property
     def bits_per_weight(self) -> float:
-        """All-in: codes, scales, offsets and padding columns, over real weights."""
+        """All-in: codes, masks, scales, offsets and padding columns, over real weights."""
         return self.stored_bytes * 8 / (self.rows * self.cols)
 
     def dequantize(self) -> np.ndarray:
-        """float32 [rows, cols], computed as GGUF does."""
-        weights = self.codes.astype(np.float32) * self.scale.astype(np.float32)[:, :, None]
+        """float32 [rows, cols], as GGUF computes the types it has; in the columns' own basis if `rotated`."""
+        from dojang_sim.golden.weights import integers
+
+        values = integers(self).astype(np.float32)
+        scale = self.scale[:, None] if self.form.row_scale else self.scale
+        weights = values * scale.astype(np.float32)[:, :, None]
         if self.offset is not None:
             weights += self.offset.astype(np.float32)[:, :, None]
+        if self.form.terms > 1:
+            weights = weights.reshape(self.rows, self.groups, self.form.terms, -1).sum(axis=2)
+        if self.form.rotated:
+            index = np.arange(TURN)
+            turn = np.where(np.bitwise_count(index[:, None] & index) & 1, np.float32(-1 / 8), np.float32(1 / 8))
+            weights = weights.reshape(self.rows, -1, TURN) @ turn
         return weights.reshape(self.rows, -1)[:, :self.cols]
 
 
@@ -87,7 +174,7 @@ def from_blocks(name: str, raw: np.ndarray, source: str) -> Matrix:
             codes -= 8
             signed = True
     _check_finite(name, scale, offset)
-    return Matrix(name, rows, blocks.shape[1] * BLOCK, codes, bits, signed, scale, offset, source)
+    return Matrix(name, rows, blocks.shape[1] * BLOCK, codes, Form(bits, signed), scale, offset, source)
 
 
 def quantize(name: str, weights: np.ndarray, source: str, bits: int = 8) -> Matrix:
@@ -107,7 +194,7 @@ def quantize(name: str, weights: np.ndarray, source: str, bits: int = 8) -> Matr
         codes[start:start + 1024] = np.clip(np.rint(part / divisor[:, :, None]), -limit, limit)
         scale[start:start + 1024] = d
     _check_finite(name, scale, None)
-    return Matrix(name, rows, cols, codes, bits, True, scale, None, source)
+    return Matrix(name, rows, cols, codes, Form(bits, signed=True), scale, None, source)
 
 
 def _halves(blocks: np.ndarray, at: int) -> np.ndarray:

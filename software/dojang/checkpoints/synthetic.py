@@ -1,13 +1,17 @@
-"""Small random Llama models as GGUF files, for tests."""
+"""Small random Llama models for tests: as GGUF files, or with matrices in compressed forms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
+from zlib import crc32
 
 import gguf
 import numpy as np
 
 from ..tokenizer import byte_characters
+from .checkpoint import Checkpoint
+from .matrix import BLOCK, Form, Matrix
 from .shape import LlamaShape
 
 END = "<|end|>"
@@ -86,3 +90,35 @@ def _add_tokenizer(writer: gguf.GGUFWriter, vocab: int, eos: bool) -> None:
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     writer.add_add_bos_token(False)
+
+
+def random_matrix(name: str, rows: int, cols: int, form: Form, seed: int = 0, density: float = 1.0) -> Matrix:
+    """A matrix of random codes of ``form``; weights like those of a layer. ``density`` below 1: so many are kept."""
+    rng = np.random.default_rng([seed, crc32(name.encode())])
+    blocks = -(-cols // form.group) * form.group // BLOCK * form.terms
+    low = -(1 << form.bits - 1) if form.signed else 0
+    codes = rng.integers(low, low + (1 << form.symbol_bits), (-(-rows // form.step_rows), blocks, BLOCK))
+    size = (rows,) if form.row_scale else (rows, blocks * BLOCK // form.group)
+    spread = (1 << form.bits + form.double) * np.sqrt(cols) / 3
+    scale = ((1 + rng.random(size)) * rng.choice([-1, 1], size) / spread).astype(np.float16)
+    mask = None if density == 1 else rng.random((rows, blocks, BLOCK)) < density
+    codes = codes.astype(np.int8 if form.signed else np.uint8)
+    return Matrix(name, rows, cols, codes, form, scale, None, "random", mask)
+
+
+def with_forms(checkpoint: Checkpoint, forms: Sequence[Form | tuple[Form, float]], seed: int = 0) -> Checkpoint:
+    """``checkpoint`` with random matrices of ``forms`` (with their density, if it is not 1) in its layers, in turns.
+
+    Columns beyond a matrix's own have random codes too: they meet zeros, or in rotated products they count.
+    """
+    kinds = list(checkpoint.shape.matrices())
+
+    def load(name: str) -> Matrix:
+        if not name.startswith("blk."):
+            return checkpoint.load_matrix(name)
+        _, layer, kind, _ = name.split(".")
+        form = forms[(int(layer) * len(kinds) + kinds.index(kind)) % len(forms)]
+        form, density = form if isinstance(form, tuple) else (form, 1.0)
+        return random_matrix(name, *checkpoint.shape.matrices()[kind], form, seed, density)
+
+    return replace(checkpoint, load_matrix=load)

@@ -11,6 +11,7 @@ from .area import area
 from .bench import bench
 from .bench_board import board
 from .bench_faults import faults
+from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
 from .boards import boards
 from .boundary import ErrorBoundary
@@ -18,6 +19,7 @@ from .build import build
 from .chip import chip
 from .generate import generate
 from .inspect import inspect
+from .plot import plot
 from .program import program
 from .report import report
 from .waves import waves
@@ -31,4 +33,6 @@ for command in (generate, inspect, chip, waves, report, area, boards, build, pro
 bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)
+bench.command()(lockstep)
 app.add_typer(bench, name="bench")
+app.add_typer(plot, name="plot")

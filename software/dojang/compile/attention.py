@@ -154,7 +154,7 @@ def _attend(w: Writer, layer: LayerLayout, head: int, c: int, index: int, writte
         first_term = b.value_sums + query * TERMS * b.head_words
         w.vec(n, first_term + b.head_words, mul=Mul.IMM, imm0=bits(1 / VALUE_RATIO), add=Add.B, b=first_term,
               round=Round.FP16, d=b.o + query * b.head_words)
-    w.send(b.group_words, b.o, b.gathers.o + c * b.o_words + head * b.group_words)
+    w.send(b.group_words, b.o, b.gathers.o + c * b.o_stride + head * b.group_words)
 
 
 def _scores(w: Writer, cache: CacheRegions, c: int, first: int, count: int, written: int) -> None:

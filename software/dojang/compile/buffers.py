@@ -24,8 +24,10 @@ class Buffers:
         self.pass_heads = min(shape.group, config.contexts)
 
         self.local = local = Bank("LOCAL", 0)
-        self.x_stride, self.h_stride = vector_words(shape.d), vector_words(shape.d, BLOCK)
-        self.zeros = local.allocate("zeros", BLOCK // ELEMENTS)
+        groups = model.input_groups()
+        self.x_stride, self.h_stride = vector_words(shape.d), vector_words(shape.d, groups.h)
+        self.zeros_words = max(groups) // ELEMENTS
+        self.zeros = local.allocate("zeros", self.zeros_words)
         self.x = local.allocate("x", contexts * self.x_stride)
         self.h = local.allocate("h", contexts * self.h_stride)
         self.inputs_stride = max(sum(linear.rows for linear in item.inputs) for item in model.layers) // ELEMENTS
@@ -57,11 +59,12 @@ class Buffers:
         self.dummy = rx.allocate("dummy", nodes)
         self.gathered_inputs_stride = nodes * self.inputs_stride
         self.o_words = shape.heads * head_words
+        self.o_stride = vector_words(shape.heads * shape.head_dim, groups.o)
         self.gathered_rows_stride = nodes * self.rows_stride
         self.a_gathered_words = nodes * self.ffn_words
-        self.a_stride = max(self.a_gathered_words, vector_words(shape.ffn, BLOCK))
+        self.a_stride = max(self.a_gathered_words, vector_words(shape.ffn, groups.a))
         rows_words = contexts * max(self.gathered_rows_stride, model.embedding.words)
-        self.gathers = place_gathers(rx, contexts * self.gathered_inputs_stride, contexts * self.o_words, rows_words,
+        self.gathers = place_gathers(rx, contexts * self.gathered_inputs_stride, contexts * self.o_stride, rows_words,
                                      contexts * self.a_stride, rows_words)
         self.embedding = self.gathers.attention
         for bank in (local, rx):

@@ -67,8 +67,10 @@ def emit_layer(w: Writer, index: int, layer: LayerLayout) -> None:
         w.wait(IN_ORDER, w.contexts * b.rotary_stride)
     emit_attention(w, layer)
     dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
-    w.gathered(w.contexts * b.o_words + dummies)
-    _add_rows(w, layer.output, b.gathers.o, b.o_words, b.gathers.attention)
+    for c in range(w.contexts):
+        _fill(w, b.gathers.o + c * b.o_stride, b.o_words, b.o_stride)
+    w.gathered(w.contexts * b.o_stride + dummies)
+    _add_rows(w, layer.output, b.gathers.o, b.o_stride, b.gathers.attention)
     _norm(w, 2 * index + 1)
     _activation(w, layer)
     _add_rows(w, layer.down, b.gathers.a, b.a_stride, b.gathers.ffn)
@@ -112,16 +114,20 @@ def _activation(w: Writer, layer: LayerLayout) -> None:
         linear.emit(w.builder, w.node, b.out + done, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
                     out_stride=stride)
         done += linear.rows // ELEMENTS
-    missing = b.a_stride - b.a_gathered_words
     for c in range(w.contexts):
         gate, up, target = b.out + c * stride, b.out + c * stride + b.ffn_words, b.gathers.a + c * b.a_stride
         w.vec(rows, gate, mul=Mul.IMM, imm0=bits(-math.log2(math.e)), fn=Fn.EXP2, d=b.a_slice)
         w.vec(rows, b.a_slice, add=Add.IMM, imm1=bits(1), fn=Fn.RECIP, mul2=Mul2.B, b=gate, d=b.a_slice)
         w.vec(rows, b.a_slice, mul=Mul.B, b=up, round=Round.FP16, d=b.a_slice)
         w.send(b.ffn_words, b.a_slice, target + w.node * b.ffn_words)
-        if missing and w.node == w.config.nodes - 1:
-            w.send(missing, b.zeros, target + b.a_gathered_words)
+        _fill(w, target, b.a_gathered_words, b.a_stride)
     w.gathered(w.contexts * b.a_stride)
+
+
+def _fill(w: Writer, vector: int, words: int, stride: int) -> None:
+    """Zeros behind the ``words`` of a gathered vector, up to whole groups; the last node sends them."""
+    if stride > words and w.node == w.config.nodes - 1:
+        w.send(stride - words, w.buffers.zeros, vector + words)
 
 
 def emit_end(w: Writer) -> None:

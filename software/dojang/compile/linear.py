@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from dojang_hdl.config import WORD_BYTES, ChipConfig
+from dojang_hdl.config import BLOCK, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import Op, ScaleMode, Stream
 
-from .layout import pack_planes, pack_scales, plane_words, round_up, scale_words
+from .layout import coded_words, pack_coded, pack_planes, pack_scales, plane_words, round_up, scale_words
 from .program import ProgramBuilder
 from .regions import MemoryMap, Region
 
@@ -20,8 +20,8 @@ def split_rows(rows: int, nodes: int, multiple: int = 4) -> int:
 
 
 def compatible(*matrices) -> bool:
-    """Whether matrices can be rows of one GEMV."""
-    return len({(m.groups, m.bits, m.signed, m.offset is None) for m in matrices}) == 1
+    """Whether matrices can be rows of one GEMV. Those of a window code cannot: each has sequences of its own."""
+    return len({(m.groups, m.form, m.offset is None) for m in matrices}) == 1 and not matrices[0].form.window
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,31 @@ class Linear:
         self.slices = [split_rows(sum(m.rows for m in part), config.nodes, multiple) for part in parts]
         self.rows = sum(self.slices)
         self.first = [sum(self.slices[:i]) for i in range(len(parts))]
-        self.affine = self.matrix.offset is not None
+        self.code = self.matrix.form.window
+        self.scale_mode = (ScaleMode.AFFINE if self.matrix.offset is not None else
+                           ScaleMode.ROW if self.matrix.form.row_scale else ScaleMode.SCALE)
         self.blocks = [_Block(first, min(config.acc_rows, self.rows - first))
                        for first in range(0, self.rows, config.acc_rows)]
         self._regions: list[list[tuple[Region, Region]]] = []
 
     def allocate(self, memory: MemoryMap) -> None:
         """Reserve the streams of every node in the channel of its row."""
-        groups, bits = self.matrix.groups, self.matrix.bits
         for node in range(self.config.nodes):
             channel = node // self.config.width
             self._regions.append([
-                (memory.allocate_tiles(f"{self.name}.node{node}.planes{i}", channel,
-                                       plane_words(block.rows, groups, bits)),
-                 memory.allocate_tiles(f"{self.name}.node{node}.scales{i}", channel,
-                                       scale_words(block.rows, groups, self.affine)))
+                (memory.allocate_tiles(f"{self.name}.node{node}.planes{i}", channel, self._plane_words(block.rows)),
+                 memory.allocate_tiles(f"{self.name}.node{node}.scales{i}", channel, self._scale_words(block.rows)))
                 for i, block in enumerate(self.blocks)])
+
+    def _plane_words(self, rows: int) -> int:
+        if self.code is not None:
+            return coded_words(self.code, rows, self.matrix.blocks, self.matrix.mask is not None)
+        return plane_words(rows, self.matrix.blocks, self.matrix.bits)
+
+    def _scale_words(self, rows: int) -> int:
+        if self.scale_mode == ScaleMode.ROW:
+            return scale_words(rows, 1, False)
+        return scale_words(rows, self.matrix.scale.shape[1], self.scale_mode == ScaleMode.AFFINE)
 
     def plane_blocks(self) -> tuple[int, int]:
         """First word of the first row block's planes, and words from one block's to the next; rows must fill blocks."""
@@ -80,12 +89,17 @@ class Linear:
 
     def contents(self):
         """(region, bytes) of every stream."""
-        codes, scale = self._by_node("codes"), self._by_node("scale")
-        offset = self._by_node("offset") if self.affine else None
+        codes = self.matrix.codes if self.code is not None else self._by_node("codes")
+        scale = self._by_node("scale").reshape(self.config.nodes, self.rows, -1)
+        offset = self._by_node("offset") if self.scale_mode == ScaleMode.AFFINE else None
         for node, regions in enumerate(self._regions):
             for block, (planes, scales) in zip(self.blocks, regions, strict=True):
                 rows = slice(block.first, block.first + block.rows)
-                yield planes, pack_planes(codes[node, rows], self.matrix.bits, self.config.lanes)
+                if self.code is not None:
+                    yield planes, pack_coded(self.code, codes, self.matrix.mask, node * self.rows + block.first,
+                                             block.rows)
+                else:
+                    yield planes, pack_planes(codes[node, rows], self.matrix.bits, self.config.lanes)
                 yield scales, pack_scales(scale[node, rows], None if offset is None else offset[node, rows])
 
     def _by_node(self, field: str) -> np.ndarray:
@@ -105,9 +119,19 @@ class Linear:
         block = self.blocks[index]
         for kind, region in zip((Stream.PLANES, Stream.SCALES), self._regions[node][index], strict=True):
             builder.stream(kind, region.words, addr=region.start, channel=channel)
-        builder.consume(Op.GEMV, block.rows, d=out, groups=self.matrix.groups, bits=self.matrix.bits,
-                        signed=self.matrix.signed,
-                        scale_mode=ScaleMode.AFFINE if self.affine else ScaleMode.SCALE, **gemv)
+        builder.consume(Op.GEMV, block.rows, d=out, groups=self.matrix.groups, scale_mode=self.scale_mode,
+                        **self._fields, **gemv)
+
+    @property
+    def _fields(self) -> dict[str, int]:
+        """What a GEMV says of the weights."""
+        form = self.matrix.form
+        fields = {"bits": form.bits, "signed": form.signed, "code": form.code, "rotated": form.rotated,
+                  "blocks": (form.group // BLOCK).bit_length() - 1, "terms": form.terms - 1,
+                  "double": form.double, "zero": form.zero}
+        if self.matrix.mask is not None:   # the decoder makes two's complement of 2Q - Qmax
+            fields |= {"masked": 1, "bits": form.bits + 1, "signed": 1, "double": 0, "zero": 0}
+        return fields
 
     def emit(self, builder: ProgramBuilder, node: int, out: int, **gemv: int) -> None:
         """All row blocks, results one after the other from SRAM address ``out`` on.

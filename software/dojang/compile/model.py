@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, Form
 from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
 from .layout import round_up
@@ -15,7 +16,7 @@ from .program import QUEUE
 from .regions import MemoryMap, Region
 from .sram import vector_words
 
-__all__ = ["KV_BITS", "CacheRegions", "LayerLayout", "ModelLayout"]
+__all__ = ["KV_BITS", "CacheRegions", "InputGroups", "LayerLayout", "ModelLayout"]
 
 KV_BITS = 8
 TERMS = 2
@@ -53,6 +54,14 @@ class LayerLayout:
 
     def linears(self) -> list[Linear]:
         return [*self.inputs, self.output, *self.ffn_inputs, self.down]
+
+
+class InputGroups(NamedTuple):
+    """The largest groups of columns that products of h, o and a have: their vectors end with whole ones."""
+
+    h: int
+    o: int
+    a: int
 
 
 class ModelLayout:
@@ -98,6 +107,10 @@ class ModelLayout:
         if shape.head_dim > largest:
             raise CompileError(f"the model's heads have {shape.head_dim} elements, chip {config.name!r} takes "
                                f"{largest} at most")
+        for name, matrix in self.checkpoint.matrices() if not config.coded else ():
+            if matrix.form != Form(matrix.bits, matrix.signed):
+                raise CompileError(f"{name} is compressed ({matrix.form}), chip {config.name!r} takes plain codes in "
+                                   f"groups of {BLOCK} only (coded=False)")
 
     def _layer(self, index: int) -> LayerLayout:
         """A layer with nothing allocated yet."""
@@ -125,6 +138,15 @@ class ModelLayout:
             ffn_inputs = [Linear(f"{name}.ffn_gate", config, [gate]), Linear(f"{name}.ffn_up", config, [up])]
         return LayerLayout(inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.attn_output]),
                            ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.ffn_down]))
+
+    def input_groups(self) -> InputGroups:
+        """Of normed vectors, of attention's result and of the activation."""
+        def largest(linears):
+            return max(linear.matrix.form.group for linear in linears)
+
+        return InputGroups(largest([self.head, *(linear for layer in self.layers
+                                                 for linear in (*layer.inputs, *layer.ffn_inputs))]),
+                           largest(layer.output for layer in self.layers), largest(layer.down for layer in self.layers))
 
     def _linears(self) -> list[Linear]:
         """In the order a pass streams them."""

@@ -1,11 +1,13 @@
 """Writes the program of one node: short names for instructions, and the all-gather protocol."""
 
 import numpy as np
+from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Mode, Mul, Op, Reduce, Reg, Round
 
 from .buffers import Buffers
 from .model import ModelLayout
 from .program import Count, ProgramBuilder
+from .sram import vector_words
 
 __all__ = ["IN_ORDER", "LATE", "Writer", "bits"]
 
@@ -62,8 +64,16 @@ class Writer:
         self._gather_tag ^= 1
 
     def clear_zeros(self) -> None:
-        """Make the zero block: 0 times anything, with NaN rounded to the integer 0."""
-        self.builder.emit(Op.VEC, 32, a_scalar=1, mul=Mul.IMM, imm0=0, round=Round.INT8, store=1, d=self.buffers.zeros)
+        """Make the zero block, and the zeros behind h that a VEC's ``pad32`` does not reach."""
+        b, padded = self.buffers, vector_words(self.shape.d, BLOCK)
+        self._zeros(b.zeros, b.zeros_words)
+        if padded < b.h_stride:
+            for c in range(self.contexts):
+                self._zeros(b.h + c * b.h_stride + padded, b.h_stride - padded)
+
+    def _zeros(self, d: int, words: int) -> None:
+        """0 times anything, with NaN rounded to the integer 0."""
+        self.builder.emit(Op.VEC, words * ELEMENTS, a_scalar=1, mul=Mul.IMM, imm0=0, round=Round.INT8, store=1, d=d)
 
     @staticmethod
     def position(context: int) -> dict[str, int]:

@@ -7,12 +7,14 @@ from dojang_hdl.isa import GEMV
 from dojang_sim.cocotb_runner import run_bench
 
 
-@pytest.mark.parametrize(("lanes", "contexts", "rows", "cases"), [(1, 1, 128, 20), (2, 4, 128, 24), (4, 3, 256, 24)])
-def test_engine_bench(lanes, contexts, rows, cases):
-    config = ChipConfig("bench", lanes=lanes, contexts=contexts, acc_rows=rows)
+@pytest.mark.parametrize(("lanes", "contexts", "rows", "cases", "coded"), [
+    (1, 1, 128, 20, False), (2, 4, 128, 24, False), (4, 3, 256, 24, False),
+    (1, 1, 128, 24, True), (2, 2, 128, 24, True), (4, 1, 256, 40, True), (4, 4, 256, 24, True)])
+def test_engine_bench(lanes, contexts, rows, cases, coded):
+    config = ChipConfig("bench", lanes=lanes, contexts=contexts, acc_rows=rows, coded=coded)
     run_bench(Engine(config), "dojang_sim.benches.engine", "engine", environment={
         "ENGINE_LANES": str(lanes), "ENGINE_CONTEXTS": str(contexts), "ENGINE_ROWS": str(rows),
-        "ENGINE_CASES": str(cases)})
+        "ENGINE_CODED": str(int(coded)), "ENGINE_CASES": str(cases)})
 
 
 def test_command_has_the_fields_of_the_instruction():

@@ -37,36 +37,88 @@ MUTATIONS = {
     "scales run on into the group": ("scales", "self.ends | (unit ==", "(unit =="),
     "scales always of the lower half": ("scales", "Mux(upper, pairs[width // 2:], pairs[:width // 2])", "pairs"),
     "scales read as pairs": ("scales", "Mux(narrow, singles.word_select(row, FACTOR), pair[:FACTOR])", "pair[:FACTOR]"),
-    "next group's exponent": ("serializer", "Mux(group_out, exponent1,", "Mux(~group_in, exponent1,"),
+    "next group's exponent": ("serializer", "Mux(group_out, groups[1],", "Mux(~group_in, groups[1],"),
     "a unit's first row repeated": ("serializer", "dots.eq(dots >> DOT.width)", "dots.eq(dots)"),
     "scales not awaited": ("issue", " & (~self.last | self.scaled)", ""),
     "activations not awaited": ("issue", "(~first_step | self.aligned) & (~self.last", "(~self.last"),
     "units overtake the serializer": ("issue", "(gap == 0)", "(gap == gap)"),
     "sum read before it is written": ("issue", "(age == self._interval)", "(age == age)"),
     "cycles lost between units": ("issue", "gap.eq(self.spread - 1)", "gap.eq(self.bits)"),
-    "plane word kept": ("issue", "allowed & part[-1]", "allowed & part[0]"),
+    "plane word kept": ("splitter", "self.o.ready & part[-1]", "self.o.ready & part[0]"),
     "never signed": ("engine", "lane.signed.eq(command.signed)", "lane.signed.eq(0)"),
     "empty command runs": ("engine", "(fields.rows != 0) & (fields.groups != 0)", "fields.rows != 0"),
 }
+CODED = {
+    "every pass a product": ("group_walk", "self.completes.eq(following == 0)", "self.completes.eq(1)"),
+    "sums never restarted": ("group_walk", "self.fresh.eq(self.completes)", "self.fresh.eq(0)"),
+    "one term": ("group_walk", "self.groups * (self.terms + 1)", "self.groups"),
+    "blocks of a group not counted": ("group_walk", "(self.products << self.blocks)[:16]", "self.products"),
+    "only the last block": ("group_sum", "Mux(read.fresh, 0, ", "Mux(1, 0, "),
+    "units summed together": ("group_sum", "Mux(unit == last, 0, unit + 1)", "0"),
+    "units shifted from block to block": ("group_sum", "Mux(unit == last, 0, unit + 1)", "unit + 1"),
+    "sums of contexts not in use": ("group_sum", "self.ahead & active", "self.ahead & ~active"),
+    "unfinished sums leave": ("group_sum", "pipe.valid & done.completes", "pipe.valid"),
+    "scales of rows run on": ("row_scales", "Mux(self.final & of_rows, 0, oldest + 1)", "oldest + 1"),
+    "scales start again without rows": ("row_scales", "self.final & of_rows", "self.final"),
+    "scales of rows overwritten": ("row_scales", "unpacker.o_valid & ~stored", "unpacker.o_valid"),
+    "last unit's scales of rows lost": ("row_scales", "~stored", "~kept"),
+    "scales of rows kept for the next command": ("row_scales", "[kept.eq(0), ", "["),
+    "zero times half the total": ("zero", "(s.high << HALF) + s.low", "s.low"),
+    "total's sign lost": ("zero", "group.total[HALF:].as_signed()", "group.total[HALF:]"),
+    "never doubled": ("zero", "Mux(self.double, self.dot << 1, self.dot)", "self.dot"),
+    "zero ignored": ("zero", "doubled + self.shift", "doubled"),
+    "zero's product of the group before": ("coded_parts", "take.eq(zero.o_valid)", "take.eq(take)"),
+    "scales of units that stay": ("coded_parts", "pipe.valid & unit.completes", "pipe.valid"),
+    "never rotated": ("coded_parts", "rotated.eq(command.rotated)", "rotated.eq(0)"),
+    "scales for every block": ("engine", "issue.step & issue.last & walk.completes", "issue.step & issue.last"),
+    "every block a group": ("engine", "issue.step & issue.begins & walk.completes", "issue.step & issue.begins"),
+    "every unit waits for the serializer": ("issue", "~(self.last & self.completes) | (gap", "~self.last | (gap"),
+}
+"""Of engines for coded weights."""
+
 CHECKS = {
-    "aligner": lambda engine: checks.check_aligner(engine.Aligner, contexts=3, groups=8, seed=1),
-    "lane": lambda engine: checks.check_lane(engine.Lane, seed=1),
-    "scaler": lambda engine: checks.check_scaler(engine.Scaler, seed=1),
+    "aligner": lambda module: checks.check_aligner(module.Aligner, contexts=3, groups=8, seed=1),
+    "lane": lambda module: checks.check_lane(module.Lane, seed=1),
+    "scaler": lambda module: checks.check_scaler(module.Scaler, seed=1),
 }
 """Short checks of single modules, which come before those of the engine."""
 
-ALIGNER_PARTS = ("element", "exponent")
+USERS = {
+    "element": ["aligner", "plain_parts"], "exponent": ["aligner", "plain_parts"],
+    **{module: ["plain_parts"] for module in ("aligner", "scaler", "scales", "splitter")},
+    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "row_scales", "zero")},
+}
+"""Modules between a part and the engine."""
+
+
+def _mutated(name: str, users: list[str]):
+    module, old, new = (MUTATIONS | CODED)[name]
+    return mutate(f"dojang_hdl.engine.{module}", old, new, [f"dojang_hdl.engine.{user}" for user in users])
+
+
+def _engine(name: str):
+    module = (MUTATIONS | CODED)[name][0]
+    return _mutated(name, [*USERS.get(module, []), *["engine"] * (module != "engine")]).Engine
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_mutation_is_caught(name):
-    module, old, new = MUTATIONS[name]
-    users = ["aligner"] * (module in ALIGNER_PARTS) + ["engine"] * (module != "engine")
-    engine = mutate(f"dojang_hdl.engine.{module}", old, new, [f"dojang_hdl.engine.{user}" for user in users])
+    module, engine = MUTATIONS[name][0], _engine(name)
     with pytest.raises(AssertionError):
-        for part in {module, *users} & CHECKS.keys():
-            CHECKS[part](engine)
-        checks.check_engine(engine.Engine, lanes=2, contexts=2, cases=8, seed=3)
-        checks.check_throughput(engine.Engine, lanes=2)
-        checks.check_revisits(engine.Engine, lanes=2)
+        if module in CHECKS:
+            CHECKS[module](_mutated(name, []))
+        elif "aligner" in USERS.get(module, []):
+            CHECKS["aligner"](_mutated(name, ["aligner"]))
+        checks.check_engine(engine, lanes=2, contexts=2, cases=8, seed=3)
+        checks.check_throughput(engine, lanes=2)
+        checks.check_revisits(engine, lanes=2)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CODED)
+def test_mutation_of_a_coded_engine_is_caught(name):
+    engine = _engine(name)
+    with pytest.raises(AssertionError):
+        checks.check_coded_engine(engine, lanes=2, contexts=2, seed=1)
+        checks.check_coded_throughput(engine, lanes=4)

@@ -2,7 +2,13 @@
 
 import pytest
 from dojang_hdl.engine import Engine
-from dojang_sim.benches.engine_units import check_engine, check_revisits, check_throughput
+from dojang_sim.benches.engine_units import (
+    check_coded_engine,
+    check_coded_throughput,
+    check_engine,
+    check_revisits,
+    check_throughput,
+)
 
 
 @pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), (2, 6), (4, 8)])
@@ -18,3 +24,13 @@ def test_a_row_waits_for_its_sum_of_the_group_before(lanes):
 @pytest.mark.parametrize("lanes", [1, 2, 4])
 def test_no_cycle_is_lost_between_groups(lanes):
     check_throughput(Engine, lanes)
+
+
+@pytest.mark.parametrize(("lanes", "contexts"), [(1, 1), (2, 3), (4, 1)])
+def test_small_coded_products(lanes, contexts):
+    check_coded_engine(Engine, lanes, contexts, seed=lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_blocks_before_the_last_do_not_wait_for_the_serializer(lanes):
+    check_coded_throughput(Engine, lanes)

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
-from dojang.checkpoints.synthetic import write_synthetic
-from dojang.compile import attention, buffers, compile_model, layer, program, sram, writer
+from dojang.checkpoints import Form, LlamaShape, load
+from dojang.checkpoints.synthetic import with_forms, write_synthetic
+from dojang.compile import CompileError, attention, buffers, compile_model, layer, program, sram, writer
 from dojang_hdl.config import ChipConfig, preset
+from dojang_hdl.isa import Code
 from dojang_sim.golden.emulator import Emulator, HazardError
 from dojang_sim.golden.llama import Llama
 
@@ -74,6 +75,60 @@ GRID = [
     (2, 1, 32, 1, 64, 96, 131, "Q8_0", "sim-1x1", (4, 1)),      # four lanes
     (2, 1, 32, 1, 96, 96, 600, "Q8_0", "board-ecpix5", (1, 1, 1)),
 ]
+
+
+def window(code, bits, **fields):
+    """Of a window code: 2Q - Qmax, a scale a row."""
+    return Form(bits, code=code, double=True, zero=1 - (1 << bits), row_scale=True, **fields)
+
+
+X2, X2_5, X3, X4 = (window(code, bits, group=64, rotated=True)
+                    for code, bits in ((Code.X2, 3), (Code.X2_5, 4), (Code.X3, 4), (Code.X4, 5)))
+ONE_BIT, TERNARY = Form(1, group=128, double=True, zero=-1), Form(2, group=64, zero=-1)
+DENSE = [Form(4, signed=True, group=128, rotated=True), Form(3, signed=True, group=64), Form(2, signed=True),
+         Form(6, group=128, zero=-31), Form(8, signed=True, row_scale=True)]
+PRUNED = [(window(Code.X2, 3), 0.5), (window(Code.X3, 4, group=128), 0.25), (window(Code.X2_5, 4), 0.5),
+          (window(Code.X4, 5, group=64), 0.5)]
+BCQ = Form(1, double=True, zero=-1, terms=3)
+
+COMPRESSED = [
+    # forms in turns, chip, d, ffn, heads, head_dim, passes
+    ([X2], "sim-1x1", 128, 192, 4, 32, (4, 1)),
+    ([X3], "sim-2x2", 128, 192, 4, 32, (1, 4)),
+    ([X2_5, X4, X3], "odd", 128, 192, 6, 32, (2, 1)),
+    ([X2_5], "row", 96, 100, 5, 32, (2, 1)),             # vectors that end within a group
+    ([ONE_BIT, TERNARY], "sim-2x2", 100, 160, 4, 32, (3, 1)),
+    (DENSE, "sim-2x2", 160, 96, 4, 64, (2, 1)),
+    (PRUNED, "odd", 96, 160, 4, 32, (2, 1)),
+    ([BCQ, X3, ONE_BIT, (window(Code.X2, 3), 0.5), Form(4)], "sim-1x1", 100, 96, 3, 32, (3, 1)),
+]
+
+
+@pytest.mark.parametrize("case", COMPRESSED, ids=lambda c: "-".join(str(x) for x in c[1:]))
+def test_logits_of_compressed_models(case, tmp_path):
+    forms, name, d, ffn, heads, head_dim, passes = case
+    shape = LlamaShape(2, d, heads, heads, head_dim, ffn, 67, 64)
+    checkpoint = with_forms(model(tmp_path, shape, "F16"), forms, seed=d)
+    machine = Machine(checkpoint, replace(chip(name), coded=True), 40)
+    rng = np.random.default_rng(d)
+    for count in passes:
+        machine.check(rng.integers(0, 67, count).tolist())
+
+
+def test_a_chip_that_does_not_take_compressed_matrices_says_so(tmp_path):
+    shape = LlamaShape(1, 64, 2, 2, 32, 64, 67, 64)
+    checkpoint = with_forms(model(tmp_path, shape, "F16"), [X3])
+    with pytest.raises(CompileError, match=r"blk.0.attn_q is compressed \(X3, groups of 64, rotated, a scale a row\), "
+                       r"chip 'sim-1x1' takes plain codes in groups of 32 only"):
+        compile_model(checkpoint, replace(preset("sim-1x1"), coded=False), 40)
+
+
+def test_a_gemv_for_coded_chips_is_noticed(tmp_path):
+    shape = LlamaShape(1, 64, 2, 2, 32, 64, 67, 64)
+    machine = Machine(with_forms(model(tmp_path, shape, "F16"), [X3]), replace(preset("sim-1x1"), coded=True), 40)
+    machine.emulator.config = replace(machine.emulator.config, coded=False)
+    with pytest.raises(HazardError, match="a GEMV for coded chips"):
+        machine.run([1])
 
 
 @pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(str(x) for x in c[:9]))

@@ -1,5 +1,8 @@
 """The window codes' golden model against single bits."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from dojang_hdl.isa import Code
@@ -117,6 +120,21 @@ def test_every_bit_has_its_place(code, masked, first_row, rows):
         assert kept is not None and np.array_equal(kept, mask[first_row:first_row + rows])
     else:
         assert kept is None
+
+
+def test_the_numerics_page_has_the_codes():
+    page = (Path(__file__).parents[3] / "docs/reference/numerics.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()
+            if line.startswith("| X")]
+    written = {}
+    for name, window, step_bits, range_of_q, outputs in rows:
+        name = name.split(",")[0]
+        found = tuple((int(a), tuple(map(int, taps.split(","))))
+                      for a, taps in re.findall(r"(\d+)\{([\d,]+)\}", outputs))
+        if window:
+            written[name] = [int(window), int(step_bits), int(range_of_q.split()[-1])]
+        written[name].append(found)
+    assert written == {code.name: [code.window, code.step_bits, code.maximum, *code.outputs] for code in CODES.values()}
 
 
 def test_wrong_sizes_are_named():

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from dojang.compile.layout import pack_planes, pack_scales, plane_words, scale_words
+from dojang.compile.layout import coded_words, pack_coded, pack_planes, pack_scales, plane_words, scale_words
+from dojang_hdl.window_code import CODES
+from dojang_sim.golden.window import unpack_payload
 
 
 def bits_of(data: np.ndarray) -> list[int]:
@@ -44,3 +46,23 @@ def test_every_group_of_scales_starts_on_a_word(rows, affine):
             else:
                 assert halves[row] == scale[row, group]
         assert not any(halves[rows * (1 + affine):])
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("first, rows", [(0, 4), (4, 8), (8, 12), (16, 40), (48, 16), (64, 4)])
+def test_a_coded_stream_is_read_back(code, masked, first, rows):
+    """By the golden model's reading, which is tested bit by bit; rows from 56 on are behind the matrix."""
+    rng = np.random.default_rng([first, rows])
+    symbols = rng.integers(0, 1 << code.step_bits, (56 // code.steps_rows, 3, 32), np.uint8)
+    mask = rng.random((56, 3, 32)) < 0.5 if masked else None
+    packed = pack_coded(code, symbols, mask, first, rows)
+    assert len(packed) == 16 * coded_words(code, rows, 3, masked)
+    got, got_mask = unpack_payload(packed, code, masked, rows, 3)
+    for index, found in enumerate(got):
+        step = first // code.steps_rows - code.lead + index
+        inside = 0 <= step < len(symbols)
+        np.testing.assert_array_equal(found, symbols[step] if inside else np.zeros_like(found))
+    if mask is not None:
+        np.testing.assert_array_equal(got_mask[:max(56 - first, 0)], mask[first:first + rows])
+        assert not got_mask[max(56 - first, 0):].any()

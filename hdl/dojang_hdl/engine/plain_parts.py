@@ -1,0 +1,73 @@
+"""What engines for planes alone are made of."""
+
+from typing import NamedTuple
+
+from amaranth.hdl import Const, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import connect
+
+from ..config import ChipConfig
+from .aligner import Aligner
+from .formats import EXPONENT, TOTAL
+from .scaler import Scaler
+from .scales import ScaleReader
+from .splitter import PlaneSplitter
+
+__all__ = ["PlainParts", "Walk"]
+
+
+class Walk(NamedTuple):
+    """The passes of a command: one over all rows for each block of columns."""
+
+    begin: Value
+    """Pulse, the passes and products below are right from now on."""
+    passes: Value
+    products: Value
+    """Sums that come out for a row."""
+    fresh: Value
+    completes: Value
+    """The pass is the first, the last of its product."""
+
+
+class PlainParts:
+    """The parts in which `Engine`s differ: here a product is the sum over one block, and every pass is a product."""
+
+    factors = data.StructLayout({"exponent": EXPONENT, "total": TOTAL})
+    """What a group has for each context: members of the scaler."""
+
+    sum_latency = 0
+    """Cycles from the lanes to the serializer."""
+
+    factors_latency = 0
+    """Cycles from the aligner to the serializer."""
+
+    def __init__(self, config: ChipConfig):
+        self._config = config
+        self.aligner = Aligner(config.contexts)
+        self.scale_reader = ScaleReader(config.lanes)
+        self.scalers = [Scaler() for _ in range(config.contexts)]
+
+    def walk(self, m, command, start, advance) -> Walk:
+        """``advance``: pulse, a pass is over."""
+        return Walk(start, command.groups, command.groups, Const(1), Const(1))
+
+    def planes(self, m, words, command, walk):
+        """The stream of planes in ``words``."""
+        m.submodules.splitter = splitter = PlaneSplitter(self._config.lanes)
+        connect(m, words, splitter.i)
+        return splitter.o
+
+    def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
+        """From the lanes' dot products to the units of the serializer."""
+        m.d.comb += [
+            self.scale_reader.pop.eq(dots_valid), serializer.unit.eq(self.scale_reader.o),
+            serializer.i_valid.eq(dots_valid),
+            *(o.eq(dot) for os, unit in zip(serializer.dots, dots, strict=True)
+              for o, dot in zip(os, unit, strict=True)),
+        ]
+
+    def group(self, m, command, take, serializer):
+        """From the aligner to the factors in the serializer, a cycle after a group's last block was taken."""
+        m.d.comb += serializer.take.eq(take)
+        for c, group in enumerate(serializer.group):
+            m.d.comb += [group.exponent.eq(self.aligner.exponent[c]), group.total.eq(self.aligner.total[c])]
