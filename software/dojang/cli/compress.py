@@ -16,7 +16,7 @@ from ..checkpoints.matrix import TURN
 from ..compress.compress import Done, Report, compress
 from ..compress.errors import CompressError
 from ..compress.plan import RECIPES, Options, Plan, Rule, parse_bits, parse_group, parse_rule
-from ..texts import LENGTH, calibration_windows
+from ..texts import CALIBRATION, LENGTH, calibration_windows
 from ..tokenizer import Tokenizer
 from .boundary import INTERRUPTED, console
 
@@ -68,7 +68,7 @@ def compress_model(
                              "later ones win. The pattern sensitive means the layers that suffer most.")] = None,
     calibration: Annotated[str, typer.Option(
         metavar="FILE", help="Text that errors are weighed on, or builtin.")] = "builtin",
-    count: Annotated[int, typer.Option("--windows", min=1, help="Windows of calibration.")] = 40,
+    count: Annotated[int, typer.Option("--windows", min=1, help="Windows of calibration.")] = CALIBRATION,
     threads: Annotated[int | None, typer.Option(min=1, show_default=False, help="Default: all cores.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the rotations' signs.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,

@@ -8,11 +8,14 @@ import numpy as np
 from ..checkpoints import Checkpoint
 from .forward import INPUTS, Forward, LayerWeights
 
-__all__ = ["hessians"]
+__all__ = ["Moments", "hessians"]
+
+Moments = dict[str, np.ndarray]
+"""XᵀX of a layer's inputs."""
 
 
 def hessians(checkpoint: Checkpoint, windows: np.ndarray, workers: int = 1, skip: int = 0
-             ) -> Iterator[tuple[int, LayerWeights, dict[str, np.ndarray]]]:
+             ) -> Iterator[tuple[int, LayerWeights, Moments]]:
     """For each layer in order: its index, float weights, and XᵀX float32 [columns, columns] of each of `INPUTS`.
 
     All are of the model as it is (one-shot): nothing that the caller does to a layer reaches the next. ``skip``: layers
@@ -21,7 +24,7 @@ def hessians(checkpoint: Checkpoint, windows: np.ndarray, workers: int = 1, skip
     forward = Forward(checkpoint, windows, workers)
     for index in range(checkpoint.shape.layers):
         weights = LayerWeights.of(checkpoint, index)
-        moments: dict[str, np.ndarray] = {}
+        moments: Moments = {}
         lock = threading.Lock()
 
         def tap(kind, x, moments=moments, lock=lock):

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,9 @@ from safetensors.numpy import save_file
 from ..checkpoints import Checkpoint, Matrix
 from ..checkpoints.container import Contents, describe, pack, unpack, write_container
 from ..checkpoints.matrix import BLOCK, FLOAT_TYPES
-from .calibration import hessians
+from .calibration import Moments, hessians
 from .errors import CompressError
-from .forward import INPUTS
+from .forward import INPUTS, LayerWeights
 from .gptq import quantize_matrix
 from .plan import Options, Plan
 from .recipe import Quantized
@@ -73,7 +73,7 @@ class Report:
 
 
 def compress(checkpoint: Checkpoint, path: Path, plan: Plan, windows: np.ndarray, workers: int = 1,
-             progress: Progress = lambda done, total, text: None) -> Report:
+             progress: Progress = lambda done, total, text: None, moments: Sequence[Moments] | None = None) -> Report:
     """Write the compressed model to ``path``.
 
     Parameters
@@ -84,25 +84,28 @@ def compress(checkpoint: Checkpoint, path: Path, plan: Plan, windows: np.ndarray
     plan: what is asked of each tensor.
     windows: token ids [windows, length] for calibration.
     workers: threads.
+    progress: see `Progress`.
+    moments: of each layer, if they are there already.
 
     Raises
     ------
     CompressError: weights that are not finite, a contradiction in the plan, or a folder that cannot be written.
     """
     started = time.perf_counter()
-    return _Run(checkpoint, path, plan, windows, workers, progress).run(started)
+    return _Run(checkpoint, path, plan, windows, workers, progress, moments).run(started)
 
 
 class _Run:
     def __init__(self, checkpoint: Checkpoint, path: Path, plan: Plan, windows: np.ndarray, workers: int,
-                 progress: Progress):
+                 progress: Progress, moments: Sequence[Moments] | None):
+        self.moments, self.windows_sha256 = moments, hashlib.sha256(windows.tobytes()).hexdigest()
         self.checkpoint, self.plan, self.windows, self.workers = checkpoint, plan, windows, workers
         self.shape, self.progress, self.report = checkpoint.shape, progress, Report(path)
         self.lock, self.done_weights = threading.Lock(), 0
         sizes = self.shape.matrices()
         self.total = self.shape.layers * sum(rows * cols for rows, cols in sizes.values())
         source = self._source()
-        key = json.dumps([plan.as_json(), source, hashlib.sha256(windows.tobytes()).hexdigest()])
+        key = json.dumps([plan.as_json(), source, self.windows_sha256])
         self.folder = path.with_name(f".{path.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
         self.source = source
         self.options: dict[str, Options] = {}
@@ -122,7 +125,11 @@ class _Run:
         self.progress(self.done_weights, self.total, "calibrating")
         vectors = {"output_norm.weight": self.checkpoint.load_vector("output_norm.weight")}
         with ThreadPoolExecutor(self.workers) as pool:
-            moments = hessians(self.checkpoint, self.windows, self.workers, skip)
+            if self.moments is None:
+                moments = hessians(self.checkpoint, self.windows, self.workers, skip)
+            else:
+                moments = ((index, LayerWeights.of(self.checkpoint, index), found)
+                           for index, found in enumerate(self.moments))
             for index in range(self.shape.layers):
                 flips = self._flips(index)
                 for norm, kind in (("attn_norm", "attn_in"), ("ffn_norm", "ffn_in")):
@@ -290,7 +297,8 @@ class _Run:
         tensors, checkpoint = self.report.tensors, self.checkpoint
         notes = {name: {"error": done.error, "mse": done.mse} for name, done in tensors.items()
                  if done.error is not None}
-        recipe = {**self.plan.as_json(), "sensitive": list(self.report.sensitive)}
+        recipe = {**self.plan.as_json(), "sensitive": list(self.report.sensitive),
+                  "windows_sha256": self.windows_sha256}
         write_container(self.report.path, Contents(
             checkpoint.name, self.shape, checkpoint.tokenizer, {name: tensors[name].matrix for name in self.options},
             vectors, checkpoint.types, notes, recipe, self.source))

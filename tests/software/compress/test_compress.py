@@ -7,6 +7,7 @@ import pytest
 from dojang.checkpoints import LlamaShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.compress import compress as module
+from dojang.compress.calibration import hessians
 from dojang.compress.compress import compress
 from dojang.compress.errors import CompressError
 from dojang.compress.forward import Forward
@@ -189,3 +190,13 @@ def test_the_head_if_it_is_asked_for(model, windows, tmp_path):
     found = load(tmp_path / "m.dojang")
     assert found.head.bits == 6 and found.head.form.group == 64
     assert np.array_equal(found.embedding[7], found.head.dequantize()[7])
+
+
+def test_moments_may_be_given(model, windows, tmp_path):
+    plan = Plan(Options(Code.X3))
+    moments = [found for _, _, found in hessians(model, windows)]
+    compress(model, tmp_path / "a.dojang", plan, windows)
+    compress(model, tmp_path / "b.dojang", plan, windows, moments=moments)
+    assert (tmp_path / "a.dojang").read_bytes() == (tmp_path / "b.dojang").read_bytes()
+    compress(model, tmp_path / "c.dojang", plan, windows, moments=moments[::-1])
+    assert (tmp_path / "a.dojang").read_bytes() != (tmp_path / "c.dojang").read_bytes()
