@@ -25,25 +25,23 @@ FIGURES = Path("docs/figures/compression-cycles.json")
 DOCUMENT = Path("docs/user/compress.md")
 
 
-def window(code: Code, **fields) -> Form:
+def window(code: Code, rotated: bool = True) -> Form:
     """Weights d (2Q - Qmax) of a window code, one scale a row."""
-    return Form(CODES[code].planes, code=code, double=True, zero=-CODES[code].maximum, row_scale=True, **fields)
+    return Form(CODES[code].planes, code=code, group=64, row_scale=True, rotated=rotated, double=True,
+                zero=-CODES[code].maximum)
 
-
-TURNED = {"group": 64, "rotated": True}
-DENSE = {"group": 128}
 
 FORMS: dict[str, tuple[Form, float]] = {
-    "dense-4": (Form(4, signed=True, rotated=True, **DENSE), 1.0),
-    "x4": (window(Code.X4, **TURNED), 1.0),
-    "x3": (window(Code.X3, **TURNED), 1.0),
-    "x2.5": (window(Code.X2_5, **TURNED), 1.0),
-    "x2": (window(Code.X2, **TURNED), 1.0),
-    "ternary": (Form(2, zero=-1, **DENSE), 1.0),
-    "1-bit": (Form(1, double=True, zero=-1, **DENSE), 1.0),
-    "pruned-x2": (window(Code.X2, group=64), 0.5),
+    "dense-4": (Form(4, signed=True, group=128, rotated=True), 1.0),
+    "x4": (window(Code.X4), 1.0),
+    "x3": (window(Code.X3), 1.0),
+    "x2.5": (window(Code.X2_5), 1.0),
+    "x2": (window(Code.X2), 1.0),
+    "ternary": (Form(2, group=128, zero=-1), 1.0),
+    "1-bit": (Form(1, group=128, double=True, zero=-1), 1.0),
+    "pruned-x2": (window(Code.X2, rotated=False), 0.5),
     "bcq-3": (Form(1, double=True, zero=-1, terms=3), 1.0),
-    "x3-unrotated": (window(Code.X3, group=64), 1.0),
+    "x3-unrotated": (window(Code.X3, rotated=False), 1.0),
 }
 """Form and part of the weights that is kept. The last one shows, beside x3, what the transform costs."""
 
