@@ -5,6 +5,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.numpy import save_file
 from .checkpoint import Checkpoint, Embedding, TokenizerData, quantised_message
 from .errors import CheckpointError
 from .matrix import BLOCK, FLOAT_TYPES, Form, Matrix, quantize
+from .scale_set import ScaleSet, from_stored
 from .shape import LlamaShape
 
 __all__ = ["SUFFIX", "Contents", "describe", "is_container", "load_container", "pack", "read_description",
@@ -156,8 +158,8 @@ def unpack(name: str, entry: dict, parts: Mapping[str, np.ndarray]) -> Matrix:
                   entry["source"], mask)
 
 
-def load_container(path: Path, name: str, weights_bits: int, scales: str | None = None) -> Checkpoint:
-    """Open a container; matrices are read when first used. ``scales``: the scale set to use."""
+def load_container(path: Path, name: str, weights_bits: int) -> Checkpoint:
+    """Open a container; matrices are read when first used."""
     try:
         with open(path, "rb"):
             pass
@@ -166,7 +168,7 @@ def load_container(path: Path, name: str, weights_bits: int, scales: str | None 
     except OSError as error:
         raise CheckpointError(f"model file {path} cannot be read: {error.strerror}") from None
     try:
-        return _Container(path, scales).checkpoint(name, weights_bits)
+        return _Container(path).checkpoint(name, weights_bits)
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged byte leads to
@@ -176,7 +178,7 @@ def load_container(path: Path, name: str, weights_bits: int, scales: str | None 
 def read_description(path: Path) -> dict:
     """What a container says of itself (docs/reference/container.md); raises `CheckpointError` for other files."""
     try:
-        return _Container(path, None).description
+        return _Container(path).description
     except CheckpointError:
         raise
     except Exception as error:
@@ -186,7 +188,7 @@ def read_description(path: Path) -> dict:
 class _Container:
     """Description and arrays of an open file."""
 
-    def __init__(self, path: Path, scales: str | None):
+    def __init__(self, path: Path):
         self.path = path
         self.file = safe_open(path, "numpy")
         metadata = self.file.metadata() or {}
@@ -196,16 +198,10 @@ class _Container:
         version = self.description.get("version")
         if version != VERSION:
             raise CheckpointError(f"{path} has version {version!r} of the container, expected {VERSION}")
-        if scales is not None and scales not in self.description["scale_sets"]:
-            raise CheckpointError(f"{path} has no scale set {scales!r}; it has "
-                                  f"{', '.join(self.description['scale_sets']) or 'none'}")
-        self.prefix = None if scales is None else f"{scales}/"
         self.names = set(self.file.keys())
 
     def array(self, name: str) -> np.ndarray:
-        """A stored array, that of the scale set if it has one, checked against its sum."""
-        if self.prefix is not None and self.prefix + name in self.names:
-            name = self.prefix + name
+        """A stored array, checked against its sum."""
         try:
             values = self.file.get_tensor(name)
         except SafetensorError as error:
@@ -263,7 +259,13 @@ class _Container:
 
         return Checkpoint(name, shape, self.embedding(shape, "token_embd.weight" in floats), types,
                           quantised_message(floats, shape.tied, weights_bits), load_matrix, load_vector, self.tokenizer,
-                          self.path.stat().st_size, load_floats)
+                          self.path.stat().st_size, load_floats=load_floats,
+                          scale_sets={label: partial(self.scale_set, label) for label in self.description["scale_sets"]})
+
+    def scale_set(self, label: str) -> ScaleSet:
+        prefix = f"{label}/"
+        return from_stored(label, {name.removeprefix(prefix): self.array(name) for name in sorted(self.names)
+                                   if name.startswith(prefix)})
 
     def matrix(self, tensor: str) -> Matrix:
         entry = self.description["tensors"][tensor]

@@ -155,7 +155,7 @@ class _GGUFFile:
         embedding = Embedding((shape.vocab, shape.d), lambda ids: _rows(table[ids], types["token_embd.weight"]))
         return Checkpoint(name, shape, embedding, types, quantised_message(types, shape.tied, weights_bits),
                           load_matrix, load_vector, self.tokenizer, self.path.stat().st_size,
-                          lambda tensor_name: _floats(self.tensors[tensor_name].data, types[tensor_name]))
+                          load_floats=lambda tensor_name: _floats(self.tensors[tensor_name].data, types[tensor_name]))
 
     def tokenizer(self) -> TokenizerData:
         try:

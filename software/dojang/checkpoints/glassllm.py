@@ -44,7 +44,7 @@ def load_glassllm(folder: Path, language: str, weights_bits: int) -> Checkpoint:
                       types, quantised_message(types, True, weights_bits), load_matrix,
                       lambda name: tensors[name].astype(np.float32),
                       lambda: _tokenizer(folder / f"{language}.tokenizer.json"),
-                      (folder / f"{language}.npz").stat().st_size, load_floats)
+                      (folder / f"{language}.npz").stat().st_size, load_floats=load_floats)
 
 
 def _gguf_name(name: str) -> str:

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from .errors import CheckpointError
 
-__all__ = ["ScaleSet", "load_scale_set", "write_scale_set"]
+__all__ = ["ScaleSet", "from_stored", "load_scale_set", "write_scale_set"]
 
 KEY = "dojang-set"
 VERSION = 1

@@ -87,18 +87,17 @@ def test_floats_stay_floats(tmp_path):
 
 
 def test_scale_sets(model, tmp_path):
-    from dojang.checkpoints.container import load_container
-
     name, gain = "blk.0.attn_q.weight", "output_norm.weight"
     scale, vector = model.load_matrix(name).scale * np.float16(2), model.load_vector(gain) + np.float32(1)
     path = tmp_path / "m.dojang"
     write_container(path, contents(model, scale_sets={"tuned": {f"{name}.scale": scale, gain: vector}}))
-    plain, tuned = load(path), load_container(path, "m", 8, "tuned")
+    plain = load(path)
+    tuned = plain.with_set(plain.find_set("tuned"))
     assert np.array_equal(tuned.layers[0].attn_q.scale, scale) and np.array_equal(tuned.output_norm, vector)
     assert np.array_equal(plain.layers[0].attn_q.scale, model.layers[0].attn_q.scale)
     assert np.array_equal(tuned.layers[0].attn_q.codes, plain.layers[0].attn_q.codes)
-    with pytest.raises(CheckpointError, match="has no scale set 'other'; it has tuned"):
-        load_container(path, "m", 8, "other")
+    with pytest.raises(CheckpointError, match="m.dojang has no scale set of that name, only tuned"):
+        plain.find_set("other")
 
 
 def test_a_failed_write_leaves_the_old_file(written, model, monkeypatch):
