@@ -259,8 +259,8 @@ class _Container:
 
         return Checkpoint(name, shape, self.embedding(shape, "token_embd.weight" in floats), types,
                           quantised_message(floats, shape.tied, weights_bits), load_matrix, load_vector, self.tokenizer,
-                          self.path.stat().st_size, load_floats=load_floats,
-                          scale_sets={label: partial(self.scale_set, label) for label in self.description["scale_sets"]})
+                          self.path.stat().st_size, load_floats=load_floats, scale_sets={
+                              label: partial(self.scale_set, label) for label in self.description["scale_sets"]})
 
     def scale_set(self, label: str) -> ScaleSet:
         prefix = f"{label}/"

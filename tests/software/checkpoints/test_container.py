@@ -96,7 +96,7 @@ def test_scale_sets(model, tmp_path):
     assert np.array_equal(tuned.layers[0].attn_q.scale, scale) and np.array_equal(tuned.output_norm, vector)
     assert np.array_equal(plain.layers[0].attn_q.scale, model.layers[0].attn_q.scale)
     assert np.array_equal(tuned.layers[0].attn_q.codes, plain.layers[0].attn_q.codes)
-    with pytest.raises(CheckpointError, match="m.dojang has no scale set of that name, only tuned"):
+    with pytest.raises(CheckpointError, match="has no scale set of that name, only tuned"):
         plain.find_set("other")
 
 
