@@ -22,6 +22,9 @@ QUEUE = 8
 MOST = 96
 """Elements of a vector, at most."""
 
+MODES = (ScaleMode.NONE, ScaleMode.SCALE, ScaleMode.AFFINE)
+"""Of chips that are not coded."""
+
 
 def random_memory(words: int, seed: int) -> np.ndarray:
     """Bytes of a memory channel with the areas filled."""
@@ -240,7 +243,7 @@ class ProgramWriter:
         rng = self.rng
         self._room()
         rows, groups = 4 * rng.randint(1, self.config.acc_rows // 4), rng.randint(1, 3)
-        bits, contexts, mode = rng.randint(1, 8), rng.randint(1, self.config.contexts), rng.choice([*ScaleMode])
+        bits, contexts, mode = rng.randint(1, 8), rng.randint(1, self.config.contexts), rng.choice(MODES)
         signed, by_groups = rng.randrange(2), rng.randrange(2)
         counts, areas = dict.fromkeys(Stream, 0), []
         source = rng.choice(((BITS, SCALES), (CACHE, DUMP)))
