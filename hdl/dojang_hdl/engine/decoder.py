@@ -70,14 +70,15 @@ class WindowDecoder(wiring.Component):
             sequencer.room.eq(splitter.i.ready), sequencer.advance.eq(units.advance),
             splitter.i.valid.eq(self.i.valid & sequencer.plain), splitter.i.payload.eq(self.i.payload),
 
-            gearbox.word.eq(self.i.payload), gearbox.taken.eq(self.i.valid & self.i.ready),
-            gearbox.masked.eq(self.masked), rows.masked.eq(self.masked), units.masked.eq(self.masked),
+            gearbox.word.eq(self.i.payload),
+            *(part.masked.eq(self.masked) for part in (gearbox, rows, units)),
             *(getattr(gearbox, name).eq(getattr(sequencer, name))
-              for name in ("to_mask", "to_fifth", "row", "direct", "phase", "active_code")),
+              for name in ("take_mask", "take_fifth", "row", "direct", "phase", "active_code")),
             *(getattr(rows, name).eq(getattr(sequencer, name)) for name in ("row", "weights", "ends", "active_code")),
             *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth", "mask")),
             rows.odd.eq(sequencer.phase[0]), rows.advance.eq(units.advance),
-            units.active_code.eq(sequencer.active_code), units.i_valid.eq(rows.o_valid), units.i_ends.eq(rows.o_ends),
-            units.planes.eq(rows.planes), units.mask_plane.eq(rows.mask_plane),
+            units.active_code.eq(sequencer.active_code),
+            units.i_valid.eq(rows.o_valid), units.ends_next.eq(rows.ends_next), units.planes.eq(rows.planes),
+            units.mask_plane.eq(rows.mask_plane),
         ]
         return m

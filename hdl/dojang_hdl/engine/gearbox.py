@@ -27,7 +27,7 @@ class Gearbox(wiring.Component):
     Members
     -------
     word: the plane stream's.
-    taken, to_mask, to_fifth, row, direct, phase, active_code: `RowSequencer`'s; ``taken``: a word is taken.
+    take_mask, take_fifth, row, direct, phase, active_code: `RowSequencer`'s.
     masked: the command's.
     symbol: with ``row`` and the first row of a symbol: bit i of its column j is bit j of quarter i.
     fifth: fifth bits of the last symbol that went, zero after the second row.
@@ -37,7 +37,7 @@ class Gearbox(wiring.Component):
     def __init__(self, codes: frozenset[Code]):
         self._codes = codes
         super().__init__({
-            "word": In(WORD_BITS), "taken": In(1), "to_mask": In(1), "to_fifth": In(1), "masked": In(1),
+            "word": In(WORD_BITS), "take_mask": In(1), "take_fifth": In(1), "masked": In(1),
             "row": In(1), "direct": In(1), "phase": In(3), "active_code": In(len(Code)),
             "symbol": Out(BLOCK * SYMBOL_BITS), "fifth": Out(BLOCK), "mask": Out(BLOCK),
         })
@@ -72,12 +72,12 @@ class Gearbox(wiring.Component):
         masks = Signal(WORD_BITS, init=-1, reset_less=True)  # a flip-flop is set to its initial value for free
         with m.If(~self.masked):
             m.d.sync += masks.eq(-1)
-        with m.Elif(self.taken & self.to_mask):
+        with m.Elif(self.take_mask):
             m.d.sync += masks.eq(self.word)
         m.d.comb += self.mask.eq(self._by_turns(m, masks, [self.phase[:2] == q for q in range(4)]))
         if any(CODES[code].step_bits > SYMBOL_BITS for code in self._codes):
             fifths = Signal(WORD_BITS, reset_less=True)
-            with m.If(self.taken & self.to_fifth):
+            with m.If(self.take_fifth):
                 m.d.sync += fifths.eq(self.word)
             m.d.comb += self.fifth.eq(self._by_turns(m, fifths, [self.phase == 2 * q for q in range(4)]))
         return m

@@ -54,7 +54,8 @@ class RowDecoder(wiring.Component):
     fifth, mask: `Gearbox`'s, of the row of the cycle before.
     weights, ends: with ``row``: see `RowSequencer`.
     planes, mask_plane: of the row that entered `latency` movements before: plane i at [i], and its mask.
-    o_valid, o_ends: that row has weights; and it is the last of its unit.
+    o_valid: that row has weights.
+    ends_next: the row after it has, and is the last of its unit.
     """
 
     latency = 5
@@ -64,7 +65,7 @@ class RowDecoder(wiring.Component):
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1), "advance": In(1), "row": In(1),
             "symbol": In(BLOCK * SYMBOL_BITS), "odd": In(1), "fifth": In(BLOCK), "mask": In(BLOCK),
-            "weights": In(1), "ends": In(1), "o_valid": Out(1), "o_ends": Out(1),
+            "weights": In(1), "ends": In(1), "o_valid": Out(1), "ends_next": Out(1),
             "planes": Out(BLOCK * planes_of(codes)), "mask_plane": Out(BLOCK),
         })
 
@@ -82,11 +83,11 @@ class RowDecoder(wiring.Component):
             planes[4] = values["mask"] & (values["plane4"] ^ inverted[16])
         m.d.comb += [self.planes.eq(Cat(*planes)), self.mask_plane.eq(values["mask"])]
 
-        valid, ends = Signal(self.latency), Signal(self.latency)
+        valid, ends = Signal(self.latency), Signal(self.latency - 1)
         with m.If(self.advance):
             m.d.sync += [valid.eq(Cat(self.row & self.weights, valid)),
                          ends.eq(Cat(self.row & self.weights & self.ends, ends))]
-        m.d.comb += [self.o_valid.eq(valid[-1]), self.o_ends.eq(ends[-1])]
+        m.d.comb += [self.o_valid.eq(valid[-1]), self.ends_next.eq(ends[-1])]
         return m
 
     def _inverted(self, m) -> dict[int, Value]:

@@ -33,7 +33,8 @@ class RowSequencer(wiring.Component):
     advance: a row may go.
     ready: the word is taken if there is one. Depends on ``room``, ``advance`` and registers.
     plain: the words are PLAIN's.
-    to_mask, to_fifth: the word is one of masks, or of fifth bits (X2.5).
+    take_mask, take_fifth: the word is to be kept as one of masks, or of fifth bits (X2.5). Masks of X4 are kept twice,
+        and only the second time the right ones.
     row: a row goes.
     direct: with ``row``: the word is its symbol's.
     phase: the row's number within eight of its part.
@@ -46,7 +47,7 @@ class RowSequencer(wiring.Component):
         super().__init__({
             "start": In(1), "code": In(3), "masked": In(1), "rows": In(16), "blocks": In(18), "bits": In(4),
             "valid": In(1), "room": In(1), "advance": In(1), "ready": Out(1), "plain": Out(1),
-            "to_mask": Out(1), "to_fifth": Out(1), "row": Out(1), "direct": Out(1), "phase": Out(3),
+            "take_mask": Out(1), "take_fifth": Out(1), "row": Out(1), "direct": Out(1), "phase": Out(3),
             "weights": Out(1), "ends": Out(1), "active_code": Out(len(Code)),
         })
 
@@ -72,8 +73,8 @@ class RowSequencer(wiring.Component):
             self.row.eq(go & self.advance & (~self.direct | self.valid)),
             self.ready.eq(self.plain & self.room | fetch
                           | go & self.advance & (self.direct | mask_next | fifth_next)),
-            self.to_mask.eq(Mux(fetch, no_mask, mask_next)),
-            self.to_fifth.eq(Mux(fetch, ~no_mask, ~mask_next & fifth_next)),
+            self.take_mask.eq(self.valid & (fetch & no_mask | go & self.advance & mask_next)),
+            self.take_fifth.eq(self.valid & (fetch & ~no_mask | go & self.advance & fifth_next & ~mask_next)),
             self.weights.eq(~warm_up),
             self.ends.eq(self.phase[:2] | Const(QUAD - self._lanes, 2) == QUAD - 1),
         ]

@@ -28,7 +28,8 @@ class UnitBuffer(wiring.Component):
     Members
     -------
     active_code, masked: of the command; they stay until the last plane has left.
-    planes, mask_plane, i_valid, i_ends: rows, from `RowDecoder`.
+    planes, mask_plane, i_valid: a row, from `RowDecoder`.
+    ends_next: the row after it is the last of its unit.
     advance: the row is taken, if there is one.
     plain: planes that are passed on; none while there are rows.
     o: planes, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
@@ -38,7 +39,7 @@ class UnitBuffer(wiring.Component):
         self._lanes, self._codes = lanes, codes
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1),
-            "i_valid": In(1), "i_ends": In(1), "planes": In(BLOCK * planes_of(codes)), "mask_plane": In(BLOCK),
+            "i_valid": In(1), "ends_next": In(1), "planes": In(BLOCK * planes_of(codes)), "mask_plane": In(BLOCK),
             "advance": Out(1), "plain": In(stream.Signature(BLOCK * lanes)), "o": Out(stream.Signature(BLOCK * lanes)),
         })
 
@@ -55,19 +56,26 @@ class UnitBuffer(wiring.Component):
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count)]
 
-        moves = Signal()
+        moves, ends = Signal(), Signal()
+        # The decoder's every register hangs on `advance`: as much as possible is known a cycle before.
+        blocked, tight = Signal(), Signal()                              # no room for the unit; only if a plane moves
+        complete = Signal()
+        pending_next, last_next, ends_next = Signal(), Signal(), Signal()
         m.d.comb += [
-            moves.eq(~self.o.valid | self.o.ready),
-            self.advance.eq(~self.i_ends | ~pending | last & moves),
-            self.plain.ready.eq(moves),
+            moves.eq(~self.o.valid | self.o.ready), self.plain.ready.eq(moves),
+            self.advance.eq(~(blocked | tight & self.o.valid & ~self.o.ready)),
+            complete.eq(ends & self.advance), ends_next.eq(Mux(self.advance, self.ends_next, ends)),
+            pending_next.eq(complete | pending & ~(last & moves)),
+            last_next.eq(Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
         ]
+        m.d.sync += [ends.eq(ends_next), pending.eq(pending_next), last.eq(last_next),
+                     blocked.eq(ends_next & pending_next & ~last_next), tight.eq(ends_next & last_next)]
         with m.If(self.i_valid & self.advance):
             m.d.sync += [word.eq(following) for word, following in zip(earlier, rows[1:], strict=True)]
         with m.If(moves):
-            m.d.sync += [slot.eq(Mux(last, 0, slot << 1)), pending.eq(pending & ~last),
-                         last.eq(Mux(self.masked, slot[-2], slot[-3]))]
-        with m.If(self.i_ends & self.advance):
-            m.d.sync += [slot.eq(Cat(*begin)), pending.eq(1)]
+            m.d.sync += slot.eq(Mux(last, 0, slot << 1))
+        with m.If(complete):
+            m.d.sync += slot.eq(Cat(*begin))
             m.d.sync += [plane.eq(Cat(word.word_select(k, BLOCK) for word in rows)) for k, plane in enumerate(unit)]
 
         # What does not leave is zero: an or is enough.
