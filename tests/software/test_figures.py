@@ -71,4 +71,5 @@ def test_compressed_forms_and_their_table():
     assert {row["form"] for row in simulated["forms"]} == set(FORMS)
     assert f"\n{document_table(simulated)}\n<!-- cycles:end -->" in (ROOT / "docs/user/compress.md").read_text()
     cycles = {row["form"]: row["cycles_per_token"] for row in simulated["forms"]}
+    assert all(quoted(f"{form}-cycles") == f"{cycles[form]:,}" for form in ("x3", "x2"))
     assert cycles["dense-4"] > cycles["x3"] > cycles["x2.5"] > cycles["x2"] > cycles["1-bit"]
