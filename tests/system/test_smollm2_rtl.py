@@ -2,6 +2,10 @@
 
 import pytest
 from dojang.checkpoints import CheckpointError, load
+from dojang.compress.compress import compress
+from dojang.compress.plan import RECIPES
+from dojang.texts import calibration_windows
+from dojang.tokenizer import Tokenizer
 from dojang_hdl.config import preset
 from dojang_sim.chip.memories import MEMORIES
 
@@ -27,3 +31,14 @@ def test_prompt_and_decoding(memory, utilization, checkpoint, converse):
             token = conversation.decode(token)
         summary = conversation.summary()
     assert utilization <= summary["dram_utilization"] <= 1
+
+
+@pytest.mark.slow
+def test_recipe_3(checkpoint, converse, tmp_path):
+    """Compressed to three bits a weight (minutes), a batch and two tokens."""
+    path = tmp_path / "smollm2-x3.dojang"
+    windows, _ = calibration_windows(Tokenizer(checkpoint.tokenizer))
+    compress(checkpoint, path, RECIPES["3"], windows, workers=2)
+    with converse(load(path), preset("sim-2x2"), 2048) as conversation:
+        conversation.prefill(PROMPT[:4])
+        conversation.decode(conversation.decode(PROMPT[4]))
