@@ -40,25 +40,24 @@ class FloatAdd(wiring.Component):
         subtract = a.sign ^ b.sign
         # Both with their leading one: `vanish` and `none` take care of zeros and denormals.
         zero_a, zero_b = a.exponent == 0, b.exponent == 0
-        # Aligned below by multiplications, which take their whole cycle: all that leads to their operands is done here.
-        shift = Mux(swap, (b.exponent - a.exponent)[:8], (a.exponent - b.exponent)[:8])
-        small = Cat(Mux(swap, a.fraction, b.fraction), Const(1, 1))
         s = pipe.stage(
-            big=Mux(swap, b.fraction, a.fraction), near=Mux(shift[4], small >> 14, small << 2)[:26], lost=small[:14],
+            big=Mux(swap, b.fraction, a.fraction), small=Cat(Mux(swap, a.fraction, b.fraction), Const(1, 1)),
             exponent=Mux(swap, b.exponent, a.exponent),
-            far=shift[4:], unit=Cat(shift[:4] == 15 - bit for bit in range(16)),
+            shift=Mux(swap, (b.exponent - a.exponent)[:8], (a.exponent - b.exponent)[:8]),
             flushed=zero_a | zero_b, none=zero_a & zero_b,
             sign=Mux(swap, b.sign, a.sign), subtract=subtract, zero_sign=a.sign & b.sign,
             nan=is_nan(a) | is_nan(b) | is_infinity(a) & is_infinity(b) & subtract,
             infinity=a.exponent.all() | b.exponent.all())
 
         # Align, up to 15 places by multiplications; from 32 places on only the sticky bit is left.
-        far = s.far[1:].any()
+        far = s.shift[5:].any()
         vanish = far | s.flushed
+        near = Mux(s.shift[4], s.small >> 14, s.small << 2)[:26]
+        unit = Cat(s.shift[:4] == 15 - bit for bit in range(16))
         passed = {"sign": s.sign, "zero_sign": s.zero_sign, "nan": s.nan, "infinity": s.infinity, "none": s.none}
-        s = pipe.stage(big=s.big, low=Mux(vanish, 0, (s.near[:13] * s.unit)[:28]),
-                       high=Mux(vanish, 0, (s.near[13:] * s.unit)[:28]),
-                       sticky=~s.flushed & (far | s.far[0] & s.lost.any()), exponent=s.exponent,
+        s = pipe.stage(big=s.big, low=Mux(vanish, 0, (near[:13] * unit)[:28]),
+                       high=Mux(vanish, 0, (near[13:] * unit)[:28]),
+                       sticky=~s.flushed & (far | s.shift[4] & s.small[:14].any()), exponent=s.exponent,
                        subtract=s.subtract, **passed)
 
         def carried(s):
