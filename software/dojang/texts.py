@@ -21,7 +21,8 @@ LENGTH = 256
 EVALUATION = 12
 """Windows at the beginning of a builtin text that calibration leaves alone."""
 CALIBRATION = 256
-"""Windows for calibration: with 40 the perplexity of SmolLM2 in 2.5 bits is 8 % higher."""
+"""Windows for calibration. SmolLM2 in X2.5, perplexity of lee and pydoc: with 40 56.7 and 24.2, with 128 52.5 and 24.0,
+with 256 53.7 and 24.6."""
 BUILTIN = ("lee", "pydoc")
 
 
