@@ -111,8 +111,7 @@ def test_a_dead_chip_is_named(checkpoint, monkeypatch):
 def test_another_chip_than_the_image_was_made_for_is_refused(checkpoint, monkeypatch):
     other = build.build_chip(CHIP)
     monkeypatch.setattr(build, "build_chip", lambda *args, **options: other)
-    with pytest.raises(LinkError, match="the chip is not sim-2x2: width is 1, expected 2; height is 1, expected 2; "
-                                        "lanes is 4, expected 2"):
+    with pytest.raises(LinkError, match=r"the chip is not sim-2x2: width is 1, expected 2; height is 1, expected 2$"):
         open_session(checkpoint, preset("sim-2x2"), context=CONTEXT)
 
 

@@ -108,7 +108,7 @@ def quality(
             with console.status(name) as status:
                 report = compress(source, path, plan, calibration, threads, lambda done, total, text, name=name,
                                   status=status: status.update(f"{name}: {text}"), moments)
-            seconds = round(report.seconds, 1)
+            seconds = round(report.seconds, 3)
         compressed = load(path)
         layers = [matrix for label, matrix in compressed.matrices() if label != "head"]
         row = {"name": name, "tuned": False, "label": "measured", "numerics": numerics.value,
