@@ -237,7 +237,7 @@ class Checkpoint:
         def load_vector(name: str) -> np.ndarray:
             return values[name] if name in values else self.load_vector(name)
 
-        return replace(self, load_matrix=load_matrix, load_vector=load_vector)
+        return replace(self, load_matrix=load_matrix, load_vector=load_vector, load_floats=None)
 
     def _check_set(self, scale_set: ScaleSet) -> None:
         other = f"scale set {scale_set.name!r} is not of {self.name}"

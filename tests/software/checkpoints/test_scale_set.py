@@ -28,6 +28,7 @@ def test_a_set_replaces_what_it_names_and_nothing_else(checkpoint):
     assert other.layers[0].ffn_down is checkpoint.layers[0].ffn_down and other.head is checkpoint.head
     np.testing.assert_array_equal(other.layers[1].attn_norm, checkpoint.layers[1].attn_norm)
     np.testing.assert_array_equal(other.output_norm, checkpoint.output_norm)
+    np.testing.assert_array_equal(other.floats(SCALE), other.layers[1].ffn_down.dequantize())
     assert (other.codes_sha256, other.name) == (checkpoint.codes_sha256, "small.gguf")
 
 
@@ -38,6 +39,12 @@ def test_the_embedding_keeps_its_scales_if_the_tied_head_gets_others(checkpoint)
     np.testing.assert_array_equal(other.head.dequantize(), 2 * checkpoint.head.dequantize())
     np.testing.assert_array_equal(other.embedding[:], checkpoint.head.dequantize())
     assert checkpoint.head.stored_exactly and not other.head.stored_exactly
+
+
+def test_matrices_stored_as_floats_are_those_of_the_set(tmp_path):
+    plain = load(write_synthetic(tmp_path / "floats.gguf", SHAPE, "F16"))
+    other = plain.with_set(random_set(plain, "tuned", 1))
+    np.testing.assert_array_equal(other.floats(SCALE), other.layers[1].ffn_down.dequantize())
 
 
 def test_every_matrix_and_gain_can_be_named(checkpoint):
