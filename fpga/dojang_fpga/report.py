@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amaranth.lib import wiring
 from dojang_hdl.config import preset
 from dojang_hdl.engine import Engine
+from dojang_hdl.engine.aligner import Aligner
+from dojang_hdl.engine.decoder import WindowDecoder
+from dojang_hdl.engine.group_aligner import GroupAligner
 from dojang_hdl.guard.guard import Guard
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.timing import Lpddr4Config
@@ -37,6 +40,11 @@ class Block:
 
 BLOCKS = {
     "engine": Block("engine, one lane, one context", lambda: Engine(preset("small-node"))),
+    "engine-coded": Block("coded engine, four lanes, one context, 512 rows",
+                          lambda: Engine(replace(preset("sim-2x2"), contexts=1))),
+    "decoder": Block("its decoder of window codes and masks, four lanes", lambda: WindowDecoder(4)),
+    "aligner": Block("aligner of plain engines, one context", lambda: Aligner(1)),
+    "aligner-coded": Block("aligner of coded engines: groups, transform, rounding", lambda: GroupAligner(1)),
     "vector": Block("vector unit", VectorUnit),
     "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8), DataFlit.size),
     "router-1x1": Block("data router of a single node", lambda: DataRouter(1, 1), DataFlit.size),

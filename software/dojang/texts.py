@@ -14,15 +14,15 @@ from .errors import DojangError
 from .tokenizer import Tokenizer
 
 __all__ = ["BUILTIN", "CALIBRATION", "EVALUATION", "LENGTH", "TextError", "builtin_text", "calibration_windows",
-           "read_text", "windows"]
+           "installed_texts", "read_text", "windows"]
 
 LENGTH = 256
 """Tokens of a window."""
 EVALUATION = 12
 """Windows at the beginning of a builtin text that calibration leaves alone."""
 CALIBRATION = 256
-"""Windows for calibration. SmolLM2 in X2.5, perplexity of lee and pydoc: with 40 56.7 and 24.2, with 128 52.5 and 24.0,
-with 256 53.7 and 24.6."""
+"""Windows for calibration. SmolLM2 in X2.5, perplexity of lee and pydoc, each measured once: with 40 56.7 and 24.2,
+with 128 52.5 and 24.0, with 256 53.7 and 24.6."""
 BUILTIN = ("lee", "pydoc")
 
 
@@ -42,6 +42,17 @@ def builtin_text(name: str) -> str:
         raise TextError("the text lee is a file inside the package gensim, which is not installed; 'pip install "
                         "--no-deps gensim' brings it")
     return path.read_text(encoding="utf-8")
+
+
+def installed_texts() -> dict[str, str]:
+    """The builtin texts that are here, by name: `pydoc` always is."""
+    found = {}
+    for name in BUILTIN:
+        try:
+            found[name] = builtin_text(name)
+        except TextError:
+            continue
+    return found
 
 
 def read_text(path: Path) -> str:
@@ -76,16 +87,11 @@ def calibration_windows(tokenizer: Tokenizer, source: str | Path = "builtin", co
     if str(source) != "builtin":
         found = windows(read_text(Path(source)), tokenizer, None, length, str(source))
         return _spread(found, count), [str(source)]
-    parts, names = [], []
-    for name in BUILTIN:
-        try:
-            text = builtin_text(name)
-        except TextError:
-            continue
-        parts.append(windows(text, tokenizer, None, length, name)[EVALUATION * LENGTH // length:])
-        names.append(name)
+    texts = installed_texts()
+    parts = [windows(text, tokenizer, None, length, name)[EVALUATION * LENGTH // length:]
+             for name, text in texts.items()]
     shares = [len(share) for share in np.array_split(np.arange(count), len(parts))]
-    return np.concatenate([_spread(part, share) for part, share in zip(parts, shares, strict=True)]), names
+    return np.concatenate([_spread(part, share) for part, share in zip(parts, shares, strict=True)]), list(texts)
 
 
 def _spread(found: np.ndarray, count: int) -> np.ndarray:

@@ -1,25 +1,29 @@
 """A chip that holds several scale sets: switched between passes, every logit is the golden model's with that set."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, ScaleSet
-from dojang.checkpoints.synthetic import random_set
+from dojang.checkpoints import Form, LlamaShape, ScaleSet
+from dojang.checkpoints.synthetic import random_set, with_forms
 from dojang.sessions import SessionError
 from dojang_hdl.config import preset
+from dojang_hdl.isa import Code
+
+COMPRESSED = [Form(4, code=Code.X3, group=64, row_scale=True, rotated=True, double=True, zero=-15),
+              Form(1, double=True, zero=-1, terms=3), Form(4, signed=True, group=64)]
 
 
-def test_sets_change_within_a_conversation(converse, random_model):
+@pytest.mark.parametrize("forms", [[], COMPRESSED], ids=["plain", "compressed"])
+def test_sets_change_within_a_conversation(forms, converse, random_model):
     """The cache stays; guards see that the streams of every set are tiles of their own."""
     shape = LlamaShape(2, 96, 4, 2, 32, 160, 131, 64)
     checkpoint = random_model(shape, ["Q4_0", "Q8_0", "Q4_1"], seed=5)
+    if forms:
+        checkpoint = with_forms(checkpoint, forms, seed=5)
     whole = random_set(checkpoint, "whole", 1)
     part = ScaleSet("part", {name: values for name, values in random_set(checkpoint, "part", 2).values.items()
                              if "attn" in name})
     rng = np.random.default_rng(5)
-    config = replace(preset("sim-2x2"), coded=True)
-    with converse(checkpoint, config, 40, sets=(whole, part)) as conversation:
+    with converse(checkpoint, preset("sim-2x2"), 40, sets=(whole, part)) as conversation:
         for number, count in ((0, 2), (1, 1), (2, 4), (1, 1), (0, 1)):
             conversation.session.use_set(number)
             tokens = rng.integers(0, 131, count).tolist()

@@ -9,7 +9,7 @@ from ..streams.buffer import Buffer
 from ..window_code import CODES
 from .gearbox import Gearbox
 from .row_decoder import RowDecoder
-from .sequencer import RowSequencer
+from .row_sequencer import RowSequencer
 from .splitter import PlaneSplitter
 from .unit_buffer import UnitBuffer
 

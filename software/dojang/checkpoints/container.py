@@ -129,9 +129,6 @@ def unpack(name: str, entry: dict, parts: Mapping[str, np.ndarray]) -> Matrix:
     if fields.get("code") not in codes:
         raise ValueError(f"tensor {name} has the unknown code {fields.get('code')!r}")
     form = Form(**{**fields, "code": codes[fields["code"]]})
-    if not (form.group in (BLOCK, 2 * BLOCK, 4 * BLOCK) and 1 <= form.terms <= 8 and -512 <= form.zero < 512
-            and 1 <= form.bits <= 8 and (form.window is None or form.bits == form.window.planes)):
-        raise ValueError(f"tensor {name} has a form that does not exist: {form}")
     rows, cols = entry["rows"], entry["cols"]
     groups = -(-cols // form.group)
     blocks = groups * form.terms * form.group // BLOCK

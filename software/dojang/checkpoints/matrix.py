@@ -11,8 +11,13 @@ from .errors import CheckpointError
 BLOCK = 32
 """Columns of a block; a group, the columns that share scale and exponent, is 1, 2 or 4 of them."""
 
+GROUPS = (BLOCK, 2 * BLOCK, 4 * BLOCK)
+
 TURN = 64
 """Columns of a Walsh-Hadamard transform."""
+
+RANGE = 1 << 13
+"""Of the largest integer that a scale multiplies, times the columns of a group: the engine's sums have this room."""
 
 BYTES_PER_BLOCK = {"Q4_0": 18, "Q4_1": 20, "Q8_0": 34}
 FLOAT_TYPES = ("F32", "F16", "BF16")
@@ -33,6 +38,10 @@ class Form:
     rotated: of weights times H / 8, for activations times H / 8 (groups of 64 or 128).
     double, zero: see above.
     terms: Q of each group, one after the other, each with a scale; the weight is their sum.
+
+    Raises
+    ------
+    CheckpointError: there is no such form, or its sums are beyond the engine's.
     """
 
     bits: int
@@ -44,6 +53,30 @@ class Form:
     double: bool = False
     zero: int = 0
     terms: int = 1
+
+    def __post_init__(self):
+        def check(ok, expected):
+            if not ok:
+                raise CheckpointError(f"weights of the form {self!r}, expected {expected}")
+
+        check(1 <= self.bits <= 8, "1 to 8 bits")
+        check(self.group in GROUPS, f"groups of {', '.join(map(str, GROUPS))}")
+        check(not self.rotated or self.group >= TURN, f"rotated groups of at least {TURN}")
+        check(1 <= self.terms <= 8 and (self.terms == 1 or not (self.window or self.row_scale)),
+              "1 to 8 terms, and one with a window code or a scale a row")
+        check(-512 <= self.zero < 512, "zero from -512 to 511")
+        if self.window:
+            check((self.bits, self.signed) == (self.window.planes, False),
+                  f"{self.window.planes} unsigned bits with {self.window.name}")
+        check(self.largest * self.group <= RANGE, f"integers of at most {RANGE // self.group} in such groups")
+
+    @property
+    def largest(self) -> int:
+        """Largest magnitude of (Q << double) + zero."""
+        low, high = (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
+        if self.window:
+            high = self.window.maximum
+        return max(abs((q << int(self.double)) + self.zero) for q in (low, high))
 
     def __str__(self) -> str:
         """``X3, groups of 64, rotated, a scale a row``: as messages and tables say it."""
@@ -84,7 +117,12 @@ class Matrix:
     scale: float16 [rows, groups * terms], or [rows] with `row_scale`; finite.
     offset: float16 [rows, groups], finite, or None.
     source: type the checkpoint stores, e.g. ``"Q4_1"`` or ``"F16"``; ``"scale set"`` with scales of one.
-    mask: bool [rows, blocks, 32], False where the weight is zero whatever its code, or None.
+    mask: bool [rows, blocks, 32], False where the weight is zero whatever its code, or None. Window codes only, and
+        around zero: 2Q - Qmax.
+
+    Raises
+    ------
+    CheckpointError: mask or offset do not go with the form.
     """
 
     name: str
@@ -96,6 +134,15 @@ class Matrix:
     offset: np.ndarray | None = field(repr=False)
     source: str
     mask: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        form, window = self.form, self.form.window
+        if self.mask is not None and not (window and (form.double, form.zero) == (True, -window.maximum)):
+            raise CheckpointError(f"tensor {self.name} has a mask and the form {form!r}, expected a window code with "
+                                  "weights around zero")
+        if self.offset is not None and (window or form.row_scale or form.terms > 1):
+            raise CheckpointError(f"tensor {self.name} has offsets and the form {form!r}, expected plain codes with a "
+                                  "scale a group")
 
     @property
     def bits(self) -> int:

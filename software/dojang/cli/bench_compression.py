@@ -20,6 +20,7 @@ from ..sessions import Memory, open_session
 from .bench import CONTEXT, PROMPT, BenchError, check_writable
 from .boundary import console as messages
 from .boundary import working
+from .documents import update_document
 
 FIGURES = Path("docs/figures/compression-cycles.json")
 DOCUMENT = Path("docs/user/compress.md")
@@ -82,7 +83,7 @@ def compression(
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         messages.print(f"figures: {json_file}")
     if json_file == FIGURES:
-        _update_document(figures)
+        update_document(DOCUMENT, figures, {"cycles": document_table})
     Console(highlight=False).print(_table(figures))
 
 
@@ -125,13 +126,3 @@ def document_table(figures: dict) -> str:
     """The rows as Markdown."""
     lines = [list(TITLES), ["---", *["--:"] * (len(TITLES) - 1)], *_rows(figures)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _update_document(figures: dict) -> None:
-    from dojang_fpga.table import TableError, update
-
-    try:
-        if DOCUMENT.exists() and update(DOCUMENT, figures, {"cycles": document_table}):
-            messages.print(f"table: {DOCUMENT}")
-    except TableError as error:
-        raise BenchError(str(error)) from None

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .bench import BenchError, check_writable
+from .bench import check_writable
 from .boundary import console as messages
 from .boundary import working
+from .documents import update_document
 
 FIGURES = {"encoder": Path("docs/figures/encoder.json"), "care-bits": Path("docs/figures/care-bits.json")}
 DOCUMENTS = {"encoder": Path("docs/reference/encoder.md"), "care-bits": Path("docs/reference/care-bits.md")}
@@ -88,17 +89,11 @@ TABLES: dict[str, Callable[[dict], str]] = {
 
 
 def _finish(name: str, figures: dict, json_file: Path | None, rows: list[list[str]]) -> None:
-    from dojang_fpga.table import TableError, update
-
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         messages.print(f"figures: {json_file}")
     if json_file == FIGURES[name]:
-        try:
-            if DOCUMENTS[name].exists() and update(DOCUMENTS[name], figures, {name: TABLES[name]}):
-                messages.print(f"table: {DOCUMENTS[name]}")
-        except TableError as error:
-            raise BenchError(str(error)) from None
+        update_document(DOCUMENTS[name], figures, {name: TABLES[name]})
     table = Table(*rows[0])
     for row in rows[1:]:
         table.add_row(*row)

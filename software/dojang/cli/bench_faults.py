@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .bench import BenchError, check_writable
-from .boundary import console as messages
 from .boundary import working
+from .documents import update_document
 
 FIGURES = Path("docs/figures/guard-faults.json")
 DOCUMENT = Path("docs/reference/guard.md")
@@ -58,7 +58,7 @@ def faults(
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if json_file == FIGURES:
-        _update_document(figures)
+        update_document(DOCUMENT, figures, {"faults": document_table})
     Console(highlight=False).print(_table(figures))
     if broken:
         raise BenchError(f"not as promised: {', '.join(broken)}")
@@ -82,13 +82,3 @@ def _table(figures: dict) -> Table:
     for row in rows(figures):
         table.add_row(*row)
     return table
-
-
-def _update_document(figures: dict) -> None:
-    from dojang_fpga.table import TableError, update
-
-    try:
-        if DOCUMENT.exists() and update(DOCUMENT, figures, {"faults": document_table}):
-            messages.print(f"table: {DOCUMENT}")
-    except TableError as error:
-        raise BenchError(str(error)) from None

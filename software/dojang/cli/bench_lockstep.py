@@ -11,9 +11,10 @@ from rich.table import Table
 from ..checkpoints import load
 from ..lockstep import BLOCKS, SPARSITIES, UNITS, Block, LockstepError, simulate
 from ..plots import check_installed, draw_lockstep
-from .bench import BenchError, check_writable
+from .bench import check_writable
 from .boundary import console as messages
 from .boundary import working
+from .documents import update_document
 
 FIGURES = Path("docs/figures/lockstep.json")
 DOCUMENT = Path("docs/reference/fixed-rate.md")
@@ -62,7 +63,7 @@ def lockstep(
         draw_lockstep(figures, svg)
         messages.print(f"picture: {svg}")
     if json_file == FIGURES:
-        _update_document(figures)
+        update_document(DOCUMENT, figures, {"lockstep": document_table})
     table = Table(title="time in lock step ÷ time at the fixed rate, by units (simulated)")
     for title in (*TITLES, *(f"{figures['units'][place]:,}" for place in _places(figures))):
         table.add_column(title, no_wrap=True)
@@ -88,13 +89,3 @@ def document_table(figures: dict) -> str:
     titles = [*TITLES, *(f"{figures['units'][place]:,} units" for place in _places(figures))]
     lines = [titles, ["---", "---", *["--:"] * (len(titles) - 2)], *rows(figures)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _update_document(figures: dict) -> None:
-    from dojang_fpga.table import TableError, update
-
-    try:
-        if DOCUMENT.exists() and update(DOCUMENT, figures, {"lockstep": document_table}):
-            messages.print(f"table: {DOCUMENT}")
-    except TableError as error:
-        raise BenchError(str(error)) from None

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .bench import BenchError, check_writable
-from .boundary import console as messages
 from .boundary import working
+from .documents import update_document
 
 FIGURES = Path("docs/figures/lpddr4.json")
 DOCUMENT = Path("docs/reference/lpddr4-bench.md")
@@ -62,7 +62,7 @@ def lpddr4(
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if json_file == FIGURES:
-        _update_document(figures)
+        update_document(DOCUMENT, figures, {"lpddr4": document_table})
     Console(highlight=False).print(_table(figures))
     low = [f"{name} at {mbps} Mb/s ({case['percent_of_peak']:.2f} %, floor {case['floor']:g} %)"
            for mbps, entries in rates.items() for name, case in entries.items()
@@ -111,13 +111,3 @@ def _table(figures: dict) -> Table:
     for row in rows(figures):
         table.add_row(*row)
     return table
-
-
-def _update_document(figures: dict) -> None:
-    from dojang_fpga.table import TableError, update
-
-    try:
-        if DOCUMENT.exists() and update(DOCUMENT, figures, {"lpddr4": document_table}):
-            messages.print(f"table: {DOCUMENT}")
-    except TableError as error:
-        raise BenchError(str(error)) from None

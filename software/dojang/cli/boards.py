@@ -10,9 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import DojangError
+from ..prediction import FIGURES
+from ..results import DOCUMENT, board_table, kept
 from ..sessions import BOARD_CONTEXT
 from .bench import check_writable
 from .boundary import working
+from .documents import update_document
 
 MODELS = ("glassllm", "smollm2")
 
@@ -66,22 +69,8 @@ def boards(
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         console.print(f"figures: {json_file}")
-        _update_table(console, json_file, figures)
-
-
-def _update_table(console: Console, json_file: Path, figures: dict) -> None:
-    """The guide's table, when the kept figures are made anew."""
-    from dojang_fpga.table import TableError, update
-
-    from ..prediction import FIGURES
-    from ..results import DOCUMENT, board_table, kept
-
-    if json_file == FIGURES / "boards.json" and DOCUMENT.exists():
-        try:
-            update(DOCUMENT, kept(figures), {"boards": board_table})
-        except TableError as error:
-            raise DojangError(str(error)) from None
-        console.print(f"table: {DOCUMENT}")
+        if json_file == FIGURES / "boards.json":
+            update_document(DOCUMENT, kept(figures), {"boards": board_table})
 
 
 def import_board_packages(command: str) -> None:

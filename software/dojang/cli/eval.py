@@ -14,8 +14,9 @@ from rich.table import Table
 from ..checkpoints import load
 from ..errors import DojangError
 from ..evaluation import Evaluation, bits_per_weight, bytes_per_token, evaluate, float_model, golden_model
-from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, read_text, windows
+from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, installed_texts, read_text, windows
 from ..tokenizer import Tokenizer
+from .bench import check_writable
 from .boundary import console
 
 MODEL = "Path of a model file, smollm2 or glassllm."
@@ -30,8 +31,8 @@ def eval_model(
     model: Annotated[str, typer.Argument(help=MODEL)],
     text: Annotated[list[str] | None, typer.Option(
         metavar="FILE", show_default=False,
-        help=f"A file in UTF-8, builtin ({' and '.join(BUILTIN)}) or the name of one of these; several times for "
-             "several. Default: builtin.")] = None,
+        help=f"A file in UTF-8, builtin (of {' and '.join(BUILTIN)} those that are installed) or the name of one of "
+             "these; several times for several. Default: builtin.")] = None,
     against: Annotated[str | None, typer.Option(
         metavar="MODEL", help="Also say how far the predictions are from this model's.")] = None,
     count: Annotated[int, typer.Option("--windows", min=1, help="Windows of each text, from its beginning; each is a "
@@ -59,11 +60,18 @@ def eval_model(
             raise DojangError(f"windows of {length} tokens were asked for, {each.name} has a context of "
                               f"{each.shape.context}")
     tokenizer = Tokenizer(checkpoint.tokenizer)
-    chosen = [name for given in text or ["builtin"] for name in (BUILTIN if given == "builtin" else (given,))]
-    texts = {name: windows(builtin_text(name) if name in BUILTIN else read_text(Path(name)), tokenizer, count, length,
-                           name) for name in chosen}
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(json_file)
+    found_texts: dict[str, str] = {}
+    for given in text or ["builtin"]:
+        if given == "builtin":
+            found_texts |= installed_texts()
+            for name in BUILTIN:
+                if name not in found_texts:
+                    console.print(f"without {name}, which is not installed (dojang eval --text {name} says how)")
+        else:
+            found_texts[given] = builtin_text(given) if given in BUILTIN else read_text(Path(given))
+    texts = {name: windows(found, tokenizer, count, length, name) for name, found in found_texts.items()}
     open_model = float_model if numerics is Numerics.FLOAT else lambda found: golden_model(found, length)
     found: dict[str, Evaluation] = {}
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")

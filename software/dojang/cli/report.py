@@ -22,6 +22,10 @@ class Block(StrEnum):
     """Names of `dojang_fpga.report.BLOCKS`, known without importing it."""
 
     ENGINE = "engine"
+    ENGINE_CODED = "engine-coded"
+    DECODER = "decoder"
+    ALIGNER = "aligner"
+    ALIGNER_CODED = "aligner-coded"
     VECTOR = "vector"
     ROUTER = "router"
     ROUTER_1X1 = "router-1x1"

@@ -1,6 +1,5 @@
 """What is asked of every matrix of a model: options by tensor, recipes, and the checks of both."""
 
-import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 
-from ..checkpoints.matrix import BLOCK, TURN, Form
+from ..checkpoints.matrix import BLOCK, RANGE, TURN, Form
 from .errors import CompressError
 from .recipe import GROUPS, METHODS, MatrixRecipe
 
@@ -17,8 +16,6 @@ __all__ = ["RECIPES", "Options", "Plan", "Rule", "matches", "parse_bits", "parse
 CODE_NAMES = {window.name.lower(): code for code, window in CODES.items()}
 SENSITIVE = "sensitive"
 """As a pattern of a rule: the layers that `dojang.compress.sensitivity` finds."""
-RANGE = 1 << 13
-"""Of the largest integer weight times the columns of a group, for which the engine's sums have room."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,7 @@ class Options:
 
     def engine_group(self, cols: int, recipe: MatrixRecipe) -> int:
         """Columns that share an exponent on the chip."""
-        largest = (CODES[recipe.code].maximum if recipe.code in CODES else 1 if recipe.method == "bcq" else
-                   (1 << int(recipe.bits)) - 1 if recipe.odd else 1 << int(recipe.bits) - 1)
+        largest = _integers(recipe).largest
         if recipe.group != "row":
             group = int(recipe.group)
             if largest * group > RANGE:
@@ -78,22 +74,25 @@ class Options:
     def form(self, cols: int) -> Form:
         """How the matrix is stored."""
         recipe = self.recipe(cols)
-        group = self.engine_group(cols, recipe)
-        if recipe.code in CODES:
-            window = CODES[recipe.code]
-            return Form(window.planes, code=recipe.code, group=group, row_scale=recipe.group == "row",
-                        rotated=self.rotate, double=True, zero=-window.maximum)
-        if recipe.method == "bcq":
-            return Form(1, group=group, rotated=self.rotate, double=True, zero=-1, terms=int(recipe.bits))
-        bits = int(recipe.bits)
-        return Form(bits, signed=not recipe.odd, group=group, row_scale=recipe.group == "row", rotated=self.rotate,
-                    double=recipe.odd, zero=1 - (1 << bits) if recipe.odd else 0)
+        return replace(_integers(recipe), group=self.engine_group(cols, recipe), row_scale=recipe.group == "row",
+                       rotated=self.rotate)
 
     def __str__(self) -> str:
         bits = CODES[self.bits].name if isinstance(self.bits, Code) else f"{self.bits} bits"
         words = [bits] + ([f"{self.sparsity:.0%} zeros"] if self.sparsity else [])
         words += ["a scale a row" if self.group == "row" else f"groups of {self.group}"] if self.group else []
         return ", ".join(words + (["rotated"] if self.rotate else []))
+
+
+def _integers(recipe: MatrixRecipe) -> Form:
+    """What the scales multiply."""
+    if recipe.code in CODES:
+        window = CODES[recipe.code]
+        return Form(window.planes, code=recipe.code, double=True, zero=-window.maximum)
+    bits = int(recipe.bits)
+    if recipe.method == "bcq":
+        return Form(1, double=True, zero=-1, terms=bits)
+    return Form(bits, signed=not recipe.odd, double=recipe.odd, zero=1 - (1 << bits) if recipe.odd else 0)
 
 
 @dataclass(frozen=True)
@@ -145,9 +144,6 @@ class Plan:
         """All of it, for the container and for what an interrupted run is known by."""
         return {"options": _named(asdict(self.options)), "seed": self.seed,
                 "rules": [{"pattern": rule.pattern, **_named(rule.changes)} for rule in self.rules]}
-
-    def key(self) -> str:
-        return json.dumps(self.as_json(), sort_keys=True)
 
 
 RECIPES = {

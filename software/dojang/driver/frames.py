@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dojang_hdl.host import protocol
 
-__all__ = ["Frame", "FrameParser", "encode_frame"]
+__all__ = ["Frame", "FrameParser", "encode_frame", "frame_bytes"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ def encode_frame(frame: Frame) -> bytes:
         raise ValueError(f"payload of {len(frame.payload)} bytes, at most {protocol.MAX_PAYLOAD} fit a frame")
     body = bytes((frame.type, frame.sequence, len(frame.payload))) + frame.payload
     return protocol.SYNC + body + zlib.crc32(body).to_bytes(protocol.CRC_BYTES, "little")
+
+
+def frame_bytes(payload: bytes) -> int:
+    """Length of a frame with this payload."""
+    return len(protocol.SYNC) + protocol.HEADER_BYTES + len(payload) + protocol.CRC_BYTES
 
 
 class FrameParser:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from dojang_hdl.host import protocol
 from dojang_hdl.host.protocol import Request, Status
 
-from .frames import Frame, FrameParser, encode_frame
+from .frames import Frame, FrameParser, encode_frame, frame_bytes
 from .transport import Transport
 
 __all__ = ["Link", "LinkError", "LinkStatistics", "LinkTimeout"]
@@ -52,12 +52,14 @@ MOST_IN_FLIGHT = 96
 
 @dataclass
 class _Flight:
-    """A request of a pipeline that has not been answered."""
+    """A request of a pipeline. ``latest``: sequence number of the frame in which it was last sent."""
 
     number: int
     kind: Request
-    frame: bytes
-    attempts: int = 1
+    payload: bytes
+    attempts: int = 0
+    latest: int = -1
+    answered: bool = False
 
 
 class Link:
@@ -118,44 +120,46 @@ class Link:
         """Answers as of `request`, in order of ``requests``, which are sent without waiting for each other.
 
         They must be `protocol.IDEMPOTENT`, and none may write what another one reads or writes: a lost one is sent
-        again when later ones have been executed. Answers come in the order in which requests were sent, so one that
-        is overtaken was lost.
+        again when later ones have been executed. Each time with a new sequence number: answers come in the order of
+        the frames, so what was sent before an answered frame and is not answered was lost, and nothing else is sent
+        again. Where no frame's answer is to be expected, the oldest request goes again, whose answer tells.
         """
         source = iter(requests)
-        flights: dict[int, _Flight] = {}  # by sequence number, in the order in which they were last sent
+        flights: dict[int, _Flight] = {}  # not answered, by number
+        frames: dict[int, _Flight] = {}  # that an answer may come to, by sequence number, in the order of sending
         answers: dict[int, bytes] = {}
         started = given = size = 0
         following = next(source, None)
         heard, deadline = False, 0.0
+        bad = 0  # frames that are known to be lost, but not which
 
-        def send_again(sequences: list[int]) -> None:
+        def send(waiting: list[_Flight]) -> None:
             data = b""
-            for sequence in sequences:
-                flight = flights.pop(sequence)
+            for flight in waiting:
                 flight.attempts += 1
-                self._statistics.resent += 1
-                if flight.attempts > self._attempts:
+                self._statistics.resent += flight.attempts > 1
+                if flight.attempts > self._attempts or len(frames) >= 2 * MOST_IN_FLIGHT:
                     raise self._no_answer(flight.kind, heard)
-                flights[sequence] = flight
-                data += flight.frame
+                self._sequence = flight.latest = (self._sequence + 1) % 256
+                frames[self._sequence] = flight
+                data += encode_frame(Frame(flight.kind, self._sequence, flight.payload))
             self._transport.write(data)
 
         while following is not None or flights:
-            data = b""
+            new: list[_Flight] = []
             while following is not None and len(flights) < MOST_IN_FLIGHT:
                 kind, payload = following
                 if kind not in protocol.IDEMPOTENT:
                     raise ValueError(f"{kind.name} cannot be in a pipeline")
-                frame = encode_frame(Frame(kind, (self._sequence + 1) % 256, payload))
-                if flights and size + len(frame) > self.window:
+                if flights and size + frame_bytes(payload) > self.window:
                     break
-                self._sequence = (self._sequence + 1) % 256
+                flights[started] = _Flight(started, kind, payload)
+                new.append(flights[started])
+                started, size = started + 1, size + frame_bytes(payload)
                 self._statistics.requests += 1
-                flights[self._sequence] = _Flight(started, kind, frame)
-                started, size, data = started + 1, size + len(frame), data + frame
                 following = next(source, None)
-            if data:
-                self._transport.write(data)
+            if new:
+                send(new)
                 deadline = time.monotonic() + self._timeout_s
             corrupt = self._parser.corrupt
             received = self._transport.read(READ_SIZE, deadline - time.monotonic())
@@ -163,29 +167,40 @@ class Link:
             for response in self._parser.feed(received):
                 if response.type == protocol.NAK:
                     self._statistics.naks += 1
-                    corrupt -= 1
+                    bad += 1
                     continue
-                flight = flights.get(response.sequence)
+                flight = frames.get(response.sequence)
                 if flight is None or response.type != flight.kind | protocol.RESPONSE_BIT or not response.payload:
                     self._statistics.stale += 1
                     continue
-                order = list(flights)
-                if lost := order[:order.index(response.sequence)]:
-                    send_again(lost)
-                del flights[response.sequence]
-                size -= len(flight.frame)
-                answers[flight.number] = self._checked(flight.kind, response.payload)
+                lost = []
+                while (sequence := next(iter(frames))) != response.sequence:
+                    older = frames.pop(sequence)
+                    if not older.answered and older.latest == sequence:
+                        lost.append(older)
+                del frames[sequence]
+                bad = 0
+                if flight.answered:
+                    self._statistics.stale += 1
+                else:
+                    answers[flight.number] = self._checked(flight.kind, response.payload)
+                    flight.answered = True
+                    del flights[flight.number]
+                    size -= frame_bytes(flight.payload)
+                if lost:
+                    send(lost)
                 deadline = time.monotonic() + self._timeout_s
             while given in answers:
                 yield answers.pop(given)
                 given += 1
-            if flights and self._parser.corrupt != corrupt:
-                send_again([next(iter(flights))])  # probably; if not, it does no harm
-            elif flights and time.monotonic() >= deadline:
+            bad += self._parser.corrupt - corrupt
+            if flights and time.monotonic() >= deadline:
                 self._statistics.timeouts += 1
                 self._parser.clear()
-                send_again(list(flights))
+                bad = len(frames)
                 deadline = time.monotonic() + self._timeout_s
+            if flights and bad >= len(frames):
+                send([next(iter(flights.values()))])
 
     def reopen(self, timeout_s: float) -> None:
         """Open the transport again after it broke."""

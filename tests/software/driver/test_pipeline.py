@@ -169,3 +169,37 @@ def test_the_end_is_one_sentence(answer, error, message):
 def test_what_must_not_be_repeated_is_refused():
     with pytest.raises(ValueError, match="RUN cannot be in a pipeline"):
         list(Link(Chip()).pipeline([(Request.RUN, bytes(32))]))
+
+
+class Line(Chip):
+    """Bytes are damaged, and wait before the chip has them: many frames and answers are on the way at once."""
+
+    def __init__(self, seed, rate):
+        super().__init__()
+        self.rng, self.rate, self.queue, self.lost = random.Random(seed), rate, bytearray(), 0
+
+    def damaged(self, frame):
+        data = bytes(value ^ (self.rng.random() < self.rate) for value in frame)
+        self.lost += data != frame
+        return data
+
+    def write(self, data):
+        for frame in FrameParser().feed(data):
+            self.queue += self.damaged(encode_frame(frame))
+
+    def read(self, maximum, timeout_s):
+        corrupt, count = self.parser.corrupt, self.rng.randrange(1, 600)
+        frames = self.parser.feed(bytes(self.queue[:count]))
+        if not self.queue:
+            self.parser.clear()
+        del self.queue[:count]
+        return b"".join(map(self.damaged, [*map(reply, frames), *[NAK] * (self.parser.corrupt - corrupt)]))
+
+
+@pytest.mark.parametrize("window", [2048, 1 << 14])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_more_is_sent_again_than_is_lost(seed, window):
+    """A frame in seven is; if each loss made others be sent again, the window's worth of them, it would never end."""
+    line = Line(seed, 1 / 2000)
+    statistics = numbers(line, 400, window)
+    assert line.lost > 40 and statistics["resent"] < 1.3 * line.lost
