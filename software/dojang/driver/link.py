@@ -46,6 +46,9 @@ class LinkStatistics:
     skipped: int = 0
 
 
+LOST_AT_ONCE = 3
+"""Frames that one damage can take: a wrong length takes of the next frame, whose rest no sync precedes."""
+
 MOST_IN_FLIGHT = 96
 """Requests; far below 256, so that a sequence number is not used again while an answer to its last use may come."""
 
@@ -120,8 +123,8 @@ class Link:
         """Answers as of `request`, in order of ``requests``, which are sent without waiting for each other.
 
         They must be `protocol.IDEMPOTENT`, and none may write what another one reads or writes: a lost one is sent
-        again when later ones have been executed. Each time with a new sequence number: answers come in the order of
-        the frames, so what was sent before an answered frame and is not answered was lost, and nothing else is sent
+        again when later ones have been executed. Then with a new sequence number: answers come in the order of the
+        frames, so what was sent before an answered frame and is not answered was lost, and nothing else is sent
         again. Where no frame's answer is to be expected, the oldest request goes again, whose answer tells.
         """
         source = iter(requests)
@@ -131,7 +134,7 @@ class Link:
         started = given = size = 0
         following = next(source, None)
         heard, deadline = False, 0.0
-        bad = 0  # frames that are known to be lost, but not which
+        bad = 0  # frames that may be lost, we do not know which
 
         def send(waiting: list[_Flight]) -> None:
             data = b""
@@ -140,8 +143,9 @@ class Link:
                 self._statistics.resent += flight.attempts > 1
                 if flight.attempts > self._attempts or len(frames) >= 2 * MOST_IN_FLIGHT:
                     raise self._no_answer(flight.kind, heard)
-                self._sequence = flight.latest = (self._sequence + 1) % 256
-                frames[self._sequence] = flight
+                if flight.latest != self._sequence:  # else the chip knows it, if it has executed it
+                    self._sequence = flight.latest = (self._sequence + 1) % 256
+                    frames[self._sequence] = flight
                 data += encode_frame(Frame(flight.kind, self._sequence, flight.payload))
             self._transport.write(data)
 
@@ -167,7 +171,7 @@ class Link:
             for response in self._parser.feed(received):
                 if response.type == protocol.NAK:
                     self._statistics.naks += 1
-                    bad += 1
+                    bad += LOST_AT_ONCE
                     continue
                 flight = frames.get(response.sequence)
                 if flight is None or response.type != flight.kind | protocol.RESPONSE_BIT or not response.payload:
@@ -193,7 +197,7 @@ class Link:
             while given in answers:
                 yield answers.pop(given)
                 given += 1
-            bad += self._parser.corrupt - corrupt
+            bad += LOST_AT_ONCE * (self._parser.corrupt - corrupt)
             if flights and time.monotonic() >= deadline:
                 self._statistics.timeouts += 1
                 self._parser.clear()
@@ -201,6 +205,7 @@ class Link:
                 deadline = time.monotonic() + self._timeout_s
             if flights and bad >= len(frames):
                 send([next(iter(flights.values()))])
+                bad = len(frames) - 1
 
     def reopen(self, timeout_s: float) -> None:
         """Open the transport again after it broke."""
