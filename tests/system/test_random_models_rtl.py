@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape
-from dojang_sim.chip import memories
 
 MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
 """Types of q, k, v, output, gate, up and down; down has no whole blocks where ffn is odd."""
@@ -16,7 +15,7 @@ GRID = [
     ("sim-1x1", 4, 2, 32, 1, 288, 96, 1100, ["Q8_0"], True, (4, 1)),           # embedding rows out of the head's planes
     ("sim-1x1", 1, 1, 128, 3, 32, 33, 5, ["F32"], False, (2, 1)),              # fewer tokens than candidates
     ("sim-2x2", 4, 2, 64, 2, 96, 160, 131, ["Q4_1"], False, (1, 4, 2, 1)),
-    ("sim-2x2", 9, 3, 64, 1, 96, 352, 257, ["Q8_0"], True, (3, 1)),
+    ("sim-2x2", 9, 3, 64, 1, 96, 352, 257, ["Q8_0"], True, (3, 1)),            # a guard checks rows out of tiles
     ("sim-2x2", 2, 1, 128, 1, 68, 199, 1023, ["F16"], False, (4, 1)),
     ("sim-2x2", 12, 2, 32, 3, 160, 149, 301, MIXED, False, (4, 1)),
     ("sim-2x2", 5, 5, 32, 1, 50, 101, 3, ["F32"], False, (2, 1)),              # a node without vocabulary rows
@@ -41,9 +40,7 @@ def test_shapes(case, converse, random_model, chip_of, memory_of):
     shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
     rng = np.random.default_rng(vocab)
     checkpoint = random_model(shape, types, seed=heads)
-    # Rows of the head are parts of tiles: a guard has to check them.
-    memory = memories.MEMORIES["lpddr4"] if tied and name == "sim-1x1" else memory_of(name)
-    with converse(checkpoint, chip_of(name), 40, memories=memory) as conversation:
+    with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
         for count in passes:
             tokens = rng.integers(0, vocab, count).tolist()
             if count == 1:
