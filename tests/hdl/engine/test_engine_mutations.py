@@ -1,6 +1,7 @@
 """Each of these broken engines must be caught by the checks that the real one passes."""
 
 import pytest
+from amaranth.lib import wiring
 from dojang_sim.benches import engine_units as checks
 from dojang_sim.benches.mutation import mutate
 
@@ -102,6 +103,14 @@ def _engine(name: str):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MUTATIONS | CODED)
+def test_mutation_applies(name):
+    """To the engine of today; whether it is caught takes seconds each."""
+    assert issubclass(_engine(name), wiring.Component)
+
+
+@pytest.mark.slow  # minutes for all
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_mutation_is_caught(name):
     module, engine = MUTATIONS[name][0], _engine(name)
@@ -115,6 +124,7 @@ def test_mutation_is_caught(name):
         checks.check_revisits(engine, lanes=2)
 
 
+@pytest.mark.slow  # as above
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CODED)
 def test_mutation_of_a_coded_engine_is_caught(name):

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.host.bridge import HostBridge
@@ -321,6 +322,14 @@ def test_the_bridge_passes():
     check(HostBridge(CONFIG, BYTE_TIMEOUT, WAIT_CYCLES, CLOCK_HZ))
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_applies(name):
+    """To the bridge of today; whether it is caught takes seconds each."""
+    assert isinstance(mutant(*MUTATIONS[name]), wiring.Component)
+
+
+@pytest.mark.slow  # minutes for all
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_bridge_is_caught(name):
     with pytest.raises(AssertionError):

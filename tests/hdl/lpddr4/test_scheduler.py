@@ -292,6 +292,13 @@ def test_activations_and_refreshes_in_a_window(first_refresh, scheduler=Schedule
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_applies(name):
+    """To the scheduler of today; whether it is caught takes seconds each."""
+    assert mutate("dojang_hdl.lpddr4.scheduler", *MUTATIONS[name]).Scheduler is not Scheduler
+
+
+@pytest.mark.slow  # minutes for all
+@pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_scheduler_is_caught(name):
     broken = mutate("dojang_hdl.lpddr4.scheduler", *MUTATIONS[name]).Scheduler
     with pytest.raises(AssertionError):
