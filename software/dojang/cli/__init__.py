@@ -27,17 +27,18 @@ from .inspect import inspect
 from .plot import plot
 from .program import program
 from .report import report
-from .tune import tune
+from .tune import tune_model
 from .waves import waves
 
 __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, waves, report, area, boards, build, program, tune):
+for command in (generate, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
 app.command("compress")(compress_model)
 app.command("eval")(eval_model)
+app.command("tune")(tune_model)
 bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)

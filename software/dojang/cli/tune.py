@@ -2,21 +2,24 @@
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..checkpoints import load, write_scale_set
+from ..checkpoints import Checkpoint, load, write_scale_set
 from ..checkpoints.container import is_container
 from ..texts import CALIBRATION, LENGTH, calibration_windows
 from ..tokenizer import Tokenizer
 from ..tune import TuneError
 from ..tune.base import check_tokens, find_base
-from ..tune.options import Options
+from ..tune.options import Options, best_precision
 from ..tune.state import state_path
 from .bench import check_writable
 from .boundary import INTERRUPTED, console
@@ -24,12 +27,16 @@ from .boundary import INTERRUPTED, console
 DEFAULT = Options()
 
 
+if TYPE_CHECKING:
+    from ..tune.train import Target
+
+
 class Precision(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
 
 
-def tune(
+def tune_model(
     model: Annotated[str, typer.Argument(help="A file that dojang compress has written.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The scale set to write, by custom NAME.set.")],
     against: Annotated[str | None, typer.Option(
@@ -74,36 +81,50 @@ def tune(
     length = min(LENGTH, checkpoint.shape.context, base.shape.context)
     windows, texts = calibration_windows(Tokenizer(checkpoint.tokenizer), calibration, count, length)
 
-    from ..tune import train  # needs PyTorch
-
-    train.use_threads(threads or os.cpu_count() or 1)
-    chosen = precision.value if precision is not None else train.precisions()[0]
-    options = Options(steps, batch, rate, gain_rate, seed, chosen)
+    options = Options(steps, batch, rate, gain_rate, seed, precision.value if precision else best_precision())
     console.print(f"{checkpoint.name}: {steps} steps of {batch * length} tokens towards {base.name}, on "
-                  f"{windows.size:,} tokens of {' and '.join(texts)}, {chosen}")
+                  f"{windows.size:,} tokens of {' and '.join(texts)}, {options.precision}")
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
     try:
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
                       disable=not console.is_terminal) as progress:
             task = progress.add_task("reading the models", total=steps)
-            report = train.tune(checkpoint, base, windows, options, state, target.name,
-                                lambda done, kl: progress.update(task, completed=done, description=f"KL {kl:.3f}"))
+            result = train(checkpoint, aim(base, windows, options, threads), options, target,
+                           lambda done, kl: progress.update(task, completed=done, description=f"KL {kl:.3f}"))
     except KeyboardInterrupt:
         console.print("stopped by Ctrl-C; the same command goes on from here" if state.exists() else
                       "stopped by Ctrl-C, before there was anything to go on from")
         raise typer.Exit(INTERRUPTED) from None
-    write_scale_set(target, report.scale_set)
-    state.unlink(missing_ok=True)
-    result = {
-        "model": checkpoint.name, "against": base.name, "set": str(target), "steps": steps, "batch": batch,
-        "rate": rate, "gain_rate": gain_rate, "seed": seed, "precision": chosen, "windows": len(windows),
-        "length": length, "texts": texts, "trained": report.counts, "kl_first": report.first, "kl_last": report.last,
-        "kl": report.kl, "resumed_steps": report.resumed, "seconds": report.seconds,
-    }
+    result["texts"] = texts
     if json_file is not None:
         json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    console.print(f"KL {report.first:.4f} in the first steps, {report.last:.4f} in the last; {report.seconds:.0f} s")
+    console.print(f"KL {result['kl_first']:.4f} in the first steps, {result['kl_last']:.4f} in the last; "
+                  f"{result['seconds']:.0f} s")
     console.print(f"scale set: {target}" + ("" if json_file is None else f"; figures: {json_file}"))
+
+
+def aim(base: Checkpoint, windows: np.ndarray, options: Options, threads: int | None) -> "Target":
+    """What is trained towards; also sets the threads of PyTorch."""
+    from ..tune.train import Target, use_threads  # need PyTorch
+
+    use_threads(threads or os.cpu_count() or 1)
+    return Target(base, windows, options.precision)
+
+
+def train(checkpoint: Checkpoint, aimed: "Target", options: Options, target: Path,
+          progress: Callable[[int, float], None]) -> dict:
+    """Train, or go on with it, and write the set; figures for a JSON."""
+    from ..tune.train import tune  # needs PyTorch
+
+    state, windows = state_path(target), aimed.windows
+    report = tune(checkpoint, aimed, options, state, target.name, progress)
+    write_scale_set(target, report.scale_set)
+    state.unlink(missing_ok=True)
+    return {
+        "model": checkpoint.name, "against": aimed.name, "set": str(target), **asdict(options), "windows": len(windows),
+        "length": windows.shape[1], "trained": report.counts, "kl_first": report.first, "kl_last": report.last,
+        "kl": report.kl, "resumed_steps": report.resumed, "seconds": report.seconds,
+    }
 
 
 def check_torch() -> None:

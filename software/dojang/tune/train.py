@@ -17,15 +17,13 @@ from .options import Options, Report
 from .parameters import GAIN, SCALE, Parameters
 from .state import State, read_state, write_state
 
-__all__ = ["precisions", "tune", "use_threads"]
+__all__ = ["Target", "tune", "use_threads"]
 
 SAVE_EVERY = 5
 """Steps between two states in the file."""
 
 MEMORY = 256
 """Windows whose target is kept, half a megabyte each; of others it is computed again."""
-
-CPUINFO = Path("/proc/cpuinfo")
 
 Progress = Callable[[int, float], None]
 """Called with the steps done and the divergence of the last one."""
@@ -36,24 +34,44 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def precisions() -> list[str]:
-    """The precisions that there are, the best of this processor first."""
-    flags = CPUINFO.read_text() if CPUINFO.exists() else ""
-    bfloat = "avx512_bf16" in flags or "amx_bf16" in flags
-    return ["bfloat16", "float32"] if bfloat else ["float32", "bfloat16"]
+class Target:
+    """What the base's head reads for each window: smaller than its logits by the ratio of vocabulary to width, and
+    exact. It is computed when first asked for; one target serves the training of several models.
+
+    Parameters
+    ----------
+    checkpoint: the base.
+    windows: token ids [windows, length].
+    precision: of the products' operands.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, windows: np.ndarray, precision: str):
+        self.name, self.windows, self.precision = checkpoint.name, windows, precision
+        self.sha256 = source_sha256(checkpoint)
+        self.model = Llama(checkpoint, None, getattr(torch, precision))
+        self._states: dict[int, torch.Tensor] = {}
+
+    def states(self, index: int) -> torch.Tensor:
+        """float32 [1, length, d] of a window."""
+        if index in self._states:
+            return self._states[index]
+        with torch.no_grad():
+            found = self.model.states(self.windows[index:index + 1])
+        if len(self._states) < MEMORY:
+            self._states[index] = found
+        return found
 
 
-def tune(checkpoint: Checkpoint, base: Checkpoint, windows: np.ndarray, options: Options, path: Path, name: str,
+def tune(checkpoint: Checkpoint, target: Target, options: Options, path: Path, name: str,
          progress: Progress = lambda done, kl: None) -> Report:
-    """Train scales and gains of ``checkpoint`` until its predictions are near those of ``base``.
+    """Train scales and gains of ``checkpoint`` until its predictions are near those of the target.
 
     Parameters
     ----------
     checkpoint: the model.
-    base: its target.
-    windows: token ids [windows, length]; they are used in random order, all before one comes again.
+    target: base and windows, which are used in random order, all before one comes again; of the options' precision.
     options: see there.
-    path: of the state, which is there until the end; the same arguments then go on.
+    path: of the state, which is there until the caller removes it; the same arguments then go on.
     name: of the scale set.
     progress: see `Progress`.
 
@@ -61,20 +79,19 @@ def tune(checkpoint: Checkpoint, base: Checkpoint, windows: np.ndarray, options:
     ------
     TuneError: the state is of another run, or a step gives what is not finite.
     """
-    return _Run(checkpoint, base, windows, options, path).run(name, progress)
+    return _Run(checkpoint, target, options, path).run(name, progress)
 
 
 class _Run:
-    def __init__(self, checkpoint: Checkpoint, base: Checkpoint, windows: np.ndarray, options: Options, path: Path):
-        self.windows, self.options, self.path = windows, options, path
+    def __init__(self, checkpoint: Checkpoint, target: Target, options: Options, path: Path):
+        self.target, self.windows, self.options, self.path = target, target.windows, options, path
+        assert target.precision == options.precision
         self.parameters = Parameters(checkpoint)
-        said = {**options.said(), "model": source_sha256(checkpoint), "base": source_sha256(base),
-                "text": hashlib.sha256(np.ascontiguousarray(windows).tobytes()).hexdigest()}
+        said = {**options.said(), "model": source_sha256(checkpoint), "base": target.sha256,
+                "text": hashlib.sha256(np.ascontiguousarray(self.windows).tobytes()).hexdigest()}
         found = read_state(path, said)
         self.state, self.resumed = found or State(said), found.steps if found else 0
-        dtype = getattr(torch, options.precision)
-        self.model, self.base = Llama(checkpoint, self.parameters, dtype), Llama(base, None, dtype)
-        self.targets: dict[int, torch.Tensor] = {}
+        self.model = Llama(checkpoint, self.parameters, getattr(torch, options.precision))
         self.logs = {kind: torch.zeros(count, requires_grad=True) for kind, count in self.parameters.counts.items()}
         self.optimiser = torch.optim.AdamW([{"params": [values]} for values in self.logs.values()])
         self._restore()
@@ -97,7 +114,7 @@ class _Run:
         self.optimiser.zero_grad()
         for index in self._windows_of(step):
             states = self.model.states(self.windows[index:index + 1], self.logs)
-            loss = divergence(self.model, states, self.base, self._target(index)) / self.options.batch
+            loss = divergence(self.model, states, self.target.model, self.target.states(index)) / self.options.batch
             loss.backward()
             total += loss.item()
         if not (math.isfinite(total) and all(values.grad.isfinite().all() for values in self.logs.values())):
@@ -118,16 +135,6 @@ class _Run:
             if each // count not in orders:
                 orders[each // count] = np.random.default_rng([self.options.seed, each // count]).permutation(count)
         return [int(orders[each // count][each % count]) for each in range(first, first + self.options.batch)]
-
-    def _target(self, index: int) -> torch.Tensor:
-        """What the base's head reads: smaller than its logits by the ratio of vocabulary to width, and exact."""
-        if index in self.targets:
-            return self.targets[index]
-        with torch.no_grad():
-            target = self.base.states(self.windows[index:index + 1])
-        if len(self.targets) < MEMORY:
-            self.targets[index] = target
-        return target
 
     def _save(self) -> None:
         arrays = {}

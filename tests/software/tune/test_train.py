@@ -98,11 +98,11 @@ def damaged(base):
 
 
 def test_training_helps_where_it_was_not_trained(base, windows, tmp_path):
-    from dojang.tune.train import tune
+    from dojang.tune.train import Target, tune
 
     checkpoint, others = damaged(base), np.random.default_rng(9).integers(0, SHAPE.vocab, (4, 24))
     before = loss_of(checkpoint, base, others, {kind: np.zeros(n) for kind, n in Parameters(checkpoint).counts.items()})
-    report = tune(checkpoint, base, windows, Options(60, 2, 2e-2, 1e-2), tmp_path / "s", "x")
+    report = tune(checkpoint, Target(base, windows, "float32"), Options(60, 2, 2e-2, 1e-2), tmp_path / "s", "x")
     tuned = checkpoint.with_set(report.scale_set)
     after = evaluate(float_model(tuned), [np.append(ids, 0) for ids in others], float_model(base)).kl
     assert len(report.kl) == 60 and report.last < 0.5 * report.first and after < 0.7 * before
@@ -110,7 +110,7 @@ def test_training_helps_where_it_was_not_trained(base, windows, tmp_path):
 
 @pytest.mark.parametrize("stop", [3, 7])
 def test_an_interrupted_run_goes_on_exactly(base, windows, tmp_path, stop):
-    from dojang.tune.train import tune
+    from dojang.tune.train import Target, tune
 
     checkpoint, options = damaged(base), Options(12, 2, 1e-2, 1e-2, seed=4)
 
@@ -118,20 +118,21 @@ def test_an_interrupted_run_goes_on_exactly(base, windows, tmp_path, stop):
         if done == stop:
             raise KeyboardInterrupt
 
-    whole = tune(checkpoint, base, windows, options, tmp_path / "whole", "x")
+    whole = tune(checkpoint, Target(base, windows, "float32"), options, tmp_path / "whole", "x")
     with pytest.raises(KeyboardInterrupt):
-        tune(checkpoint, base, windows, options, tmp_path / "s", "x", interrupt)
-    again = tune(checkpoint, base, windows, options, tmp_path / "s", "x")
+        tune(checkpoint, Target(base, windows, "float32"), options, tmp_path / "s", "x", interrupt)
+    again = tune(checkpoint, Target(base, windows, "float32"), options, tmp_path / "s", "x")
     assert again.resumed == stop // 5 * 5 and again.kl == whole.kl
     for name, values in whole.scale_set.values.items():
         assert np.array_equal(values, again.scale_set.values[name]), name
     with pytest.raises(TuneError, match="--seed 4, not --seed 5"):
-        tune(checkpoint, base, windows, Options(12, 2, 1e-2, 1e-2, seed=5), tmp_path / "s", "x")
+        tune(checkpoint, Target(base, windows, "float32"), Options(12, 2, 1e-2, 1e-2, seed=5), tmp_path / "s", "x")
 
 
 def test_what_is_not_finite_loses_nothing(base, windows, tmp_path, monkeypatch):
     from dojang.tune import train
 
+    target = train.Target(base, windows, "float32")
     real, calls = train.divergence, []
 
     def sometimes(*arguments):
@@ -140,14 +141,14 @@ def test_what_is_not_finite_loses_nothing(base, windows, tmp_path, monkeypatch):
 
     monkeypatch.setattr(train, "divergence", sometimes)
     with pytest.raises(TuneError, match=r"of step 8 or its gradient is not finite; .* keeps the 5 steps before"):
-        train.tune(damaged(base), base, windows, Options(9), tmp_path / "s", "x")
-    assert train.tune(damaged(base), base, windows, Options(9), tmp_path / "s", "x").resumed == 5
+        train.tune(damaged(base), target, Options(9), tmp_path / "s", "x")
+    assert train.tune(damaged(base), target, Options(9), tmp_path / "s", "x").resumed == 5
 
 
 def test_every_window_comes_before_one_comes_again(base, windows, tmp_path):
-    from dojang.tune.train import _Run
+    from dojang.tune.train import Target, _Run
 
-    run = _Run(base, base, windows, Options(9, 4), tmp_path / "s")
+    run = _Run(base, Target(base, windows, "float32"), Options(9, 4), tmp_path / "s")
     order = [index for step in range(9) for index in run._windows_of(step)]
     assert all(sorted(order[at:at + 6]) == list(range(6)) for at in range(0, 36, 6))
     assert order[:6] != order[6:12]
