@@ -28,6 +28,7 @@ from ..tune.options import Options as Training
 from ..tune.options import best_precision
 from .bench import BenchError, check_writable
 from .boundary import console
+from .documents import update_document
 from .eval import Numerics
 from .tune import aim, check_torch, train
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ..tune.train import Target
 
 FIGURES = Path("docs/figures/compression-quality.json")
+DOCUMENT = Path("docs/user/compress.md")
 FOLDER = Path("build/compression")
 
 ROWS = {
@@ -53,6 +55,8 @@ ROWS = {
     "X3, 30 % pruned": Plan(Options(Code.X3, sparsity=0.3, prune="sparsegpt")),
 }
 """What is tried, by name."""
+
+TITLES = ("row", "bits a weight of the layers", "MB a token", *BUILTIN, "steps of tuning")
 
 
 def quality(
@@ -148,7 +152,10 @@ def quality(
             add({**row, "tuned": True, **perplexities(tuned, f"{name}, tuned"), "tune_steps": tune,
                  "tune_seconds": round(figures["seconds"], 3), "tune_kl_first": round(figures["kl_first"], 4),
                  "tune_kl_last": round(figures["kl_last"], 4)})
-    Console(highlight=False).print(_table(_read(json_file)))
+    known = _read(json_file)
+    if json_file == FIGURES:
+        update_document(DOCUMENT, known, {"quality": document_table})
+    Console(highlight=False).print(_table(known))
     console.print(f"figures: {json_file}; models: {folder}")
 
 
@@ -191,11 +198,26 @@ def _made_by(plan: Plan, calibration: np.ndarray, path: Path) -> bool:
     return {**recipe, **plan.as_json(), "windows_sha256": sha256(calibration.tobytes()).hexdigest()} == recipe
 
 
-def _table(figures: dict) -> Table:
+def _rows(figures: dict) -> list[list[str]]:
+    def line(name, bits, row, steps=""):
+        perplexities = (f"{row[text]:.2f} (× {row[text] / base[text]:.2f})" for text in BUILTIN)
+        return [name, bits, f"{row['bytes_per_token'] / 1e6:.1f}", *perplexities, steps]
+
     base = figures["base"]
-    table = Table("", "bits a weight in layers", "MB a token", *BUILTIN, title=f"{figures['model']}: perplexity")
-    table.add_row("base", "", f"{base['bytes_per_token'] / 1e6:.1f}", *(f"{base[text]:.2f}" for text in BUILTIN))
-    for row in sorted(figures["rows"], key=lambda row: -row["bits_per_weight"]):
-        table.add_row(row["name"] + (", tuned" if row["tuned"] else ""), f"{row['bits_per_weight']:.3f}",
-                      f"{row['bytes_per_token'] / 1e6:.1f}", *(f"{row[text]:.2f}" for text in BUILTIN))
+    rows = sorted(figures["rows"], key=lambda row: (-row["bits_per_weight"], row["name"], row["tuned"]))
+    return [line("base", "", base)] + [line(row["name"] + (", tuned" if row["tuned"] else ""),
+                                            f"{row['bits_per_weight']:.3f}", row, str(row.get("tune_steps", "")))
+                                       for row in rows]
+
+
+def _table(figures: dict) -> Table:
+    table = Table(*TITLES, title=f"{figures['model']}: perplexity (÷ base)")
+    for row in _rows(figures):
+        table.add_row(*row)
     return table
+
+
+def document_table(figures: dict) -> str:
+    """The rows as Markdown."""
+    lines = [list(TITLES), ["---", *["--:"] * (len(TITLES) - 1)], *_rows(figures)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
