@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from dojang.cli.bench_compression import FORMS, document_table
+from dojang.cli.bench_quality import ROWS
+from dojang.cli.bench_quality import document_table as quality_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,3 +75,10 @@ def test_compressed_forms_and_their_table():
     cycles = {row["form"]: row["cycles_per_token"] for row in simulated["forms"]}
     assert all(quoted(f"{form}-cycles") == f"{cycles[form]:,}" for form in ("x3", "x2"))
     assert cycles["dense-4"] > cycles["x3"] > cycles["x2.5"] > cycles["x2"] > cycles["1-bit"]
+
+
+def test_the_guide_has_the_measured_perplexities():
+    measured = figures("compression-quality")
+    assert (measured["model"], measured["windows"], measured["length"]) == ("smollm2", 12, 256)
+    assert {row["name"] for row in measured["rows"]} <= set(ROWS)
+    assert f"\n{quality_table(measured)}\n<!-- quality:end -->" in (ROOT / "docs/user/compress.md").read_text()

@@ -27,6 +27,7 @@ from .inspect import inspect
 from .plot import plot
 from .program import program
 from .report import report
+from .tune import tune_model
 from .waves import waves
 
 __all__ = ["app"]
@@ -37,6 +38,7 @@ for command in (generate, inspect, chip, waves, report, area, boards, build, pro
     app.command()(command)
 app.command("compress")(compress_model)
 app.command("eval")(eval_model)
+app.command("tune")(tune_model)
 bench.command()(board)
 bench.command()(lpddr4)
 bench.command()(faults)

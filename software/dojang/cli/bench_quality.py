@@ -3,9 +3,12 @@
 import json
 import os
 import re
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -13,7 +16,7 @@ from dojang_hdl.isa import Code
 from rich.console import Console
 from rich.table import Table
 
-from ..checkpoints import Checkpoint, load
+from ..checkpoints import Checkpoint, load, load_scale_set
 from ..checkpoints.container import SUFFIX, read_description
 from ..compress.calibration import Moments, hessians
 from ..compress.compress import compress
@@ -21,11 +24,19 @@ from ..compress.plan import RECIPES, Options, Plan
 from ..evaluation import bytes_per_token, evaluate, float_model, golden_model
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, calibration_windows, windows
 from ..tokenizer import Tokenizer
+from ..tune.options import Options as Training
+from ..tune.options import best_precision
 from .bench import BenchError, check_writable
 from .boundary import console
+from .documents import update_document
 from .eval import Numerics
+from .tune import aim, check_torch, train
+
+if TYPE_CHECKING:
+    from ..tune.train import Target
 
 FIGURES = Path("docs/figures/compression-quality.json")
+DOCUMENT = Path("docs/user/compress.md")
 FOLDER = Path("build/compression")
 
 ROWS = {
@@ -45,6 +56,8 @@ ROWS = {
 }
 """What is tried, by name."""
 
+TITLES = ("row", "bits a weight of the layers", "MB a token", *BUILTIN, "steps of tuning")
+
 
 def quality(
     names: Annotated[list[str] | None, typer.Argument(metavar="[ROW]...", show_default=False, help=(
@@ -54,13 +67,17 @@ def quality(
                                                "times as long.")] = Numerics.FLOAT,
     count: Annotated[int, typer.Option("--windows", min=1, help="Of each text, for evaluation.")] = EVALUATION,
     threads: Annotated[int | None, typer.Option(min=1, show_default=False, help="Default: all cores.")] = None,
+    tune: Annotated[int | None, typer.Option(
+        metavar="STEPS", min=1, show_default=False, help="Also train scales and gains of each row for so many steps; "
+                                                         "needs PyTorch.")] = None,
     folder: Annotated[Path, typer.Option(help="Where the compressed models go; what is there is used.")] = FOLDER,
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Figures; those of other rows in it are "
                                             "kept.")] = FIGURES,
 ):
     """Compress a model in many ways and measure the perplexity of each on the builtin texts.
 
-    The inputs' moments are taken once, two minutes for smollm2 on two cores; a row then takes one to two.
+    The inputs' moments are taken once, two minutes for smollm2 on two cores; a row then takes one to two, and with
+    --tune three seconds a step on one core. What is interrupted goes on with the same command.
 
     Example: dojang bench quality "recipe 3" X4 --json build/quality.json
     """
@@ -68,6 +85,8 @@ def quality(
     for name in chosen:
         if name not in ROWS:
             raise BenchError(f"row {name!r} is none of {', '.join(map(repr, ROWS))}")
+    if tune is not None:
+        check_torch()
     texts = {name: builtin_text(name) for name in BUILTIN}
     known = _read(json_file)
     check_writable(json_file)
@@ -90,6 +109,14 @@ def quality(
     def write(known: dict) -> None:
         json_file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
+    def add(row: dict) -> None:
+        known = _read(json_file)  # another run may have added rows
+        which = row["name"], row["tuned"]
+        known["rows"] = [other for other in known["rows"] if (other["name"], other["tuned"]) != which] + [row]
+        write(known)
+        console.print(f"{row['name']}{', tuned' if row['tuned'] else ''}: {row['bits_per_weight']:.3f} bits, "
+                      f"{row['lee']:.2f} lee, {row['pydoc']:.2f} pydoc")
+
     setting = {"command": "dojang bench quality", "model": source.name, "windows": count, "length": length,
                "calibration_windows": len(calibration)}
     if {key: known.get(key) for key in setting} != setting:
@@ -97,6 +124,8 @@ def quality(
                                      "bytes_per_token": bytes_per_token(source), **perplexities(source, "base")},
                  "rows": []}
         write(known)
+    options = Training(steps=tune or 1, precision=best_precision())
+    target = cache(lambda: aim(source, calibration, options, threads))
     moments: list[Moments] = []
     for name in chosen:
         plan, seconds = ROWS[name], None
@@ -114,12 +143,18 @@ def quality(
         row = {"name": name, "tuned": False, "label": "measured", "numerics": numerics.value,
                "bits_per_weight": round(8 * sum(matrix.stored_bytes for matrix in layers)
                                         / sum(matrix.rows * matrix.cols for matrix in layers), 4),
-               "bytes_per_token": bytes_per_token(compressed), **perplexities(compressed, name),
-               "compress_seconds": seconds}
-        known = _read(json_file)  # another run may have added rows
-        known["rows"] = [other for other in known["rows"] if (other["name"], other["tuned"]) != (name, False)] + [row]
-        write(known)
-        console.print(f"{name}: {row['bits_per_weight']:.3f} bits, {row['lee']:.2f} lee, {row['pydoc']:.2f} pydoc")
+               "bytes_per_token": bytes_per_token(compressed)}
+        if tune is None or seconds is not None or not _has(_read(json_file), name):
+            add({**row, **perplexities(compressed, name), "compress_seconds": seconds})
+        if tune is not None:
+            figures = _tuned(path, compressed, options, len(calibration), target)
+            tuned = compressed.with_set(load_scale_set(Path(figures["set"])))
+            add({**row, "tuned": True, **perplexities(tuned, f"{name}, tuned"), "tune_steps": tune,
+                 "tune_seconds": round(figures["seconds"], 3), "tune_kl_first": round(figures["kl_first"], 4),
+                 "tune_kl_last": round(figures["kl_last"], 4)})
+    known = _read(json_file)
+    if json_file == FIGURES:
+        update_document(DOCUMENT, known, {"quality": document_table})
     Console(highlight=False).print(_table(known))
     console.print(f"figures: {json_file}; models: {folder}")
 
@@ -137,16 +172,52 @@ def _read(path: Path) -> dict:
     return figures
 
 
+def _has(figures: dict, name: str) -> bool:
+    return any((row["name"], row["tuned"]) == (name, False) for row in figures["rows"])
+
+
+def _tuned(path: Path, compressed: Checkpoint, options: Training, windows: int, target: "Callable[[], Target]"
+           ) -> dict:
+    """Figures of a scale set beside the model: of one that is there already, or a new one."""
+    out = path.with_name(f"{path.stem}-tuned-{options.steps}.set")
+    about = out.with_name(f"{out.name}.json")
+    wanted = {**asdict(options), "windows": windows}
+    figures = _read(about)
+    if out.exists() and {key: figures.get(key) for key in wanted} == wanted:
+        if load_scale_set(out).codes_sha256 == compressed.codes_sha256:
+            return {**figures, "set": str(out)}
+    with console.status("tuning") as status:
+        figures = train(compressed, target(), options, out, lambda done, kl: status.update(
+            f"{path.stem}: {done} of {options.steps} steps, KL {kl:.3f}"))
+    about.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return figures
+
+
 def _made_by(plan: Plan, calibration: np.ndarray, path: Path) -> bool:
     recipe = read_description(path)["recipe"]
     return {**recipe, **plan.as_json(), "windows_sha256": sha256(calibration.tobytes()).hexdigest()} == recipe
 
 
-def _table(figures: dict) -> Table:
+def _rows(figures: dict) -> list[list[str]]:
+    def line(name, bits, row, steps=""):
+        perplexities = (f"{row[text]:.2f} (× {row[text] / base[text]:.2f})" for text in BUILTIN)
+        return [name, bits, f"{row['bytes_per_token'] / 1e6:.1f}", *perplexities, steps]
+
     base = figures["base"]
-    table = Table("", "bits a weight in layers", "MB a token", *BUILTIN, title=f"{figures['model']}: perplexity")
-    table.add_row("base", "", f"{base['bytes_per_token'] / 1e6:.1f}", *(f"{base[text]:.2f}" for text in BUILTIN))
-    for row in sorted(figures["rows"], key=lambda row: -row["bits_per_weight"]):
-        table.add_row(row["name"] + (", tuned" if row["tuned"] else ""), f"{row['bits_per_weight']:.3f}",
-                      f"{row['bytes_per_token'] / 1e6:.1f}", *(f"{row[text]:.2f}" for text in BUILTIN))
+    rows = sorted(figures["rows"], key=lambda row: (-row["bits_per_weight"], row["name"], row["tuned"]))
+    return [line("base", "", base)] + [line(row["name"] + (", tuned" if row["tuned"] else ""),
+                                            f"{row['bits_per_weight']:.3f}", row, str(row.get("tune_steps", "")))
+                                       for row in rows]
+
+
+def _table(figures: dict) -> Table:
+    table = Table(*TITLES, title=f"{figures['model']}: perplexity (÷ base)")
+    for row in _rows(figures):
+        table.add_row(*row)
     return table
+
+
+def document_table(figures: dict) -> str:
+    """The rows as Markdown."""
+    lines = [list(TITLES), ["---", *["--:"] * (len(TITLES) - 1)], *_rows(figures)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -35,6 +35,8 @@ def eval_model(
              "these; several times for several. Default: builtin.")] = None,
     against: Annotated[str | None, typer.Option(
         metavar="MODEL", help="Also say how far the predictions are from this model's.")] = None,
+    scale_set: Annotated[str | None, typer.Option(
+        "--set", metavar="FILE|NAME", help="Scales and gains of a scale set in place of the model's own.")] = None,
     count: Annotated[int, typer.Option("--windows", min=1, help="Windows of each text, from its beginning; each is a "
                                        "text of its own.")] = EVALUATION,
     length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = LENGTH,
@@ -51,6 +53,8 @@ def eval_model(
     """
     started = time.perf_counter()
     checkpoint = load(model, weights)
+    chosen = checkpoint.find_set(scale_set) if scale_set is not None else None
+    checkpoint = checkpoint.with_set(chosen) if chosen else checkpoint
     other = None if against is None else load(against, weights)
     if other is not None and (other.shape.vocab != checkpoint.shape.vocab
                               or list(other.tokenizer.tokens) != list(checkpoint.tokenizer.tokens)):
@@ -84,7 +88,8 @@ def eval_model(
             found[name] = evaluate(ours, ids, theirs, lambda done, at=number * count: progress.update(
                 task, completed=at + done))
     result = {
-        "model": checkpoint.name, "against": None if other is None else other.name, "numerics": numerics.value,
+        "model": checkpoint.name, "set": chosen.name if chosen else None,
+        "against": None if other is None else other.name, "numerics": numerics.value,
         "bits_per_weight": bits_per_weight(checkpoint), "bytes_per_token": bytes_per_token(checkpoint),
         "windows": count, "length": length,
         "texts": {name: {"tokens": one.tokens, "perplexity": one.perplexity, "kl": one.kl, "top1": one.top1,
@@ -98,10 +103,11 @@ def eval_model(
 
 
 def _print(result: dict) -> None:
+    with_set = f" with {result['set']}" if result["set"] else ""
     table = Table("text", "tokens", "perplexity", *(
         () if result["against"] is None else (f"of {result['against']}", "KL, nats", "same best token")),
-        title=f"{result['model']}: {result['bits_per_weight']:.3f} bits a weight, {result['bytes_per_token']:,} bytes "
-              f"a token ({result['numerics']})")
+        title=f"{result['model']}{with_set}: {result['bits_per_weight']:.3f} bits a weight, "
+              f"{result['bytes_per_token']:,} bytes a token ({result['numerics']})")
     for name, one in result["texts"].items():
         row = [name, f"{one['tokens']:,}", f"{one['perplexity']:.3f}"]
         if one["kl"] is not None:

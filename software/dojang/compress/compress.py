@@ -27,6 +27,7 @@ from .plan import Options, Plan
 from .recipe import Quantized
 from .rotation import hadamard, rotate_hessian, signs
 from .sensitivity import sensitive_layers
+from .source import source_sha256
 
 __all__ = ["Done", "Report", "compress"]
 
@@ -104,7 +105,7 @@ class _Run:
         self.lock, self.done_weights = threading.Lock(), 0
         sizes = self.shape.matrices()
         self.total = self.shape.layers * sum(rows * cols for rows, cols in sizes.values())
-        source = self._source()
+        source = source_sha256(checkpoint)
         key = json.dumps([plan.as_json(), source, self.windows_sha256])
         self.folder = path.with_name(f".{path.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
         self.source = source
@@ -158,27 +159,6 @@ class _Run:
             if name == "token_embd.weight" and (form.window or form.rotated or form.terms > 1):
                 raise CompressError(f"tensor {name} is asked as {form}, but rows of an embedding are read alone; "
                                     "expected bits without rotation")
-
-    def _source(self) -> str:
-        """SHA-256 of everything that the result depends on in the model; every weight is checked before the work."""
-        digest = hashlib.sha256(repr(self.shape).encode())
-        for name in sorted(self.checkpoint.types):
-            digest.update(name.encode())
-            if name.endswith("norm.weight"):
-                digest.update(np.ascontiguousarray(self.checkpoint.load_vector(name)).data)
-            elif self.checkpoint.types[name] in FLOAT_TYPES:
-                values = self.checkpoint.floats(name)
-                if not np.isfinite(values).all():
-                    row, column = np.argwhere(~np.isfinite(values))[0]
-                    raise CompressError(f"tensor {name}: the weight in row {row}, column {column} is "
-                                        f"{values[row, column]}, expected finite numbers")
-                digest.update(np.ascontiguousarray(values).data)
-            else:
-                matrix = self.checkpoint.load_matrix(name)
-                for part in (matrix.codes, matrix.scale, matrix.offset, matrix.mask):
-                    if part is not None:
-                        digest.update(np.ascontiguousarray(part).data)
-        return digest.hexdigest()
 
     def _flips(self, index: int) -> dict[str, np.ndarray]:
         """Signs of each input: random where every matrix that reads it is written anew, and so is what makes it."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..checkpoints import Checkpoint, LlamaShape
 
-__all__ = ["INPUTS", "Forward", "LayerWeights", "Tap", "inputs_of"]
+__all__ = ["INPUTS", "Forward", "LayerWeights", "Tap", "inputs_of", "rotary"]
 
 INPUTS = {"attn_in": ("attn_q", "attn_k", "attn_v"), "o_in": ("attn_output",), "ffn_in": ("ffn_gate", "ffn_up"),
           "down_in": ("ffn_down",)}
@@ -68,7 +68,7 @@ class Forward:
         self.checkpoint, self.shape = checkpoint, checkpoint.shape
         self.x = np.ascontiguousarray(checkpoint.embedding[windows.ravel()], np.float32).reshape(*windows.shape, -1)
         self._parts = [part for part in np.array_split(np.arange(len(windows)), workers) if len(part)]
-        self._cosine, self._sine = _rotary(self.shape, windows.shape[1])
+        self._cosine, self._sine = rotary(self.shape, windows.shape[1])
 
     def layer(self, weights: LayerWeights, tap: Tap | None = None) -> None:
         """Take the residual stream through one layer."""
@@ -139,7 +139,8 @@ class Forward:
         return result
 
 
-def _rotary(shape: LlamaShape, length: int) -> tuple[np.ndarray, np.ndarray]:
+def rotary(shape: LlamaShape, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines, float32 [length, head_dim / 2], of the rotary embedding's angles."""
     theta = shape.rope_base ** (-np.arange(0, shape.head_dim, 2) / shape.head_dim)
     if shape.rope_factors is not None:
         theta = theta / np.array(shape.rope_factors)

@@ -64,3 +64,19 @@ def test_errors(arguments, tmp_path):
     assert "row 'c' is none of 'a', 'b'" in run("c", *arguments, code=2).stderr
     (tmp_path / "q.json").write_text("{")
     assert "is not JSON" in run(*arguments, code=2).stderr
+
+
+@pytest.mark.tune
+def test_tuned_rows(arguments, tmp_path):
+    run("b", *arguments, "--tune", 3)
+    first = json.loads((tmp_path / "q.json").read_text())["rows"]
+    assert [(row["name"], row["tuned"]) for row in first] == [("b", False), ("b", True)]
+    assert first[1]["tune_steps"] == 3 and first[1]["tune_seconds"] > 0 and first[1]["lee"] != first[0]["lee"]
+    target = tmp_path / "models/m.gguf-b-tuned-3.set"
+    written = target.stat().st_mtime_ns
+    run("b", *arguments, "--tune", 3)
+    assert json.loads((tmp_path / "q.json").read_text())["rows"] == first and target.stat().st_mtime_ns == written
+    figures = json.loads(target.with_suffix(".set.json").read_text())
+    target.with_suffix(".set.json").write_text(json.dumps({**figures, "rate": 1}))  # of other options
+    run("b", *arguments, "--tune", 3)
+    assert target.stat().st_mtime_ns > written
