@@ -269,8 +269,6 @@ class _Container:
         parts = {part: self.array(f"{tensor}.{part}") for part in DTYPES if f"{tensor}.{part}" in self.names}
         try:
             return unpack(tensor, entry, parts)
-        except CheckpointError:
-            raise
         except Exception as error:
             raise CheckpointError(f"{self.path}: tensor {tensor} is corrupt: {error}") from None
 

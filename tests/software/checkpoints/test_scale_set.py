@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape, ScaleSet, load, load_scale_set, write_scale_set
+from dojang.checkpoints import CheckpointError, Form, LlamaShape, ScaleSet, load, load_scale_set, write_scale_set
 from dojang.checkpoints.scale_set import KEY
-from dojang.checkpoints.synthetic import random_set, write_synthetic
+from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
+from dojang_hdl.isa import Code
 from safetensors.numpy import save_file
 
 SHAPE = LlamaShape(layers=2, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=40, context=24, tied=True)
@@ -59,9 +60,14 @@ def test_codes_have_a_sum_that_their_scales_have_not(checkpoint, tmp_path):
     again = load(write_synthetic(tmp_path / "again.gguf", SHAPE, "Q8_0"))
     another = load(write_synthetic(tmp_path / "another.gguf", SHAPE, "Q8_0", seed=1))
     assert again.codes_sha256 == checkpoint.codes_sha256 != another.codes_sha256
-    masked = replace(checkpoint, load_matrix=lambda name: replace(
-        checkpoint.load_matrix(name), mask=np.ones((40, 2, 32), bool)) if "embd" in name else checkpoint.tensor(name))
-    assert masked.codes_sha256 != checkpoint.codes_sha256
+    coded = with_forms(checkpoint, [Form(3, code=Code.X2, double=True, zero=-7, row_scale=True)], seed=1)
+
+    def masked(name):
+        matrix = coded.load_matrix(name)
+        mask = np.ones((matrix.rows, matrix.width // 32, 32), bool) if "attn_q" in name else None
+        return replace(matrix, mask=mask)
+
+    assert replace(coded, load_matrix=masked).codes_sha256 != coded.codes_sha256 != checkpoint.codes_sha256
 
 
 def test_a_file_gives_the_set_back(checkpoint, tmp_path):
