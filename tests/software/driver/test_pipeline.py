@@ -1,6 +1,7 @@
 """Several requests in flight, against chips that answer out of order, twice, damaged or not at all."""
 
 import random
+import time
 
 import pytest
 from dojang.driver import Link, LinkError, LinkTimeout, Transport
@@ -53,9 +54,9 @@ def asked(count, length=240):
     return [(Request.WRITE, number.to_bytes(4, "little") + bytes(length)) for number in range(count)]
 
 
-def numbers(chip, count=30, window=protocol.RECEIVE_BYTES, length=240, attempts=8):
+def numbers(chip, count=30, window=protocol.RECEIVE_BYTES, length=240, attempts=8, timeout_s=TIMEOUT_S):
     """What came back, of which all must be there, in order; and the link."""
-    link = Link(chip, TIMEOUT_S, attempts)
+    link = Link(chip, timeout_s, attempts)
     link.window = window
     got = [int.from_bytes(answer, "little") for answer in link.pipeline(asked(count, length))]
     assert got == list(range(count))
@@ -114,7 +115,7 @@ def test_answers_that_are_lost():
 
 def test_the_last_answer_is_lost():
     """Nothing comes behind it that would show the loss."""
-    statistics = numbers(Chip(lambda number, frame: b"" if number == 29 else reply(frame)))
+    statistics = numbers(Chip(lambda number, frame: b"" if number == 29 else reply(frame)), timeout_s=0.2)
     assert (statistics["timeouts"], statistics["resent"]) == (1, 1)
 
 
@@ -138,7 +139,7 @@ def test_requests_that_arrive_damaged():
 
 def test_the_last_request_arrives_damaged():
     """Its NAK is enough; nobody waits for a time-out."""
-    statistics = numbers(Chip(lambda number, frame: NAK if number == 29 else reply(frame)))
+    statistics = numbers(Chip(lambda number, frame: NAK if number == 29 else reply(frame)), timeout_s=0.2)
     assert (statistics["naks"], statistics["resent"], statistics["timeouts"]) == (1, 1, 0)
 
 
@@ -203,3 +204,26 @@ def test_no_more_is_sent_again_than_is_lost(seed, window):
     line = Line(seed, 1 / 2000)
     statistics = numbers(line, 400, window)
     assert line.lost > 40 and statistics["resent"] < 1.3 * line.lost
+
+
+class Late(Chip):
+    """Loses the first frame and is silent until one comes again; then it answers after two more reads of nothing."""
+
+    def __init__(self):
+        super().__init__(lambda number, frame: reply(frame) if number else b"")
+        self.idle = 2
+
+    def read(self, maximum, timeout_s):
+        kinds = {frame.payload[:4] for frame in self.sent}
+        if len(kinds) == len(self.sent):  # nothing came twice
+            time.sleep(max(timeout_s, 0))
+            return b""
+        self.idle -= 1
+        return b"" if self.idle >= 0 else super().read(maximum, timeout_s)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_what_was_sent_again_is_waited_for(count):
+    """Alone with its number, or behind others whose answers show that its first frame was lost."""
+    statistics = numbers(Late(), count, timeout_s=0.2)  # longer than a busy machine holds a test up
+    assert (statistics["timeouts"], statistics["resent"]) == (1, 1)
