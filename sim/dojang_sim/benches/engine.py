@@ -180,7 +180,10 @@ def _ideal(case: GemvCase) -> int:
     spaced = max(bits, apart)
     if case.code != Code.PLAIN:
         steps = Command(case.code, case.masked, case.rows, case.passes, bits, [], []).cycles(CONFIG.lanes)
-        steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
+        if case.code == Code.X2 and not case.masked and CONFIG.lanes == 4:
+            steps += (units - 1) * (apart - bits)   # a product's last units wait
+        else:
+            steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
     elif CONFIG.coded:
         steps = 1 + last_exit(CONFIG.lanes, CONFIG.acc_rows, apart, [
             ((case.group // BLOCK - 1) * units * bits, [bits] * units)] * case.products)
