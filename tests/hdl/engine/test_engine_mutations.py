@@ -75,8 +75,7 @@ CODED = {
     "room not awaited": ("issue", "self.completes) | self.room", "self.completes) | ~self.room | self.room"),
     "place for factors not awaited": ("issue", "paced &= self.place", "paced &= ~self.place | self.place"),
     "room counted twice": ("sum_queue", "free + self.pop", "free + (self.pop << 1)"),
-    "room of the last one": ("sum_queue", "free > 2", "free > 1"),
-    "room wasted": ("sum_queue", "free > 2", "free > 3"),
+    "room of a unit reserved since": ("sum_queue", "free > 2", "free > 0"),
     "a product too many": ("sum_queue", "groups != GROUPS", "groups != GROUPS + 1"),
     "a product at a time": ("sum_queue", "groups != GROUPS", "groups == 0"),
     "a product's end not seen": ("sum_queue", "self.final.eq(unit == last)", "self.final.eq(0)"),
@@ -84,7 +83,6 @@ CODED = {
     "units leave too far apart": ("sum_queue", "gap.eq(self.spread - 1)", "gap.eq(self.spread)"),
     "the same sums again": ("sum_queue", "oldest.eq(oldest + 1)", "oldest.eq(oldest)"),
     "queued sums of contexts not in use": ("sum_queue", "self.i_valid & active", "self.i_valid & ~active"),
-    "products go on in the next command": ("sum_queue", "[unit.eq(0), last", "[last"),
 }
 """Of engines for coded weights."""
 
