@@ -92,6 +92,11 @@ class ChipConfig:
         return self.channels * WORD_BYTES
 
     @property
+    def queued_streams(self) -> int:
+        """STREAM commands that a node's plane reader queues, and as many its scale reader."""
+        return 32 if self.coded else 8
+
+    @property
     def plane_bits_per_cycle(self) -> int:
         """Weight bits all engines together apply per cycle, to every context."""
         return self.nodes * self.lanes * BLOCK
@@ -109,7 +114,7 @@ def _board(name: str, **fields) -> ChipConfig:
 
 PRESETS = {preset.name: preset for preset in (
     ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True),
-    ChipConfig("sim-2x2", lanes=4, coded=True),
+    ChipConfig("sim-2x2", lanes=4, plane_fifo=2048, coded=True),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),

@@ -11,6 +11,7 @@ from .group_sum import GroupSum
 from .group_walk import GroupWalk
 from .lane import Lane
 from .row_scales import RowScaleReader
+from .sum_queue import SumQueue
 from .zero import CodedFactors, CodedScaler, ZeroProduct
 
 __all__ = ["CodedParts"]
@@ -20,13 +21,15 @@ class CodedParts:
     """`PlainParts` for window codes, groups of blocks, rotated products, several terms, integer offsets, row scales."""
 
     factors = CodedFactors
-    sum_latency = GroupSum.latency
+    sum_latency = GroupSum.latency + SumQueue.latency
     factors_latency = ZeroProduct.latency
+    queued = True
 
     def __init__(self, config: ChipConfig):
         self._config = config
         self.aligner = GroupAligner(config.contexts)
         self.scale_reader = RowScaleReader(config.lanes, config.acc_rows)
+        self.queue = SumQueue(config.lanes, config.contexts, config.acc_rows)
         self.scalers = [CodedScaler() for _ in range(config.contexts)]
 
     def walk(self, m, command, start, advance) -> GroupWalk:
@@ -47,30 +50,38 @@ class CodedParts:
                      *(getattr(decoder, name).eq(command[name]) for name in ("code", "masked", "rows", "bits"))]
         return decoder.o
 
+    def pace(self, issue):
+        return self.queue.spread
+
     def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
-        config, reader = self._config, self.scale_reader
+        config, reader, queue = self._config, self.scale_reader, self.queue
+        m.submodules.queue = queue
         m.submodules.group_sum = group_sum = GroupSum(config.lanes, config.contexts, config.acc_rows)
         assert group_sum.turnaround <= Accumulator.turnaround
 
-        # What is known of a unit at its last step goes along with it, up to the reads ahead of its dot products.
-        to_lanes = 1 + Lane.latency
+        # What is known of a unit at its last step goes along with it, up to the read ahead of its dot products.
         pipe = Pipeline(m, issue.step & issue.last)
-        unit = pipe.stage(fresh=walk.fresh, completes=walk.completes, final=issue.ends)
-        for stage in range(2, to_lanes):
-            unit = pipe.stage(fresh=unit.fresh, completes=unit.completes, final=unit.final)
-            if stage == to_lanes - group_sum.lead:
-                m.d.comb += [group_sum.ahead.eq(pipe.valid), group_sum.fresh.eq(unit.fresh),
-                             group_sum.completes.eq(unit.completes)]
-            if stage == to_lanes + group_sum.latency - reader.lead:
-                m.d.comb += [reader.pop.eq(pipe.valid & unit.completes), reader.final.eq(unit.final)]
+        unit = pipe.stage(fresh=walk.fresh, completes=walk.completes)
+        for _ in range(Lane.latency - group_sum.lead):
+            unit = pipe.stage(fresh=unit.fresh, completes=unit.completes)
+        # A product's factors come to the serializer when the last rows of the one before the previous have left it.
+        assert queue.lead + 1 + config.lanes <= queue.place_latency + 1 + self.factors_latency + 1
+        assert queue.lead == reader.lead
 
         m.d.comb += [
-            group_sum.start.eq(walk.begin), group_sum.rows.eq(command.rows), group_sum.contexts.eq(command.contexts),
-            serializer.i_valid.eq(group_sum.o_valid), serializer.unit.eq(reader.o),
+            group_sum.ahead.eq(pipe.valid), group_sum.fresh.eq(unit.fresh), group_sum.completes.eq(unit.completes),
+            *(signal.eq(value) for part in (group_sum, queue) for signal, value in (
+                (part.start, walk.begin), (part.rows, command.rows), (part.contexts, command.contexts))),
+            issue.room.eq(queue.room), issue.place.eq(queue.place),
+            queue.reserve.eq(issue.step & issue.last & walk.completes),
+            queue.begins.eq(issue.step & issue.begins & walk.completes), queue.i_valid.eq(group_sum.o_valid),
+            reader.pop.eq(queue.pop), reader.final.eq(queue.final),
+            serializer.i_valid.eq(queue.o_valid), serializer.unit.eq(reader.o),
         ]
         for c in range(config.contexts):
             for i in range(config.lanes):
-                m.d.comb += [group_sum.dots[c][i].eq(dots[c][i]), serializer.dots[c][i].eq(group_sum.o[c][i])]
+                m.d.comb += [group_sum.dots[c][i].eq(dots[c][i]), queue.i[c][i].eq(group_sum.o[c][i]),
+                             serializer.dots[c][i].eq(queue.o[c][i])]
 
     def group(self, m, command, take, serializer):
         m.submodules.zero = zero = ZeroProduct(self._config.contexts)

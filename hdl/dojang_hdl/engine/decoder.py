@@ -9,7 +9,7 @@ from ..streams.buffer import Buffer
 from ..window_code import CODES
 from .gearbox import Gearbox
 from .row_decoder import RowDecoder
-from .row_sequencer import RowSequencer
+from .row_sequencer import RowSequencer, pairs_of
 from .splitter import PlaneSplitter
 from .unit_buffer import UnitBuffer
 
@@ -20,7 +20,8 @@ class WindowDecoder(wiring.Component):
     """Gives the planes of every unit, from the highest down, units in order; PLAIN words are cut into planes.
 
     Takes exactly the words of the command (docs/reference/layout.md). A unit with a window code takes max(planes,
-    lanes) cycles while words arrive and planes are taken; a block's warm-up part no more than its rows would.
+    lanes) cycles while words arrive and planes are taken, one of X2 without masks max(planes, lanes / 2); a block's
+    warm-up part no more than its rows would.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class WindowDecoder(wiring.Component):
         m.submodules.sequencer = sequencer = RowSequencer(self._lanes, self._codes)
         m.submodules.splitter = splitter = PlaneSplitter(self._lanes)
         m.submodules.gearbox = gearbox = Gearbox(self._codes)
-        m.submodules.row_decoder = rows = RowDecoder(self._codes)
+        m.submodules.row_decoder = rows = RowDecoder(self._codes, pairs_of(self._lanes, self._codes))
         m.submodules.unit_buffer = units = UnitBuffer(self._lanes, self._codes)
         m.submodules.buffer = buffer = Buffer(BLOCK * self._lanes)
         connect(m, splitter.o, units.plain)
@@ -76,7 +77,8 @@ class WindowDecoder(wiring.Component):
               for name in ("take_mask", "take_fifth", "row", "direct", "phase", "active_code")),
             *(getattr(rows, name).eq(getattr(sequencer, name)) for name in ("row", "weights", "ends", "active_code")),
             *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth", "mask")),
-            rows.odd.eq(sequencer.phase[0]), rows.advance.eq(units.advance),
+            rows.odd.eq(sequencer.phase[0]), rows.advance.eq(units.advance), rows.word.eq(self.i.payload),
+            rows.pair.eq(sequencer.pair), units.pair.eq(sequencer.pair), units.second.eq(rows.second),
             units.active_code.eq(sequencer.active_code),
             units.i_valid.eq(rows.o_valid), units.ends_next.eq(rows.ends_next), units.planes.eq(rows.planes),
             units.mask_plane.eq(rows.mask_plane),

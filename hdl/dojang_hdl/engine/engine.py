@@ -73,7 +73,7 @@ class Engine(wiring.Component):
         m = Module()
         config, parts = self._config, self._parts
         m.submodules.aligner = aligner = parts.aligner
-        m.submodules.issue = issue = Issue(config.lanes, Accumulator.turnaround)
+        m.submodules.issue = issue = Issue(config.lanes, Accumulator.turnaround, parts.queued)
         m.submodules.scale_reader = scale_reader = parts.scale_reader
         m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts, parts.factors)
         m.submodules.accumulator = accumulator = Accumulator(
@@ -88,7 +88,7 @@ class Engine(wiring.Component):
         # place they take.
         assert self._to_serial < QUEUE
         assert parts.factors_latency + 2 <= self._to_serial
-        assert self._to_serial + config.lanes <= Accumulator.turnaround + parts.factors_latency + 3
+        assert parts.queued or self._to_serial + config.lanes <= Accumulator.turnaround + parts.factors_latency + 3
 
         m.d.comb += [aligner.start.eq(start), serializer.start.eq(start),
                      issue.start.eq(walk.begin), accumulator.start.eq(walk.begin)]
@@ -111,7 +111,7 @@ class Engine(wiring.Component):
         ]
         # The serializer needs a cycle a row; the write port a cycle a context for every four rows.
         crowded = -(-config.lanes * config.contexts // ELEMENTS)
-        m.d.comb += issue.spread.eq(
+        m.d.comb += parts.pace(issue).eq(
             config.lanes if crowded <= config.lanes else Mux(command.contexts >= ELEMENTS, crowded, config.lanes))
 
         step = Signal(config.contexts)

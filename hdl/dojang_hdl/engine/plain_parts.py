@@ -41,6 +41,9 @@ class PlainParts:
     factors_latency = 0
     """Cycles from the aligner to the serializer."""
 
+    queued = False
+    """Results wait for the serializer; else they leave the lanes at its pace."""
+
     def __init__(self, config: ChipConfig):
         self._config = config
         self.aligner = Aligner(config.contexts)
@@ -56,6 +59,10 @@ class PlainParts:
         m.submodules.splitter = splitter = PlaneSplitter(self._config.lanes)
         connect(m, words, splitter.i)
         return splitter.o
+
+    def pace(self, issue) -> Value:
+        """Where it is said how many cycles units of results are apart."""
+        return issue.spread
 
     def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
         """From the lanes' dot products to the units of the serializer."""

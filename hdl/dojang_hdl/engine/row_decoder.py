@@ -8,12 +8,16 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..config import BLOCK
+from ..config import BLOCK, WORD_BITS
 from ..isa import Code
 from ..window_code import CODES
 from .gearbox import SYMBOL_BITS
 
 __all__ = ["RowDecoder", "planes_of"]
+
+PAIR = (("bit2_0", "bit2_1", "bit1_0", "bit1_1", "bit1_2"),
+        (("bit16_0",), ("bit16_1",), ("bit8_0",), ("bit4_0", "bit4_1"), ("late8",)))
+"""Where the bits of two rows of X2 enter the adder: the first row's, eight times the second one's."""
 
 FIFTH = 4
 """The bit of a symbol that comes a cycle late."""
@@ -42,9 +46,13 @@ class RowDecoder(wiring.Component):
     Every code has windows of its own, which are zero while it is not in use, so one parity over the taps of all codes
     needs no multiplexer. X2.5 has two: the one for a symbol's first row is zero when that for the second is not.
 
+    Of two rows of X2 the adder sums up the first one's Q and eight times the second one's, which never meet. A bit that
+    enters it at two inputs of a full adder leaves it as its carry, and the sum as it is.
+
     Parameters
     ----------
     codes: the window codes there are.
+    pairs: two rows of X2 may come at once.
 
     Members
     -------
@@ -52,18 +60,22 @@ class RowDecoder(wiring.Component):
     advance: the pipeline moves.
     row, symbol, odd: a row enters (only with ``advance``), `Gearbox`'s symbols; ``odd``: the row has an odd number.
     fifth, mask: `Gearbox`'s, of the row of the cycle before.
+    pair: rows come two at a time; constant as ``active_code``, of which none is then high.
+    word: with ``row`` and ``pair``: both rows' symbols.
     weights, ends: with ``row``: see `RowSequencer`.
     planes, mask_plane: of the row that entered `latency` movements before: plane i at [i], and its mask.
+    second: with ``pair``: the planes of the second row.
     o_valid: that row has weights.
     ends_next: the row after it has, and is the last of its unit.
     """
 
     latency = 5
 
-    def __init__(self, codes: frozenset[Code]):
-        self._codes = codes
+    def __init__(self, codes: frozenset[Code], pairs: bool):
+        self._codes, self._pairs = codes, pairs
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1), "advance": In(1), "row": In(1),
+            "pair": In(1), "word": In(WORD_BITS), "second": Out(BLOCK * CODES[Code.X2].planes),
             "symbol": In(BLOCK * SYMBOL_BITS), "odd": In(1), "fifth": In(BLOCK), "mask": In(BLOCK),
             "weights": In(1), "ends": In(1), "o_valid": Out(1), "ends_next": Out(1),
             "planes": Out(BLOCK * planes_of(codes)), "mask_plane": Out(BLOCK),
@@ -72,16 +84,19 @@ class RowDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         inverted = self._inverted(m)
-        values = {"mask": self.mask, **self._parities(self._windows(m), inverted)}
+        values = {"mask": self.mask, **self._parities(self._windows(m), self._pair(m), inverted)}
         for number, part in enumerate((self._ones, self._twos, self._fours, dict)):
             registers = {name: Signal(BLOCK, name=f"{name}_{number}", reset_less=True) for name in values}
             with m.If(self.advance):
                 m.d.sync += [register.eq(values[name]) for name, register in registers.items()]
             values = part(registers)
         planes = [values[f"plane{i}"] for i in range(planes_of(self._codes))]
+        total, carry = _add(values["plane4"], *self._take(values, "bit16_0", "bit16_1"))
         if Code.X4 in self._codes:
-            planes[4] = values["mask"] & (values["plane4"] ^ inverted[16])
+            planes[4] = values["mask"] & total
         m.d.comb += [self.planes.eq(Cat(*planes)), self.mask_plane.eq(values["mask"])]
+        if self._pairs:
+            m.d.comb += self.second.eq(Cat(values["plane3"], planes[4] if Code.X4 in self._codes else total, carry))
 
         valid, ends = Signal(self.latency), Signal(self.latency - 1)
         with m.If(self.advance):
@@ -124,7 +139,19 @@ class RowDecoder(wiring.Component):
                     m.d.sync += Cat(*last).eq(Cat(*first[:FIFTH], self.fifth, *first[FIFTH + 1:]))
         return windows
 
-    def _parities(self, windows, inverted) -> dict[str, Value]:
+    def _pair(self, m) -> list[Signal]:
+        """X2's window after the second of two rows, and the two bits that left it with that one."""
+        if not self._pairs:
+            return []
+        bits = [Signal(BLOCK, name=f"pair_{bit}", reset_less=True) for bit in range(CODES[Code.X2].window + 2)]
+        entering = [self.word.word_select(quarter, BLOCK) for quarter in (2, 3, 0, 1)]
+        with m.If(~self.pair):
+            m.d.sync += Cat(*bits).eq(0)
+        with m.Elif(self.row):
+            m.d.sync += Cat(*bits).eq(Cat(*entering, *bits[:-4]))
+        return bits
+
+    def _parities(self, windows, pair, inverted) -> dict[str, Value]:
         """The bits to be added, by name: weight and number among those of the weight."""
         taps: dict[str, list[Value]] = {}
         joined: dict[str, list[Value]] = {}
@@ -146,6 +173,15 @@ class RowDecoder(wiring.Component):
         for name, weight in (("bit4_2", 4), ("bit8_0", 8)):
             if weight in inverted:
                 taps.setdefault(name, []).append(inverted[weight])
+        if pair:
+            first, second = pair[2:], pair[:-2]
+            for (_, places), name, names in zip(CODES[Code.X2].outputs[0], *PAIR, strict=True):
+                taps[name] += [first[tap] for tap in places]
+                bits = [second[tap] for tap in places]
+                for name in names:
+                    taps.setdefault(name, []).extend(bits if len(names) == 1 else [reduce(xor, bits)])
+        if 16 in inverted:
+            taps.setdefault("bit16_0", []).append(inverted[16])
         return {name: _parity(taps[name], joined.get(name, [])) for name in taps}
 
     @staticmethod
@@ -169,6 +205,7 @@ class RowDecoder(wiring.Component):
     def _fours(self, values):
         half, carry = self._take(values, "half4", "carry4")
         total, carry2 = _add(half, *self._take(values, "bit4_2", "bit4_3"))
-        eight, sixteen = _add(carry, carry2, *self._take(values, "bit8_0"))
+        late, bit = self._take(values, "late8", "bit8_0")   # the former never meets a carry
+        eight, sixteen = _add(carry, carry2 | late, bit)
         mask = values["mask"]
         return values | {"plane2": total & mask, "plane3": eight & mask, "plane4": sixteen}

@@ -8,7 +8,8 @@ from ..arith.pipeline import Pipeline
 from ..block_memory import BlockMemory
 from ..config import WORD_BITS
 from ..isa import ScaleMode
-from .scales import FACTOR, QUEUE, ScaleUnpacker, unit_layout
+from .scales import FACTOR, ScaleUnpacker, unit_layout
+from .sum_queue import queued_units
 
 __all__ = ["RowScaleReader"]
 
@@ -27,7 +28,7 @@ class RowScaleReader(wiring.Component):
     -------
     start: pulse while no unit is under way: a command begins.
     mode, scales, available, issue, ends: as of `ScaleUnpacker`; a product ends where ``ends`` says.
-    pop: remove the oldest entry, two cycles after its issue at the earliest, before 14 more are issued.
+    pop: remove the oldest entry, two cycles after its issue at the earliest, before `queued_units` more are issued.
     final: with ``pop``: the unit is its product's last.
     o: the entry removed ``lead`` cycles before, with ``final`` as its ``ends``.
     """
@@ -36,7 +37,7 @@ class RowScaleReader(wiring.Component):
     """Reading the memory, and the register behind it."""
 
     def __init__(self, lanes: int, acc_rows: int):
-        self._lanes, self._depth = lanes, max(QUEUE, acc_rows // lanes)
+        self._lanes, self._depth = lanes, queued_units(lanes, acc_rows)
         super().__init__({
             "start": In(1), "mode": In(2), "scales": In(stream.Signature(WORD_BITS)),
             "available": Out(1), "issue": In(1), "ends": In(1),

@@ -7,14 +7,21 @@ from amaranth.lib.wiring import In, Out
 from ..isa import Code
 from ..window_code import CODES
 
-__all__ = ["RowSequencer"]
+__all__ = ["RowSequencer", "pairs_of"]
 
 QUAD = 4
 """Rows of a mask word; a product has a multiple of them."""
 
 
+def pairs_of(lanes: int, codes: frozenset[Code]) -> bool:
+    """Whether rows of X2 go in pairs: one a cycle would be slower than their planes leave."""
+    return lanes > CODES[Code.X2].planes and Code.X2 in codes
+
+
 class RowSequencer(wiring.Component):
     """Walks blocks, their warm-up parts and rows; a row a cycle while words arrive and ``advance`` is high.
+
+    With four lanes two rows of X2 without masks go at once, those of a word: what is said of a row holds for both.
 
     A mask word, or a word of fifth bits, is taken together with a row that needs no word if there is one in front of
     it, else in a cycle of its own. Of PLAIN the words are counted.
@@ -36,10 +43,11 @@ class RowSequencer(wiring.Component):
     take_mask, take_fifth: the word is to be kept as one of masks, or of fifth bits (X2.5). Masks of X4 are kept twice,
         and only the second time the right ones.
     row: a row goes.
+    pair: two rows do; constant for a command, low before the first one.
     direct: with ``row``: the word is its symbol's.
-    phase: the row's number within eight of its part.
+    phase: the row's number within eight of its part, the first one's of two.
     weights, ends: with ``row``: not of the warm-up part; the last row of a unit.
-    active_code: of the command, one bit each in the order of `Code`; zero before the first one.
+    active_code: of the command, one bit each in the order of `Code`; zero before the first one, and with ``pair``.
     """
 
     def __init__(self, lanes: int, codes: frozenset[Code]):
@@ -48,7 +56,7 @@ class RowSequencer(wiring.Component):
             "start": In(1), "code": In(3), "masked": In(1), "rows": In(16), "blocks": In(18), "bits": In(4),
             "valid": In(1), "room": In(1), "advance": In(1), "ready": Out(1), "plain": Out(1),
             "take_mask": Out(1), "take_fifth": Out(1), "row": Out(1), "direct": Out(1), "phase": Out(3),
-            "weights": Out(1), "ends": Out(1), "active_code": Out(len(Code)),
+            "weights": Out(1), "ends": Out(1), "active_code": Out(len(Code)), "pair": Out(1),
         })
 
     def elaborate(self, platform):
@@ -76,19 +84,21 @@ class RowSequencer(wiring.Component):
             self.take_mask.eq(self.valid & (fetch & no_mask | go & self.advance & mask_next)),
             self.take_fifth.eq(self.valid & (fetch & ~no_mask | go & self.advance & fifth_next & ~mask_next)),
             self.weights.eq(~warm_up),
-            self.ends.eq(self.phase[:2] | Const(QUAD - self._lanes, 2) == QUAD - 1),
+            self.ends.eq(self.phase[:2] | Cat(self.pair, Const(0, 1)) | Const(QUAD - self._lanes, 2) == QUAD - 1),
         ]
         taken = self.valid & self.ready
         early = taken & ~self.direct
         mask_left, fifth_left = mask_next & ~early, fifth_next & ~(early & ~mask_next)
         near_end = Cat(flag & (self.phase == CODES[code].lead * CODES[code].steps_rows - 2)
                        for code, flag in is_code.items()).any()
+        near_end |= self.pair & (self.phase == CODES[Code.X2].lead - 4)
         with m.If(self.row):
             m.d.sync += [
-                self.phase.eq(Mux(warm_up_end | block_end, 0, self.phase + 1)),
+                self.phase.eq(Mux(warm_up_end | block_end, 0, self.phase + Mux(self.pair, 2, 1))),
                 self.direct.eq(~((is_code[Code.X2] | is_code[Code.X2_5]) & ~self.phase[0]
                                  | is_code[Code.X3] & (self.phase[:2] == QUAD - 2))),
-                warm_up_end.eq(warm_up & near_end), quad_end.eq(~warm_up & (self.phase[:2] == QUAD - 2)),
+                warm_up_end.eq(warm_up & near_end),
+                quad_end.eq(~warm_up & (self.phase[:2] == Mux(self.pair, 0, QUAD - 2))),
                 warm_up.eq(Mux(warm_up, ~warm_up_end, block_end)),
                 no_mask.eq(mask_left), no_fifth.eq(fifth_left), fetch.eq(mask_left | fifth_left),
                 go.eq(~(mask_left | fifth_left | block_end & last_block)),
@@ -107,6 +117,7 @@ class RowSequencer(wiring.Component):
                              blocks.eq(blocks - 1), last_block.eq(blocks == 2)]
                 with m.If(last_block):
                     m.d.sync += self.plain.eq(0)
+        pairs = (self.code == Code.X2) & ~self.masked if pairs_of(self._lanes, self._codes) else Const(0, 1)
         with m.If(self.start):
             m.d.sync += [
                 self.plain.eq(self.code == Code.PLAIN),
@@ -114,6 +125,7 @@ class RowSequencer(wiring.Component):
                 no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0), self.direct.eq(1),
                 self.phase.eq(0), words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                 blocks.eq(self.blocks), last_block.eq(self.blocks == 1),
-                *(self.active_code[code].eq(self.code == code) for code in self._codes),
+                *(self.active_code[code].eq((self.code == code) & ~(pairs if code == Code.X2 else Const(0)))
+                  for code in self._codes), self.pair.eq(pairs),
             ]
         return m

@@ -11,6 +11,7 @@ from ..config import BLOCK
 from ..isa import Code
 from ..window_code import CODES
 from .row_decoder import planes_of
+from .row_sequencer import pairs_of
 
 __all__ = ["UnitBuffer"]
 
@@ -29,6 +30,7 @@ class UnitBuffer(wiring.Component):
     -------
     active_code, masked: of the command; they stay until the last plane has left.
     planes, mask_plane, i_valid: a row, from `RowDecoder`.
+    pair, second: with ``pair`` another one with it, of X2 without masks: its planes.
     ends_next: the row after it is the last of its unit.
     advance: the row is taken, if there is one.
     plain: planes that are passed on; none while there are rows.
@@ -40,6 +42,7 @@ class UnitBuffer(wiring.Component):
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1),
             "i_valid": In(1), "ends_next": In(1), "planes": In(BLOCK * planes_of(codes)), "mask_plane": In(BLOCK),
+            "pair": In(1), "second": In(BLOCK * CODES[Code.X2].planes),
             "advance": Out(1), "plain": In(stream.Signature(BLOCK * lanes)), "o": Out(stream.Signature(BLOCK * lanes)),
         })
 
@@ -56,6 +59,7 @@ class UnitBuffer(wiring.Component):
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count)]
 
+        turn = Signal(CODES[Code.X2].planes)                             # one-hot, of units that come in pairs
         moves, ends = Signal(), Signal()
         # The decoder's every register hangs on `advance`: as much as possible is known a cycle before.
         blocked, tight = Signal(), Signal()                              # no room for the unit; only if a plane moves
@@ -66,7 +70,7 @@ class UnitBuffer(wiring.Component):
             self.advance.eq(~(blocked | tight & self.o.valid & ~self.o.ready)),
             complete.eq(ends & self.advance), ends_next.eq(Mux(self.advance, self.ends_next, ends)),
             pending_next.eq(complete | pending & ~(last & moves)),
-            last_next.eq(Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
+            last_next.eq(Mux(moves, Mux(self.masked, slot[-2], slot[-3]) | turn[-2], last)),
         ]
         m.d.sync += [ends.eq(ends_next), pending.eq(pending_next), last.eq(last_next),
                      blocked.eq(ends_next & pending_next & ~last_next), tight.eq(ends_next & last_next)]
@@ -78,7 +82,14 @@ class UnitBuffer(wiring.Component):
             m.d.sync += slot.eq(Cat(*begin))
             m.d.sync += [plane.eq(Cat(word.word_select(k, BLOCK) for word in rows)) for k, plane in enumerate(unit)]
 
+        pairs = self._pairs(m, row, earlier, complete, turn) if pairs_of(self._lanes, self._codes) else []
+        with m.If(moves):
+            m.d.sync += turn.eq(turn << 1)
+        with m.If(complete):
+            m.d.sync += turn.eq(self.pair)
+
         # What does not leave is zero: an or is enough.
+        unit, slot = [*unit, *pairs], Cat(slot, turn)
         leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True) for k, plane in enumerate(unit)]
         passing = Signal.like(self.plain.payload, reset_less=True)
         with m.If(moves):
@@ -87,3 +98,18 @@ class UnitBuffer(wiring.Component):
                          self.o.valid.eq(pending | self.plain.valid)]
         m.d.comb += self.o.payload.eq(reduce(or_, (*leaving, passing)))
         return m
+
+    def _pairs(self, m, row, earlier, complete, turn) -> list[Signal]:
+        """The planes of a unit of two pairs."""
+        before = Signal.like(self.second, reset_less=True)
+        with m.If(self.i_valid & self.advance):
+            m.d.sync += before.eq(self.second)
+        places = list(reversed(range(len(turn))))
+        unit = [Signal(BLOCK * self._lanes, name=f"paired{place}", reset_less=True) for place in places]
+        # Planes are in the order they leave, the highest first, and the last of a row's are those of X2.
+        with m.If(complete):
+            for place, plane in zip(places, unit, strict=True):
+                at = len(row) - 2 - place
+                m.d.sync += plane.eq(Cat(earlier[-1].word_select(at, BLOCK), before.word_select(place, BLOCK),
+                                         row[at], self.second.word_select(place, BLOCK)))
+        return unit

@@ -62,9 +62,11 @@ class Node(wiring.Component):
         m.submodules.data_router = data_router = DataRouter(config.width, config.height)
         m.submodules.request_router = request_router = RequestRouter(config.width, config.height)
         m.submodules.sram = sram = Sram(config)
-        m.submodules.planes = planes = StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES)
+        m.submodules.planes = planes = StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES,
+                                                        config.queued_streams)
         # The engine's scale reader and the sequencer decide from registers what they take.
-        m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES, late=False)
+        m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES,
+                                                        config.queued_streams, late=False)
         m.submodules.program = program = StreamReader(config.program_fifo, config.chunk, DataKind.PROGRAM,
                                                           queued=0, late=False)
         m.submodules.sequencer = sequencer = Sequencer(config)

@@ -21,7 +21,7 @@ from dojang_hdl.sram_port import SRAM_LATENCY
 from dojang_hdl.window_code import CODES
 
 from .decoder import Command
-from .engine_cases import BLOCK, GemvCase, grouped_case, random_case, random_coded_case, window_case
+from .engine_cases import BLOCK, GemvCase, grouped_case, last_exit, random_case, random_coded_case, window_case
 from .stream_agents import Driver, run
 
 CONFIG = ChipConfig("bench", lanes=int(os.environ["ENGINE_LANES"]), contexts=int(os.environ["ENGINE_CONTEXTS"]),
@@ -176,14 +176,19 @@ async def nothing_to_do(dut):
 def _ideal(case: GemvCase) -> int:
     """Cycles of a product whose streams deliver and whose blocks are long enough to align the next one."""
     contexts, units, bits = case.contexts, case.rows // CONFIG.lanes, case.bits
-    spaced = max(bits, CONFIG.lanes * max(1, -(-contexts // 4)))     # a unit whose results leave
+    apart = CONFIG.lanes * max(1, -(-contexts // 4))     # units whose results leave
+    spaced = max(bits, apart)
     if case.code != Code.PLAIN:
         steps = Command(case.code, case.masked, case.rows, case.passes, bits, [], []).cycles(CONFIG.lanes)
-        steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
-    elif case.group == BLOCK:
-        steps = (case.products * units - 1) * spaced + bits
+        if case.code == Code.X2 and not case.masked and CONFIG.lanes == 4:
+            steps += (units - 1) * (apart - bits)   # a product's last units wait
+        else:
+            steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
+    elif CONFIG.coded:
+        steps = 1 + last_exit(CONFIG.lanes, CONFIG.acc_rows, apart, [
+            ((case.group // BLOCK - 1) * units * bits, [bits] * units)] * case.products)
     else:
-        steps = case.products * ((case.group // BLOCK - 1) * units * bits + (units - 1) * spaced + bits)
+        steps = (case.products * units - 1) * spaced + bits
     if CONFIG.coded:
         first = 8 * (case.group // BLOCK) * (contexts + 1) + 8 * contexts + GroupAligner.latency
     else:

@@ -10,7 +10,7 @@ from dojang_hdl.window_code import CODES
 from ..golden.engine import BLOCK, gemv, nonfinite
 from ..golden.window import decode, pack_payload
 
-__all__ = ["GemvCase", "grouped_case", "pack_words", "random_case", "random_coded_case", "window_case"]
+__all__ = ["GemvCase", "grouped_case", "last_exit", "pack_words", "random_case", "random_coded_case", "window_case"]
 
 ELEMENTS = 4
 
@@ -137,6 +137,32 @@ class GemvCase:
     @property
     def nonfinite(self) -> bool:
         return nonfinite(self.x)
+
+
+def last_exit(lanes: int, acc_rows: int, spaced: int, products) -> int:
+    """When a coded engine's last results leave the lanes' queue, from the first step on, without that way's length.
+
+    Parameters
+    ----------
+    spaced: cycles from unit to unit behind the queue.
+    products: for each (cycles before its last pass, cycles of each unit of that pass).
+    """
+    # Cycles from a unit's last step to the queue's end; to the report of room or of a place after something left.
+    through, report, keep = 10, 2, 2
+    depth = max(32, acc_rows // lanes)
+    now, issued, exits, ends = -1, [], [], []
+    for before, units in products:
+        now += before
+        now = max(now, ends[-2] + report - 1 if len(ends) > 1 else now)
+        for cycles in units:
+            now += cycles
+            freed = len(issued) - depth + keep    # this unit waits until so many have left
+            if freed >= 0:
+                now = max(now, exits[freed] + report)
+            issued.append(now)
+            exits.append(max(now + through, exits[-1] + spaced if exits else 0))
+        ends.append(exits[-1])
+    return exits[-1] - through
 
 
 def random_activations(rng, shape) -> np.ndarray:

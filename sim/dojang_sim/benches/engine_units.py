@@ -15,7 +15,7 @@ from dojang_hdl.isa import Code, ScaleMode
 from dojang_hdl.sram_port import SRAM_LATENCY
 
 from ..golden.engine import BLOCK, align, nonfinite
-from .engine_cases import GemvCase, grouped_case, pack_words, random_case, window_case
+from .engine_cases import GemvCase, grouped_case, last_exit, pack_words, random_case, window_case
 from .streams import run
 
 __all__ = ["block_patterns", "check_aligner", "check_coded_engine", "check_coded_throughput", "check_engine",
@@ -329,12 +329,14 @@ def check_coded_engine(make, lanes: int, contexts: int, seed: int) -> None:
 
 
 def check_coded_throughput(make, lanes: int) -> None:
-    """``make(config)``: with groups of four blocks of one bit only the last block's units wait for the serializer."""
+    """``make(config)``: groups of four blocks of one bit go a unit a cycle; groups of one wait for room, short ones for
+    a place for their factors.
+    """
     config = ChipConfig("check", lanes=lanes, contexts=1, acc_rows=64 * lanes, coded=True)
     rng = np.random.default_rng(1)
-    units, groups = 40, 2
-    case = grouped_case(rng, units * lanes, groups, 4 * BLOCK, 1, 1, mode=ScaleMode.ROW, double=1, zero=-1)
-    dut, (cycles,) = _execute(make, config, [case], rng)
-    overhead = 8 * 4 * 2 + 8 + GroupAligner.latency + dut.latency
-    steps = groups * (3 * units + (units - 1) * lanes + 1)
-    assert cycles == steps + overhead, f"{cycles} cycles, {overhead} of them overhead"
+    for units, blocks, groups in ((40, 4, 3), (48, 1, 6), (18, 1, 6)):
+        case = grouped_case(rng, units * lanes, groups, blocks * BLOCK, 1, 1, mode=ScaleMode.ROW, double=1, zero=-1)
+        dut, (cycles,) = _execute(make, config, [case], rng)
+        overhead = 8 * blocks * 2 + 8 + GroupAligner.latency + dut.latency
+        steps = 1 + last_exit(lanes, config.acc_rows, lanes, [((blocks - 1) * units, [1] * units)] * groups)
+        assert cycles == steps + overhead, f"{units} units, {blocks} blocks: {cycles} cycles, {overhead} overhead"

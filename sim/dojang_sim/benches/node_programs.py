@@ -16,9 +16,6 @@ RX = 0x8000
 FLOATS, BITS, SCALES, CACHE, DUMP, PROGRAM = 0, 0x800, 0x2000, 0x3000, 0x4000, 0x8000
 """First words of the memory's areas: FP32 numbers, plane bits, FP16 scales, what programs change, SRAM at the end."""
 
-QUEUE = 8
-"""STREAMs of a kind that may be issued and not consumed."""
-
 MODES = (ScaleMode.NONE, ScaleMode.SCALE, ScaleMode.AFFINE)
 """Of products that every chip takes."""
 
@@ -239,7 +236,8 @@ class ProgramWriter:
 
     def _room(self) -> None:
         """Consume until three more STREAMs of each kind may be issued."""
-        while any(sum(counts[kind] for _, counts, _ in self.consumers) > QUEUE - 3 for kind in Stream):
+        most = self.config.queued_streams - 3
+        while any(sum(counts[kind] for _, counts, _ in self.consumers) > most for kind in Stream):
             self._consume()
 
     def _gemv(self) -> None:

@@ -16,7 +16,6 @@ from .tracked_sram import RX, HazardError, LocalBank, ReceiveBank
 
 __all__ = ["Node", "TraceEntry", "decode"]
 
-QUEUE = 8
 GATHER_TAGS = (0, 1)
 POISON = 0x7FC0DEAD
 """A scalar register that was not written: a NaN."""
@@ -112,9 +111,9 @@ class Node:
         queue = self.streams[Stream(f["stream"])]
         while queue and not len(queue[0][2]):  # empty commands pass without a consumer
             queue.popleft()
-        if len(queue) >= QUEUE:
-            raise HazardError(f"{len(queue) + 1} STREAMs of {Stream(f['stream']).name} are queued")
         addr, config = self._address(f), self.chip.config
+        if len(queue) >= config.queued_streams:
+            raise HazardError(f"{len(queue) + 1} STREAMs of {Stream(f['stream']).name} are queued")
         if f["wide"]:
             addr += self._lane(f) % config.acc_rows // config.lanes * 2 * config.lanes
         queue.append((f["channel"], addr, self.chip.read_words(f["channel"], addr, n)))

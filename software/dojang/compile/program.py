@@ -9,7 +9,7 @@ from dojang_hdl.isa import Op, Reg, Stream
 __all__ = ["QUEUE", "Count", "ProgramBuilder"]
 
 QUEUE = 8
-"""STREAM commands a reader queues: so many are issued and not yet consumed at most, hence STREAM never blocks."""
+"""STREAM commands that the readers of every chip queue, and so those that an instruction may consume."""
 
 COUNT_LIMIT = (1 << 16) - 1
 
@@ -43,9 +43,14 @@ class ProgramBuilder:
 
     A STREAM is emitted just before the instruction that consumes it, with ``after`` telling what it must not be
     moved ahead of: the writer of the memory it reads. STREAMs of one kind keep their order.
+
+    Parameters
+    ----------
+    queue: STREAM commands a reader queues: so many are issued and not yet consumed at most, hence STREAM never blocks.
     """
 
-    def __init__(self):
+    def __init__(self, queue: int = QUEUE):
+        self._queue = queue
         self._entries: list[_Entry] = []
         self._waiting: list[_Entry] = []
 
@@ -90,7 +95,7 @@ class ProgramBuilder:
             if entry.stream is None:
                 continue
             earlier = consumers[entry.stream]
-            room = earlier[-QUEUE] + 1 if len(earlier) >= QUEUE else 0
+            room = earlier[-self._queue] + 1 if len(earlier) >= self._queue else 0
             last[entry.stream] = max(last[entry.stream], entry.after, room)
             ahead.setdefault(last[entry.stream], []).append(entry)
             earlier.append(entry.consumer)

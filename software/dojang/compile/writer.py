@@ -28,7 +28,7 @@ class Writer:
         self.shape, self.config = model.shape, model.config
         self.contexts = buffers.contexts
         self.channel = node // self.config.width
-        self.builder = ProgramBuilder()
+        self.builder = ProgramBuilder(self.config.queued_streams)
         self._gather_tag = 0
 
     @property

@@ -69,11 +69,21 @@ CODED = {
     "never doubled": ("zero", "Mux(self.double, self.dot << 1, self.dot)", "self.dot"),
     "zero ignored": ("zero", "doubled + self.shift", "doubled"),
     "zero's product of the group before": ("coded_parts", "take.eq(zero.o_valid)", "take.eq(take)"),
-    "scales of units that stay": ("coded_parts", "pipe.valid & unit.completes", "pipe.valid"),
+    "scales of a product's last unit missed": ("coded_parts", "reader.final.eq(queue.final)", "reader.final.eq(0)"),
     "never rotated": ("coded_parts", "rotated.eq(command.rotated)", "rotated.eq(0)"),
     "scales for every block": ("engine", "issue.step & issue.last & walk.completes", "issue.step & issue.last"),
     "every block a group": ("engine", "issue.step & issue.begins & walk.completes", "issue.step & issue.begins"),
-    "every unit waits for the serializer": ("issue", "~(self.last & self.completes) | (gap", "~self.last | (gap"),
+    "room not awaited": ("issue", "self.completes) | self.room", "self.completes) | ~self.room | self.room"),
+    "place for factors not awaited": ("issue", "paced &= self.place", "paced &= ~self.place | self.place"),
+    "room counted twice": ("sum_queue", "free + self.pop", "free + (self.pop << 1)"),
+    "room of a unit reserved since": ("sum_queue", "free > 2", "free > 0"),
+    "a product too many": ("sum_queue", "groups != GROUPS", "groups != GROUPS + 1"),
+    "a product at a time": ("sum_queue", "groups != GROUPS", "groups == 0"),
+    "a product's end not seen": ("sum_queue", "self.final.eq(unit == last)", "self.final.eq(0)"),
+    "units leave too close": ("sum_queue", "gap.eq(self.spread - 1)", "gap.eq(self.spread - 2)"),
+    "units leave too far apart": ("sum_queue", "gap.eq(self.spread - 1)", "gap.eq(self.spread)"),
+    "the same sums again": ("sum_queue", "oldest.eq(oldest + 1)", "oldest.eq(oldest)"),
+    "queued sums of contexts not in use": ("sum_queue", "self.i_valid & active", "self.i_valid & ~active"),
 }
 """Of engines for coded weights."""
 
@@ -87,7 +97,7 @@ CHECKS = {
 USERS = {
     "element": ["aligner", "plain_parts"], "exponent": ["aligner", "plain_parts"],
     **{module: ["plain_parts"] for module in ("aligner", "scaler", "scales", "splitter")},
-    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "row_scales", "zero")},
+    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "row_scales", "sum_queue", "zero")},
 }
 """Modules between a part and the engine."""
 

@@ -354,9 +354,9 @@ def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):
 
 
 def test_an_overfilled_queue_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(program, "QUEUE", 9)
-    with pytest.raises(HazardError, match="9 STREAMs"):
-        broken(tmp_path, kv_heads=1, layers=3)  # a node without heads streams ahead over layers
+    monkeypatch.setattr(writer, "ProgramBuilder", lambda queue: program.ProgramBuilder(queue + 1))
+    with pytest.raises(HazardError, match="33 STREAMs"):
+        broken(tmp_path, kv_heads=1, layers=10)  # a node without heads streams ahead over layers
 
 
 def test_missing_padding_is_noticed(tmp_path, monkeypatch):
