@@ -334,7 +334,7 @@ def check_coded_throughput(make, lanes: int) -> None:
     """
     config = ChipConfig("check", lanes=lanes, contexts=1, acc_rows=64 * lanes, coded=True)
     rng = np.random.default_rng(1)
-    for units, blocks, groups in ((40, 4, 3), (48, 1, 6), (18, 1, 6)):
+    for units, blocks, groups in ((40, 4, 3), (48, 1, 6), (20, 1, 6)):
         case = grouped_case(rng, units * lanes, groups, blocks * BLOCK, 1, 1, mode=ScaleMode.ROW, double=1, zero=-1)
         dut, (cycles,) = _execute(make, config, [case], rng)
         overhead = 8 * blocks * 2 + 8 + GroupAligner.latency + dut.latency
