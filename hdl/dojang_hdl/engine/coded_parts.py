@@ -10,6 +10,7 @@ from .group_aligner import GroupAligner
 from .group_sum import GroupSum
 from .group_walk import GroupWalk
 from .lane import Lane
+from .queued_issue import QueuedIssue
 from .row_scales import RowScaleReader
 from .sum_queue import SumQueue
 from .zero import CodedFactors, CodedScaler, ZeroProduct
@@ -23,20 +24,30 @@ class CodedParts:
     factors = CodedFactors
     sum_latency = GroupSum.latency + SumQueue.latency
     factors_latency = ZeroProduct.latency
+    ahead = QueuedIssue.ahead
     queued = True
 
     def __init__(self, config: ChipConfig):
         self._config = config
         self.aligner = GroupAligner(config.contexts)
+        self.issue = QueuedIssue(config.lanes)
         self.scale_reader = RowScaleReader(config.lanes, config.acc_rows)
         self.queue = SumQueue(config.lanes, config.contexts, config.acc_rows)
         self.scalers = [CodedScaler() for _ in range(config.contexts)]
 
-    def walk(self, m, command, start, advance) -> GroupWalk:
+    @property
+    def unit(self):
+        return self.issue.unit
+
+    @property
+    def completes(self):
+        return self.issue.step_completes
+
+    def walk(self, m, command, start) -> GroupWalk:
         m.submodules.walk = walk = GroupWalk()
         m.d.comb += [
             walk.start.eq(start), walk.groups.eq(command.groups), walk.blocks.eq(command.blocks),
-            walk.terms.eq(command.terms), walk.advance.eq(advance),
+            walk.terms.eq(command.terms), walk.advance.eq(self.issue.advance), self.issue.fresh.eq(walk.fresh),
             self.aligner.blocks.eq(command.blocks), self.aligner.rotated.eq(command.rotated),
             self.aligner.terms.eq(command.terms),
             self.scale_reader.start.eq(start), *(scaler.double.eq(command.double) for scaler in self.scalers),
@@ -50,18 +61,19 @@ class CodedParts:
                      *(getattr(decoder, name).eq(command[name]) for name in ("code", "masked", "rows", "bits"))]
         return decoder.o
 
-    def pace(self, issue):
+    @property
+    def pace(self):
         return self.queue.spread
 
-    def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
-        config, reader, queue = self._config, self.scale_reader, self.queue
+    def sum(self, m, command, walk, dots, dots_valid, serializer):
+        config, issue, reader, queue = self._config, self.issue, self.scale_reader, self.queue
         m.submodules.queue = queue
         m.submodules.group_sum = group_sum = GroupSum(config.lanes, config.contexts, config.acc_rows)
-        assert group_sum.turnaround <= Accumulator.turnaround
+        assert group_sum.turnaround <= Accumulator.turnaround <= GroupAligner.least
 
         # What is known of a unit at its last step goes along with it, up to the read ahead of its dot products.
         pipe = Pipeline(m, issue.step & issue.last)
-        unit = pipe.stage(fresh=walk.fresh, completes=walk.completes)
+        unit = pipe.stage(fresh=issue.step_fresh, completes=issue.step_completes)
         for _ in range(Lane.latency - group_sum.lead):
             unit = pipe.stage(fresh=unit.fresh, completes=unit.completes)
         # A product's factors come to the serializer when the last rows of the one before the previous have left it.
@@ -73,8 +85,8 @@ class CodedParts:
             *(signal.eq(value) for part in (group_sum, queue) for signal, value in (
                 (part.start, walk.begin), (part.rows, command.rows), (part.contexts, command.contexts))),
             issue.room.eq(queue.room), issue.place.eq(queue.place),
-            queue.reserve.eq(issue.step & issue.last & walk.completes),
-            queue.begins.eq(issue.step & issue.begins & walk.completes), queue.i_valid.eq(group_sum.o_valid),
+            queue.reserve.eq(issue.step & issue.last & issue.step_completes),
+            queue.begins.eq(issue.step & issue.begins & issue.step_completes), queue.i_valid.eq(group_sum.o_valid),
             reader.pop.eq(queue.pop), reader.final.eq(queue.final),
             serializer.i_valid.eq(queue.o_valid), serializer.unit.eq(reader.o),
         ]

@@ -5,7 +5,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..config import BLOCK, WORD_BITS
-from ..streams.buffer import Buffer
 from ..window_code import CODES
 from .gearbox import Gearbox
 from .row_decoder import RowDecoder
@@ -36,14 +35,14 @@ class WindowDecoder(wiring.Component):
     rows: of a block, a multiple of 4, not 0.
     blocks: of the command, not 0.
     bits: planes of a unit of PLAIN, not 0.
-    i: the plane stream; ``ready`` depends on registers only.
-    o: planes, lane 0 lowest.
+    i: the plane stream; ``ready`` depends on ``o.ready`` and registers.
+    o: planes, lane 0 lowest; ``valid`` is a register.
     """
 
-    plain_latency = 2
+    plain_latency = 1
     """Cycles from a word of PLAIN to its first plane."""
 
-    latency = RowDecoder.latency + 3
+    latency = RowDecoder.latency + 2
     """Cycles from the last row of a unit to its first plane."""
 
     def __init__(self, lanes: int, codes=frozenset(CODES)):
@@ -60,10 +59,8 @@ class WindowDecoder(wiring.Component):
         m.submodules.gearbox = gearbox = Gearbox(self._codes)
         m.submodules.row_decoder = rows = RowDecoder(self._codes, pairs_of(self._lanes, self._codes))
         m.submodules.unit_buffer = units = UnitBuffer(self._lanes, self._codes)
-        m.submodules.buffer = buffer = Buffer(BLOCK * self._lanes)
         connect(m, splitter.o, units.plain)
-        connect(m, units.o, buffer.i)
-        connect(m, buffer.o, flipped(self.o))
+        connect(m, units.o, flipped(self.o))
         m.d.comb += [
             *(getattr(sequencer, name).eq(getattr(self, name))
               for name in ("start", "code", "masked", "rows", "blocks", "bits")),

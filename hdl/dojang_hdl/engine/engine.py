@@ -9,7 +9,6 @@ from ..config import BLOCK, ELEMENTS, WORD_BITS, ChipConfig
 from ..sram_port import SramRead, SramWrite
 from .accumulator import Accumulator
 from .coded_parts import CodedParts
-from .issue import Issue
 from .lane import Lane
 from .plain_parts import PlainParts
 from .scales import QUEUE
@@ -28,8 +27,8 @@ class Engine(wiring.Component):
     Consumes ``32 * lanes`` plane bits per cycle as long as both streams deliver, a block's rows / lanes * bits cycles
     are enough to align the next one, and bits are no fewer than lanes where results leave, at a group's last block.
     Without ``config.coded`` the fields of a command from ``code`` on do not matter, and there is no ScaleMode.ROW.
-    Results leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the step
-    that takes the last plane, each further context's a cycle later.
+    Results leave while the last group's rows finish; context 0's last word is written ``latency`` cycles after the last
+    plane's step is decided on, each further context's a cycle later.
 
     Members
     -------
@@ -61,25 +60,25 @@ class Engine(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Cycles from the step that takes the last plane to context 0's last write."""
+        """Cycles from the decision on the step of the last plane to context 0's last write."""
         return self._to_serial + self._config.lanes - 1 + self._parts.scalers[0].latency + Accumulator.latency
 
     @property
     def _to_serial(self) -> int:
-        """Cycles from a unit's last step to its first row at the scalers: step register, lane, sum, serializer."""
-        return 1 + Lane.latency + self._parts.sum_latency + Serializer.latency
+        """Cycles from a unit's last step being due to its first row at the scalers: step, lane, sum, serializer."""
+        return self._parts.ahead + 1 + Lane.latency + self._parts.sum_latency + Serializer.latency
 
     def elaborate(self, platform):
         m = Module()
         config, parts = self._config, self._parts
         m.submodules.aligner = aligner = parts.aligner
-        m.submodules.issue = issue = Issue(config.lanes, Accumulator.turnaround, parts.queued)
+        m.submodules.issue = issue = parts.issue
         m.submodules.scale_reader = scale_reader = parts.scale_reader
         m.submodules.serializer = serializer = Serializer(config.lanes, config.contexts, parts.factors)
         m.submodules.accumulator = accumulator = Accumulator(
             config.contexts, config.acc_rows, self._spare_domain)
         command, start = self._accept(m, accumulator.done)
-        walk = parts.walk(m, command, start, issue.step & issue.last & issue.ends)
+        walk = parts.walk(m, command, start)
         connect(m, parts.planes(m, flipped(self.planes), command, walk), issue.planes)
         connect(m, flipped(self.scales), scale_reader.scales)
         connect(m, aligner.sram, flipped(self.sram))
@@ -103,7 +102,7 @@ class Engine(wiring.Component):
             issue.passes.eq(walk.passes), issue.bits.eq(command.bits), issue.completes.eq(walk.completes),
             issue.aligned.eq(aligner.ready), issue.scaled.eq(scale_reader.available | ~walk.completes),
             scale_reader.mode.eq(command.scale_mode),
-            scale_reader.issue.eq(issue.step & issue.last & walk.completes), scale_reader.ends.eq(issue.ends),
+            scale_reader.issue.eq(parts.unit & walk.completes), scale_reader.ends.eq(issue.ends),
             *(getattr(self, name).eq(getattr(issue, name))
               for name in ("waiting_planes", "waiting_scales", "waiting_activations")),
             self.nonfinite.eq(aligner.nonfinite),
@@ -111,14 +110,14 @@ class Engine(wiring.Component):
         ]
         # The serializer needs a cycle a row; the write port a cycle a context for every four rows.
         crowded = -(-config.lanes * config.contexts // ELEMENTS)
-        m.d.comb += parts.pace(issue).eq(
+        m.d.comb += parts.pace.eq(
             config.lanes if crowded <= config.lanes else Mux(command.contexts >= ELEMENTS, crowded, config.lanes))
 
         step = Signal(config.contexts)
         plane = Signal(BLOCK * config.lanes)
         first, last, take = Signal(), Signal(), Signal()
         m.d.sync += [step.eq(Cat(issue.step & (command.contexts >= c) for c in range(config.contexts))),
-                     take.eq(issue.step & issue.begins & walk.completes)]
+                     take.eq(issue.step & issue.begins & parts.completes)]
         with m.If(issue.step):
             m.d.sync += [plane.eq(issue.plane), first.eq(issue.first), last.eq(issue.last)]
         m.d.comb += aligner.take.eq(issue.step & issue.begins)
@@ -142,7 +141,7 @@ class Engine(wiring.Component):
                 scaler.affine.eq(command.scale_mode == isa.ScaleMode.AFFINE), accumulator.t[c].eq(scaler.o),
             ]
         dots = [[lane.o for lane in unit] for unit in lanes]
-        parts.sum(m, command, walk, issue, dots, lanes[0][0].o_valid, serializer)
+        parts.sum(m, command, walk, dots, lanes[0][0].o_valid, serializer)
         m.d.comb += accumulator.i_valid.eq(parts.scalers[0].o_valid)
         return m
 

@@ -60,6 +60,8 @@ class GroupAligner(wiring.Component):
     """
 
     interval = Rounding.latency + 4
+    least = WORDS + interval
+    """Fewest cycles from a block's ``take`` to the next one's."""
     latency = SRAM_LATENCY + Converter.latency + Rotation.latency + interval + 2
 
     def __init__(self, contexts: int):

@@ -18,15 +18,12 @@ class Issue(wiring.Component):
     ----------
     lanes: rows of a unit: 1, 2 or 4.
     interval: fewest cycles from a row's step to the same row's in the next pass.
-    queued: `SumQueue` says when results may leave the lanes; else they do so at even distances.
 
     Members
     -------
-    start: pulse while idle; the fields below must stay until ``busy`` falls.
+    start: pulse while idle; the five fields below must stay until ``busy`` falls.
     rows, passes, bits: shape; rows is a multiple of 4, none is 0.
-    spread: fewest cycles from one unit's end to the next one's, among those of passes with ``completes``; not if
-        ``queued``.
-    room, place: with ``completes``: there is room for the unit's results, for the product's factors; if ``queued``.
+    spread: fewest cycles from one unit's end to the next one's, among those of passes with ``completes``.
     completes: results leave the lanes in this pass.
     planes: planes of units. ``ready`` depends on registers only.
     aligned: the next pass's activations are ready.
@@ -39,12 +36,11 @@ class Issue(wiring.Component):
     waiting_planes, waiting_scales, waiting_activations: a step is due, and this is the first thing missing.
     """
 
-    def __init__(self, lanes: int, interval: int, queued: bool = False):
-        self._lanes, self._interval, self._queued = lanes, interval, queued
+    def __init__(self, lanes: int, interval: int):
+        self._lanes, self._interval = lanes, interval
         width = BLOCK * lanes
         super().__init__({
-            "start": In(1), "rows": In(16), "passes": In(16), "bits": In(4),
-            **({"room": In(1), "place": In(1)} if queued else {"spread": In(4)}), "completes": In(1),
+            "start": In(1), "rows": In(16), "passes": In(16), "bits": In(4), "spread": In(4), "completes": In(1),
             "planes": In(stream.Signature(width)), "aligned": In(1), "scaled": In(1),
             "step": Out(1), "plane": Out(width), "first": Out(1), "last": Out(1),
             "begins": Out(1), "ends": Out(1), "busy": Out(1),
@@ -58,11 +54,7 @@ class Issue(wiring.Component):
         first_step = Signal()
         final = rows == self._lanes
         paced = ~first_step | (age == self._interval)
-        if self._queued:
-            paced &= self.place | ~(first_step & self.completes)
-            spread = ~(self.last & self.completes) | self.room
-        else:
-            spread = ~(self.last & self.completes) | (gap == 0)
+        spread = ~(self.last & self.completes) | (gap == 0)
         due = Signal()
         allowed = Signal()
         m.d.comb += [
@@ -77,9 +69,8 @@ class Issue(wiring.Component):
             self.waiting_scales.eq(due & (~first_step | self.aligned) & self.planes.valid & self.last & ~self.scaled),
         ]
 
-        if not self._queued:
-            with m.If(gap != 0):
-                m.d.sync += gap.eq(gap - 1)
+        with m.If(gap != 0):
+            m.d.sync += gap.eq(gap - 1)
         with m.If((age != self._interval) & (self.step | first_step)):
             m.d.sync += age.eq(age + 1)
         with m.If(self.step):
@@ -88,9 +79,8 @@ class Issue(wiring.Component):
                 m.d.sync += age.eq(1)
             with m.If(self.last):
                 m.d.sync += [plane.eq(self.bits), rows.eq(rows - self._lanes)]
-                if not self._queued:
-                    with m.If(self.completes):
-                        m.d.sync += gap.eq(self.spread - 1)
+                with m.If(self.completes):
+                    m.d.sync += gap.eq(self.spread - 1)
                 with m.If(final):
                     m.d.sync += [rows.eq(self.rows), passes.eq(passes - 1), first_step.eq(1),
                                  self.busy.eq(passes != 1)]

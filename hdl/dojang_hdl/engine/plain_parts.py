@@ -7,8 +7,10 @@ from amaranth.lib import data
 from amaranth.lib.wiring import connect
 
 from ..config import ChipConfig
+from .accumulator import Accumulator
 from .aligner import Aligner
 from .formats import EXPONENT, TOTAL
+from .issue import Issue
 from .scaler import Scaler
 from .scales import ScaleReader
 from .splitter import PlaneSplitter
@@ -41,17 +43,28 @@ class PlainParts:
     factors_latency = 0
     """Cycles from the aligner to the serializer."""
 
+    ahead = 0
+    """Cycles from the decision on a step to the step."""
+
     queued = False
     """Results wait for the serializer; else they leave the lanes at its pace."""
 
     def __init__(self, config: ChipConfig):
         self._config = config
         self.aligner = Aligner(config.contexts)
+        self.issue = Issue(config.lanes, Accumulator.turnaround)
         self.scale_reader = ScaleReader(config.lanes)
         self.scalers = [Scaler() for _ in range(config.contexts)]
 
-    def walk(self, m, command, start, advance) -> Walk:
-        """``advance``: pulse, a pass is over."""
+    @property
+    def unit(self) -> Value:
+        """Pulse: a unit's last step is decided on."""
+        return self.issue.step & self.issue.last
+
+    completes = Const(1)
+    """With a step: its pass is its product's last."""
+
+    def walk(self, m, command, start) -> Walk:
         return Walk(start, command.groups, command.groups, Const(1), Const(1))
 
     def planes(self, m, words, command, walk):
@@ -60,11 +73,12 @@ class PlainParts:
         connect(m, words, splitter.i)
         return splitter.o
 
-    def pace(self, issue) -> Value:
+    @property
+    def pace(self) -> Value:
         """Where it is said how many cycles units of results are apart."""
-        return issue.spread
+        return self.issue.spread
 
-    def sum(self, m, command, walk, issue, dots, dots_valid, serializer):
+    def sum(self, m, command, walk, dots, dots_valid, serializer):
         """From the lanes' dot products to the units of the serializer."""
         m.d.comb += [
             self.scale_reader.pop.eq(dots_valid), serializer.unit.eq(self.scale_reader.o),

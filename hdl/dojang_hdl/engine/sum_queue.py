@@ -74,7 +74,7 @@ class SumQueue(wiring.Component):
         m.d.sync += [
             stored.eq(stored + self.i_valid - self.pop), free.eq(free + self.pop - self.reserve),
             groups.eq(groups + self.begins - ended),
-            # Both are a cycle old: a unit may have been reserved since; two products do not begin as close as that.
+            # Two more units may have been decided on since, and this is the third; products do not begin as close.
             self.room.eq(free > 2), self.place.eq((groups != GROUPS) & ~self.begins),
         ]
         with m.If(self.pop):

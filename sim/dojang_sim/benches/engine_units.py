@@ -325,7 +325,7 @@ def check_coded_engine(make, lanes: int, contexts: int, seed: int) -> None:
         window_case(rng, Code.X2, 8, 2, BLOCK, 1, masked=True, mode=ScaleMode.SCALE),
         grouped_case(rng, 8, 2, 4 * BLOCK, 1, 2, mode=ScaleMode.ROW, zero=-1, rotated=True, terms=2),
     ]
-    _execute(make, config, cases, rng, stalls=(0.3, 0.9))
+    _execute(make, config, cases, rng, stalls=(0.3, 0.98))
 
 
 def check_coded_throughput(make, lanes: int) -> None:

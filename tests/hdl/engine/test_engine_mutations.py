@@ -71,12 +71,17 @@ CODED = {
     "zero's product of the group before": ("coded_parts", "take.eq(zero.o_valid)", "take.eq(take)"),
     "scales of a product's last unit missed": ("coded_parts", "reader.final.eq(queue.final)", "reader.final.eq(0)"),
     "never rotated": ("coded_parts", "rotated.eq(command.rotated)", "rotated.eq(0)"),
-    "scales for every block": ("engine", "issue.step & issue.last & walk.completes", "issue.step & issue.last"),
-    "every block a group": ("engine", "issue.step & issue.begins & walk.completes", "issue.step & issue.begins"),
-    "room not awaited": ("issue", "self.completes) | self.room", "self.completes) | ~self.room | self.room"),
-    "place for factors not awaited": ("issue", "paced &= self.place", "paced &= ~self.place | self.place"),
+    "scales for every block": ("engine", "parts.unit & walk.completes", "parts.unit"),
+    "every block a group": ("engine", "issue.step & issue.begins & parts.completes", "issue.step & issue.begins"),
+    "room not awaited": ("queued_issue", "(~last | self.room | ~self.completes)", "(~last | 1)"),
+    "place for factors not awaited": ("queued_issue", "~begins | self.place | ~self.completes", "1"),
+    "coded: scales not awaited": ("queued_issue", " & (~last | self.scaled)", ""),
+    "coded: activations not awaited": ("queued_issue", "due & aligned & there & (~last", "due & there & (~last"),
+    "coded: planes not awaited": ("queued_issue", "due & aligned & there & (~last", "due & aligned & (~last"),
+    "a plane twice": ("queued_issue", "kept = held & ~self.step ", "kept = held "),
+    "the following pass's sum begins": ("coded_parts", "fresh=issue.step_fresh", "fresh=walk.fresh"),
     "room counted twice": ("sum_queue", "free + self.pop", "free + (self.pop << 1)"),
-    "room of a unit reserved since": ("sum_queue", "free > 2", "free > 0"),
+    "room of units reserved since": ("sum_queue", "free > 2", "free > 0"),
     "a product too many": ("sum_queue", "groups != GROUPS", "groups != GROUPS + 1"),
     "a product at a time": ("sum_queue", "groups != GROUPS", "groups == 0"),
     "a product's end not seen": ("sum_queue", "self.final.eq(unit == last)", "self.final.eq(0)"),
@@ -97,7 +102,7 @@ CHECKS = {
 USERS = {
     "element": ["aligner", "plain_parts"], "exponent": ["aligner", "plain_parts"],
     **{module: ["plain_parts"] for module in ("aligner", "scaler", "scales", "splitter")},
-    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "row_scales", "sum_queue", "zero")},
+    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "queued_issue", "row_scales", "sum_queue", "zero")},
 }
 """Modules between a part and the engine."""
 

@@ -1,0 +1,90 @@
+"""When a plane of a unit of rows goes into the lanes of a coded engine."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import BLOCK
+
+__all__ = ["QueuedIssue"]
+
+
+class QueuedIssue(wiring.Component):
+    """An `Issue` whose results `SumQueue` takes, and which decides on a step the cycle before: all of it is registers.
+
+    A row's step may come again as soon as the next pass's activations are ready.
+
+    Parameters
+    ----------
+    lanes: rows of a unit: 1, 2 or 4.
+
+    Members
+    -------
+    start, rows, passes, bits, scaled, busy, waiting_planes, waiting_scales, waiting_activations: as of
+        `Issue`; ``rows`` and ``bits`` are there a cycle before ``start``.
+    planes: planes of units. ``ready`` depends on registers only, and may be high without a command.
+    fresh, completes: the pass is the first, the last of its product; of the next one in the cycle after ``advance``.
+    aligned: falls two cycles after a pass's first decision, for as long as a row must not come again.
+    room, place: with ``completes``: there is room for the unit's results, for the product's factors.
+    unit, ends: a unit's last plane will go in the next cycle; with ``unit``: the unit is its pass's last.
+    advance: pulse, both.
+    step, plane, first, last, begins: as of `Issue`.
+    step_fresh, step_completes: with ``step``: of its pass.
+    """
+
+    ahead = 1
+    """Cycles from the decision on a step to the step."""
+
+    def __init__(self, lanes: int):
+        self._lanes = lanes
+        width = BLOCK * lanes
+        super().__init__({
+            "start": In(1), "rows": In(16), "passes": In(16), "bits": In(4),
+            "fresh": In(1), "completes": In(1), "room": In(1), "place": In(1), "aligned": In(1), "scaled": In(1),
+            "planes": In(stream.Signature(width)), "busy": Out(1),
+            "unit": Out(1), "ends": Out(1), "advance": Out(1),
+            "step": Out(1), "plane": Out(width), "first": Out(1), "last": Out(1), "begins": Out(1),
+            "step_fresh": Out(1), "step_completes": Out(1),
+            "waiting_planes": Out(1), "waiting_scales": Out(1), "waiting_activations": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        # Of the next step: everything that it hangs on is ready in registers.
+        first, last, begins = Signal(), Signal(), Signal()
+        plane, rows, passes = Signal(4), Signal(16), Signal(16)
+
+        held = Signal()                                   # a plane
+        kept = held & ~self.step                          # no step has it yet
+        m.d.comb += self.planes.ready.eq(~kept)
+        m.d.sync += held.eq(kept | self.planes.valid)
+        with m.If(self.planes.ready):
+            m.d.sync += self.plane.eq(self.planes.payload)
+
+        due, go = Signal(), Signal()
+        aligned, there = ~begins | self.aligned, kept | self.planes.valid
+        m.d.comb += [
+            due.eq(self.busy & (~begins | self.place | ~self.completes)
+                   & (~last | self.room | ~self.completes)),
+            go.eq(due & aligned & there & (~last | self.scaled)),
+            self.unit.eq(go & last), self.advance.eq(go & last & self.ends),
+            self.waiting_activations.eq(due & ~aligned),
+            self.waiting_planes.eq(due & aligned & ~there),
+            self.waiting_scales.eq(due & aligned & there & last & ~self.scaled),
+        ]
+        m.d.sync += [self.step.eq(go), self.first.eq(first), self.last.eq(last), self.begins.eq(begins),
+                     self.step_fresh.eq(self.fresh), self.step_completes.eq(self.completes)]
+
+        one_plane, one_unit = self.bits == 1, self.rows == self._lanes
+        with m.If(go):
+            m.d.sync += [plane.eq(Mux(last, self.bits, plane - 1)), first.eq(last),
+                         last.eq(Mux(last, one_plane, plane == 2)), begins.eq(last & self.ends)]
+            with m.If(last):
+                m.d.sync += [rows.eq(Mux(self.ends, self.rows, rows - self._lanes)),
+                             self.ends.eq(Mux(self.ends, one_unit, rows == 2 * self._lanes))]
+                with m.If(self.ends):
+                    m.d.sync += [passes.eq(passes - 1), self.busy.eq(passes != 1)]
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), passes.eq(self.passes), rows.eq(self.rows), self.ends.eq(one_unit),
+                         plane.eq(self.bits), first.eq(1), last.eq(one_plane), begins.eq(1)]
+        return m
