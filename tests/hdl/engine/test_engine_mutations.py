@@ -102,7 +102,8 @@ CHECKS = {
 USERS = {
     "element": ["aligner", "plain_parts"], "exponent": ["aligner", "plain_parts"],
     **{module: ["plain_parts"] for module in ("aligner", "scaler", "scales", "splitter")},
-    **{module: ["coded_parts"] for module in ("group_walk", "group_sum", "queued_issue", "row_scales", "sum_queue", "zero")},
+    **{module: ["coded_parts"]
+       for module in ("group_walk", "group_sum", "queued_issue", "row_scales", "sum_queue", "zero")},
 }
 """Modules between a part and the engine."""
 
