@@ -36,10 +36,6 @@ class CodedParts:
         self.scalers = [CodedScaler() for _ in range(config.contexts)]
 
     @property
-    def unit(self):
-        return self.issue.unit
-
-    @property
     def completes(self):
         return self.issue.step_completes
 
@@ -60,6 +56,11 @@ class CodedParts:
         m.d.comb += [decoder.start.eq(walk.begin), decoder.blocks.eq(walk.passes),
                      *(getattr(decoder, name).eq(command[name]) for name in ("code", "masked", "rows", "bits"))]
         return decoder.o
+
+    def scales(self, command, walk) -> list:
+        queue, reader = self.queue, self.scale_reader
+        return [reader.mode.eq(command.scale_mode), queue.factors.eq(reader.available),
+                self.issue.starved.eq(queue.starved), reader.pop.eq(queue.pop), reader.final.eq(queue.final)]
 
     @property
     def pace(self):
@@ -87,7 +88,6 @@ class CodedParts:
             issue.room.eq(queue.room), issue.place.eq(queue.place),
             queue.reserve.eq(issue.step & issue.last & issue.step_completes),
             queue.begins.eq(issue.step & issue.begins & issue.step_completes), queue.i_valid.eq(group_sum.o_valid),
-            reader.pop.eq(queue.pop), reader.final.eq(queue.final),
             serializer.i_valid.eq(queue.o_valid), serializer.unit.eq(reader.o),
         ]
         for c in range(config.contexts):

@@ -100,9 +100,7 @@ class Engine(wiring.Component):
             accumulator.out.eq(command.out), accumulator.stride.eq(command.out_stride),
             accumulator.groups.eq(walk.products),
             issue.passes.eq(walk.passes), issue.bits.eq(command.bits), issue.completes.eq(walk.completes),
-            issue.aligned.eq(aligner.ready), issue.scaled.eq(scale_reader.available | ~walk.completes),
-            scale_reader.mode.eq(command.scale_mode),
-            scale_reader.issue.eq(parts.unit & walk.completes), scale_reader.ends.eq(issue.ends),
+            issue.aligned.eq(aligner.ready), *parts.scales(command, walk),
             *(getattr(self, name).eq(getattr(issue, name))
               for name in ("waiting_planes", "waiting_scales", "waiting_activations")),
             self.nonfinite.eq(aligner.nonfinite),

@@ -56,11 +56,6 @@ class PlainParts:
         self.scale_reader = ScaleReader(config.lanes)
         self.scalers = [Scaler() for _ in range(config.contexts)]
 
-    @property
-    def unit(self) -> Value:
-        """Pulse: a unit's last step is decided on."""
-        return self.issue.step & self.issue.last
-
     completes = Const(1)
     """With a step: its pass is its product's last."""
 
@@ -72,6 +67,12 @@ class PlainParts:
         m.submodules.splitter = splitter = PlaneSplitter(self._config.lanes)
         connect(m, words, splitter.i)
         return splitter.o
+
+    def scales(self, command, walk) -> list:
+        """Statements: when the scale reader goes on, and who waits for it."""
+        issue, reader = self.issue, self.scale_reader
+        return [issue.scaled.eq(reader.available | ~walk.completes), reader.mode.eq(command.scale_mode),
+                reader.issue.eq(issue.step & issue.last & walk.completes), reader.ends.eq(issue.ends)]
 
     @property
     def pace(self) -> Value:

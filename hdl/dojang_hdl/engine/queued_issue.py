@@ -20,16 +20,17 @@ class QueuedIssue(wiring.Component):
 
     Members
     -------
-    start, rows, passes, bits, scaled, busy, waiting_planes, waiting_scales, waiting_activations: as of
-        `Issue`; ``rows`` and ``bits`` are there a cycle before ``start``.
+    start, rows, passes, bits, busy: as of `Issue`.
     planes: planes of units. ``ready`` depends on registers only, and may be high without a command.
     fresh, completes: the pass is the first, the last of its product; of the next one in the cycle after ``advance``.
     aligned: falls two cycles after a pass's first decision, for as long as a row must not come again.
     room, place: with ``completes``: there is room for the unit's results, for the product's factors.
-    unit, ends: a unit's last plane will go in the next cycle; with ``unit``: the unit is its pass's last.
-    advance: pulse, both.
+    starved: `SumQueue`'s.
+    advance: pulse, a pass's last plane will go in the next cycle.
     step, plane, first, last, begins: as of `Issue`.
     step_fresh, step_completes: with ``step``: of its pass.
+    waiting_planes, waiting_activations: a step is due, and this is the first thing missing.
+    waiting_scales: there is no room or place as long as results wait for their factors.
     """
 
     ahead = 1
@@ -40,10 +41,9 @@ class QueuedIssue(wiring.Component):
         width = BLOCK * lanes
         super().__init__({
             "start": In(1), "rows": In(16), "passes": In(16), "bits": In(4),
-            "fresh": In(1), "completes": In(1), "room": In(1), "place": In(1), "aligned": In(1), "scaled": In(1),
+            "fresh": In(1), "completes": In(1), "room": In(1), "place": In(1), "starved": In(1), "aligned": In(1),
             "planes": In(stream.Signature(width)), "busy": Out(1),
-            "unit": Out(1), "ends": Out(1), "advance": Out(1),
-            "step": Out(1), "plane": Out(width), "first": Out(1), "last": Out(1), "begins": Out(1),
+            "advance": Out(1), "step": Out(1), "plane": Out(width), "first": Out(1), "last": Out(1), "begins": Out(1),
             "step_fresh": Out(1), "step_completes": Out(1),
             "waiting_planes": Out(1), "waiting_scales": Out(1), "waiting_activations": Out(1),
         })
@@ -51,7 +51,7 @@ class QueuedIssue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # Of the next step: everything that it hangs on is ready in registers.
-        first, last, begins = Signal(), Signal(), Signal()
+        first, last, begins, ends = Signal(), Signal(), Signal(), Signal()
         plane, rows, passes = Signal(4), Signal(16), Signal(16)
 
         held = Signal()                                   # a plane
@@ -62,15 +62,13 @@ class QueuedIssue(wiring.Component):
             m.d.sync += self.plane.eq(self.planes.payload)
 
         due, go = Signal(), Signal()
+        open_ = (~begins | self.place | ~self.completes) & (~last | self.room | ~self.completes)
         aligned, there = ~begins | self.aligned, kept | self.planes.valid
         m.d.comb += [
-            due.eq(self.busy & (~begins | self.place | ~self.completes)
-                   & (~last | self.room | ~self.completes)),
-            go.eq(due & aligned & there & (~last | self.scaled)),
-            self.unit.eq(go & last), self.advance.eq(go & last & self.ends),
+            due.eq(self.busy & open_), go.eq(due & aligned & there), self.advance.eq(go & last & ends),
             self.waiting_activations.eq(due & ~aligned),
             self.waiting_planes.eq(due & aligned & ~there),
-            self.waiting_scales.eq(due & aligned & there & last & ~self.scaled),
+            self.waiting_scales.eq(self.busy & ~open_ & self.starved),
         ]
         m.d.sync += [self.step.eq(go), self.first.eq(first), self.last.eq(last), self.begins.eq(begins),
                      self.step_fresh.eq(self.fresh), self.step_completes.eq(self.completes)]
@@ -78,13 +76,13 @@ class QueuedIssue(wiring.Component):
         one_plane, one_unit = self.bits == 1, self.rows == self._lanes
         with m.If(go):
             m.d.sync += [plane.eq(Mux(last, self.bits, plane - 1)), first.eq(last),
-                         last.eq(Mux(last, one_plane, plane == 2)), begins.eq(last & self.ends)]
+                         last.eq(Mux(last, one_plane, plane == 2)), begins.eq(last & ends)]
             with m.If(last):
-                m.d.sync += [rows.eq(Mux(self.ends, self.rows, rows - self._lanes)),
-                             self.ends.eq(Mux(self.ends, one_unit, rows == 2 * self._lanes))]
-                with m.If(self.ends):
+                m.d.sync += [rows.eq(Mux(ends, self.rows, rows - self._lanes)),
+                             ends.eq(Mux(ends, one_unit, rows == 2 * self._lanes))]
+                with m.If(ends):
                     m.d.sync += [passes.eq(passes - 1), self.busy.eq(passes != 1)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), passes.eq(self.passes), rows.eq(self.rows), self.ends.eq(one_unit),
+            m.d.sync += [self.busy.eq(1), passes.eq(self.passes), rows.eq(self.rows), ends.eq(one_unit),
                          plane.eq(self.bits), first.eq(1), last.eq(one_plane), begins.eq(1)]
         return m

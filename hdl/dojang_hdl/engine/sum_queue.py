@@ -8,21 +8,20 @@ from amaranth.utils import ceil_log2
 from ..arith.pipeline import Pipeline
 from ..block_memory import BlockMemory
 from .formats import DOT
-from .scales import QUEUE
 
-__all__ = ["SumQueue", "queued_units"]
+__all__ = ["SumQueue"]
 
 GROUPS = 2
 """Products whose factors the serializer has room for."""
 
-
-def queued_units(lanes: int, acc_rows: int) -> int:
-    """Units between a last step and the serializer: all of a product, and those in the lanes."""
-    return max(2 * QUEUE, acc_rows // lanes)
+LEAST = 32
+"""Units there is room for, those in the lanes included; with more rows, all of a product."""
 
 
 class SumQueue(wiring.Component):
     """Takes a unit per cycle and gives one every ``spread`` cycles, so that a product's last pass is as fast as others.
+
+    A unit leaves when its factors are there: the scale stream is waited for here, not in front of the lanes.
 
     Whoever issues units asks here before their sums exist: room is reserved from the last step on.
 
@@ -41,6 +40,8 @@ class SumQueue(wiring.Component):
     place: a product's last pass may begin in this cycle.
     begins: pulse with ``place``: it does.
     i_valid, i: a unit's sums, context after context; reserved before.
+    factors: those of the oldest unit are there.
+    starved: a unit could leave but for its factors.
     pop, final: the oldest unit leaves; it is its product's last.
     o_valid, o: that unit, ``lead`` cycles after ``pop``.
     """
@@ -56,11 +57,12 @@ class SumQueue(wiring.Component):
 
     def __init__(self, lanes: int, contexts: int, acc_rows: int):
         self._lanes, self._contexts, self._units = lanes, contexts, acc_rows // lanes
-        self._depth = queued_units(lanes, acc_rows)
+        self._depth = max(LEAST, self._units)
         super().__init__({
             "start": In(1), "rows": In(16), "contexts": In(3), "spread": In(4),
             "room": Out(1), "reserve": In(1), "place": Out(1), "begins": In(1),
-            "i_valid": In(1), "i": In(DOT).array(contexts, lanes), "pop": Out(1), "final": Out(1),
+            "i_valid": In(1), "i": In(DOT).array(contexts, lanes),
+            "factors": In(1), "starved": Out(1), "pop": Out(1), "final": Out(1),
             "o_valid": Out(1), "o": Out(DOT).array(contexts, lanes),
         })
 
@@ -69,7 +71,9 @@ class SumQueue(wiring.Component):
         unit, last = Signal(range(self._units)), Signal(range(self._units))
         stored, gap = Signal(range(self._depth + 1)), Signal(4)
         free, groups = Signal(range(self._depth + 1)), Signal(range(GROUPS + 1))
-        m.d.comb += [self.pop.eq((stored != 0) & (gap == 0)), self.final.eq(unit == last)]
+        leaves = (stored != 0) & (gap == 0)
+        m.d.comb += [self.pop.eq(leaves & self.factors), self.starved.eq(leaves & ~self.factors),
+                     self.final.eq(unit == last)]
         ended = self.pop & self.final
         m.d.sync += [
             stored.eq(stored + self.i_valid - self.pop), free.eq(free + self.pop - self.reserve),
