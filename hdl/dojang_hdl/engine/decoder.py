@@ -9,7 +9,6 @@ from ..window_code import CODES
 from .gearbox import Gearbox
 from .row_decoder import RowDecoder
 from .row_sequencer import RowSequencer, pairs_of
-from .splitter import PlaneSplitter
 from .unit_buffer import UnitBuffer
 
 __all__ = ["WindowDecoder"]
@@ -19,8 +18,8 @@ class WindowDecoder(wiring.Component):
     """Gives the planes of every unit, from the highest down, units in order; PLAIN words are cut into planes.
 
     Takes exactly the words of the command (docs/reference/layout.md). A unit with a window code takes max(planes,
-    lanes) cycles while words arrive and planes are taken, one of X2 without masks max(planes, lanes / 2); a block's
-    warm-up part no more than its rows would.
+    lanes) cycles while words arrive and planes are taken, one of X2 max(planes, lanes / 2); a block's warm-up part no
+    more than its rows would.
 
     Parameters
     ----------
@@ -39,10 +38,10 @@ class WindowDecoder(wiring.Component):
     o: planes, lane 0 lowest; ``valid`` is a register.
     """
 
-    plain_latency = 1
+    plain_latency = RowDecoder.latency + 4
     """Cycles from a word of PLAIN to its first plane."""
 
-    latency = RowDecoder.latency + 2
+    latency = RowDecoder.latency + 3
     """Cycles from the last row of a unit to its first plane."""
 
     def __init__(self, lanes: int, codes=frozenset(CODES)):
@@ -55,29 +54,25 @@ class WindowDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.sequencer = sequencer = RowSequencer(self._lanes, self._codes)
-        m.submodules.splitter = splitter = PlaneSplitter(self._lanes)
-        m.submodules.gearbox = gearbox = Gearbox(self._codes)
+        m.submodules.gearbox = gearbox = Gearbox(self._lanes, self._codes)
         m.submodules.row_decoder = rows = RowDecoder(self._codes, pairs_of(self._lanes, self._codes))
         m.submodules.unit_buffer = units = UnitBuffer(self._lanes, self._codes)
-        connect(m, splitter.o, units.plain)
         connect(m, units.o, flipped(self.o))
         m.d.comb += [
             *(getattr(sequencer, name).eq(getattr(self, name))
               for name in ("start", "code", "masked", "rows", "blocks", "bits")),
             sequencer.valid.eq(self.i.valid), self.i.ready.eq(sequencer.ready),
-            sequencer.room.eq(splitter.i.ready), sequencer.advance.eq(units.advance),
-            splitter.i.valid.eq(self.i.valid & sequencer.plain), splitter.i.payload.eq(self.i.payload),
+            sequencer.advance.eq(units.advance),
 
-            gearbox.word.eq(self.i.payload),
+            gearbox.word.eq(self.i.payload), units.mask.eq(gearbox.mask),
             *(part.masked.eq(self.masked) for part in (gearbox, rows, units)),
             *(getattr(gearbox, name).eq(getattr(sequencer, name))
               for name in ("take_mask", "take_fifth", "row", "direct", "phase", "active_code")),
             *(getattr(rows, name).eq(getattr(sequencer, name)) for name in ("row", "weights", "ends", "active_code")),
-            *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth", "mask")),
+            *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth")),
             rows.odd.eq(sequencer.phase[0]), rows.advance.eq(units.advance), rows.word.eq(self.i.payload),
             rows.pair.eq(sequencer.pair), units.pair.eq(sequencer.pair), units.second.eq(rows.second),
             units.active_code.eq(sequencer.active_code),
-            units.i_valid.eq(rows.o_valid), units.ends_next.eq(rows.ends_next), units.planes.eq(rows.planes),
-            units.mask_plane.eq(rows.mask_plane),
+            units.i_valid.eq(rows.o_valid), units.ends_next.eq(rows.o_ends), units.planes.eq(rows.planes),
         ]
         return m

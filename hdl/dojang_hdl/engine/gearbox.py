@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import BLOCK, WORD_BITS
 from ..isa import Code
 from ..window_code import CODES
+from .row_sequencer import QUAD, pairs_of
 
 __all__ = ["SYMBOL_BITS", "Gearbox"]
 
@@ -22,6 +23,7 @@ class Gearbox(wiring.Component):
 
     Parameters
     ----------
+    lanes: rows of a unit.
     codes: the window codes there are.
 
     Members
@@ -31,15 +33,15 @@ class Gearbox(wiring.Component):
     masked: the command's.
     symbol: with ``row`` and the first row of a symbol: bit i of its column j is bit j of quarter i.
     fifth: fifth bits of the last symbol that went, zero after the second row.
-    mask: of the last row that went; all ones if not ``masked``.
+    mask: of all rows of the unit whose last row went last; all ones if not ``masked``, its plane if it is one of PLAIN.
     """
 
-    def __init__(self, codes: frozenset[Code]):
-        self._codes = codes
+    def __init__(self, lanes: int, codes: frozenset[Code]):
+        self._lanes, self._codes = lanes, codes
         super().__init__({
             "word": In(WORD_BITS), "take_mask": In(1), "take_fifth": In(1), "masked": In(1),
             "row": In(1), "direct": In(1), "phase": In(3), "active_code": In(len(Code)),
-            "symbol": Out(BLOCK * SYMBOL_BITS), "fifth": Out(BLOCK), "mask": Out(BLOCK),
+            "symbol": Out(BLOCK * SYMBOL_BITS), "fifth": Out(BLOCK), "mask": Out(BLOCK * lanes),
         })
 
     def elaborate(self, platform):
@@ -48,7 +50,7 @@ class Gearbox(wiring.Component):
 
         # What is not in use is zero, so that kept bits need an or only.
         kept: list[list[Signal]] = [[] for _ in range(SYMBOL_BITS)]
-        if Code.X2 in self._codes:
+        if Code.X2 in self._codes and not pairs_of(self._lanes, self._codes):
             for bit in range(2):
                 second = Signal(BLOCK, name=f"second{bit}", reset_less=True)
                 with m.If(~self.active_code[Code.X2]):
@@ -70,11 +72,12 @@ class Gearbox(wiring.Component):
                                   else quarters[bit])
 
         masks = Signal(WORD_BITS, init=-1, reset_less=True)  # a flip-flop is set to its initial value for free
-        with m.If(~self.masked):
+        with m.If(~(self.masked | self.active_code[Code.PLAIN])):
             m.d.sync += masks.eq(-1)
         with m.Elif(self.take_mask):
             m.d.sync += masks.eq(self.word)
-        m.d.comb += self.mask.eq(self._by_turns(m, masks, [self.phase[:2] == q for q in range(4)]))
+        units = range(QUAD // self._lanes)
+        m.d.comb += self.mask.eq(self._by_turns(m, masks, [self.phase[:2] // self._lanes == unit for unit in units]))
         if any(CODES[code].step_bits > SYMBOL_BITS for code in self._codes):
             fifths = Signal(WORD_BITS, reset_less=True)
             with m.If(self.take_fifth):
@@ -83,11 +86,12 @@ class Gearbox(wiring.Component):
         return m
 
     def _by_turns(self, m, word: Signal, turns: list[Value]) -> Value:
-        """Of the last row that went: the quarter of ``word`` whose turn it was, or zero."""
-        chosen = [Signal(BLOCK, name=f"{word.name}_{q}", reset_less=True) for q in range(4)]
-        for q, (value, turn) in enumerate(zip(chosen, turns, strict=True)):
+        """When the last row went: the part of ``word`` whose turn it was, or zero."""
+        width = len(word) // len(turns)
+        chosen = [Signal(width, name=f"{word.name}_{part}", reset_less=True) for part in range(len(turns))]
+        for part, (value, turn) in enumerate(zip(chosen, turns, strict=True)):
             with m.If(self.row & ~turn):
                 m.d.sync += value.eq(0)
             with m.Elif(self.row):
-                m.d.sync += value.eq(word.word_select(q, BLOCK))
+                m.d.sync += value.eq(word.word_select(part, width))
         return reduce(or_, chosen)

@@ -41,7 +41,7 @@ def _add(a: Value, b: Value, c: Value) -> tuple[Value, Value]:
 
 
 class RowDecoder(wiring.Component):
-    """A row of 32 columns a cycle: windows, parities, one carry-save adder for all codes, masks.
+    """A row of 32 columns a cycle: windows, parities, one carry-save adder for all codes.
 
     Every code has windows of its own, which are zero while it is not in use, so one parity over the taps of all codes
     needs no multiplexer. X2.5 has two: the one for a symbol's first row is zero when that for the second is not.
@@ -59,50 +59,47 @@ class RowDecoder(wiring.Component):
     active_code, masked: of the command; they stay until the last row has come through.
     advance: the pipeline moves.
     row, symbol, odd: a row enters (only with ``advance``), `Gearbox`'s symbols; ``odd``: the row has an odd number.
-    fifth, mask: `Gearbox`'s, of the row of the cycle before.
-    pair: rows come two at a time; constant as ``active_code``, of which none is then high.
+    fifth: `Gearbox`'s, of the row of the cycle before.
+    pair: rows come two at a time; constant as ``active_code``.
     word: with ``row`` and ``pair``: both rows' symbols.
     weights, ends: with ``row``: see `RowSequencer`.
-    planes, mask_plane: of the row that entered `latency` movements before: plane i at [i], and its mask.
+    planes: of the row that entered `latency` movements before: plane i at [i]; the highest inverted if ``masked``.
     second: with ``pair``: the planes of the second row.
-    o_valid: that row has weights.
-    ends_next: the row after it has, and is the last of its unit.
+    o_valid, o_ends: what ``weights`` and ``ends`` were with that row.
     """
 
-    latency = 5
+    latency = 4
 
     def __init__(self, codes: frozenset[Code], pairs: bool):
         self._codes, self._pairs = codes, pairs
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1), "advance": In(1), "row": In(1),
             "pair": In(1), "word": In(WORD_BITS), "second": Out(BLOCK * CODES[Code.X2].planes),
-            "symbol": In(BLOCK * SYMBOL_BITS), "odd": In(1), "fifth": In(BLOCK), "mask": In(BLOCK),
-            "weights": In(1), "ends": In(1), "o_valid": Out(1), "ends_next": Out(1),
-            "planes": Out(BLOCK * planes_of(codes)), "mask_plane": Out(BLOCK),
+            "symbol": In(BLOCK * SYMBOL_BITS), "odd": In(1), "fifth": In(BLOCK),
+            "weights": In(1), "ends": In(1), "o_valid": Out(1), "o_ends": Out(1),
+            "planes": Out(BLOCK * planes_of(codes)),
         })
 
     def elaborate(self, platform):
         m = Module()
         inverted = self._inverted(m)
-        values = {"mask": self.mask, **self._parities(self._windows(m), self._pair(m), inverted)}
-        for number, part in enumerate((self._ones, self._twos, self._fours, dict)):
+        values = self._parities(self._windows(m), self._pair(m), inverted)
+        flag = inverted.get(4, Const(0, BLOCK))
+        for number, part in enumerate((self._ones_twos, lambda values: self._fours_eights(values, flag), dict)):
             registers = {name: Signal(BLOCK, name=f"{name}_{number}", reset_less=True) for name in values}
             with m.If(self.advance):
                 m.d.sync += [register.eq(values[name]) for name, register in registers.items()]
             values = part(registers)
-        planes = [values[f"plane{i}"] for i in range(planes_of(self._codes))]
         total, carry = _add(values["plane4"], *self._take(values, "bit16_0", "bit16_1"))
-        if Code.X4 in self._codes:
-            planes[4] = values["mask"] & total
-        m.d.comb += [self.planes.eq(Cat(*planes)), self.mask_plane.eq(values["mask"])]
+        planes = [*(values[f"plane{i}"] for i in range(4)), total]
+        m.d.comb += self.planes.eq(Cat(*planes[:planes_of(self._codes)]))
         if self._pairs:
-            m.d.comb += self.second.eq(Cat(values["plane3"], planes[4] if Code.X4 in self._codes else total, carry))
+            m.d.comb += self.second.eq(Cat(values["plane3"], total, carry ^ flag))
 
-        valid, ends = Signal(self.latency), Signal(self.latency - 1)
+        valid, ends = Signal(self.latency), Signal(self.latency)
         with m.If(self.advance):
-            m.d.sync += [valid.eq(Cat(self.row & self.weights, valid)),
-                         ends.eq(Cat(self.row & self.weights & self.ends, ends))]
-        m.d.comb += [self.o_valid.eq(valid[-1]), self.ends_next.eq(ends[-1])]
+            m.d.sync += [valid.eq(Cat(self.row & self.weights, valid)), ends.eq(Cat(self.row & self.ends, ends))]
+        m.d.comb += [self.o_valid.eq(valid[-1]), self.o_ends.eq(ends[-1])]
         return m
 
     def _inverted(self, m) -> dict[int, Value]:
@@ -120,7 +117,7 @@ class RowDecoder(wiring.Component):
         """Bits of the window by code and weight of the step."""
         symbol = [self.symbol.word_select(bit, BLOCK) for bit in range(SYMBOL_BITS)]
         windows = {}
-        for code in sorted(self._codes):
+        for code in sorted(self._codes - {Code.X2} if self._pairs else self._codes):
             b, rows = CODES[code].step_bits, CODES[code].steps_rows
             first, *second = ([Signal(BLOCK, name=f"{code.name.lower()}_{k}_{bit}", reset_less=True)
                                for bit in range(CODES[code].window)] for k in range(rows))
@@ -170,13 +167,12 @@ class RowDecoder(wiring.Component):
                 else:
                     taps[name] += [window[tap] for tap in places]
         # One more bit of a plane's weight inverts it; the carry goes into planes that the code has not.
-        for name, weight in (("bit4_2", 4), ("bit8_0", 8)):
-            if weight in inverted:
-                taps.setdefault(name, []).append(inverted[weight])
+        if 8 in inverted:
+            taps.setdefault("bit8_0", []).append(inverted[8])
         if pair:
             first, second = pair[2:], pair[:-2]
             for (_, places), name, names in zip(CODES[Code.X2].outputs[0], *PAIR, strict=True):
-                taps[name] += [first[tap] for tap in places]
+                taps.setdefault(name, []).extend(first[tap] for tap in places)
                 bits = [second[tap] for tap in places]
                 for name in names:
                     taps.setdefault(name, []).extend(bits if len(names) == 1 else [reduce(xor, bits)])
@@ -189,23 +185,17 @@ class RowDecoder(wiring.Component):
         """Out of ``values``; what no code has is 0."""
         return [values.pop(name, Const(0, BLOCK)) for name in names]
 
-    def _ones(self, values):
+    def _ones_twos(self, values):
         total, carry = _add(*self._take(values, "bit1_0", "bit1_1", "bit1_2"))
         half, carry2 = _add(*self._take(values, "bit2_0", "bit2_1"), carry)
-        return values | {"plane0": total & values["mask"], "half2": half, "carry2": carry2}
+        total2, carry2b = _add(half, *self._take(values, "bit2_2", "bit2_3"))
+        return values | {"plane0": total, "plane1": total2, "carry2": carry2, "carry2b": carry2b}
 
-    def _twos(self, values):
-        half, carry = self._take(values, "half2", "carry2")
-        total, carry2 = _add(half, *self._take(values, "bit2_2", "bit2_3"))
+    def _fours_eights(self, values, inverted):
         # Only X4 has a second four, and it has no third two: never both.
-        four0, four1 = self._take(values, "bit4_0", "bit4_1")
-        half, carry = _add(four0, carry, carry2 | four1)
-        return values | {"plane1": total & values["mask"], "half4": half, "carry4": carry}
-
-    def _fours(self, values):
-        half, carry = self._take(values, "half4", "carry4")
-        total, carry2 = _add(half, *self._take(values, "bit4_2", "bit4_3"))
+        four0, four1, carry2, carry2b = self._take(values, "bit4_0", "bit4_1", "carry2", "carry2b")
+        half, carry4 = _add(four0, carry2, carry2b | four1)
+        total, carry4b = _add(half, *self._take(values, "bit4_2", "bit4_3"))
         late, bit = self._take(values, "late8", "bit8_0")   # the former never meets a carry
-        eight, sixteen = _add(carry, carry2 | late, bit)
-        mask = values["mask"]
-        return values | {"plane2": total & mask, "plane3": eight & mask, "plane4": sixteen}
+        eight, sixteen = _add(carry4, carry4b | late, bit)
+        return values | {"plane2": total ^ inverted, "plane3": eight, "plane4": sixteen}

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..isa import Code
 from ..window_code import CODES
 
-__all__ = ["RowSequencer", "pairs_of"]
+__all__ = ["QUAD", "RowSequencer", "pairs_of"]
 
 QUAD = 4
 """Rows of a mask word; a product has a multiple of them."""
@@ -21,10 +21,11 @@ def pairs_of(lanes: int, codes: frozenset[Code]) -> bool:
 class RowSequencer(wiring.Component):
     """Walks blocks, their warm-up parts and rows; a row a cycle while words arrive and ``advance`` is high.
 
-    With four lanes two rows of X2 without masks go at once, those of a word: what is said of a row holds for both.
+    With four lanes two rows of X2 go at once, those of a word: what is said of a row holds for both.
 
     A mask word, or a word of fifth bits, is taken together with a row that needs no word if there is one in front of
-    it, else in a cycle of its own. Of PLAIN the words are counted.
+    it, else in a cycle of its own. Of PLAIN the words are counted: each is taken as masks are, and its units go as rows
+    without weights, one a cycle.
 
     Parameters
     ----------
@@ -36,25 +37,23 @@ class RowSequencer(wiring.Component):
     start: pulse while idle; code to bits must stay until all rows are decoded.
     code, masked, rows, blocks, bits: as `WindowDecoder` has them.
     valid: there is a word.
-    room: PLAIN may take a word.
     advance: a row may go.
-    ready: the word is taken if there is one. Depends on ``room``, ``advance`` and registers.
-    plain: the words are PLAIN's.
-    take_mask, take_fifth: the word is to be kept as one of masks, or of fifth bits (X2.5). Masks of X4 are kept twice,
-        and only the second time the right ones.
+    ready: the word is taken if there is one. Depends on ``advance`` and registers.
+    take_mask, take_fifth: the word is to be kept as one of masks, or of fifth bits (X2.5). Masks of X4, and of pairs,
+        are kept twice, and only the second time the right ones.
     row: a row goes.
     pair: two rows do; constant for a command, low before the first one.
     direct: with ``row``: the word is its symbol's.
-    phase: the row's number within eight of its part, the first one's of two.
-    weights, ends: with ``row``: not of the warm-up part; the last row of a unit.
-    active_code: of the command, one bit each in the order of `Code`; zero before the first one, and with ``pair``.
+    phase: the row's number within eight of its part, the first one's of two; of PLAIN the last one's of a unit.
+    weights, ends: with ``row``: it has weights; it is the last one of a unit.
+    active_code: of the command, one bit each in the order of `Code`; zero before the first one.
     """
 
     def __init__(self, lanes: int, codes: frozenset[Code]):
         self._lanes, self._codes = lanes, codes
         super().__init__({
             "start": In(1), "code": In(3), "masked": In(1), "rows": In(16), "blocks": In(18), "bits": In(4),
-            "valid": In(1), "room": In(1), "advance": In(1), "ready": Out(1), "plain": Out(1),
+            "valid": In(1), "advance": In(1), "ready": Out(1),
             "take_mask": Out(1), "take_fifth": Out(1), "row": Out(1), "direct": Out(1), "phase": Out(3),
             "weights": Out(1), "ends": Out(1), "active_code": Out(len(Code)), "pair": Out(1),
         })
@@ -63,6 +62,10 @@ class RowSequencer(wiring.Component):
         m = Module()
         is_code: dict[Code, Value] = {code: self.active_code[code] if code in self._codes else Const(0, 1)
                                       for code in CODES}
+        single = {**is_code, Code.X2: Const(0, 1)} if pairs_of(self._lanes, self._codes) else is_code
+        is_plain = self.active_code[Code.PLAIN]
+        plain, free = Signal(), Signal()             # there are words of PLAIN left; one may be taken
+        parts_left = Signal()                        # of PLAIN's word, beside the one that goes
         words = Signal(4)                            # left of these rows' planes
         quads, last_quad = Signal(14), Signal()      # left in the block
         blocks, last_block = Signal(18), Signal()
@@ -73,29 +76,37 @@ class RowSequencer(wiring.Component):
 
         block_end = Signal()
         mask_next, fifth_next = Signal(), Signal()   # the row after this one begins with it
+        unit_end, word_end = Signal(), Signal()
         m.d.comb += [
+            unit_end.eq(self.phase[:2] | Cat(self.pair, Const(0, 1)) | Const(QUAD - self._lanes, 2) == QUAD - 1),
+            parts_left.eq(go & (self.phase[:2] != QUAD - 1) if self._lanes < QUAD else 0), free.eq(plain & ~parts_left),
+            self.pair.eq(is_code[Code.X2] & ~single[Code.X2]),
             block_end.eq(quad_end & last_quad),
             mask_next.eq(self.masked & (warm_up_end | quad_end & ~last_quad)),
             fifth_next.eq(is_code[Code.X2_5] & (
                 warm_up_end | quad_end & Mux(last_quad, ~last_block, self.phase[2]))),
             self.row.eq(go & self.advance & (~self.direct | self.valid)),
-            self.ready.eq(self.plain & self.room | fetch
-                          | go & self.advance & (self.direct | mask_next | fifth_next)),
-            self.take_mask.eq(self.valid & (fetch & no_mask | go & self.advance & mask_next)),
+            self.ready.eq(fetch | self.advance & (free | go & (self.direct | mask_next | fifth_next))),
+            self.take_mask.eq(self.valid & (fetch & no_mask | self.advance & (free | go & mask_next))),
             self.take_fifth.eq(self.valid & (fetch & ~no_mask | go & self.advance & fifth_next & ~mask_next)),
-            self.weights.eq(~warm_up),
-            self.ends.eq(self.phase[:2] | Cat(self.pair, Const(0, 1)) | Const(QUAD - self._lanes, 2) == QUAD - 1),
+            self.weights.eq(~warm_up), self.ends.eq((~warm_up | is_plain) & unit_end),
         ]
         taken = self.valid & self.ready
         early = taken & ~self.direct
         mask_left, fifth_left = mask_next & ~early, fifth_next & ~(early & ~mask_next)
         near_end = Cat(flag & (self.phase == CODES[code].lead * CODES[code].steps_rows - 2)
-                       for code, flag in is_code.items()).any()
+                       for code, flag in single.items()).any()
         near_end |= self.pair & (self.phase == CODES[Code.X2].lead - 4)
-        with m.If(self.row):
+        with m.If(is_plain):
+            with m.If(self.advance):
+                m.d.sync += go.eq(free & self.valid | parts_left)
+            if self._lanes < QUAD:
+                with m.If(self.row):
+                    m.d.sync += self.phase.eq(self.phase + self._lanes)
+        with m.Elif(self.row):
             m.d.sync += [
                 self.phase.eq(Mux(warm_up_end | block_end, 0, self.phase + Mux(self.pair, 2, 1))),
-                self.direct.eq(~((is_code[Code.X2] | is_code[Code.X2_5]) & ~self.phase[0]
+                self.direct.eq(~((single[Code.X2] | is_code[Code.X2_5]) & ~self.phase[0]
                                  | is_code[Code.X3] & (self.phase[:2] == QUAD - 2))),
                 warm_up_end.eq(warm_up & near_end),
                 quad_end.eq(~warm_up & (self.phase[:2] == Mux(self.pair, 0, QUAD - 2))),
@@ -106,26 +117,24 @@ class RowSequencer(wiring.Component):
         with m.If(fetch & self.valid):
             m.d.sync += [no_mask.eq(0), fetch.eq(no_mask & no_fifth), go.eq(~(no_mask & no_fifth))]
 
-        word_end = Signal()
         m.d.comb += word_end.eq(words == 1)
-        with m.If(taken & self.plain):
+        with m.If(taken & plain):
             m.d.sync += words.eq(Mux(word_end, self.bits, words - 1))
-        with m.If(self.row & quad_end | taken & self.plain & word_end):
+        with m.If(self.row & quad_end | taken & plain & word_end):
             m.d.sync += [quads.eq(quads - 1), last_quad.eq(quads == 2)]
             with m.If(last_quad):
                 m.d.sync += [quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                              blocks.eq(blocks - 1), last_block.eq(blocks == 2)]
                 with m.If(last_block):
-                    m.d.sync += self.plain.eq(0)
-        pairs = (self.code == Code.X2) & ~self.masked if pairs_of(self._lanes, self._codes) else Const(0, 1)
+                    m.d.sync += plain.eq(0)
         with m.If(self.start):
             m.d.sync += [
-                self.plain.eq(self.code == Code.PLAIN),
+                plain.eq(self.code == Code.PLAIN),
                 go.eq((self.code != Code.PLAIN) & (self.code != Code.X2_5)), fetch.eq(self.code == Code.X2_5),
-                no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0), self.direct.eq(1),
-                self.phase.eq(0), words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
+                no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0),
+                self.direct.eq(self.code != Code.PLAIN),
+                self.phase.eq(Mux(self.code == Code.PLAIN, self._lanes - 1, 0)), words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                 blocks.eq(self.blocks), last_block.eq(self.blocks == 1),
-                *(self.active_code[code].eq((self.code == code) & ~(pairs if code == Code.X2 else Const(0)))
-                  for code in self._codes), self.pair.eq(pairs),
+                *(self.active_code[code].eq(self.code == code) for code in (Code.PLAIN, *self._codes)),
             ]
         return m

@@ -3,14 +3,14 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import BLOCK
 from ..isa import Code
 from ..window_code import CODES
-from .row_decoder import planes_of
+from .row_decoder import RowDecoder, planes_of
 from .row_sequencer import pairs_of
 
 __all__ = ["UnitBuffer"]
@@ -19,7 +19,8 @@ __all__ = ["UnitBuffer"]
 class UnitBuffer(wiring.Component):
     """Collects a unit while the one before leaves: a row and a plane a cycle.
 
-    ``advance`` and ``plain.ready`` depend on ``o.ready`` and registers.
+    ``advance`` depends on ``o.ready`` and registers. A plane of PLAIN comes as the mask of a unit: there is nothing
+    else in it.
 
     Parameters
     ----------
@@ -29,11 +30,11 @@ class UnitBuffer(wiring.Component):
     Members
     -------
     active_code, masked: of the command; they stay until the last plane has left.
-    planes, mask_plane, i_valid: a row, from `RowDecoder`.
-    pair, second: with ``pair`` another one with it, of X2 without masks: its planes.
-    ends_next: the row after it is the last of its unit.
+    planes, i_valid: a row, from `RowDecoder`.
+    pair, second: with ``pair`` another one with it, of X2: its planes.
+    ends_next: the row is the last of its unit; with PLAIN, a unit ends.
+    mask: of all rows of a unit, `RowDecoder.latency` - 1 movements before ``ends_next``; ones if there is none.
     advance: the row is taken, if there is one.
-    plain: planes that are passed on; none while there are rows.
     o: planes, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
     """
 
@@ -41,75 +42,77 @@ class UnitBuffer(wiring.Component):
         self._lanes, self._codes = lanes, codes
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1),
-            "i_valid": In(1), "ends_next": In(1), "planes": In(BLOCK * planes_of(codes)), "mask_plane": In(BLOCK),
-            "pair": In(1), "second": In(BLOCK * CODES[Code.X2].planes),
-            "advance": Out(1), "plain": In(stream.Signature(BLOCK * lanes)), "o": Out(stream.Signature(BLOCK * lanes)),
+            "i_valid": In(1), "ends_next": In(1), "planes": In(BLOCK * planes_of(codes)),
+            "pair": In(1), "second": In(BLOCK * CODES[Code.X2].planes), "mask": In(BLOCK * lanes),
+            "advance": Out(1), "o": Out(stream.Signature(BLOCK * lanes)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        count = planes_of(self._codes)
-        slots = count + 1                                                # planes in the order they leave
-        row = [*(self.planes.word_select(i, BLOCK) for i in reversed(range(count))), self.mask_plane]
-        earlier = [Signal(BLOCK * slots, name=f"row{lane}", reset_less=True) for lane in range(self._lanes - 1)]
-        rows = [*earlier, Cat(*row)]
-        unit = [Signal(BLOCK * self._lanes, name=f"plane{slot}", reset_less=True) for slot in range(slots)]
-        slot = Signal(slots)                                             # one-hot: the next plane to leave
+        count = planes_of(self._codes)                                   # planes in the order they leave
+        is_plain = self.active_code[Code.PLAIN]
+        rows = self._rows(m)
+        unit = [Signal(BLOCK * self._lanes, name=f"plane{k}", init=-(k == count - 1), reset_less=True)
+                for k in range(count)]
+        slot = Signal(count + 1)                                         # one-hot: the next to leave; the mask's is last
         pending, last = Signal(), Signal()                               # there is one; it is the unit's last
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
-                 for skipped in range(count)]
+                 for skipped in range(count - 1)]
 
-        turn = Signal(CODES[Code.X2].planes)                             # one-hot, of units that come in pairs
         moves, ends = Signal(), Signal()
         # The decoder's every register hangs on `advance`: as much as possible is known a cycle before.
         blocked, tight = Signal(), Signal()                              # no room for the unit; only if a plane moves
         complete = Signal()
         pending_next, last_next, ends_next = Signal(), Signal(), Signal()
         m.d.comb += [
-            moves.eq(~self.o.valid | self.o.ready), self.plain.ready.eq(moves),
+            moves.eq(~self.o.valid | self.o.ready),
             self.advance.eq(~(blocked | tight & self.o.valid & ~self.o.ready)),
             complete.eq(ends & self.advance), ends_next.eq(Mux(self.advance, self.ends_next, ends)),
             pending_next.eq(complete | pending & ~(last & moves)),
-            last_next.eq(Mux(moves, Mux(self.masked, slot[-2], slot[-3]) | turn[-2], last)),
+            last_next.eq(is_plain | Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
         ]
         m.d.sync += [ends.eq(ends_next), pending.eq(pending_next), last.eq(last_next),
                      blocked.eq(ends_next & pending_next & ~last_next), tight.eq(ends_next & last_next)]
-        with m.If(self.i_valid & self.advance):
-            m.d.sync += [word.eq(following) for word, following in zip(earlier, rows[1:], strict=True)]
         with m.If(moves):
             m.d.sync += slot.eq(Mux(last, 0, slot << 1))
         with m.If(complete):
-            m.d.sync += slot.eq(Cat(*begin))
-            m.d.sync += [plane.eq(Cat(word.word_select(k, BLOCK) for word in rows)) for k, plane in enumerate(unit)]
+            m.d.sync += slot.eq(Cat(*begin, is_plain))
+            m.d.sync += [plane.eq(Cat(row[k] for row in rows)) for k, plane in enumerate(unit)]
+        # The plane of the mask is one of ones, masked: the last plane's register after that one, and always with PLAIN.
+        with m.If(is_plain | self.masked & moves & slot[-2]):
+            m.d.sync += unit[-1].eq(-1)
 
-        pairs = self._pairs(m, row, earlier, complete, turn) if pairs_of(self._lanes, self._codes) else []
-        with m.If(moves):
-            m.d.sync += turn.eq(turn << 1)
+        delayed = [Signal(BLOCK * self._lanes, name=f"mask{k}", reset_less=True) for k in range(RowDecoder.latency)]
+        mask, leaving_mask = Signal.like(self.mask, reset_less=True), Signal.like(self.mask, reset_less=True)
+        with m.If(self.advance):
+            m.d.sync += Cat(*delayed).eq(Cat(self.mask, *delayed))
         with m.If(complete):
-            m.d.sync += turn.eq(self.pair)
+            m.d.sync += mask.eq(delayed[-1])
 
         # What does not leave is zero: an or is enough.
-        unit, slot = [*unit, *pairs], Cat(slot, turn)
-        leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True) for k, plane in enumerate(unit)]
-        passing = Signal.like(self.plain.payload, reset_less=True)
+        leaves = [*slot[:-2], slot[-2] | slot[-1]]
+        leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True, init=0) for k, plane in enumerate(unit)]
         with m.If(moves):
-            m.d.sync += [out.eq(Mux(slot[k], unit[k], 0)) for k, out in enumerate(leaving)]
-            m.d.sync += [passing.eq(Mux(self.plain.valid, self.plain.payload, 0)),
-                         self.o.valid.eq(pending | self.plain.valid)]
-        m.d.comb += self.o.payload.eq(reduce(or_, (*leaving, passing)))
+            m.d.sync += [out.eq(Mux(leaves[k], unit[k], 0)) for k, out in enumerate(leaving)]
+            m.d.sync += [leaving_mask.eq(mask), self.o.valid.eq(pending)]
+        m.d.comb += self.o.payload.eq(reduce(or_, leaving) & leaving_mask)
         return m
 
-    def _pairs(self, m, row, earlier, complete, turn) -> list[Signal]:
-        """The planes of a unit of two pairs."""
-        before = Signal.like(self.second, reset_less=True)
-        with m.If(self.i_valid & self.advance):
-            m.d.sync += before.eq(self.second)
-        places = list(reversed(range(len(turn))))
-        unit = [Signal(BLOCK * self._lanes, name=f"paired{place}", reset_less=True) for place in places]
-        # Planes are in the order they leave, the highest first, and the last of a row's are those of X2.
-        with m.If(complete):
-            for place, plane in zip(places, unit, strict=True):
-                at = len(row) - 2 - place
-                m.d.sync += plane.eq(Cat(earlier[-1].word_select(at, BLOCK), before.word_select(place, BLOCK),
-                                         row[at], self.second.word_select(place, BLOCK)))
-        return unit
+    def _rows(self, m) -> list[list[Value]]:
+        """The rows of a unit, each its planes from the highest down; a unit is whole a movement after its last row."""
+        count, low = planes_of(self._codes), CODES[Code.X2].planes
+        row = [self.planes.word_select(i, BLOCK) for i in reversed(range(count))]
+        odd, pair = row, Const(0, 1)
+        if pairs_of(self._lanes, self._codes):
+            second = [self.second.word_select(i, BLOCK) for i in reversed(range(low))]
+            pair = self.pair if self._codes != {Code.X2} else Const(1, 1)
+            odd = [*row[:-low], *(Mux(pair, two, one) for one, two in zip(row[-low:], second, strict=True))]
+        turn = Signal(self._lanes, init=1)                               # one-hot: the lane of the next row
+        rows = [Signal(BLOCK * count, name=f"row{lane}", reset_less=True) for lane in range(self._lanes)]
+        with m.If(self.advance):
+            for lane, register in enumerate(rows):
+                with m.If(turn[lane] | (pair & turn[lane - 1] if lane % 2 else Const(0, 1))):
+                    m.d.sync += register.eq(Cat(*(odd if lane % 2 else row)))
+            with m.If(self.i_valid):
+                m.d.sync += turn.eq(Mux(pair, turn.rotate_left(2), turn.rotate_left(1)))
+        return [[register.word_select(k, BLOCK) for k in range(count)] for register in rows]

@@ -41,8 +41,8 @@ class Command:
         form = CODES[self.code]
         # A word beside which no row can be decoded; with fewer lanes it comes while rows wait.
         alone = self.masked and lanes == 4 and (
-            self.code == Code.X4 or (self.code == Code.X2_5 and self.rows % 8 != 0))
-        at_once = 2 if self.code == Code.X2 and not self.masked and lanes == 4 else 1
+            self.code in (Code.X2, Code.X4) or (self.code == Code.X2_5 and self.rows % 8 != 0))
+        at_once = 2 if self.code == Code.X2 and lanes == 4 else 1
         unit = max(self.bits, lanes // at_once)
         block = max(unit, (form.lead * form.steps_rows + lanes) // at_once + alone) - unit
         return (self.rows // lanes * self.blocks - 1) * unit + self.bits + (self.blocks - 1) * block
