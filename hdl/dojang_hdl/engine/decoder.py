@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..config import BLOCK, WORD_BITS
 from ..window_code import CODES
 from .gearbox import Gearbox
+from .plane_queue import PlaneQueue
 from .row_decoder import RowDecoder
 from .row_sequencer import RowSequencer, pairs_of
 from .unit_buffer import UnitBuffer
@@ -34,15 +35,15 @@ class WindowDecoder(wiring.Component):
     rows: of a block, a multiple of 4, not 0.
     blocks: of the command, not 0.
     bits: planes of a unit of PLAIN, not 0.
-    i: the plane stream; ``ready`` depends on ``o.ready`` and registers.
+    i: the plane stream; ``ready`` depends on registers only.
     o: planes, lane 0 lowest; ``valid`` is a register.
     """
 
-    plain_latency = RowDecoder.latency + 4
-    """Cycles from a word of PLAIN to its first plane."""
-
-    latency = RowDecoder.latency + 3
+    latency = RowDecoder.latency + UnitBuffer.latency + PlaneQueue.latency
     """Cycles from the last row of a unit to its first plane."""
+
+    plain_latency = 1 + latency
+    """Cycles from a word of PLAIN to its first plane."""
 
     def __init__(self, lanes: int, codes=frozenset(CODES)):
         self._lanes, self._codes = lanes, frozenset(codes)
@@ -57,22 +58,24 @@ class WindowDecoder(wiring.Component):
         m.submodules.gearbox = gearbox = Gearbox(self._lanes, self._codes)
         m.submodules.row_decoder = rows = RowDecoder(self._codes, pairs_of(self._lanes, self._codes))
         m.submodules.unit_buffer = units = UnitBuffer(self._lanes, self._codes)
-        connect(m, units.o, flipped(self.o))
+        m.submodules.queue = queue = PlaneQueue(BLOCK * self._lanes)
+        connect(m, queue.o, flipped(self.o))
         m.d.comb += [
             *(getattr(sequencer, name).eq(getattr(self, name))
               for name in ("start", "code", "masked", "rows", "blocks", "bits")),
             sequencer.valid.eq(self.i.valid), self.i.ready.eq(sequencer.ready),
-            sequencer.advance.eq(units.advance),
 
+            sequencer.room.eq(queue.room), queue.reserve.eq(sequencer.row & sequencer.ends),
+            queue.planes.eq(sequencer.planes), queue.i_valid.eq(units.o_valid), queue.i.eq(units.o),
             gearbox.word.eq(self.i.payload), units.mask.eq(gearbox.mask),
             *(part.masked.eq(self.masked) for part in (gearbox, rows, units)),
             *(getattr(gearbox, name).eq(getattr(sequencer, name))
               for name in ("take_mask", "take_fifth", "row", "direct", "phase", "active_code")),
             *(getattr(rows, name).eq(getattr(sequencer, name)) for name in ("row", "weights", "ends", "active_code")),
             *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth")),
-            rows.odd.eq(sequencer.phase[0]), rows.advance.eq(units.advance), rows.word.eq(self.i.payload),
+            rows.odd.eq(sequencer.phase[0]), rows.word.eq(self.i.payload),
             rows.pair.eq(sequencer.pair), units.pair.eq(sequencer.pair), units.second.eq(rows.second),
             units.active_code.eq(sequencer.active_code),
-            units.i_valid.eq(rows.o_valid), units.ends_next.eq(rows.o_ends), units.planes.eq(rows.planes),
+            units.i_valid.eq(rows.o_valid), units.ends.eq(rows.o_ends), units.planes.eq(rows.planes),
         ]
         return m

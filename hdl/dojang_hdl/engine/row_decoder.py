@@ -57,13 +57,12 @@ class RowDecoder(wiring.Component):
     Members
     -------
     active_code, masked: of the command; they stay until the last row has come through.
-    advance: the pipeline moves.
-    row, symbol, odd: a row enters (only with ``advance``), `Gearbox`'s symbols; ``odd``: the row has an odd number.
+    row, symbol, odd: a row enters, `Gearbox`'s symbols; ``odd``: the row has an odd number.
     fifth: `Gearbox`'s, of the row of the cycle before.
     pair: rows come two at a time; constant as ``active_code``.
     word: with ``row`` and ``pair``: both rows' symbols.
     weights, ends: with ``row``: see `RowSequencer`.
-    planes: of the row that entered `latency` movements before: plane i at [i]; the highest inverted if ``masked``.
+    planes: of the row that entered `latency` cycles before: plane i at [i]; the highest inverted if ``masked``.
     second: with ``pair``: the planes of the second row.
     o_valid, o_ends: what ``weights`` and ``ends`` were with that row.
     """
@@ -73,7 +72,7 @@ class RowDecoder(wiring.Component):
     def __init__(self, codes: frozenset[Code], pairs: bool):
         self._codes, self._pairs = codes, pairs
         super().__init__({
-            "active_code": In(len(Code)), "masked": In(1), "advance": In(1), "row": In(1),
+            "active_code": In(len(Code)), "masked": In(1), "row": In(1),
             "pair": In(1), "word": In(WORD_BITS), "second": Out(BLOCK * CODES[Code.X2].planes),
             "symbol": In(BLOCK * SYMBOL_BITS), "odd": In(1), "fifth": In(BLOCK),
             "weights": In(1), "ends": In(1), "o_valid": Out(1), "o_ends": Out(1),
@@ -87,8 +86,7 @@ class RowDecoder(wiring.Component):
         flag = inverted.get(4, Const(0, BLOCK))
         for number, part in enumerate((self._ones_twos, lambda values: self._fours_eights(values, flag), dict)):
             registers = {name: Signal(BLOCK, name=f"{name}_{number}", reset_less=True) for name in values}
-            with m.If(self.advance):
-                m.d.sync += [register.eq(values[name]) for name, register in registers.items()]
+            m.d.sync += [register.eq(values[name]) for name, register in registers.items()]
             values = part(registers)
         total, carry = _add(values["plane4"], *self._take(values, "bit16_0", "bit16_1"))
         planes = [*(values[f"plane{i}"] for i in range(4)), total]
@@ -97,8 +95,7 @@ class RowDecoder(wiring.Component):
             m.d.comb += self.second.eq(Cat(values["plane3"], total, carry ^ flag))
 
         valid, ends = Signal(self.latency), Signal(self.latency)
-        with m.If(self.advance):
-            m.d.sync += [valid.eq(Cat(self.row & self.weights, valid)), ends.eq(Cat(self.row & self.ends, ends))]
+        m.d.sync += [valid.eq(Cat(self.row & self.weights, valid)), ends.eq(Cat(self.row & self.ends, ends))]
         m.d.comb += [self.o_valid.eq(valid[-1]), self.o_ends.eq(ends[-1])]
         return m
 

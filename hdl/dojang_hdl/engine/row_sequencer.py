@@ -1,5 +1,8 @@
 """What the next word of a plane stream is, and which row goes when."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -19,7 +22,10 @@ def pairs_of(lanes: int, codes: frozenset[Code]) -> bool:
 
 
 class RowSequencer(wiring.Component):
-    """Walks blocks, their warm-up parts and rows; a row a cycle while words arrive and ``advance`` is high.
+    """Walks blocks, their warm-up parts and rows; a row a cycle while words arrive.
+
+    The last row of a unit waits for ``room``, and until as many cycles have passed since the one before it as a unit has
+    planes: nothing behind it stops.
 
     With four lanes two rows of X2 go at once, those of a word: what is said of a row holds for both.
 
@@ -37,8 +43,8 @@ class RowSequencer(wiring.Component):
     start: pulse while idle; code to bits must stay until all rows are decoded.
     code, masked, rows, blocks, bits: as `WindowDecoder` has them.
     valid: there is a word.
-    advance: a row may go.
-    ready: the word is taken if there is one. Depends on ``advance`` and registers.
+    room: a unit may end.
+    ready: the word is taken if there is one. Depends on ``room`` and registers.
     take_mask, take_fifth: the word is to be kept as one of masks, or of fifth bits (X2.5). Masks of X4, and of pairs,
         are kept twice, and only the second time the right ones.
     row: a row goes.
@@ -46,6 +52,7 @@ class RowSequencer(wiring.Component):
     direct: with ``row``: the word is its symbol's.
     phase: the row's number within eight of its part, the first one's of two; of PLAIN the last one's of a unit.
     weights, ends: with ``row``: it has weights; it is the last one of a unit.
+    planes: of a unit of the command, from the second cycle after ``start`` on.
     active_code: of the command, one bit each in the order of `Code`; zero before the first one.
     """
 
@@ -53,7 +60,7 @@ class RowSequencer(wiring.Component):
         self._lanes, self._codes = lanes, codes
         super().__init__({
             "start": In(1), "code": In(3), "masked": In(1), "rows": In(16), "blocks": In(18), "bits": In(4),
-            "valid": In(1), "advance": In(1), "ready": Out(1),
+            "valid": In(1), "room": In(1), "ready": Out(1), "planes": Out(3),
             "take_mask": Out(1), "take_fifth": Out(1), "row": Out(1), "direct": Out(1), "phase": Out(3),
             "weights": Out(1), "ends": Out(1), "active_code": Out(len(Code)), "pair": Out(1),
         })
@@ -77,6 +84,7 @@ class RowSequencer(wiring.Component):
         block_end = Signal()
         mask_next, fifth_next = Signal(), Signal()   # the row after this one begins with it
         unit_end, word_end = Signal(), Signal()
+        advance, wait = Signal(), Signal(max(CODES[code].planes for code in self._codes))
         m.d.comb += [
             unit_end.eq(self.phase[:2] | Cat(self.pair, Const(0, 1)) | Const(QUAD - self._lanes, 2) == QUAD - 1),
             parts_left.eq(go & (self.phase[:2] != QUAD - 1) if self._lanes < QUAD else 0), free.eq(plain & ~parts_left),
@@ -85,12 +93,17 @@ class RowSequencer(wiring.Component):
             mask_next.eq(self.masked & (warm_up_end | quad_end & ~last_quad)),
             fifth_next.eq(is_code[Code.X2_5] & (
                 warm_up_end | quad_end & Mux(last_quad, ~last_block, self.phase[2]))),
-            self.row.eq(go & self.advance & (~self.direct | self.valid)),
-            self.ready.eq(fetch | self.advance & (free | go & (self.direct | mask_next | fifth_next))),
-            self.take_mask.eq(self.valid & (fetch & no_mask | self.advance & (free | go & mask_next))),
-            self.take_fifth.eq(self.valid & (fetch & ~no_mask | go & self.advance & fifth_next & ~mask_next)),
+            self.row.eq(go & advance & (~self.direct | self.valid)),
+            self.ready.eq(fetch | advance & (free | go & (self.direct | mask_next | fifth_next))),
+            self.take_mask.eq(self.valid & (fetch & no_mask | advance & (free | go & mask_next))),
+            self.take_fifth.eq(self.valid & (fetch & ~no_mask | go & advance & fifth_next & ~mask_next)),
             self.weights.eq(~warm_up), self.ends.eq((~warm_up | is_plain) & unit_end),
+            advance.eq(~self.ends | self.room & ~wait[0]),
         ]
+        of_code = reduce(or_, (Mux(self.active_code[code], CODES[code].planes, 0) for code in self._codes))
+        m.d.sync += [self.planes.eq(Mux(is_plain, 1, of_code + self.masked)), wait.eq(wait >> 1)]
+        with m.If(self.row & self.ends):
+            m.d.sync += wait.eq(Cat(self.planes > k + 1 for k in range(len(wait))))
         taken = self.valid & self.ready
         early = taken & ~self.direct
         mask_left, fifth_left = mask_next & ~early, fifth_next & ~(early & ~mask_next)
@@ -98,7 +111,7 @@ class RowSequencer(wiring.Component):
                        for code, flag in single.items()).any()
         near_end |= self.pair & (self.phase == CODES[Code.X2].lead - 4)
         with m.If(is_plain):
-            with m.If(self.advance):
+            with m.If(advance):
                 m.d.sync += go.eq(free & self.valid | parts_left)
             if self._lanes < QUAD:
                 with m.If(self.row):

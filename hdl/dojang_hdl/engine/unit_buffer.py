@@ -4,7 +4,7 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import BLOCK
@@ -19,8 +19,8 @@ __all__ = ["UnitBuffer"]
 class UnitBuffer(wiring.Component):
     """Collects a unit while the one before leaves: a row and a plane a cycle.
 
-    ``advance`` depends on ``o.ready`` and registers. A plane of PLAIN comes as the mask of a unit: there is nothing
-    else in it.
+    Units end at least as many cycles apart as they have planes. A plane of PLAIN comes as the mask of a unit: there is
+    nothing else in it.
 
     Parameters
     ----------
@@ -32,19 +32,20 @@ class UnitBuffer(wiring.Component):
     active_code, masked: of the command; they stay until the last plane has left.
     planes, i_valid: a row, from `RowDecoder`.
     pair, second: with ``pair`` another one with it, of X2: its planes.
-    ends_next: the row is the last of its unit; with PLAIN, a unit ends.
-    mask: of all rows of a unit, `RowDecoder.latency` - 1 movements before ``ends_next``; ones if there is none.
-    advance: the row is taken, if there is one.
-    o: planes, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
+    ends: the row is the last of its unit; with PLAIN, a unit ends.
+    mask: of all rows of a unit, `RowDecoder.latency` - 1 cycles before ``ends``; ones if there is none.
+    o_valid, o: planes, the first one `latency` cycles after ``ends``, without a gap, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
     """
+
+    latency = 3
 
     def __init__(self, lanes: int, codes: frozenset[Code]):
         self._lanes, self._codes = lanes, codes
         super().__init__({
             "active_code": In(len(Code)), "masked": In(1),
-            "i_valid": In(1), "ends_next": In(1), "planes": In(BLOCK * planes_of(codes)),
+            "i_valid": In(1), "ends": In(1), "planes": In(BLOCK * planes_of(codes)),
             "pair": In(1), "second": In(BLOCK * CODES[Code.X2].planes), "mask": In(BLOCK * lanes),
-            "advance": Out(1), "o": Out(stream.Signature(BLOCK * lanes)),
+            "o_valid": Out(1), "o": Out(BLOCK * lanes),
         })
 
     def elaborate(self, platform):
@@ -55,51 +56,34 @@ class UnitBuffer(wiring.Component):
         unit = [Signal(BLOCK * self._lanes, name=f"plane{k}", init=-(k == count - 1), reset_less=True)
                 for k in range(count)]
         slot = Signal(count + 1)                                         # one-hot: the next to leave; the mask's is last
-        pending, last = Signal(), Signal()                               # there is one; it is the unit's last
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count - 1)]
 
-        moves, ends = Signal(), Signal()
-        # The decoder's every register hangs on `advance`: as much as possible is known a cycle before.
-        blocked, tight = Signal(), Signal()                              # no room for the unit; only if a plane moves
         complete = Signal()
-        pending_next, last_next, ends_next = Signal(), Signal(), Signal()
-        m.d.comb += [
-            moves.eq(~self.o.valid | self.o.ready),
-            self.advance.eq(~(blocked | tight & self.o.valid & ~self.o.ready)),
-            complete.eq(ends & self.advance), ends_next.eq(Mux(self.advance, self.ends_next, ends)),
-            pending_next.eq(complete | pending & ~(last & moves)),
-            last_next.eq(is_plain | Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
-        ]
-        m.d.sync += [ends.eq(ends_next), pending.eq(pending_next), last.eq(last_next),
-                     blocked.eq(ends_next & pending_next & ~last_next), tight.eq(ends_next & last_next)]
-        with m.If(moves):
-            m.d.sync += slot.eq(Mux(last, 0, slot << 1))
+        m.d.sync += [complete.eq(self.ends), slot.eq(Cat(slot[0] & 0, slot[:-2], slot[-2] & self.masked))]
         with m.If(complete):
             m.d.sync += slot.eq(Cat(*begin, is_plain))
             m.d.sync += [plane.eq(Cat(row[k] for row in rows)) for k, plane in enumerate(unit)]
         # The plane of the mask is one of ones, masked: the last plane's register after that one, and always with PLAIN.
-        with m.If(is_plain | self.masked & moves & slot[-2]):
+        with m.If(is_plain | self.masked & slot[-2]):
             m.d.sync += unit[-1].eq(-1)
 
         delayed = [Signal(BLOCK * self._lanes, name=f"mask{k}", reset_less=True) for k in range(RowDecoder.latency)]
         mask, leaving_mask = Signal.like(self.mask, reset_less=True), Signal.like(self.mask, reset_less=True)
-        with m.If(self.advance):
-            m.d.sync += Cat(*delayed).eq(Cat(self.mask, *delayed))
+        m.d.sync += Cat(*delayed).eq(Cat(self.mask, *delayed))
         with m.If(complete):
             m.d.sync += mask.eq(delayed[-1])
 
         # What does not leave is zero: an or is enough.
         leaves = [*slot[:-2], slot[-2] | slot[-1]]
         leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True, init=0) for k, plane in enumerate(unit)]
-        with m.If(moves):
-            m.d.sync += [out.eq(Mux(leaves[k], unit[k], 0)) for k, out in enumerate(leaving)]
-            m.d.sync += [leaving_mask.eq(mask), self.o.valid.eq(pending)]
-        m.d.comb += self.o.payload.eq(reduce(or_, leaving) & leaving_mask)
+        m.d.sync += [out.eq(Mux(leaves[k], unit[k], 0)) for k, out in enumerate(leaving)]
+        m.d.sync += [leaving_mask.eq(mask), self.o_valid.eq(slot.any())]
+        m.d.comb += self.o.eq(reduce(or_, leaving) & leaving_mask)
         return m
 
     def _rows(self, m) -> list[list[Value]]:
-        """The rows of a unit, each its planes from the highest down; a unit is whole a movement after its last row."""
+        """The rows of a unit, each its planes from the highest down; a unit is whole a cycle after its last row."""
         count, low = planes_of(self._codes), CODES[Code.X2].planes
         row = [self.planes.word_select(i, BLOCK) for i in reversed(range(count))]
         odd, pair = row, Const(0, 1)
@@ -109,10 +93,9 @@ class UnitBuffer(wiring.Component):
             odd = [*row[:-low], *(Mux(pair, two, one) for one, two in zip(row[-low:], second, strict=True))]
         turn = Signal(self._lanes, init=1)                               # one-hot: the lane of the next row
         rows = [Signal(BLOCK * count, name=f"row{lane}", reset_less=True) for lane in range(self._lanes)]
-        with m.If(self.advance):
-            for lane, register in enumerate(rows):
-                with m.If(turn[lane] | (pair & turn[lane - 1] if lane % 2 else Const(0, 1))):
-                    m.d.sync += register.eq(Cat(*(odd if lane % 2 else row)))
-            with m.If(self.i_valid):
-                m.d.sync += turn.eq(Mux(pair, turn.rotate_left(2), turn.rotate_left(1)))
+        for lane, register in enumerate(rows):
+            with m.If(turn[lane] | (pair & turn[lane - 1] if lane % 2 else Const(0, 1))):
+                m.d.sync += register.eq(Cat(*(odd if lane % 2 else row)))
+        with m.If(self.i_valid):
+            m.d.sync += turn.eq(Mux(pair, turn.rotate_left(2), turn.rotate_left(1)))
         return [[register.word_select(k, BLOCK) for k in range(count)] for register in rows]
