@@ -1,8 +1,6 @@
 """Symbols of a window code to the planes of one row."""
 
 from collections import Counter
-from functools import reduce
-from operator import xor
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
@@ -12,6 +10,7 @@ from ..config import BLOCK, WORD_BITS
 from ..isa import Code
 from ..window_code import CODES
 from .gearbox import SYMBOL_BITS
+from .parity import parities
 
 __all__ = ["RowDecoder", "planes_of"]
 
@@ -26,13 +25,6 @@ FIFTH = 4
 def planes_of(codes: frozenset[Code]) -> int:
     """Most planes of a row, without that of the mask."""
     return max(CODES[code].planes for code in codes)
-
-
-def _parity(taps: list[Value], joined: list[Value]) -> Value:
-    """Exclusive or of words, as a tree of fours; ``joined`` are parities already and come in at its root."""
-    while len(taps) > 4 - len(joined):
-        taps = [reduce(xor, taps[i:i + 4]) for i in range(0, len(taps), 4)]
-    return reduce(xor, [*taps, *joined])
 
 
 def _add(a: Value, b: Value, c: Value) -> tuple[Value, Value]:
@@ -147,35 +139,30 @@ class RowDecoder(wiring.Component):
 
     def _parities(self, windows, pair, inverted) -> dict[str, Value]:
         """The bits to be added, by name: weight and number among those of the weight."""
-        taps: dict[str, list[Value]] = {}
-        joined: dict[str, list[Value]] = {}
+        sums: dict[str, set[str]] = {}
+        values: dict[str, Value] = {}
+
+        def enter(name: str, bits: list[Signal]):
+            values.update((bit.name, bit) for bit in bits)
+            sums.setdefault(name, set()).update(bit.name for bit in bits)
+
         for (code, k), window in windows.items():
-            output = CODES[code].outputs[k]
-            used = Counter(places for _, places in output)
-            shared = {places: reduce(xor, (window[tap] for tap in places)) for places in used if used[places] > 1}
             number = Counter()
-            for weight, places in output:
-                name = f"bit{weight}_{number[weight]}"
+            for weight, places in CODES[code].outputs[k]:
+                enter(f"bit{weight}_{number[weight]}", [window[tap] for tap in places])
                 number[weight] += 1
-                taps.setdefault(name, [])
-                joined.setdefault(name, [])
-                if places in shared:
-                    joined[name].append(shared[places])
-                else:
-                    taps[name] += [window[tap] for tap in places]
         # One more bit of a plane's weight inverts it; the carry goes into planes that the code has not.
-        if 8 in inverted:
-            taps.setdefault("bit8_0", []).append(inverted[8])
+        for name, weight in (("bit8_0", 8), ("bit16_0", 16)):
+            if weight in inverted:
+                values[name + "_inverted"] = inverted[weight]
+                sums.setdefault(name, set()).add(name + "_inverted")
         if pair:
             first, second = pair[2:], pair[:-2]
             for (_, places), name, names in zip(CODES[Code.X2].outputs[0], *PAIR, strict=True):
-                taps.setdefault(name, []).extend(first[tap] for tap in places)
-                bits = [second[tap] for tap in places]
-                for name in names:
-                    taps.setdefault(name, []).extend(bits if len(names) == 1 else [reduce(xor, bits)])
-        if 16 in inverted:
-            taps.setdefault("bit16_0", []).append(inverted[16])
-        return {name: _parity(taps[name], joined.get(name, [])) for name in taps}
+                enter(name, [first[tap] for tap in places])
+                for other in names:
+                    enter(other, [second[tap] for tap in places])
+        return parities(sums, values)
 
     @staticmethod
     def _take(values, *names) -> list[Value]:
