@@ -24,8 +24,8 @@ def pairs_of(lanes: int, codes: frozenset[Code]) -> bool:
 class RowSequencer(wiring.Component):
     """Walks blocks, their warm-up parts and rows; a row a cycle while words arrive.
 
-    The last row of a unit waits for ``room``, and until as many cycles have passed since the one before it as a unit has
-    planes: nothing behind it stops.
+    The last row of a unit waits for ``room``, and until as many cycles have passed since that of the one before as a
+    unit has planes: nothing behind it stops.
 
     With four lanes two rows of X2 go at once, those of a word: what is said of a row holds for both.
 
@@ -146,7 +146,8 @@ class RowSequencer(wiring.Component):
                 go.eq((self.code != Code.PLAIN) & (self.code != Code.X2_5)), fetch.eq(self.code == Code.X2_5),
                 no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0),
                 self.direct.eq(self.code != Code.PLAIN),
-                self.phase.eq(Mux(self.code == Code.PLAIN, self._lanes - 1, 0)), words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
+                self.phase.eq(Mux(self.code == Code.PLAIN, self._lanes - 1, 0)), words.eq(self.bits),
+                quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                 blocks.eq(self.blocks), last_block.eq(self.blocks == 1),
                 *(self.active_code[code].eq(self.code == code) for code in (Code.PLAIN, *self._codes)),
             ]

@@ -34,7 +34,8 @@ class UnitBuffer(wiring.Component):
     pair, second: with ``pair`` another one with it, of X2: its planes.
     ends: the row is the last of its unit; with PLAIN, a unit ends.
     mask: of all rows of a unit, `RowDecoder.latency` - 1 cycles before ``ends``; ones if there is none.
-    o_valid, o: planes, the first one `latency` cycles after ``ends``, without a gap, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
+    o_valid, o: planes, lane 0 lowest, the first one `latency` cycles after ``ends``, without a gap: those of the
+        command's code from the highest down, then that of the mask if ``masked``.
     """
 
     latency = 3
@@ -55,12 +56,12 @@ class UnitBuffer(wiring.Component):
         rows = self._rows(m)
         unit = [Signal(BLOCK * self._lanes, name=f"plane{k}", init=-(k == count - 1), reset_less=True)
                 for k in range(count)]
-        slot = Signal(count + 1)                                         # one-hot: the next to leave; the mask's is last
+        slot = Signal(count + 1)                                         # one-hot: which one leaves; the mask's is last
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count - 1)]
 
         complete = Signal()
-        m.d.sync += [complete.eq(self.ends), slot.eq(Cat(slot[0] & 0, slot[:-2], slot[-2] & self.masked))]
+        m.d.sync += [complete.eq(self.ends), slot.eq(Cat(Const(0, 1), slot[:-2], slot[-2] & self.masked))]
         with m.If(complete):
             m.d.sync += slot.eq(Cat(*begin, is_plain))
             m.d.sync += [plane.eq(Cat(row[k] for row in rows)) for k, plane in enumerate(unit)]

@@ -39,9 +39,8 @@ class Command:
         if self.code == Code.PLAIN:
             return len(self.planes)
         form = CODES[self.code]
-        # A word beside which no row can be decoded; with fewer lanes it comes while rows wait.
-        alone = self.masked and lanes == 4 and (
-            self.code in (Code.X2, Code.X4) or (self.code == Code.X2_5 and self.rows % 8 != 0))
+        # A word beside which no row can be decoded; most come while rows wait if lanes are fewer.
+        alone = self.masked and (self.code == Code.X2_5 or (lanes == 4 and self.code in (Code.X2, Code.X4)))
         at_once = 2 if self.code == Code.X2 and lanes == 4 else 1
         unit = max(self.bits, lanes // at_once)
         block = max(unit, (form.lead * form.steps_rows + lanes) // at_once + alone) - unit
