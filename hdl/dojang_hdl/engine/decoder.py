@@ -1,6 +1,6 @@
 """The plane stream of a coded chip to planes of the lanes."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -39,7 +39,7 @@ class WindowDecoder(wiring.Component):
     o: planes, lane 0 lowest; ``valid`` is a register.
     """
 
-    latency = RowDecoder.latency + UnitBuffer.latency + PlaneQueue.latency
+    latency = 1 + RowDecoder.latency + UnitBuffer.latency + PlaneQueue.latency
     """Cycles from the last row of a unit to its first plane."""
 
     plain_latency = 1 + latency
@@ -60,22 +60,28 @@ class WindowDecoder(wiring.Component):
         m.submodules.unit_buffer = units = UnitBuffer(self._lanes, self._codes)
         m.submodules.queue = queue = PlaneQueue(BLOCK * self._lanes)
         connect(m, queue.o, flipped(self.o))
+        # What is decided on in a cycle moves the wide registers in the next one.
+        word = Signal(WORD_BITS, reset_less=True)
+        row, weights, ends, direct, take_mask, take_fifth, phase = sent = [
+            Signal.like(getattr(sequencer, name), name=name)
+            for name in ("row", "weights", "ends", "direct", "take_mask", "take_fifth", "phase")]
+        m.d.sync += [word.eq(self.i.payload), *(signal.eq(getattr(sequencer, signal.name)) for signal in sent)]
         m.d.comb += [
             *(getattr(sequencer, name).eq(getattr(self, name))
               for name in ("start", "code", "masked", "rows", "blocks", "bits")),
-            sequencer.valid.eq(self.i.valid), self.i.ready.eq(sequencer.ready),
-
-            sequencer.room.eq(queue.room), queue.reserve.eq(sequencer.row & sequencer.ends),
-            queue.planes.eq(sequencer.planes), queue.i_valid.eq(units.o_valid), queue.i.eq(units.o),
-            gearbox.word.eq(self.i.payload), units.mask.eq(gearbox.mask),
+            sequencer.valid.eq(self.i.valid), self.i.ready.eq(sequencer.ready), sequencer.room.eq(queue.room),
             *(part.masked.eq(self.masked) for part in (gearbox, rows, units)),
-            *(getattr(gearbox, name).eq(getattr(sequencer, name))
-              for name in ("take_mask", "take_fifth", "row", "direct", "phase", "active_code")),
-            *(getattr(rows, name).eq(getattr(sequencer, name)) for name in ("row", "weights", "ends", "active_code")),
-            *(getattr(rows, name).eq(getattr(gearbox, name)) for name in ("symbol", "fifth")),
-            rows.odd.eq(sequencer.phase[0]), rows.word.eq(self.i.payload),
-            rows.pair.eq(sequencer.pair), units.pair.eq(sequencer.pair), units.second.eq(rows.second),
-            units.active_code.eq(sequencer.active_code),
+            *(part.active_code.eq(sequencer.active_code) for part in (gearbox, rows, units)),
+            *(part.pair.eq(sequencer.pair) for part in (rows, units)),
+
+            gearbox.word.eq(word), gearbox.take_mask.eq(take_mask), gearbox.take_fifth.eq(take_fifth),
+            gearbox.row.eq(row), gearbox.direct.eq(direct), gearbox.phase.eq(phase),
+            rows.word.eq(word), rows.row.eq(row), rows.odd.eq(phase[0]), rows.weights.eq(weights), rows.ends.eq(ends),
+            rows.symbol.eq(gearbox.symbol), rows.fifth.eq(gearbox.fifth),
+
             units.i_valid.eq(rows.o_valid), units.ends.eq(rows.o_ends), units.planes.eq(rows.planes),
+            units.second.eq(rows.second), units.mask.eq(gearbox.mask),
+            queue.reserve.eq(row & ends), queue.planes.eq(sequencer.planes),
+            queue.i_valid.eq(units.o_valid), queue.i.eq(units.o),
         ]
         return m

@@ -86,7 +86,8 @@ class RowSequencer(wiring.Component):
         unit_end, word_end = Signal(), Signal()
         advance, wait = Signal(), Signal(max(CODES[code].planes for code in self._codes))
         m.d.comb += [
-            unit_end.eq(self.phase[:2] | Cat(self.pair, Const(0, 1)) | Const(QUAD - self._lanes, 2) == QUAD - 1),
+            unit_end.eq(quad_end if self._lanes == QUAD else
+                        ~warm_up & (self.phase[:2] | Const(QUAD - self._lanes, 2) == QUAD - 1)),
             parts_left.eq(go & (self.phase[:2] != QUAD - 1) if self._lanes < QUAD else 0), free.eq(plain & ~parts_left),
             self.pair.eq(is_code[Code.X2] & ~single[Code.X2]),
             block_end.eq(quad_end & last_quad),
@@ -97,7 +98,7 @@ class RowSequencer(wiring.Component):
             self.ready.eq(fetch | advance & (free | go & (self.direct | mask_next | fifth_next))),
             self.take_mask.eq(self.valid & (fetch & no_mask | advance & (free | go & mask_next))),
             self.take_fifth.eq(self.valid & (fetch & ~no_mask | go & advance & fifth_next & ~mask_next)),
-            self.weights.eq(~warm_up), self.ends.eq((~warm_up | is_plain) & unit_end),
+            self.weights.eq(~warm_up), self.ends.eq(unit_end | is_plain),
             advance.eq(~self.ends | self.room & ~wait[0]),
         ]
         of_code = reduce(or_, (Mux(self.active_code[code], CODES[code].planes, 0) for code in self._codes))
