@@ -65,7 +65,7 @@ class RowSequencer(wiring.Component):
         single = {**is_code, Code.X2: Const(0, 1)} if pairs_of(self._lanes, self._codes) else is_code
         is_plain = self.active_code[Code.PLAIN]
         plain, free = Signal(), Signal()             # there are words of PLAIN left; one may be taken
-        parts_left = Signal()                        # of PLAIN's word, beside the one that goes
+        parts_left = Signal()                        # of PLAIN's word, besides the unit that goes
         words = Signal(4)                            # left of these rows' planes
         quads, last_quad = Signal(14), Signal()      # left in the block
         blocks, last_block = Signal(18), Signal()
@@ -133,7 +133,8 @@ class RowSequencer(wiring.Component):
                 go.eq((self.code != Code.PLAIN) & (self.code != Code.X2_5)), fetch.eq(self.code == Code.X2_5),
                 no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0),
                 self.direct.eq(self.code != Code.PLAIN),
-                self.phase.eq(Mux(self.code == Code.PLAIN, self._lanes - 1, 0)), words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
+                self.phase.eq(Mux(self.code == Code.PLAIN, self._lanes - 1, 0)),
+                words.eq(self.bits), quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                 blocks.eq(self.blocks), last_block.eq(self.blocks == 1),
                 *(self.active_code[code].eq(self.code == code) for code in (Code.PLAIN, *self._codes)),
             ]

@@ -32,8 +32,8 @@ class UnitBuffer(wiring.Component):
     active_code, masked: of the command; they stay until the last plane has left.
     planes, i_valid: a row, from `RowDecoder`.
     pair, second: with ``pair`` another one with it, of X2: its planes.
-    ends_next: the row is the last of its unit; with PLAIN, a unit ends.
-    mask: of all rows of a unit, `RowDecoder.latency` - 1 movements before ``ends_next``; ones if there is none.
+    ends_next: the row is the last of its unit; of PLAIN there is a unit.
+    mask: `Gearbox`'s, `RowDecoder.latency` - 1 movements before ``ends_next``.
     advance: the row is taken, if there is one.
     o: planes, lane 0 lowest: those of the command's code from the highest down, then that of the mask if ``masked``.
     """
@@ -54,7 +54,7 @@ class UnitBuffer(wiring.Component):
         rows = self._rows(m)
         unit = [Signal(BLOCK * self._lanes, name=f"plane{k}", init=-(k == count - 1), reset_less=True)
                 for k in range(count)]
-        slot = Signal(count + 1)                                         # one-hot: the next to leave; the mask's is last
+        slot = Signal(count + 1)                                         # one-hot: the next to leave; the mask is last
         pending, last = Signal(), Signal()                               # there is one; it is the unit's last
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count - 1)]
@@ -69,16 +69,18 @@ class UnitBuffer(wiring.Component):
             self.advance.eq(~(blocked | tight & self.o.valid & ~self.o.ready)),
             complete.eq(ends & self.advance), ends_next.eq(Mux(self.advance, self.ends_next, ends)),
             pending_next.eq(complete | pending & ~(last & moves)),
-            last_next.eq(is_plain | Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
+            last_next.eq(Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
         ]
         m.d.sync += [ends.eq(ends_next), pending.eq(pending_next), last.eq(last_next),
                      blocked.eq(ends_next & pending_next & ~last_next), tight.eq(ends_next & last_next)]
+        with m.If(is_plain):                                             # every plane is a unit's last
+            m.d.sync += [last.eq(1), blocked.eq(0), tight.eq(1)]
         with m.If(moves):
             m.d.sync += slot.eq(Mux(last, 0, slot << 1))
         with m.If(complete):
             m.d.sync += slot.eq(Cat(*begin, is_plain))
             m.d.sync += [plane.eq(Cat(row[k] for row in rows)) for k, plane in enumerate(unit)]
-        # The plane of the mask is one of ones, masked: the last plane's register after that one, and always with PLAIN.
+        # The mask's own plane is one of ones, masked: the last register's when its plane has left, always with PLAIN.
         with m.If(is_plain | self.masked & moves & slot[-2]):
             m.d.sync += unit[-1].eq(-1)
 
@@ -89,7 +91,7 @@ class UnitBuffer(wiring.Component):
         with m.If(complete):
             m.d.sync += mask.eq(delayed[-1])
 
-        # What does not leave is zero: an or is enough.
+        # What does not leave is zero: an or is enough, and one gate masks all planes.
         leaves = [*slot[:-2], slot[-2] | slot[-1]]
         leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True, init=0) for k, plane in enumerate(unit)]
         with m.If(moves):
@@ -99,7 +101,7 @@ class UnitBuffer(wiring.Component):
         return m
 
     def _rows(self, m) -> list[list[Value]]:
-        """The rows of a unit, each its planes from the highest down; a unit is whole a movement after its last row."""
+        """The rows of a unit, each its planes from the highest down: whole a movement after the last row came."""
         count, low = planes_of(self._codes), CODES[Code.X2].planes
         row = [self.planes.word_select(i, BLOCK) for i in reversed(range(count))]
         odd, pair = row, Const(0, 1)
