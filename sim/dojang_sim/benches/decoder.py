@@ -1,10 +1,12 @@
 """Checks of the window decoder in Amaranth's own simulator, for tests and mutation tests."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from random import Random
 
 import numpy as np
-from amaranth.hdl import ResetInserter, Signal
+from amaranth.hdl import Module, ResetInserter, Signal
 from dojang_hdl.config import BLOCK, WORD_BITS
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
@@ -12,8 +14,8 @@ from dojang_hdl.window_code import CODES
 from ..golden.window import decode, pack_payload
 from .streams import run
 
-__all__ = ["Command", "check_codes", "check_decoder", "check_latency", "check_rate", "check_ready", "check_reset",
-           "random_command"]
+__all__ = ["Command", "check_codes", "check_decoder", "check_latency", "check_parities", "check_rate", "check_ready",
+           "check_reset", "random_command"]
 
 WORD_BYTES = WORD_BITS // 8
 
@@ -256,3 +258,28 @@ def check_reset(make, lanes: int, codes) -> None:
                     assert plane == planes.pop(0), f"after a reset in {command.fields}"
 
     run(ResetInserter(reset)(inner), bench, cycles=400 * len(kinds))
+
+
+def check_parities(parities) -> None:
+    """``parities(sums, values)``: of sums that have many terms in common, or one term only."""
+    rng = Random(1)
+    values = {f"value{i}": Signal(8, name=f"value{i}") for i in range(20)}
+    sums = {f"sum{i}": set(rng.sample(sorted(values), count))
+            for i, count in enumerate((1, 2, 3, 4, 5, 7, 12, 13, 15, 18, 20, 20))}
+    given = {name: set(terms) for name, terms in sums.items()}
+    dut = Module()
+    dut.d.sync += Signal().eq(0)
+    results = parities(sums, values)
+    assert sums == given and results.keys() == sums.keys(), "what was given has changed"
+
+    async def bench(ctx):
+        for _ in range(20):
+            numbers = {name: rng.getrandbits(8) for name in values}
+            for name, number in numbers.items():
+                ctx.set(values[name], number)
+            for name, terms in sums.items():
+                expected = reduce(xor, (numbers[term] for term in terms))
+                assert ctx.get(results[name]) == expected, f"{name} of {sorted(terms)}"
+            await ctx.tick()
+
+    run(dut, bench, cycles=100)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from dojang_hdl.engine.decoder import WindowDecoder
+from dojang_hdl.engine.parity import parities
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 from dojang_sim.benches.decoder import (
     check_codes,
     check_decoder,
     check_latency,
+    check_parities,
     check_rate,
     check_ready,
     check_reset,
@@ -56,3 +58,7 @@ def test_many_rows_and_many_blocks():
     commands = [random_command(Code.X2_5, True, 260, 1, 0, 4, rng), random_command(Code.X3, False, 4, 40, 0, 4, rng),
                 random_command(Code.PLAIN, False, 264, 1, 1, 4, rng)]
     check_decoder(lambda: WindowDecoder(4), commands, (0, 0.1), seed=1)
+
+
+def test_parities():
+    check_parities(parities)

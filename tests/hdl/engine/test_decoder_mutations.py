@@ -7,7 +7,7 @@ from dojang_sim.benches.mutation import mutate
 
 LANES = 4
 MUTATIONS = {
-    "plain words taken after the last": ("row_sequencer", "self.plain.eq(0)", "self.plain.eq(1)"),
+    "plain words taken after the last": ("row_sequencer", "plain.eq(0)", "plain.eq(1)"),
     "plain words not counted": ("row_sequencer", "words.eq(Mux(word_end, self.bits, words - 1))",
                                 "words.eq(self.bits)"),
     "rows after the last": ("row_sequencer", "fifth_left | block_end & last_block)", "fifth_left)"),
@@ -33,52 +33,63 @@ MUTATIONS = {
     "second row of X2 as the first": ("gearbox", "quarters[2 + bit]", "quarters[bit]"),
     "kept bits out of order": ("gearbox", "Cat(*fourth[1:], quarters[3])", "Cat(quarters[3], *fourth[:-1])"),
     "kept bits of the code before": ("gearbox", "m.If(~self.active_code[Code.X3])", "m.If(0)"),
-    "mask of the command before": ("gearbox", "m.If(~self.masked)", "m.If(0)"),
-    "masks a row late": ("gearbox", "self.phase[:2] == q for", "self.phase[:2] == (q + 1) % 4 for"),
+    "mask of the command before": ("gearbox", "m.If(~(self.masked | self.active_code[Code.PLAIN]))", "m.If(0)"),
+    "plain words not kept": ("gearbox", "m.If(~(self.masked | self.active_code[Code.PLAIN]))", "m.If(~self.masked)"),
     "fifth bits of the first step": ("gearbox", "self.phase == 2 * q for", "self.phase[0] == 0 for"),
     "windows of the code before": ("row_decoder", "idle = ~self.active_code[code]", "idle = Const(0)"),
     "both windows of X2.5 at once": ("row_decoder", "idle | self.row & self.odd if second else idle", "idle"),
     "fifth bit lost": ("row_decoder", "self.fifth, *first[FIFTH + 1:]", "*first[FIFTH:]"),
     "window moves without a row": ("row_decoder", "m.Elif(self.row)", "m.Elif(self.advance)"),
-    "shared taps lost": ("row_decoder", "taps[name] += [window[tap] for tap in places]",
-                         "taps[name] += [window[tap] for tap in places[:2]]"),
+    "shared taps lost": ("row_decoder", "[window[tap] for tap in places])", "[window[tap] for tap in places[:2]])"),
     "carry of the ones lost": ("row_decoder", '"bit2_1"), carry)', '"bit2_1"), Const(0, BLOCK))'),
-    "second four of X4 lost": ("row_decoder", "carry2 | four1", "carry2"),
-    "carry of the twos lost": ("row_decoder", "_add(four0, carry, carry2", "_add(four0, Const(0, BLOCK), carry2"),
-    "eight of X4 lost": ("row_decoder", "_add(carry, carry2 | late, bit)",
-                         "_add(carry, carry2 | late, Const(0, BLOCK))"),
-    "highest plane of X4 not inverted": ("row_decoder", "append(inverted[16])", "append(Const(0, BLOCK))"),
+    "second four of X4 lost": ("row_decoder", "carry2b | four1", "carry2b"),
+    "carry of the twos lost": ("row_decoder", "_add(four0, carry2,", "_add(four0, Const(0, BLOCK),"),
+    "eight of X4 lost": ("row_decoder", "_add(carry4, carry4b | late, bit)",
+                         "_add(carry4, carry4b | late, Const(0, BLOCK))"),
+    "highest plane of X4 not inverted": ("row_decoder", "(\"bit16_0\", 16)", "(\"bit16_0\", 32)"),
     "highest plane always inverted": ("row_decoder", "self.masked & Cat(*codes).any()", "Cat(*codes).any()"),
-    "plane not masked": ("row_decoder", '"plane2": total & mask', '"plane2": total'),
+    "highest plane of a pair's first row not inverted": ("row_decoder", "total ^ inverted,", "total,"),
+    "highest plane of a pair's second row not inverted": ("row_decoder", "carry ^ flag", "carry"),
+    "planes not masked": ("unit_buffer", "reduce(or_, leaving) & leaving_mask", "reduce(or_, leaving)"),
+    "masks of the next unit": ("unit_buffer", "range(RowDecoder.latency)", "range(RowDecoder.latency - 1)"),
+    "mask of the unit that is collected": ("unit_buffer", "leaving_mask.eq(mask)", "leaving_mask.eq(delayed[-1])"),
+    "plane of the mask is the last one again": ("unit_buffer", "m.If(is_plain | self.masked & moves & slot[-2])",
+                                                "m.If(is_plain)"),
+    "plain planes through the last row": ("unit_buffer", "m.If(is_plain | self.masked & moves & slot[-2])",
+                                          "m.If(self.masked & moves & slot[-2])"),
+    "plain planes that wait overwritten": ("unit_buffer", "blocked.eq(0), tight.eq(1)", "blocked.eq(0), tight.eq(0)"),
+    "a cycle lost between plain planes": ("unit_buffer", "[last.eq(1), blocked.eq(0), tight.eq(1)]", "tight.eq(0)"),
     "pipeline moves while a unit waits": ("unit_buffer", "self.advance.eq(~(blocked", "self.advance.eq(~(0"),
     "a cycle lost between units": ("unit_buffer", "blocked.eq(ends_next & pending_next & ~last_next)",
                                   "blocked.eq(ends_next & pending_next)"),
     "plane of the mask left out": ("unit_buffer", "Mux(self.masked, slot[-2], slot[-3])", "slot[-3]"),
     "plane of the mask always": ("unit_buffer", "Mux(self.masked, slot[-2], slot[-3])", "slot[-2]"),
-    "planes too many": ("unit_buffer", "slot.eq(Cat(*begin))", "slot.eq(1)"),
-    "lanes reversed": ("unit_buffer", "for word in rows))", "for word in reversed(rows)))"),
-    "plane stays": ("unit_buffer", "Mux(slot[k], unit[k], 0)", "unit[k]"),
+    "planes too many": ("unit_buffer", "slot.eq(Cat(*begin, is_plain))", "slot.eq(1)"),
+    "lanes reversed": ("unit_buffer", "row[k] for row in rows)", "row[k] for row in reversed(rows))"),
+    "plane stays": ("unit_buffer", "Mux(leaves[k], unit[k], 0)", "unit[k]"),
     "unit overwritten while its last plane waits": ("unit_buffer", "tight.eq(ends_next & last_next)", "tight.eq(0)"),
     "plane overwritten": ("unit_buffer", "moves.eq(~self.o.valid | self.o.ready)", "moves.eq(1)"),
     "pairs one row further": ("row_sequencer", "Mux(self.pair, 2, 1)", "1"),
-    "pairs of masked rows": ("row_sequencer", "(self.code == Code.X2) & ~self.masked", "(self.code == Code.X2)"),
+    "plain units while no word is there": ("row_sequencer", "go.eq(free & self.valid | parts_left)", "go.eq(1)"),
+    "plain units with weights": ("row_sequencer", "warm_up.eq(1)", "warm_up.eq(self.code != Code.PLAIN)"),
     "warm-up part of pairs too long": ("row_sequencer", "CODES[Code.X2].lead - 4", "CODES[Code.X2].lead - 2"),
     "a block of pairs too long": ("row_sequencer", "Mux(self.pair, 0, QUAD - 2)", "QUAD - 2"),
     "units of pairs never complete": ("row_sequencer", "Cat(self.pair, Const(0, 1))", "Const(0, 2)"),
-    "single rows of X2 beside pairs": ("row_sequencer", "& ~(pairs if code == Code.X2 else Const(0))", ""),
+    "words of pairs as those of single rows": ("row_sequencer", "~((single[Code.X2] | is_code[Code.X2_5])",
+                                               "~((is_code[Code.X2] | is_code[Code.X2_5])"),
     "second row of a pair first": ("row_decoder", "pair[2:], pair[:-2]", "pair[:-2], pair[2:]"),
     "pairs after their command": ("row_decoder", "m.If(~self.pair)", "m.If(0)"),
     "symbols of a pair in the wrong order": ("row_decoder", "(2, 3, 0, 1)", "(0, 1, 2, 3)"),
-    "a one of the second row lost": ("row_decoder", "carry2 | late", "carry2"),
+    "a one of the second row lost": ("row_decoder", "carry4b | late", "carry4b"),
     "the second row's one in the first row": ("row_decoder", '("bit4_0", "bit4_1")', '("bit4_0",)'),
-    "carry of the second row's twos lost": ("row_decoder", "else total, carry)", "else total, total)"),
-    "rows of a pair swapped": ("unit_buffer", "(earlier[-1].word_select(at, BLOCK), before.word_select(place, BLOCK),",
-                               "(before.word_select(place, BLOCK), earlier[-1].word_select(at, BLOCK),"),
-    "second pair for the first": ("unit_buffer", "before.word_select(place", "self.second.word_select(place"),
-    "cycle lost after pairs": ("unit_buffer", " | turn[-2], last)", ", last)"),
-    "first plane of pairs again": ("unit_buffer", "turn.eq(turn << 1)", "turn.eq(turn)"),
-    "pairs' planes of single rows": ("unit_buffer", "turn.eq(self.pair)", "turn.eq(1)"),
-    "plain words while rows are decoded": ("decoder", "self.i.valid & sequencer.plain)", "self.i.valid)"),
+    "carry of the second row's twos lost": ("row_decoder", "total, carry ^ flag)", "total, total ^ flag)"),
+    "second row of a pair in place of the first": ("unit_buffer", "odd if lane % 2 else row", "odd"),
+    "first row of a pair in place of the second": ("unit_buffer", "Mux(pair, two, one)", "one"),
+    "second rows of single ones": ("unit_buffer", "Mux(pair, two, one)", "two"),
+    "second row of a pair not kept": ("unit_buffer", "pair & turn[lane - 1]", "pair & turn[lane - 2]"),
+    "second pair for the first": ("unit_buffer", "Mux(pair, turn.rotate_left(2), turn.rotate_left(1))",
+                                  "turn.rotate_left(1)"),
+    "turns without rows": ("unit_buffer", "m.If(self.i_valid)", "m.If(1)"),
     "ready of the planes passed on": ("decoder", "sequencer.advance.eq(units.advance)",
                                       "sequencer.advance.eq(units.advance & self.o.ready)"),
 }
@@ -91,18 +102,28 @@ def test_mutation_is_caught(name):
     users = ["dojang_hdl.engine.decoder"] * (module != "decoder")
     decoder = mutate(f"dojang_hdl.engine.{module}", old, new, users)
 
-    def make():
-        return decoder.WindowDecoder(LANES)
+    def make(lanes=LANES):
+        return decoder.WindowDecoder(lanes)
 
     with pytest.raises(AssertionError):
         checks.check_codes(make, LANES, CODES, (0.2, 0.2), seed=1)
         checks.check_rate(make, LANES, CODES)
         checks.check_ready(make, LANES, CODES)
+        checks.check_codes(lambda: make(2), 2, CODES, (0.2, 0.2), seed=1)   # single rows of X2
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_word_cut_from_the_top_is_caught():
-    decoder = mutate("dojang_hdl.engine.splitter", "part.rotate_left(1)", "part.rotate_right(1)",
-                     ["dojang_hdl.engine.decoder"])
+    decoder = mutate("dojang_hdl.engine.gearbox", "self.phase[:2] // self._lanes",
+                     "(3 - self.phase[:2]) // self._lanes", ["dojang_hdl.engine.decoder"])
     with pytest.raises(AssertionError):
         checks.check_codes(lambda: decoder.WindowDecoder(1), 1, CODES, (0, 0), seed=1)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("held.add(name)", "pass"), ("if best <= held", "if best & held"),
+    ("common | sums).items()", "sums | common).items()"), ("*nodes[count:]]", "*nodes[count + 1:]]"),
+])
+def test_broken_parities_are_caught(old, new):
+    with pytest.raises((AssertionError, KeyError, IndexError)):
+        checks.check_parities(mutate("dojang_hdl.engine.parity", old, new).parities)
