@@ -72,7 +72,7 @@ class RowSequencer(wiring.Component):
         single = {**is_code, Code.X2: Const(0, 1)} if pairs_of(self._lanes, self._codes) else is_code
         is_plain = self.active_code[Code.PLAIN]
         plain, free = Signal(), Signal()             # there are words of PLAIN left; one may be taken
-        parts_left = Signal()                        # of PLAIN's word, beside the one that goes
+        parts_left = Signal()                        # of PLAIN's word, besides the unit that goes
         words = Signal(4)                            # left of these rows' planes
         quads, last_quad = Signal(14), Signal()      # left in the block
         blocks, last_block = Signal(18), Signal()
@@ -131,10 +131,11 @@ class RowSequencer(wiring.Component):
         with m.If(fetch & self.valid):
             m.d.sync += [no_mask.eq(0), fetch.eq(no_mask & no_fifth), go.eq(~(no_mask & no_fifth))]
 
+        taken_plain = self.valid & advance & free
         m.d.comb += word_end.eq(words == 1)
-        with m.If(taken & plain):
+        with m.If(taken_plain):
             m.d.sync += words.eq(Mux(word_end, self.bits, words - 1))
-        with m.If(self.row & quad_end | taken & plain & word_end):
+        with m.If(self.row & quad_end | taken_plain & word_end):
             m.d.sync += [quads.eq(quads - 1), last_quad.eq(quads == 2)]
             with m.If(last_quad):
                 m.d.sync += [quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),

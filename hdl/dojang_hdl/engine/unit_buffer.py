@@ -32,8 +32,8 @@ class UnitBuffer(wiring.Component):
     active_code, masked: of the command; they stay until the last plane has left.
     planes, i_valid: a row, from `RowDecoder`.
     pair, second: with ``pair`` another one with it, of X2: its planes.
-    ends: the row is the last of its unit; with PLAIN, a unit ends.
-    mask: of all rows of a unit, `RowDecoder.latency` - 1 cycles before ``ends``; ones if there is none.
+    ends: the row is the last of its unit; of PLAIN there is a unit.
+    mask: `Gearbox`'s, `RowDecoder.latency` - 1 cycles before ``ends``.
     o_valid, o: planes, lane 0 lowest, the first one `latency` cycles after ``ends``, without a gap: those of the
         command's code from the highest down, then that of the mask if ``masked``.
     """
@@ -65,7 +65,7 @@ class UnitBuffer(wiring.Component):
         with m.If(complete):
             m.d.sync += slot.eq(Cat(*begin, is_plain))
             m.d.sync += [plane.eq(Cat(row[k] for row in rows)) for k, plane in enumerate(unit)]
-        # The plane of the mask is one of ones, masked: the last plane's register after that one, and always with PLAIN.
+        # The mask's own plane is one of ones, masked: the last register's when its plane has left, always with PLAIN.
         with m.If(is_plain | self.masked & slot[-2]):
             m.d.sync += unit[-1].eq(-1)
 
@@ -75,7 +75,7 @@ class UnitBuffer(wiring.Component):
         with m.If(complete):
             m.d.sync += mask.eq(delayed[-1])
 
-        # What does not leave is zero: an or is enough.
+        # What does not leave is zero: an or is enough, and one gate masks all planes.
         leaves = [*slot[:-2], slot[-2] | slot[-1]]
         leaving = [Signal.like(plane, name=f"leaving{k}", reset_less=True, init=0) for k, plane in enumerate(unit)]
         m.d.sync += [out.eq(Mux(leaves[k], unit[k], 0)) for k, out in enumerate(leaving)]

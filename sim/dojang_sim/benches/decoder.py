@@ -14,8 +14,8 @@ from dojang_hdl.window_code import CODES
 from ..golden.window import decode, pack_payload
 from .streams import run
 
-__all__ = ["Command", "check_codes", "check_decoder", "check_latency", "check_parities", "check_rate", "check_ready",
-           "check_reset", "random_command"]
+__all__ = ["Command", "check_codes", "check_decoder", "check_full", "check_latency", "check_parities", "check_rate",
+           "check_ready", "check_reset", "random_command"]
 
 WORD_BYTES = WORD_BITS // 8
 
@@ -163,6 +163,14 @@ def check_rate(make, lanes: int, codes) -> None:
         spans = check_decoder(make, commands, (0, 0), 1)
         expected = [command.cycles(lanes) for command in commands]
         assert spans == expected, f"{code.name}, masked {masked}: {spans} cycles, expected {expected}"
+
+
+def check_full(make, lanes: int) -> None:
+    """``make()``: more planes than the queue holds before the first ones are taken, of every kind."""
+    rng = np.random.default_rng(lanes)
+    commands = [random_command(code, masked, 64, 8 // lanes, 4, lanes, rng)
+                for code, masked in ((Code.X4, True), (Code.PLAIN, False), (Code.X2, True))]
+    check_decoder(make, commands, (0, 0.9), 1)
 
 
 def check_latency(make, lanes: int) -> None:

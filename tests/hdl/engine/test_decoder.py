@@ -9,6 +9,7 @@ from dojang_hdl.window_code import CODES
 from dojang_sim.benches.decoder import (
     check_codes,
     check_decoder,
+    check_full,
     check_latency,
     check_parities,
     check_rate,
@@ -34,6 +35,11 @@ def test_rate(lanes):
 @all_lanes
 def test_latency(lanes):
     check_latency(lambda: WindowDecoder(lanes), lanes)
+
+
+@all_lanes
+def test_planes_wait_in_the_queue(lanes):
+    check_full(lambda: WindowDecoder(lanes), lanes)
 
 
 @all_lanes

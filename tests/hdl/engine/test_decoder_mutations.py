@@ -29,7 +29,7 @@ MUTATIONS = {
     "masks never beside a row": ("row_sequencer", "(self.direct | mask_next | fifth_next)", "self.direct"),
     "rows of the block before": ("row_sequencer", "quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),\n"
                                      "                             blocks", "quads.eq(1), last_quad.eq(1), blocks"),
-    "units of two rows": ("row_sequencer", "QUAD - self._lanes", "2"),
+    "units of one row": ("row_sequencer", "QUAD - self._lanes", "3"),
     "second row of X2 as the first": ("gearbox", "quarters[2 + bit]", "quarters[bit]"),
     "kept bits out of order": ("gearbox", "Cat(*fourth[1:], quarters[3])", "Cat(quarters[3], *fourth[:-1])"),
     "kept bits of the code before": ("gearbox", "m.If(~self.active_code[Code.X3])", "m.If(0)"),
@@ -39,7 +39,7 @@ MUTATIONS = {
     "windows of the code before": ("row_decoder", "idle = ~self.active_code[code]", "idle = Const(0)"),
     "both windows of X2.5 at once": ("row_decoder", "idle | self.row & self.odd if second else idle", "idle"),
     "fifth bit lost": ("row_decoder", "self.fifth, *first[FIFTH + 1:]", "*first[FIFTH:]"),
-    "window moves without a row": ("row_decoder", "m.Elif(self.row)", "m.Elif(self.advance)"),
+    "window moves without a row": ("row_decoder", "m.Elif(self.row)", "m.Elif(1)"),
     "shared taps lost": ("row_decoder", "[window[tap] for tap in places])", "[window[tap] for tap in places[:2]])"),
     "carry of the ones lost": ("row_decoder", '"bit2_1"), carry)', '"bit2_1"), Const(0, BLOCK))'),
     "second four of X4 lost": ("row_decoder", "carry2b | four1", "carry2b"),
@@ -53,28 +53,20 @@ MUTATIONS = {
     "planes not masked": ("unit_buffer", "reduce(or_, leaving) & leaving_mask", "reduce(or_, leaving)"),
     "masks of the next unit": ("unit_buffer", "range(RowDecoder.latency)", "range(RowDecoder.latency - 1)"),
     "mask of the unit that is collected": ("unit_buffer", "leaving_mask.eq(mask)", "leaving_mask.eq(delayed[-1])"),
-    "plane of the mask is the last one again": ("unit_buffer", "m.If(is_plain | self.masked & moves & slot[-2])",
+    "plane of the mask is the last one again": ("unit_buffer", "m.If(is_plain | self.masked & slot[-2])",
                                                 "m.If(is_plain)"),
-    "plain planes through the last row": ("unit_buffer", "m.If(is_plain | self.masked & moves & slot[-2])",
-                                          "m.If(self.masked & moves & slot[-2])"),
-    "plain planes that wait overwritten": ("unit_buffer", "blocked.eq(0), tight.eq(1)", "blocked.eq(0), tight.eq(0)"),
-    "a cycle lost between plain planes": ("unit_buffer", "[last.eq(1), blocked.eq(0), tight.eq(1)]", "tight.eq(0)"),
-    "pipeline moves while a unit waits": ("unit_buffer", "self.advance.eq(~(blocked", "self.advance.eq(~(0"),
-    "a cycle lost between units": ("unit_buffer", "blocked.eq(ends_next & pending_next & ~last_next)",
-                                  "blocked.eq(ends_next & pending_next)"),
-    "plane of the mask left out": ("unit_buffer", "Mux(self.masked, slot[-2], slot[-3])", "slot[-3]"),
-    "plane of the mask always": ("unit_buffer", "Mux(self.masked, slot[-2], slot[-3])", "slot[-2]"),
+    "plain planes through the last row": ("unit_buffer", "m.If(is_plain | self.masked & slot[-2])",
+                                          "m.If(self.masked & slot[-2])"),
+    "plane of the mask always": ("unit_buffer", "slot[-2] & self.masked", "slot[-2]"),
+    "plane of the mask left out": ("unit_buffer", "slot[-2] & self.masked", "Const(0, 1)"),
     "planes too many": ("unit_buffer", "slot.eq(Cat(*begin, is_plain))", "slot.eq(1)"),
     "lanes reversed": ("unit_buffer", "row[k] for row in rows)", "row[k] for row in reversed(rows))"),
     "plane stays": ("unit_buffer", "Mux(leaves[k], unit[k], 0)", "unit[k]"),
-    "unit overwritten while its last plane waits": ("unit_buffer", "tight.eq(ends_next & last_next)", "tight.eq(0)"),
-    "plane overwritten": ("unit_buffer", "moves.eq(~self.o.valid | self.o.ready)", "moves.eq(1)"),
     "pairs one row further": ("row_sequencer", "Mux(self.pair, 2, 1)", "1"),
     "plain units while no word is there": ("row_sequencer", "go.eq(free & self.valid | parts_left)", "go.eq(1)"),
     "plain units with weights": ("row_sequencer", "warm_up.eq(1)", "warm_up.eq(self.code != Code.PLAIN)"),
     "warm-up part of pairs too long": ("row_sequencer", "CODES[Code.X2].lead - 4", "CODES[Code.X2].lead - 2"),
     "a block of pairs too long": ("row_sequencer", "Mux(self.pair, 0, QUAD - 2)", "QUAD - 2"),
-    "units of pairs never complete": ("row_sequencer", "Cat(self.pair, Const(0, 1))", "Const(0, 2)"),
     "words of pairs as those of single rows": ("row_sequencer", "~((single[Code.X2] | is_code[Code.X2_5])",
                                                "~((is_code[Code.X2] | is_code[Code.X2_5])"),
     "second row of a pair first": ("row_decoder", "pair[2:], pair[:-2]", "pair[:-2], pair[2:]"),
@@ -90,8 +82,17 @@ MUTATIONS = {
     "second pair for the first": ("unit_buffer", "Mux(pair, turn.rotate_left(2), turn.rotate_left(1))",
                                   "turn.rotate_left(1)"),
     "turns without rows": ("unit_buffer", "m.If(self.i_valid)", "m.If(1)"),
-    "ready of the planes passed on": ("decoder", "sequencer.advance.eq(units.advance)",
-                                      "sequencer.advance.eq(units.advance & self.o.ready)"),
+    "units too close": ("row_sequencer", "self.room & ~wait[0]", "self.room"),
+    "a cycle lost between units": ("row_sequencer", "self.planes > k + 1", "self.planes > k"),
+    "plane of the mask not counted": ("row_sequencer", "of_code + self.masked", "of_code"),
+    "places not awaited": ("row_sequencer", "self.room & ~wait[0]", "~wait[0]"),
+    "places not taken": ("plane_queue", "(self.planes & ", "(0 & "),
+    "places never given back": ("plane_queue", "free.eq(free + fetch - ", "free.eq(free - "),
+    "planes before they are there": ("plane_queue", "(stored != 0) & ", ""),
+    "plane that waits overwritten": ("plane_queue", "(~self.o.valid | self.o.ready)", "1"),
+    "plane that waits lost": ("plane_queue", "fetch | self.o.valid & ~self.o.ready", "fetch"),
+    "ready of the planes passed on": ("decoder", "sequencer.room.eq(queue.room)",
+                                      "sequencer.room.eq(queue.room & self.o.ready)"),
 }
 
 
@@ -109,6 +110,7 @@ def test_mutation_is_caught(name):
         checks.check_codes(make, LANES, CODES, (0.2, 0.2), seed=1)
         checks.check_rate(make, LANES, CODES)
         checks.check_ready(make, LANES, CODES)
+        checks.check_full(make, LANES)
         checks.check_codes(lambda: make(2), 2, CODES, (0.2, 0.2), seed=1)   # single rows of X2
 
 
