@@ -140,8 +140,8 @@ class RowSequencer(wiring.Component):
             with m.If(last_quad):
                 m.d.sync += [quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                              blocks.eq(blocks - 1), last_block.eq(blocks == 2)]
-                with m.If(last_block):
-                    m.d.sync += plain.eq(0)
+        with m.If(taken_plain & (word_end & last_quad & last_block)):
+            m.d.sync += plain.eq(0)
         with m.If(self.start):
             m.d.sync += [
                 plain.eq(self.code == Code.PLAIN),

@@ -69,14 +69,18 @@ class SumQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         unit, last = Signal(range(self._units)), Signal(range(self._units))
-        stored, gap = Signal(range(self._depth + 1)), Signal(4)
+        stored, some, gap = Signal(range(self._depth + 1)), Signal(), Signal(4)
         free, groups = Signal(range(self._depth + 1)), Signal(range(GROUPS + 1))
-        leaves = (stored != 0) & (gap == 0)
+        leaves = some & (gap == 0)
         m.d.comb += [self.pop.eq(leaves & self.factors), self.starved.eq(leaves & ~self.factors),
                      self.final.eq(unit == last)]
         ended = self.pop & self.final
+        more, fewer = (Signal.like(stored, name=name) for name in ("more", "fewer"))
+        m.d.comb += [more.eq(stored + self.i_valid), fewer.eq(stored + self.i_valid - 1)]
         m.d.sync += [
-            stored.eq(stored + self.i_valid - self.pop), free.eq(free + self.pop - self.reserve),
+            # Counted both ways, as it is late that a unit leaves.
+            stored.eq(Mux(self.pop, fewer, more)), some.eq(Mux(self.pop, fewer != 0, more != 0)),
+            free.eq(Mux(self.pop, free + 1 - self.reserve, free - self.reserve)),
             groups.eq(groups + self.begins - ended),
             # Two more units may have been decided on since, and this is the third; products do not begin as close.
             self.room.eq(free > 2), self.place.eq((groups != GROUPS) & ~self.begins),
@@ -86,8 +90,8 @@ class SumQueue(wiring.Component):
         with m.Elif(gap != 0):
             m.d.sync += gap.eq(gap - 1)
         with m.If(self.start):
-            m.d.sync += [unit.eq(0), last.eq((self.rows >> ceil_log2(self._lanes)) - 1), stored.eq(0), gap.eq(0),
-                         free.eq(self._depth), groups.eq(0)]
+            m.d.sync += [unit.eq(0), last.eq((self.rows >> ceil_log2(self._lanes)) - 1),
+                         stored.eq(0), some.eq(0), gap.eq(0), free.eq(self._depth), groups.eq(0)]
 
         newest, oldest = Signal(range(self._depth)), Signal(range(self._depth))
         with m.If(self.i_valid):

@@ -79,7 +79,7 @@ CODED = {
     "coded: planes not awaited": ("queued_issue", "due & aligned & there)", "due & aligned)"),
     "a plane twice": ("queued_issue", "kept = held & ~self.step ", "kept = held "),
     "the following pass's sum begins": ("coded_parts", "fresh=issue.step_fresh", "fresh=walk.fresh"),
-    "room counted twice": ("sum_queue", "free + self.pop", "free + (self.pop << 1)"),
+    "room counted twice": ("sum_queue", "free + 1 - self.reserve", "free + 2 - self.reserve"),
     "room of units reserved since": ("sum_queue", "free > 2", "free > 0"),
     "a product too many": ("sum_queue", "groups != GROUPS", "groups != GROUPS + 1"),
     "a product at a time": ("sum_queue", "groups != GROUPS", "groups == 0"),
