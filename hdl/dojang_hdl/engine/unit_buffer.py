@@ -59,20 +59,23 @@ class UnitBuffer(wiring.Component):
         begin = [Cat(self.active_code[code] for code in self._codes if CODES[code].planes == count - skipped).any()
                  for skipped in range(count - 1)]
 
-        moves, ends = Signal(), Signal()
+        moves, ends, complete = Signal(), Signal(), Signal()
         # The decoder's every register hangs on `advance`: as much as possible is known a cycle before.
         blocked, tight = Signal(), Signal()                              # no room for the unit; only if a plane moves
-        complete = Signal()
-        pending_next, last_next, ends_next = Signal(), Signal(), Signal()
         m.d.comb += [
-            moves.eq(~self.o.valid | self.o.ready),
+            moves.eq(~self.o.valid | self.o.ready), complete.eq(ends & self.advance),
             self.advance.eq(~(blocked | tight & self.o.valid & ~self.o.ready)),
-            complete.eq(ends & self.advance), ends_next.eq(Mux(self.advance, self.ends_next, ends)),
-            pending_next.eq(complete | pending & ~(last & moves)),
-            last_next.eq(Mux(moves, Mux(self.masked, slot[-2], slot[-3]), last)),
         ]
-        m.d.sync += [ends.eq(ends_next), pending.eq(pending_next), last.eq(last_next),
-                     blocked.eq(ends_next & pending_next & ~last_next), tight.eq(ends_next & last_next)]
+
+        def after(stalled: bool) -> Value:
+            stops = blocked | tight if stalled else blocked
+            ends_next = Mux(stops, ends, self.ends_next)
+            pending_next = ends & ~stops | (pending if stalled else pending & ~last)
+            last_next = last if stalled else Mux(self.masked, slot[-2], slot[-3])
+            return Cat(ends_next, pending_next, last_next, ends_next & pending_next & ~last_next, ends_next & last_next)
+
+        m.d.sync += Cat(ends, pending, last, blocked, tight).eq(
+            Mux(self.o.valid & ~self.o.ready, after(True), after(False)))
         with m.If(is_plain):                                             # every plane is a unit's last
             m.d.sync += [last.eq(1), blocked.eq(0), tight.eq(1)]
         with m.If(moves):
