@@ -118,15 +118,15 @@ class RowSequencer(wiring.Component):
             m.d.sync += [no_mask.eq(0), fetch.eq(no_mask & no_fifth), go.eq(~(no_mask & no_fifth))]
 
         m.d.comb += word_end.eq(words == 1)
-        with m.If(taken & plain):
+        with m.If(self.advance & self.valid & free):
             m.d.sync += words.eq(Mux(word_end, self.bits, words - 1))
-        with m.If(self.row & quad_end | taken & plain & word_end):
+        with m.If(self.advance & (go & (~self.direct | self.valid) & quad_end | self.valid & free & word_end)):
             m.d.sync += [quads.eq(quads - 1), last_quad.eq(quads == 2)]
             with m.If(last_quad):
                 m.d.sync += [quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
                              blocks.eq(blocks - 1), last_block.eq(blocks == 2)]
-                with m.If(last_block):
-                    m.d.sync += plain.eq(0)
+        with m.If(self.advance & self.valid & (free & word_end & last_quad & last_block)):
+            m.d.sync += plain.eq(0)
         with m.If(self.start):
             m.d.sync += [
                 plain.eq(self.code == Code.PLAIN),
