@@ -23,14 +23,14 @@ class QueuedIssue(wiring.Component):
     start, rows, passes, bits, busy: as of `Issue`.
     planes: planes of units. ``ready`` depends on registers only, and may be high without a command.
     fresh, completes: the pass is the first, the last of its product; of the next one in the cycle after ``advance``.
-    aligned: falls two cycles after a pass's first decision, for as long as a row must not come again.
+    aligned: falls in the cycle after a step with ``begins``, for as long as a row must not come again.
     room, place: with ``completes``: there is room for the unit's results, for the product's factors.
     starved: `SumQueue`'s.
     advance: pulse, a pass's last plane will go in the next cycle.
     step, plane, first, last, begins: as of `Issue`.
     step_fresh, step_completes: with ``step``: of its pass.
     waiting_planes, waiting_activations: a step is due, and this is the first thing missing.
-    waiting_scales: there is no room or place as long as results wait for their factors.
+    waiting_scales: no step is due, or there is no room or place for one, and results wait for their factors.
     """
 
     ahead = 1
@@ -63,12 +63,14 @@ class QueuedIssue(wiring.Component):
 
         due, go = Signal(), Signal()
         open_ = (~begins | self.place | ~self.completes) & (~last | self.room | ~self.completes)
-        aligned, there = ~begins | self.aligned, kept | self.planes.valid
+        # A pass may have a single step.
+        aligned = ~begins | self.aligned & ~(self.step & self.begins)
+        there = kept | self.planes.valid
         m.d.comb += [
             due.eq(self.busy & open_), go.eq(due & aligned & there), self.advance.eq(go & last & ends),
             self.waiting_activations.eq(due & ~aligned),
             self.waiting_planes.eq(due & aligned & ~there),
-            self.waiting_scales.eq(self.busy & ~open_ & self.starved),
+            self.waiting_scales.eq(~due & self.starved),
         ]
         m.d.sync += [self.step.eq(go), self.first.eq(first), self.last.eq(last), self.begins.eq(begins),
                      self.step_fresh.eq(self.fresh), self.step_completes.eq(self.completes)]

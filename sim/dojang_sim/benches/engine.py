@@ -20,7 +20,6 @@ from dojang_hdl.isa import Code, ScaleMode
 from dojang_hdl.sram_port import SRAM_LATENCY
 from dojang_hdl.window_code import CODES
 
-from .decoder import Command
 from .engine_cases import BLOCK, GemvCase, grouped_case, last_exit, random_case, random_coded_case, window_case
 from .stream_agents import Driver, run
 
@@ -177,18 +176,11 @@ def _ideal(case: GemvCase) -> int:
     """Cycles of a product whose streams deliver and whose blocks are long enough to align the next one."""
     contexts, units, bits = case.contexts, case.rows // CONFIG.lanes, case.bits
     apart = CONFIG.lanes * max(1, -(-contexts // 4))     # units whose results leave
-    spaced = max(bits, apart)
-    if case.code != Code.PLAIN:
-        steps = Command(case.code, case.masked, case.rows, case.passes, bits, [], []).cycles(CONFIG.lanes)
-        if case.code == Code.X2 and not case.masked and CONFIG.lanes == 4:
-            steps += (units - 1) * (apart - bits)   # a product's last units wait
-        else:
-            steps -= 2 * (bits < CONFIG.lanes)      # the decoder is the slower one: two planes waited in its buffer
-    elif CONFIG.coded:
+    if CONFIG.coded:     # warm-up parts cost nothing: planes of a few units wait in the decoder's queue
         steps = 1 + last_exit(CONFIG.lanes, CONFIG.acc_rows, apart, [
             ((case.group // BLOCK - 1) * units * bits, [bits] * units)] * case.products)
     else:
-        steps = (case.products * units - 1) * spaced + bits
+        steps = (case.products * units - 1) * max(bits, apart) + bits
     if CONFIG.coded:
         first = 8 * (case.group // BLOCK) * (contexts + 1) + 8 * contexts + GroupAligner.latency
     else:

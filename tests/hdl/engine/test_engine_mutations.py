@@ -77,6 +77,7 @@ CODED = {
     "coded: scales not awaited": ("sum_queue", "leaves & self.factors)", "leaves)"),
     "coded: activations not awaited": ("queued_issue", "due & aligned & there)", "due & there)"),
     "coded: planes not awaited": ("queued_issue", "due & aligned & there)", "due & aligned)"),
+    "a block for two passes": ("queued_issue", " & ~(self.step & self.begins)", ""),
     "a plane twice": ("queued_issue", "kept = held & ~self.step ", "kept = held "),
     "the following pass's sum begins": ("coded_parts", "fresh=issue.step_fresh", "fresh=walk.fresh"),
     "room counted twice": ("sum_queue", "free + 1 - self.reserve", "free + 2 - self.reserve"),
@@ -147,3 +148,4 @@ def test_mutation_of_a_coded_engine_is_caught(name):
     with pytest.raises(AssertionError):
         checks.check_coded_engine(engine, lanes=2, contexts=2, seed=1)
         checks.check_coded_throughput(engine, lanes=4)
+        checks.check_coded_engine(engine, lanes=4, contexts=1, seed=1)
