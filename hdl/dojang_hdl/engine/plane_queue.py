@@ -22,7 +22,7 @@ class PlaneQueue(wiring.Component):
 
     Members
     -------
-    room: units may be reserved, in this cycle and the next; a register.
+    room: a unit may be reserved in one of the next two cycles; a register.
     reserve, planes: a unit will come; how many planes it has.
     i_valid, i: a plane, reserved before.
     o: the planes; the first one `latency` cycles after ``i_valid``. ``valid`` is a register.

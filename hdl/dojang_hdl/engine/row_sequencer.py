@@ -84,7 +84,8 @@ class RowSequencer(wiring.Component):
         block_end = Signal()
         mask_next, fifth_next = Signal(), Signal()   # the row after this one begins with it
         unit_end, word_end = Signal(), Signal()
-        advance, wait = Signal(), Signal(max(CODES[code].planes for code in self._codes))
+        advance = Signal()                           # nothing keeps the next row back but its word
+        wait = Signal(max(CODES[code].planes for code in self._codes))   # as many ones as cycles until a unit may end
         m.d.comb += [
             unit_end.eq(quad_end if self._lanes == QUAD else
                         ~warm_up & (self.phase[:2] | Const(QUAD - self._lanes, 2) == QUAD - 1)),
