@@ -54,25 +54,23 @@ class QueuedIssue(wiring.Component):
         first, last, begins, ends = Signal(), Signal(), Signal(), Signal()
         plane, rows, passes = Signal(4), Signal(16), Signal(16)
 
-        held = Signal()                                   # a plane
-        kept = held & ~self.step                          # no step has it yet
+        kept = Signal()                                   # a plane that no step has yet
         m.d.comb += self.planes.ready.eq(~kept)
-        m.d.sync += held.eq(kept | self.planes.valid)
         with m.If(self.planes.ready):
             m.d.sync += self.plane.eq(self.planes.payload)
 
         due, go = Signal(), Signal()
         open_ = (~begins | self.place | ~self.completes) & (~last | self.room | ~self.completes)
-        # A pass may have a single step.
-        aligned = ~begins | self.aligned & ~(self.step & self.begins)
-        there = kept | self.planes.valid
+        began = Signal()                                  # a pass may have a single step: not aligned for the next one
+        aligned, there = ~begins | self.aligned & ~began, kept | self.planes.valid
         m.d.comb += [
             due.eq(self.busy & open_), go.eq(due & aligned & there), self.advance.eq(go & last & ends),
             self.waiting_activations.eq(due & ~aligned),
             self.waiting_planes.eq(due & aligned & ~there),
             self.waiting_scales.eq(~due & self.starved),
         ]
-        m.d.sync += [self.step.eq(go), self.first.eq(first), self.last.eq(last), self.begins.eq(begins),
+        m.d.sync += [kept.eq(there & ~go), began.eq(go & begins), self.step.eq(go),
+                     self.first.eq(first), self.last.eq(last), self.begins.eq(begins),
                      self.step_fresh.eq(self.fresh), self.step_completes.eq(self.completes)]
 
         one_plane, one_unit = self.bits == 1, self.rows == self._lanes

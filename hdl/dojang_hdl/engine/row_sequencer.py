@@ -136,11 +136,20 @@ class RowSequencer(wiring.Component):
         m.d.comb += word_end.eq(words == 1)
         with m.If(taken_plain):
             m.d.sync += words.eq(Mux(word_end, self.bits, words - 1))
-        with m.If(self.row & quad_end | taken_plain & word_end):
-            m.d.sync += [quads.eq(quads - 1), last_quad.eq(quads == 2)]
+        # Counted a cycle late; of what must be known at once a bit is enough.
+        quad_goes, quad_went, block_went = Signal(), Signal(), Signal()
+        of_block = self.rows[2:]
+        m.d.comb += quad_goes.eq(self.row & quad_end | taken_plain & word_end)
+        m.d.sync += [quad_went.eq(quad_goes), block_went.eq(quad_goes & last_quad)]
+        with m.If(quad_goes):
+            before_last = Mux(quad_went, Mux(block_went, of_block == 2, quads == 3), quads == 2)
+            m.d.sync += last_quad.eq(Mux(last_quad, of_block == 1, before_last))
             with m.If(last_quad):
-                m.d.sync += [quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
-                             blocks.eq(blocks - 1), last_block.eq(blocks == 2)]
+                m.d.sync += last_block.eq(Mux(block_went, blocks == 3, blocks == 2))
+        with m.If(quad_went):
+            m.d.sync += quads.eq(Mux(block_went, of_block, quads - 1))
+        with m.If(block_went):
+            m.d.sync += blocks.eq(blocks - 1)
         with m.If(taken_plain & (word_end & last_quad & last_block)):
             m.d.sync += plain.eq(0)
         with m.If(self.start):
@@ -150,7 +159,7 @@ class RowSequencer(wiring.Component):
                 no_mask.eq(0), warm_up.eq(1), warm_up_end.eq(0), quad_end.eq(0),
                 self.direct.eq(self.code != Code.PLAIN),
                 self.phase.eq(Mux(self.code == Code.PLAIN, self._lanes - 1, 0)), words.eq(self.bits),
-                quads.eq(self.rows[2:]), last_quad.eq(self.rows[2:] == 1),
+                quads.eq(of_block), last_quad.eq(of_block == 1),
                 blocks.eq(self.blocks), last_block.eq(self.blocks == 1),
                 *(self.active_code[code].eq(self.code == code) for code in (Code.PLAIN, *self._codes)),
             ]

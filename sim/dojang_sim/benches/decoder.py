@@ -151,6 +151,7 @@ def check_codes(make, lanes: int, codes, stalls: tuple[float, float], seed: int)
     sizes = [(4, 3), (8, 1), (12, 2), (20, 1), (16, 2), (4, 1)]
     commands = [random_command(code, masked, *sizes[i % len(sizes)], int(rng.integers(1, 9)), lanes, rng)
                 for i, (code, masked) in enumerate(order)]
+    commands += [random_command(Code.PLAIN, False, rows, 5, 1, lanes, rng) for rows in (4, 8, 12)]
     check_decoder(make, commands, stalls, seed)
 
 
