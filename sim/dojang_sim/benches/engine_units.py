@@ -326,7 +326,7 @@ def check_coded_engine(make, lanes: int, contexts: int, seed: int) -> None:
         grouped_case(rng, 8, 2, 4 * BLOCK, 1, 2, mode=ScaleMode.ROW, zero=-1, rotated=True, terms=2),
         grouped_case(rng, 4, 4, BLOCK, 1, 1, mode=ScaleMode.NONE, double=1, zero=-1, terms=3),
     ]
-    _execute(make, config, cases, rng, stalls=(0.3, 0.98))
+    _execute(make, config, cases, rng, stalls=(0.85, 0.98))
 
 
 def check_coded_throughput(make, lanes: int) -> None:
