@@ -12,6 +12,7 @@ from dojang_hdl.engine.aligner import Aligner
 from dojang_hdl.engine.decoder import WindowDecoder
 from dojang_hdl.engine.group_aligner import GroupAligner
 from dojang_hdl.guard.guard import Guard
+from dojang_hdl.isa import Code
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_hdl.mesh.flit import DataFlit
@@ -45,6 +46,7 @@ BLOCKS = {
     "engine-coded": Block("coded engine, four lanes, one context, 512 rows",
                           lambda: Engine(replace(preset("sim-2x2"), contexts=1)), target_mhz=100.0),
     "decoder": Block("its decoder of window codes and masks, four lanes", lambda: WindowDecoder(4)),
+    "decoder-x2": Block("a decoder of window code X2 alone, four lanes", lambda: WindowDecoder(4, {Code.X2})),
     "aligner": Block("aligner of plain engines, one context", lambda: Aligner(1)),
     "aligner-coded": Block("aligner of coded engines: groups, transform, rounding", lambda: GroupAligner(1)),
     "vector": Block("vector unit", VectorUnit),

@@ -35,10 +35,10 @@ class SumQueue(wiring.Component):
     start: pulse while idle; the three fields below must stay until the last unit has left.
     rows, contexts: rows, a multiple of 4; active contexts less one.
     spread: fewest cycles from unit to unit at ``o``, not 0.
-    room: a unit's last step may be taken in this cycle.
-    reserve: pulse with ``room``: it is.
-    place: a product's last pass may begin in this cycle.
-    begins: pulse with ``place``: it does.
+    room: a unit's last step may be decided on in this cycle.
+    reserve: pulse in the cycle after ``room``: it was.
+    place: a product's last pass may be decided on in this cycle.
+    begins: pulse in the cycle after ``place``: it was; products begin four cycles apart at least.
     i_valid, i: a unit's sums, context after context; reserved before.
     factors: those of the oldest unit are there.
     starved: a unit could leave but for its factors.

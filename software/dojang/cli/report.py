@@ -24,6 +24,7 @@ class Block(StrEnum):
     ENGINE = "engine"
     ENGINE_CODED = "engine-coded"
     DECODER = "decoder"
+    DECODER_X2 = "decoder-x2"
     ALIGNER = "aligner"
     ALIGNER_CODED = "aligner-coded"
     VECTOR = "vector"

@@ -90,6 +90,7 @@ MUTATIONS = {
     "a cycle lost between units": ("row_sequencer", "self.planes > k + 1", "self.planes > k"),
     "plane of the mask not counted": ("row_sequencer", "of_code + self.masked", "of_code"),
     "places not awaited": ("row_sequencer", "self.room & ~wait[0]", "~wait[0]"),
+    "a unit for fewer places than it has planes": ("plane_queue", "free >= MARGIN", "free >= 2"),
     "places not taken": ("plane_queue", "(self.planes & ", "(0 & "),
     "places never given back": ("plane_queue", "free.eq(free + fetch - ", "free.eq(free - "),
     "planes before they are there": ("plane_queue", "(stored != 0) & ", ""),
