@@ -6,7 +6,7 @@ from pathlib import Path
 from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
 from .container import is_container, load_container
 from .errors import CheckpointError
-from .gguf_file import load_gguf
+from .gguf import load_gguf
 from .glassllm import load_glassllm
 from .matrix import BLOCK, Form, Matrix
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
