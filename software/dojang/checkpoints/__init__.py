@@ -9,6 +9,7 @@ from .errors import CheckpointError
 from .gguf import load_gguf
 from .glassllm import load_glassllm
 from .matrix import BLOCK, Form, Matrix
+from .regular import require_regular
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import LlamaShape
 
@@ -36,6 +37,7 @@ def load(model: str | Path, weights_bits: int = 8) -> Checkpoint:
         return load_gguf(path, "smollm2", weights_bits)
     if str(model) == "glassllm":
         return load_glassllm(_package("glassllm") / "weights", "en", weights_bits)
+    require_regular(Path(model))
     if is_container(Path(model)):
         return load_container(Path(model), Path(model).name, weights_bits)
     return load_gguf(Path(model), Path(model).name, weights_bits)
