@@ -10,6 +10,10 @@ class CheckpointError(DojangError):
     """A checkpoint is missing, damaged or not supported; the message names file, tensor and type."""
 
 
+class UnsupportedError(CheckpointError):
+    """A checkpoint is sound, but of a kind that is not supported; the message names what is not."""
+
+
 def shown(value: object) -> str:
     """A value out of a file as messages have it: printable, and short however long it is; texts in quotes."""
     if isinstance(value, str):

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError, shown
+from ..errors import CheckpointError, UnsupportedError, shown
 from ..matrix import SUPPORTED_TYPES
 from .parts import read_parts
 from .stored import StoredTensor
@@ -77,9 +77,12 @@ class GGUFFile:
         if field is None or field.count is None:
             return self.count(key, default)
         value = field.value()
-        if len(value) != layers or any(type(item) is not int or item != value[0] for item in value):
-            raise CheckpointError(f"{self.path}: hyper-parameter {key} is {shown(value)}, expected the same integer "
-                                  f"for each of {layers} layers")
+        if len(value) != layers or any(type(item) is not int for item in value):
+            raise CheckpointError(f"{self.path}: hyper-parameter {key} is {shown(value)}, expected an integer for each "
+                                  f"of {layers} layers")
+        if len(set(value)) > 1:
+            raise UnsupportedError(f"{self.path}: hyper-parameter {key} is {shown(value)}: layers that differ are not "
+                                   "supported")
         return value[0]
 
     def tensor(self, name: str, size: tuple[int, ...]) -> StoredTensor:
@@ -88,8 +91,8 @@ class GGUFFile:
         if tensor is None:
             raise CheckpointError(f"{self.path}: tensor {name} is missing")
         if tensor.tensor_type.name not in SUPPORTED_TYPES:
-            raise CheckpointError(f"{self.path}: tensor {name} has type {tensor.type_name}, supported are "
-                                  f"{', '.join(SUPPORTED_TYPES)}")
+            raise UnsupportedError(f"{self.path}: tensor {name} has type {tensor.type_name}, supported are "
+                                   f"{', '.join(SUPPORTED_TYPES)}")
         found = tuple(reversed(tensor.shape))
         if found != size:
             raise CheckpointError(f"{self.path}: tensor {name} has size {found}, expected {size}")

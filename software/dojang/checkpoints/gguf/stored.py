@@ -8,7 +8,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType
 
-from ..errors import CheckpointError, named
+from ..errors import CheckpointError, UnsupportedError, named
 from .cursor import Cursor
 
 __all__ = ["StoredTensor", "check_places", "read_tensor"]
@@ -81,7 +81,7 @@ class StoredTensor:
         CheckpointError: the byte order is not this machine's, or the file cannot be mapped.
         """
         if self.order != "<":
-            raise CheckpointError(f"{self.path} is a big-endian file, whose tensors are not supported")
+            raise UnsupportedError(f"{self.path} is a big-endian file, of which only the header is supported")
         name = self.tensor_type.name
         shape = tuple(reversed(self.shape))
         if name not in DTYPES:
