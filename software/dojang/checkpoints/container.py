@@ -209,8 +209,9 @@ class _Container:
 
     def checkpoint(self, name: str, weights_bits: int) -> Checkpoint:
         fields = dict(self.description["shape"])
-        if fields.get("rope_factors") is not None:
-            fields["rope_factors"] = tuple(fields["rope_factors"])
+        for field in ("rope_factors", "rope_factors_long"):
+            if fields.get(field) is not None:
+                fields[field] = tuple(fields[field])
         shape = LlamaShape(**fields)
         tensors = self.description["tensors"]
         sizes = {"token_embd.weight": (shape.vocab, shape.d)}
@@ -255,7 +256,7 @@ class _Container:
             return values
 
         return Checkpoint(name, shape, self.embedding(shape, "token_embd.weight" in floats), types,
-                          quantised_message(floats, shape.tied, weights_bits), load_matrix, load_vector, self.tokenizer,
+                          [*quantised_message(floats, shape.tied, weights_bits), *shape.messages()], load_matrix, load_vector, self.tokenizer,
                           self.path.stat().st_size, load_floats=load_floats, scale_sets={
                               label: partial(self.scale_set, label) for label in self.description["scale_sets"]})
 
