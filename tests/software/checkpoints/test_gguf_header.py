@@ -185,6 +185,14 @@ def test_a_header_cut_at_any_byte(raw, tmp_path):
         assert "m.gguf is not a GGUF file" in refused(tmp_path / "m.gguf", content[:size])
 
 
+def test_a_gguf_file_of_123_tensors_is_no_compressed_model(raw, tmp_path):
+    tensors = [raw.tensor(f"t{index}", (8,), offset=32 * index) for index in range(ord("{"))]
+    (tmp_path / "m.gguf").write_bytes(raw.file([], tensors, 32 * len(tensors)))
+    assert (tmp_path / "m.gguf").read_bytes()[8:9] == b"{"
+    file = open_gguf(tmp_path / "m.gguf")
+    assert file is not None and len(file.tensors) == 123
+
+
 def test_only_regular_files(tmp_path):
     os.mkfifo(tmp_path / "pipe.gguf")
     (tmp_path / "loop.gguf").symlink_to("loop.gguf")
