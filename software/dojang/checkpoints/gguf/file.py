@@ -7,7 +7,7 @@ import gguf
 import numpy as np
 
 from ..errors import CheckpointError
-from ..matrix import SUPPORTED_TYPES
+from ..tensor_types import SUPPORTED_TYPES
 
 __all__ = ["GGUFFile"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoint import Checkpoint, Embedding, quantised_message
+from ..checkpoint import Checkpoint, Embedding, import_messages
 from ..errors import CheckpointError
 from ..matrix import Matrix
 from ..shape import LlamaShape
@@ -67,6 +67,7 @@ def _checkpoint(file: GGUFFile, name: str, weights_bits: int) -> Checkpoint:
     if unknown:
         raise CheckpointError(f"{file.path}: tensor {unknown[0]} is not part of the supported Llama architecture")
     types = {tensor: file.tensors[tensor].tensor_type.name for tensor in sizes}
+    messages = import_messages(types, shape.tied, weights_bits)
 
     def load_vector(tensor_name: str) -> np.ndarray:
         values = floats(file.tensors[tensor_name].data, types[tensor_name])
@@ -75,10 +76,10 @@ def _checkpoint(file: GGUFFile, name: str, weights_bits: int) -> Checkpoint:
         return values
 
     def load_matrix(tensor_name: str) -> Matrix:
-        return matrix(tensor_name, file.tensors[tensor_name].data, types[tensor_name], weights_bits)
+        return matrix(tensor_name, file.tensors[tensor_name].data, types[tensor_name], weights_bits, messages.tell)
 
     table = file.tensors["token_embd.weight"].data
     embedding = Embedding((shape.vocab, shape.d), lambda ids: rows(table[ids], types["token_embd.weight"]))
-    return Checkpoint(name, shape, embedding, types, quantised_message(types, shape.tied, weights_bits),
-                      load_matrix, load_vector, lambda: tokenizer_data(file), file.path.stat().st_size,
-                      load_floats=lambda tensor_name: floats(file.tensors[tensor_name].data, types[tensor_name]))
+    return Checkpoint(name, shape, embedding, types, messages, load_matrix, load_vector,
+                      lambda: tokenizer_data(file), file.path.stat().st_size,
+                      load_floats=lambda tensor_name: rows(file.tensors[tensor_name].data, types[tensor_name]))
