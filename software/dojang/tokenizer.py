@@ -66,6 +66,7 @@ class Tokenizer:
     def __init__(self, data: TokenizerData):
         self._data = data
         self.eos_ids = data.eos_ids
+        self.messages: list[str] = []
         try:
             if data.model == "gpt2":
                 self._tokenizer = _byte_level(data)
@@ -91,6 +92,14 @@ class Tokenizer:
             ids = [self._data.bos, *ids]
         return ids
 
+    def encode_chat(self, messages: list[dict], raw: bool = False) -> list[int]:
+        """Token ids of a conversation, by the model's chat template."""
+        return self.encode(self.render(messages))
+
+    def dropped(self, text: str) -> list[str]:
+        """Messages about what of `text` has no token."""
+        return []
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids` without control tokens; bytes that are not UTF-8 become U+FFFD."""
         return b"".join(self.token_bytes(token) for token in ids).decode("utf-8", errors="replace")
@@ -101,13 +110,17 @@ class Tokenizer:
 
     def chat(self, user: str) -> str:
         """Prompt text for one message of a user, by the model's chat template."""
+        return self.render([{"role": "user", "content": user}])
+
+    def render(self, messages: list[dict]) -> str:
+        """Prompt text of a conversation, by the model's chat template."""
         if self._data.chat_template is None:
             raise TokenizerError("the model has no chat template, give it a plain prompt")
         environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         environment.globals["raise_exception"] = _refuse
         try:
             return environment.from_string(self._data.chat_template).render(
-                messages=[{"role": "user", "content": user}], add_generation_prompt=True,
+                messages=messages, add_generation_prompt=True,
                 bos_token=self._text(self._data.bos), eos_token=self._text(self._data.eos))
         except jinja2.TemplateError as error:
             raise TokenizerError(f"the model's chat template fails: {error}") from None

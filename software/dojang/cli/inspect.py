@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
+from .console import output
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
@@ -16,7 +16,7 @@ Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that a
 def inspect(model: Model, weights: Weights = 8):
     """Show hyper-parameters, tensors by type and bytes per token of a model."""
     checkpoint = load(model, weights)
-    shape, console = checkpoint.shape, Console(highlight=False)
+    shape = checkpoint.shape
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
     factors = "none" if shape.rope_factors is None else f"{min(shape.rope_factors):g} to {max(shape.rope_factors):g}"
     for name, value in (
@@ -26,7 +26,7 @@ def inspect(model: Model, weights: Weights = 8):
         ("rotary frequency factors", factors), ("head", "tied to the embedding" if shape.tied else "own matrix"),
     ):
         hyper.add_row(name, str(value))
-    console.print(hyper)
+    output.print(hyper)
 
     by_type = Counter(checkpoint.types.values())
     weight_count, weight_bytes, elsewhere = defaultdict(int), defaultdict(int), defaultdict(int)
@@ -40,7 +40,7 @@ def inspect(model: Model, weights: Weights = 8):
         weights_here = weight_count[source]
         tensors.add_row(source, str(count), f"{weights_here:,}", f"{weight_bytes[source]:,}",
                         f"{weight_bytes[source] * 8 / weights_here:.3f}" if weights_here else "–")
-    console.print(tensors)
+    output.print(tensors)
 
     total, total_bytes = sum(weight_count.values()), sum(weight_bytes.values())
     vectors = 4 * shape.d * (2 * shape.layers + 2)
@@ -50,6 +50,6 @@ def inspect(model: Model, weights: Weights = 8):
     cost.add_row("embedding row and norm gains read", f"{vectors:,} bytes")
     cost.add_row("bytes read", f"{total_bytes + vectors:,}, and the KV cache")
     cost.add_row("KV bytes", f"{shape.kv_bytes_per_token:,}")
-    console.print(cost)
+    output.print(cost)
     for message in checkpoint.messages:
-        console.print(message)
+        output.print(message)

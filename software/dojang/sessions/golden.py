@@ -17,7 +17,6 @@ class GoldenSession(Session):
 
         self.context, self.sets = context, 1 + len(sets)
         self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
-        self._position = 0
         self._model = Llama(checkpoint, context)
 
     def prefill(self, tokens: Sequence[int]) -> list[Step]:
