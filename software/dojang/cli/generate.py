@@ -28,6 +28,7 @@ CONTEXT = 2048
 class Backend(StrEnum):
     RTL = "rtl"
     GOLDEN = "golden"
+    FAST = "fast"
 
 
 DEFAULT_CHIP = "sim-2x2"
@@ -53,7 +54,8 @@ def generate(
         )] = None,
     compare_golden: Annotated[bool, typer.Option(
         "--compare-golden", help="On a board: read all logits and compare them with the golden model's.")] = False,
-    backend: Annotated[Backend, typer.Option(help="Verilated RTL, or the numpy golden model.")] = Backend.RTL,
+    backend: Annotated[Backend, typer.Option(
+        help="Verilated RTL, the numpy golden model, or its compiled equal.")] = Backend.RTL,
     memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
     waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (slow, large).")] = None,
     wave_cycles: Annotated[int, typer.Option(min=1, help="Clock cycles of the waveform.")] = 20_000,
