@@ -39,14 +39,14 @@ def chat(
     top_p: options.TopP = None,
     seed: options.Seed = None,
 ):
-    """Talk to a model, a line a message, with what was said before; by default to the golden model, the fastest here.
+    """Talk to a model, a line a message, with what was said before; by default on the back end fast.
 
     /reset begins anew, /exit or the end of the input (Ctrl-D) ends. Ctrl-C stops an answer; while a line is waited
     for, it ends with code 130. Lines may also come from a pipe.
 
     Example: dojang chat smollm2 --system "Answer in one sentence."
     """
-    place = Place.of(backend, Backend.GOLDEN, chip, memory, board, baud, rtscts, link_timeout)
+    place = Place.of(backend, Backend.FAST, chip, memory, board, baud, rtscts, link_timeout)
     chosen, stops = options.sampler(temperature, top_p, seed), check_stop(stop)
     loaded = Loaded(model, weights, scale_set)
     shape, said = loaded.checkpoint.shape, Chat(loaded.tokenizer, system, raw)

@@ -28,6 +28,7 @@ class UsageError(DojangError):
 class Backend(StrEnum):
     RTL = "rtl"
     GOLDEN = "golden"
+    FAST = "fast"
 
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
@@ -48,7 +49,7 @@ Rtscts = Annotated[bool, typer.Option("--rtscts", help="Flow control on the boar
 LinkTimeout = Annotated[float | None, typer.Option(
     metavar="SECONDS", min=0.01, help="Silence of a board after which it is asked again; for slow simulated ones.")]
 BackendOption = Annotated[Backend | None, typer.Option(
-    "--backend", show_default=False, help="Verilated RTL, or the numpy golden model.")]
+    "--backend", show_default=False, help="Verilated RTL, the numpy golden model, or its compiled equal.")]
 MemoryOption = Annotated[Memory, typer.Option("--memory", help="LPDDR4 with its controller, or a word every cycle.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
 Set = Annotated[str | None, typer.Option(
@@ -60,7 +61,7 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Of the sampling.")]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model runs: a simulated chip, the golden model, or the board at ``port``.
+    """Where a model runs: a back end, or the board at ``port``.
 
     Raises
     ------
