@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DojangError
-from .boundary import console
+from .console import console
 
 __all__ = ["update_document"]
 

@@ -61,7 +61,6 @@ class DeviceSession(Session):
         self.context, self.sets = image.context, image.sets
         self._device, self._image, self._read_logits = device, image, read_logits
         self._golden, self._on_close, self._reconnect_s = golden, on_close, reconnect_s
-        self._position = 0
         self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
         self._commands = [Counter() for _ in range(image.config.channels)]
         self._guard = [Counter() for _ in range(image.config.channels)]
@@ -80,6 +79,11 @@ class DeviceSession(Session):
 
     def decode(self, token: int) -> Step:
         return self._pass([token], decode=True)[0]
+
+    def rewind(self, position: int) -> None:
+        super().rewind(position)
+        if self._golden:
+            self._golden.rewind(position)
 
     def use_set(self, index: int) -> None:
         super().use_set(index)

@@ -15,11 +15,11 @@ from dojang_hdl.config import PRESETS
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
-JSON_FIELDS = {"model", "set", "chip", "backend", "prompt_tokens", "tokens", "text", "cycles", "prefill_cycles",
-               "decode_cycles", "dram_bytes", "dram_utilization", "engine_utilization", "golden_match", "wall_seconds",
-               "simulated_hz"}
+JSON_FIELDS = {"model", "set", "chip", "backend", "context", "stop", "prompt_tokens", "tokens", "text", "ended",
+               "end_token", "turns", "cycles", "prefill_cycles", "decode_cycles", "dram_bytes", "dram_utilization",
+               "engine_utilization", "golden_match", "wall_seconds", "simulated_hz"}
 
-DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()"]
+DOJANG = [sys.executable, "-m", "dojang.main"]
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,8 @@ def test_real_ctrl_c_has_no_traceback(tmp_path):
 
 
 ERRORS = [
-    (["{model}", "--backend", "golden"], "give either --prompt or --chat"),
-    (["{model}", "--prompt", "a", "--chat", "b"], "give either --prompt or --chat"),
+    (["{model}", "--backend", "golden"], "give one of --prompt, --prompt-file and --chat"),
+    (["{model}", "--prompt", "a", "--chat", "b"], "give one of --prompt, --prompt-file and --chat"),
     (["{model}", "--prompt", "", "--backend", "golden"], "the prompt is empty"),
     (["{model}", "--prompt", "a" * 25, "--backend", "golden"],
      "the prompt has 25 tokens, longer than the context of 24"),
@@ -126,7 +126,7 @@ ERRORS = [
      "unknown chip preset 'huge', expected one of " + ", ".join(PRESETS)),
     (["{model}", "--chat", "a", "--backend", "golden"], "the model has no chat template, give it a plain prompt"),
     (["{model}", "--prompt", "a", "--backend", "golden", "--waves", "w.vcd"], "--waves needs the rtl back end"),
-    (["{model}", "--prompt", "a", "--json", "/"], "cannot write /"),
+    (["{model}", "--prompt", "a", "--json", "/"], "cannot write /: Is a directory"),
     (["{model}", "--prompt", "a", "--temperature", "-1"], "temperature=-1.0, expected 0 or more"),
     (["{model}", "--prompt", "a", "--top-p", "0"], "top_p=0.0, expected more than 0 and at most 1"),
     (["/none.gguf", "--prompt", "a"], "model file /none.gguf does not exist"),
