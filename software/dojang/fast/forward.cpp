@@ -14,7 +14,7 @@ struct Sizes {
 
 // As `Layout` of model.py.
 struct Layout {
-    int64_t rows, products, group, terms, rotated, row_scale, largest;
+    int64_t rows, products, group, terms, rotated, row_scale, low, high;
 };
 
 enum Kind { Q, K, V, OUTPUT, GATE, UP, DOWN, KINDS };
@@ -54,7 +54,7 @@ struct Model {
     void product(const Matrix &matrix, const Rows &x, long tokens, float *y) {
         const long count = x.size() / tokens;
         aligned.set(x.data(), tokens, count, count, matrix.group, matrix.rotated);
-        multiply(matrix, aligned, tokens, y, matrix.rows);
+        multiply(matrix, aligned, y, matrix.rows);
     }
 
     Rows product(const Matrix &matrix, const Rows &x, long tokens) {
@@ -156,22 +156,16 @@ void *dojang_fast_open(const Sizes *sizes, const int64_t *exp2, const int64_t *r
 
 void dojang_fast_close(void *model) { delete static_cast<Model *>(model); }
 
-// values: [rows][products][group]; scale: [rows][products], or [rows] with row_scale, or null; offset: null or as scale.
-// Layer -1 has the head.
-bool dojang_fast_matrix(void *model, int64_t layer, int64_t kind, const Layout *layout, const int16_t *values,
-                        const float *scale, const float *offset) {
+// scale: FP16 [rows][products], or [rows] with row_scale; offset: null or as scale. Layer -1 has the head.
+bool dojang_fast_matrix(void *model, int64_t layer, int64_t kind, const Layout *layout, const uint16_t *scale,
+                        const uint16_t *offset) {
     try {
         Matrix &matrix = static_cast<Model *>(model)->matrix(layer, kind);
         matrix.rows = layout->rows, matrix.products = layout->products;
         matrix.group = layout->group, matrix.terms = layout->terms;
         matrix.rotated = layout->rotated, matrix.row_scale = layout->row_scale;
-        matrix.wide = layout->largest * layout->group * (LIMIT + 1) > 1 << 24;
-        if (layout->largest > INT8_MAX)
-            matrix.large = matrix.pack<int16_t>(values);
-        else
-            matrix.small = matrix.pack<int8_t>(values);
-        if (scale)
-            matrix.scale = matrix.lanes(scale, layout->row_scale ? 1 : layout->products);
+        matrix.reserve(layout->low, layout->high);
+        matrix.scale = matrix.lanes(scale, layout->row_scale ? 1 : layout->products);
         if (offset)
             matrix.offset = matrix.lanes(offset, layout->products);
         return true;
@@ -180,7 +174,12 @@ bool dojang_fast_matrix(void *model, int64_t layer, int64_t kind, const Layout *
     }
 }
 
-bool dojang_fast_rescale(void *model, int64_t layer, int64_t kind, const float *scale) {
+// Integers [count][products][group] of the rows from `first` on, each row once.
+void dojang_fast_fill(void *model, int64_t layer, int64_t kind, int64_t first, int64_t count, const int16_t *values) {
+    static_cast<Model *>(model)->matrix(layer, kind).fill(first, count, values);
+}
+
+bool dojang_fast_rescale(void *model, int64_t layer, int64_t kind, const uint16_t *scale) {
     try {
         Matrix &matrix = static_cast<Model *>(model)->matrix(layer, kind);
         matrix.scale = matrix.lanes(scale, matrix.row_scale ? 1 : matrix.products);
