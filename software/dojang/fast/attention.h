@@ -26,16 +26,19 @@ struct Head {
 
     static float scale_of(const float *x, long count) { return mul(reduce_maxabs(x, count), float(1.0 / 127)); }
 
-    void store(const Tables &tables, long position, const float *k, const float *v, long size) {
+    void store(const Tables &tables, long position, const float *k, const float *v, long size,
+               int64_t &clipped) {
         for (long at = 0; at < size; at += BLOCK) {
-            const float s1 = round_fp16(scale_of(k + at, BLOCK)), up = recip(tables, s1), down = mul(s1, -1);
+            const float s1 = round_fp16(scale_of(k + at, BLOCK), clipped);
+            const float up = recip(tables, s1), down = mul(s1, -1);
             float rest[BLOCK];
             for (int j = 0; j < BLOCK; j++) {
                 const float c1 = add(add(mul(k[at + j], up), ROUNDER), -ROUNDER);
                 rest[j] = add(mul(c1, down), k[at + j]);
                 keys.put(keys.bytes.data(), position, at + j, round_int8(c1));
             }
-            const float s2 = round_fp16(scale_of(rest, BLOCK)), up2 = recip(tables, s2);
+            const float s2 = round_fp16(scale_of(rest, BLOCK), clipped);
+            const float up2 = recip(tables, s2);
             for (int j = 0; j < BLOCK; j++)
                 keys.put(keys.bytes.data(), position, size + at + j, round_int8(mul(rest[j], up2)));
             uint16_t *scales = &keys.scale[position / ROWS * keys.products * ROWS + position % ROWS];
@@ -62,7 +65,7 @@ class Attention {
 
     // q, o: [contexts][size], `stride` elements apart; context c sees held[c] positions, the last one the most.
     void run(const Tables &tables, Head &head, float factor, const std::vector<const float *> &q,
-             const std::vector<float *> &o, const std::vector<long> &held, long size) {
+             const std::vector<float *> &o, const std::vector<long> &held, long size, int64_t &clipped) {
         const long contexts = q.size(), most = *std::max_element(held.begin(), held.end());
         y.resize(contexts * 2 * size);
         for (long c = 0; c < contexts; c++)
@@ -81,7 +84,7 @@ class Attention {
         for (long c = 0; c < contexts; c++)
             for (long at = 0; at < size; at++) {
                 const float *sums = &y[c * 2 * size + at];
-                o[c][at] = round_fp16(add(mul(sums[size], 0x1p-8f), sums[0]));
+                o[c][at] = round_fp16(add(mul(sums[size], 0x1p-8f), sums[0]), clipped);
             }
     }
 

@@ -20,6 +20,9 @@ PASS = 32
 ROWS = 4096
 """Rows of a matrix that are unpacked at once; bounds the temporary arrays."""
 
+ROUNDED = ("attn_norm", "q", "k_scale", "o", "ffn_norm", "a")
+"""What a layer rounds to FP16, in its order; as in ``forward.cpp``."""
+
 _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 
 
@@ -46,6 +49,7 @@ _FUNCTIONS = {
     "rescale": (ctypes.c_bool, _POINTER, _LONG, _LONG, _POINTER),
     "gain": (None, _POINTER, _LONG, _LONG, _POINTER),
     "forward": (ctypes.c_bool, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _POINTER),
+    "clipped": (None, _POINTER, _POINTER),
     "nonfinite": (ctypes.c_bool, _POINTER),
 }
 
@@ -58,6 +62,11 @@ class FastLlama:
     checkpoint: the model. Its integers are held once more, a byte or two each.
     context: positions the cache holds.
     progress: is told what begins, before every part that can take seconds.
+
+    Attributes
+    ----------
+    length: positions the cache holds now.
+    saturated: by name as in the golden model's trace, how many values FP16 has clipped so far.
 
     Raises
     ------
@@ -75,6 +84,7 @@ class FastLlama:
             function.restype, function.argtypes = result, arguments
         progress("preparing the fast back end")
         self.context, self.length = context, 0
+        self.saturated: dict[str, int] = {}
         shape = self.shape = checkpoint.shape
         sizes = Sizes(shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn, shape.vocab,
                       context, 1 / shape.d, shape.rms_eps, np.log2(np.e) / np.sqrt(shape.head_dim), -np.log2(np.e))
@@ -124,6 +134,7 @@ class FastLlama:
                 logits[at:].ctypes.data))
             position += len(part)
             self.length = position
+            self._note_clipped()
         return logits
 
     def rescale(self, checkpoint: Checkpoint) -> None:
@@ -160,6 +171,12 @@ class FastLlama:
                  for which, gain in enumerate((layer.attn_norm, layer.ffn_norm))}
         for (index, which), gain in {**gains, (-1, 0): checkpoint.output_norm}.items():
             self._library.dojang_fast_gain(self._handle, index, which, _floats(gain).ctypes.data)
+
+    def _note_clipped(self) -> None:
+        names = [f"{layer}.{name}" for layer in range(self.shape.layers) for name in ROUNDED] + ["output_norm"]
+        counts = np.empty(len(names), np.int64)
+        self._library.dojang_fast_clipped(self._handle, counts.ctypes.data)
+        self.saturated.update((name, int(count)) for name, count in zip(names, counts, strict=True) if count)
 
     @staticmethod
     def _need(result):

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LlamaShape, Matrix, TokenizerData, load
-from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
+from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.fast import FastLlama
+from dojang.fast.model import ROUNDED
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 from dojang_sim.golden.llama import Llama
@@ -62,7 +63,7 @@ def check(checkpoint: Checkpoint, tokens, pieces=PIECES, context: int | None = N
             at += size
         assert at == len(tokens) == model.length
         np.testing.assert_array_equal(np.concatenate(found).view(np.uint32), expected.view(np.uint32))
-        assert model.nonfinite == golden.nonfinite
+        assert (model.nonfinite, model.saturated) == (golden.nonfinite, golden.saturated)
     return expected
 
 
@@ -181,8 +182,19 @@ def test_values_of_any_size(low, high, eps):
     """Denormals, zeros, saturation, infinities and NaN on the way."""
     shape = LlamaShape(2, 70, 4, 2, 32, 50, 40, 64, rms_eps=eps)
     checkpoint = wild(shape, [Form(4, signed=True), Form(8), Form(4, group=64, rotated=True)], 3, low, high)
-    checkpoint.embedding[0]
-    check(checkpoint, np.arange(40) % 40, ((40,), (1,) * 40))
+    check(checkpoint, np.arange(40), ((40,), (1,) * 40))
+
+
+def test_every_place_that_clips_is_counted(tmp_path):
+    shape = LlamaShape(2, 64, 2, 1, 32, 96, 50, 40)
+    gains = {name: 1e9 for name in ("blk.1.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight")}
+    loud = amplified(load(write_synthetic(tmp_path / "loud.gguf", shape)), gains | {"blk.1.attn_k.weight": 1e3})
+    check(loud, np.arange(40))
+    model, golden = FastLlama(loud, 8), Llama(loud, 8)
+    for one in (model, golden):
+        one.forward([1, 2, 3], 0)
+    assert list(model.saturated.items()) == list(golden.saturated.items())
+    assert {name.rpartition(".")[2] for name in model.saturated} == {*ROUNDED, "output_norm"}
 
 
 def test_a_row_of_zeros_without_epsilon_is_noticed():
