@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape, load
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints.synthetic import amplified, write_synthetic
 from dojang_sim.golden.llama import Llama, rotary_tables
 from dojang_sim.golden.vector import VectorOp, execute
 
@@ -71,6 +71,32 @@ def test_errors(glassllm, tokens, position, message):
 def test_context_of_nothing(glassllm):
     with pytest.raises(ValueError, match="context=0"):
         Llama(glassllm, 0)
+
+
+ROUNDED = ("attn_norm", "q", "k_scale", "o", "ffn_norm", "a", "output_norm")
+"""What the forward pass rounds to FP16."""
+
+
+def test_saturated_values_are_counted_by_name(checkpoint):
+    last = checkpoint.shape.layers - 1
+    # So much that no value comes to lie between 65488 and 65520, where the rounded one does not tell.
+    factors = {f"blk.{last}.{name}.weight": 1e9 if name.endswith("norm") else 1e3
+               for name in ("attn_norm", "attn_q", "attn_k", "attn_v", "ffn_norm")} | {"output_norm.weight": 1e9}
+    model, trace = Llama(amplified(checkpoint, factors), 64), {}
+    model.forward(random_tokens(checkpoint, 20), 0, trace)
+    expected = {name: int((np.abs(values) == 65504).sum()) for name, values in trace.items() if name.endswith(ROUNDED)}
+    assert model.saturated == {name: count for name, count in expected.items() if count}
+    assert {name.rpartition(".")[2] for name in model.saturated} == set(ROUNDED)
+    assert next(iter(model.saturated)) == f"{last}.attn_norm"
+    twice = dict(model.saturated)
+    model.forward(random_tokens(checkpoint, 20), 0)
+    assert model.saturated == {name: 2 * count for name, count in twice.items()}
+
+
+def test_no_value_of_an_ordinary_model_is_saturated(checkpoint):
+    model = Llama(checkpoint, 64)
+    model.forward(random_tokens(checkpoint, 20), 0)
+    assert model.saturated == {}
 
 
 def test_cache_terms(checkpoint):
