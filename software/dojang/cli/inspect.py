@@ -14,7 +14,8 @@ from .console import console, output
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
 
-KEYS_SHOWN = 256
+ROWS = 256
+"""Of a table that a file makes long."""
 
 
 def inspect(model: Model, weights: Weights = 8):
@@ -44,10 +45,10 @@ def _print_header(file: GGUFFile) -> None:
     parts = f" in {len(file.parts)} parts" if len(file.parts) > 1 else ""
     header.add_row("file", f"GGUF version {file.parts[0].version}, {order}, {file.size:,} bytes{parts}, "
                            f"{len(file.tensors):,} tensors")
-    for key, field in list(file.fields.items())[:KEYS_SHOWN]:
+    for key, field in list(file.fields.items())[:ROWS]:
         header.add_row(named(key), str(field))
-    if len(file.fields) > KEYS_SHOWN:
-        header.add_row("and", f"{len(file.fields) - KEYS_SHOWN:,} more")
+    if len(file.fields) > ROWS:
+        header.add_row("and", f"{len(file.fields) - ROWS:,} more")
     output.print(header)
 
 
@@ -58,7 +59,7 @@ def _print_types(file: GGUFFile) -> None:
         weights[tensor.type_name] += tensor.weights
         size[tensor.type_name] += tensor.n_bytes
     tensors = Table("type", "tensors", "weights", "bytes", title="tensors by type")
-    for name, number in count.most_common():
+    for name, number in count.most_common(ROWS):
         tensors.add_row(name, f"{number:,}", f"{weights[name]:,}", f"{size[name]:,}")
     if count:
         output.print(tensors)

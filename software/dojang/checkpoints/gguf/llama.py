@@ -24,11 +24,11 @@ def load_gguf(file: GGUFFile, weights_bits: int) -> Checkpoint:
         raise UnsupportedError(f"{file.path} has no tensors, only a header")
     if file.order != "<":
         raise UnsupportedError(f"{file.path} is a big-endian file, of which only the header is supported")
-    unknown_keys = check_keys(file)
+    unknown = check_keys(file)
     shape = _shape(file)
     types = _tensor_types(file, shape)
     messages = import_messages(types, shape.tied, weights_bits)
-    messages += unknown_keys
+    messages.extend(unknown)
 
     def load_vector(tensor_name: str) -> np.ndarray:
         values = floats(file.tensors[tensor_name].data, types[tensor_name])
