@@ -173,10 +173,11 @@ class Checkpoint:
     @cached_property
     def head(self) -> Matrix:
         """Matrix of the logits, [vocab, d]; the embedding's if tied."""
-        return self.load_matrix(self._head_name)
+        return self.load_matrix(self.head_name)
 
     @property
-    def _head_name(self) -> str:
+    def head_name(self) -> str:
+        """Tensor that `head` is in."""
         return "token_embd.weight" if self.shape.tied else "output.weight"
 
     @cached_property
@@ -195,7 +196,7 @@ class Checkpoint:
 
         That of a tied embedding is the head; its rows as an input are `embedding`.
         """
-        if name == self._head_name:
+        if name == self.head_name:
             return self.head
         if name == "output_norm.weight":
             return self.output_norm
