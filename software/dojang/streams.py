@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import sys
+from typing import cast
 
 from .errors import DojangError
 
@@ -39,6 +40,8 @@ def open_streams() -> None:
     output that is closed.
     """
     codecs.register_error("dojang", _replace)
+    if sys.stdin is not None:
+        cast(io.TextIOWrapper, sys.stdin).reconfigure(errors="surrogateescape")
     closed = sys.stdout is None
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass

@@ -1,6 +1,7 @@
 """``dojang chat``: a conversation, line by line."""
 
 import sys
+from importlib.util import find_spec
 
 import typer
 
@@ -12,7 +13,7 @@ from . import options
 from .answer import Answer, check_stop
 from .console import console
 from .opening import Loaded, chip_of
-from .options import Backend, Place, UsageError
+from .options import Backend, Place, UsageError, text_of
 from .prompts import Chat
 
 ASK = "> "
@@ -49,9 +50,9 @@ def chat(
     place = Place.of(backend, Backend.FAST, chip, memory, board, baud, rtscts, link_timeout)
     chosen, stops = options.sampler(temperature, top_p, seed), check_stop(stop)
     loaded = Loaded(model, weights, scale_set)
-    shape, said = loaded.checkpoint.shape, Chat(loaded.tokenizer, system, raw)
-    said.ask("")  # a model without a template is refused before it is brought onto the chip
-    said.reset()
+    shape, said = loaded.checkpoint.shape, Chat(
+        loaded.tokenizer, text_of(system) if system is not None else None, raw)
+    said.check()
     with loaded.open(place, place.context(context, 0, shape.context)) as session:
         conversation = Conversation(session)
         while (line := _line()) is not None and line.strip() != EXIT:
@@ -80,16 +81,18 @@ def _line() -> str | None:
     if sys.stdin is None:
         raise UsageError("standard input is closed, expected lines")
     try:
-        if sys.stdin.isatty():
-            sys.stderr.write(ASK)
-            sys.stderr.flush()
-        line = sys.stdin.buffer.readline()
+        if not sys.stdin.isatty():
+            line = sys.stdin.buffer.readline()
+            return line.decode("utf-8", "replace").rstrip("\r\n") if line else None
+        if find_spec("readline") is not None:
+            import readline  # noqa: F401  gives `input` keys to edit a line and to find earlier ones
+        return text_of(input(ASK))
+    except EOFError:
+        console.print()
+        return None
     except KeyboardInterrupt:
         console.print()
         raise typer.Exit(INTERRUPTED) from None
-    if not line and sys.stdin.isatty():
-        console.print()
-    return line.decode("utf-8", "replace").rstrip("\r\n") if line else None
 
 
 def _print(answer: Answer, tokens: int, session: Session, place: Place) -> None:

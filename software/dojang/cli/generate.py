@@ -67,6 +67,7 @@ def generate(
     if not chat and (system is not None or raw):
         raise UsageError("--system and --raw need --chat")
     texts = [text_of(text) for text in chat or (prompt,) if text is not None] or [read_prompt(prompt_file or "-")]
+    system = text_of(system) if system is not None else None
 
     loaded = Loaded(model, weights, scale_set)
     tokenizer, shape = loaded.tokenizer, loaded.checkpoint.shape

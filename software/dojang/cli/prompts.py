@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from ..tokenizer import Tokenizer
-from .options import UsageError, text_of
+from .options import UsageError
 
 __all__ = ["Chat", "read_prompt"]
 
@@ -20,6 +20,8 @@ def read_prompt(name: str) -> str:
     """
     shown = "standard input" if name == "-" else name
     try:
+        if name == "-" and sys.stdin is None:
+            raise UsageError("standard input is closed, expected the prompt")
         if name == "-":
             data = sys.stdin.buffer.read(LARGEST + 1)
         else:
@@ -40,11 +42,16 @@ class Chat:
 
     def __init__(self, tokenizer: Tokenizer, system: str | None, raw: bool):
         self._tokenizer, self._raw = tokenizer, raw
-        self._before = [] if system is None else [{"role": "system", "content": text_of(system)}]
+        self._before = [] if system is None else [{"role": "system", "content": system}]
         self.reset()
 
     def reset(self) -> None:
         self.messages = list(self._before)
+
+    def check(self) -> None:
+        """Raise `TokenizerError` if the model has no template, or one that cannot render a message."""
+        self.ask("Hello")
+        self.reset()
 
     def ask(self, text: str) -> list[int]:
         """Put a message of the user; token ids of all so far."""
