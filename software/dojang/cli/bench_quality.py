@@ -19,7 +19,7 @@ from ..checkpoints.container import SUFFIX, read_description
 from ..compress.calibration import Moments, hessians
 from ..compress.compress import compress
 from ..compress.plan import RECIPES, Options, Plan
-from ..evaluation import bytes_per_token, evaluate, float_model, golden_model
+from ..evaluation import GoldenModel, bytes_per_token, evaluate, float_model
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, calibration_windows, windows
 from ..tokenizer import Tokenizer
 from ..tune.options import Options as Training
@@ -98,7 +98,7 @@ def quality(
     calibration, _ = calibration_windows(tokenizer, length=length)
 
     def perplexities(checkpoint: Checkpoint, text: str) -> dict[str, float]:
-        opened = golden_model(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
+        opened = GoldenModel(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
         result = {}
         for name, ids in found.items():
             with working(f"{text}: {name}"):
