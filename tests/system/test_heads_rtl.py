@@ -1,6 +1,6 @@
 """Heads whose programs differ, on simulated chips: logits compared with the golden model bit for bit.
 
-Rotary rules that only change the tables need no chip of their own (tests/sim/golden/test_rotary.py): one stands for them.
+Rotary rules that only change the tables need no chip of their own: one stands for them.
 """
 
 import numpy as np
@@ -21,7 +21,8 @@ GRID = [
 def test_heads(name, heads, kv_heads, head_dim, fields, passes, converse, random_model, chip_of, memory_of):
     shape = LlamaShape(1, 64, heads, kv_heads, head_dim, 96, 50, 64, **fields)
     rng = np.random.default_rng(head_dim)
-    with converse(random_model(shape, ["F16"], seed=heads), chip_of(name), 40, memories=memory_of(name)) as conversation:
+    checkpoint = random_model(shape, ["F16"], seed=heads)
+    with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
         for count in passes:
             tokens = rng.integers(0, 50, count).tolist()
             if count == 1:

@@ -6,9 +6,10 @@ from pathlib import Path
 from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
 from .container import is_container, load_container
 from .errors import CheckpointError, UnsupportedError
+from .form import BLOCK, Form
 from .gguf import GGUFFile, load_gguf
 from .glassllm import load_glassllm
-from .matrix import BLOCK, Form, Matrix
+from .matrix import Matrix
 from .regular import require_regular
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import LlamaShape

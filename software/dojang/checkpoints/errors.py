@@ -20,7 +20,7 @@ def shown(value: object) -> str:
         head = repr(value[:LONGEST])
         cut = len(value) > LONGEST or len(head) > LONGEST + 2
         return f"{head[:LONGEST]}…{head[0]} of {len(value):,} characters" if cut else head
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         head = ", ".join(shown(item) for item in value[:4])
         return f"a list of {len(value):,}: {head}, …" if len(value) > 4 else f"[{head}]"
     return repr(value)[:LONGEST]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dojang_hdl.config import BLOCK
 
-from .errors import CheckpointError
+from .errors import CheckpointError, shown
 
 __all__ = ["LlamaShape"]
 
@@ -87,7 +87,7 @@ class LlamaShape:
 
     def _check(self, ok: bool, field: str, expected: str) -> None:
         if not ok:
-            raise CheckpointError(f"model has {field}={getattr(self, field)!r}, expected {expected}")
+            raise CheckpointError(f"model has {field}={shown(getattr(self, field))}, expected {expected}")
 
     def _check_factors(self, field: str) -> None:
         factors: Sequence[float] | None = getattr(self, field)

@@ -17,10 +17,11 @@ class Buffers:
     def __init__(self, model: ModelLayout, contexts: int):
         self.contexts = contexts
         shape, config = model.shape, model.config
-        nodes, head_words = config.nodes, shape.head_dim // ELEMENTS
-        self.key_words, self.value_words = key_words, value_words = shape.key_dim // ELEMENTS, shape.value_dim // ELEMENTS
+        nodes = config.nodes
+        head_words, key_words, value_words = (
+            size // ELEMENTS for size in (shape.head_dim, shape.key_dim, shape.value_dim))
         heads = max(sum(model.owner(h) == node for h in range(shape.kv_heads)) for node in range(nodes))
-        self.head_words = head_words
+        self.head_words, self.key_words, self.value_words = head_words, key_words, value_words
         self.keys_words, self.values_words = shape.group * key_words, shape.group * value_words
         self.pass_heads = min(shape.group, config.contexts)
 

@@ -1,4 +1,4 @@
-"""Answers of llama.cpp on random models of every rotary rule and head size, as a small JSON (needs the extra ``oracle``).
+"""Answers of llama.cpp on random models of every rotary rule and head size, as JSON (needs the extra ``oracle``).
 
     python -m dojang.oracle.rotary tests/sim/golden/data/rotary_oracle.json
 

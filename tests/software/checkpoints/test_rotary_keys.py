@@ -36,7 +36,7 @@ REFUSED = [
     (of("yarn_attn_factor", 0.0, **YARN), "yarn_attn_factor is 0, expected a positive number"),
     (of("yarn_log_multiplier", -1.0, **YARN), "yarn_log_multiplier is -1, expected a number of at least 0"),
     (of("yarn_ext_factor", NAN, **YARN), "yarn_ext_factor is nan, expected a finite number"),
-    (of("yarn_ext_factor", 4.0, **{**YARN, "rope.scaling.factor": 0.5}), "yarn_ext_factor is 4, expected a number that"),
+    (of("yarn_ext_factor", 4.0, **{**YARN, "rope.scaling.factor": 0.5}), "yarn_ext_factor is 4, expected a number"),
     ({"attention.scale": -0.5}, "llama.attention.scale is -0.5, expected a positive number, or 0 for 1 / √key length"),
     ({"attention.scale": NAN}, "llama.attention.scale is nan, expected a finite number"),
     ({"attention.scale": 1e20}, "model has score_scale=1"),

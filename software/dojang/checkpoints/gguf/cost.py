@@ -24,4 +24,4 @@ def _row_bytes(source: str, columns: int, weights_bits: int) -> int:
         row = np.zeros((1, columns), DTYPES[source])
     else:
         row = np.zeros(gguf.quant_shape_to_byte_shape((1, columns), gguf.GGMLQuantizationType[source]), np.uint8)
-    return matrix("row", row, source, weights_bits).stored_bytes
+    return matrix("row", row, source, weights_bits, lambda sentence: None).stored_bytes

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, UnsupportedError, shown
-from ..matrix import SUPPORTED_TYPES
+from ..tensor_types import SUPPORTED_TYPES
 from .parts import read_parts
 from .stored import StoredTensor
 

@@ -21,7 +21,7 @@ VERSIONS = (2, 3)
 KEY_LIMIT = (1 << 16) - 1
 """Bytes of a key, as the format says."""
 
-KEYS_LIMIT, TENSORS_LIMIT = 1 << 16, 1 << 20
+KEYS_LIMIT, TENSORS_LIMIT = 1 << 16, 1 << 17
 """Entries that a damaged count may have the reader look for."""
 
 ALIGNMENT = "general.alignment"

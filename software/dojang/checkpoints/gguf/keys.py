@@ -66,22 +66,24 @@ REFUSED: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
     "layers that predict further tokens are": (ZERO, ("nextn_predict_layers",)),
     "attention with projected keys and values is": (ZERO, (
         "attention.key_length_mla", "attention.value_length_mla", "attention.q_lora_rank", "attention.kv_lora_rank")),
-    "other parts of attention are": (ZERO, (
+    "other kinds of attention are": (ZERO, (
         "attention.decay_lora_rank", "attention.iclr_lora_rank", "attention.value_residual_mix_lora_rank",
         "attention.gate_lora_rank", "attention.relative_buckets_count", "attention.shared_kv_layers",
-        "attention.recurrent_layers", "attention.indexer.head_count", "attention.indexer.key_length",
-        "attention.indexer.top_k", "attention.output_group_count", "attention.output_lora_rank",
-        "attention.compress_ratios", "attention.compress_rope_freq_base", "full_attention_interval")),
+        "attention.recurrent_layers", "attention.indexer.", "attention.output_group_count",
+        "attention.output_lora_rank", "attention.compress_ratios", "attention.compress_rope_freq_base",
+        "full_attention_interval", "attn_res.")),
     "parts of other architectures are": (ZERO, (
-        "features_length", "embedding_length_per_layer_input", "n_deepstack_layers", "deepstack_mapping", "swin_norm",
-        "rescale_every_n_layers", "time_mix_extra_dim", "time_decay_extra_dim", "token_shift_count",
-        "activation_sparsity_scale", "altup.active_idx", "altup.num_inputs", "swiglu_clamp_exp", "swiglu_clamp_shexp",
-        "num_loops", "ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank", "ssm.group_count",
-        "ssm.dt_b_c_rms", "kda.head_dim", "wkv.head_size", "posnet.embedding_length", "posnet.block_count",
-        "convnext.embedding_length", "convnext.block_count", "shortconv.l_cache", "dense_2_feat_in",
-        "dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out")),
+        "activation.", "activation_sparsity_scale", "adapters.", "altup.", "block_size", "conv_group_size",
+        "conv_kernel_size", "convnext.", "deepstack_mapping", "dense_2_", "dense_3_",
+        "embedding_length_per_layer_input", "features_length", "hash_layer_count", "hrm.", "hyper_connection.", "kda.",
+        "n_deepstack_layers", "norm_before_fc", "norm_before_residual", "num_loops", "ple.", "posnet.",
+        "rescale_every_n_layers", "selector_rank", "selector_top_k", "shortconv.", "skip_loop_final_norm", "ssm.",
+        "swiglu_clamp_exp", "swiglu_clamp_shexp", "swin_norm", "target_hidden_size", "target_layers",
+        "time_decay_extra_dim", "time_mix_extra_dim", "token_shift_count", "wkv.")),
 }
-"""By what is not supported: the values that leave the numbers as they are, and the keys."""
+"""By what is not supported: the values that leave the numbers as they are, and the keys; ``ssm.`` is every key that
+begins so.
+"""
 
 OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
     "general.type": (("model",), "files that are no models, such as adapters, are"),
@@ -91,6 +93,7 @@ OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
 
 KNOWN = {key for keys in (*HONOURED.values(), *HARMLESS.values()) for key in keys}
 NEUTRAL = {key: (neutral, what) for what, (neutral, keys) in REFUSED.items() for key in keys}
+GROUPS = tuple(key for key in NEUTRAL if key.endswith((".", "_")))
 
 NAMED = 5
 """Unknown keys that a message names."""
@@ -112,9 +115,12 @@ def check_keys(file: GGUFFile) -> list[str]:
         name = key.removeprefix(prefix)
         if key in OTHERS:
             _require(file, key, *OTHERS[key])
-        elif key.startswith(prefix) and name in NEUTRAL:
-            _require(file, key, *NEUTRAL[name])
-        elif key.startswith(prefix) and name not in KNOWN:
+        if not key.startswith(prefix) or name in KNOWN:
+            continue
+        group = name if name in NEUTRAL else next(filter(name.startswith, GROUPS), None)
+        if group is not None:
+            _require(file, key, *NEUTRAL[group])
+        else:
             unknown.append(named(key))
     if not unknown:
         return []
@@ -138,7 +144,7 @@ def document() -> str:
     """The tables of all keys, as Markdown."""
 
     def names(keys: tuple[str, ...]) -> str:
-        return ", ".join(f"`{key}`" for key in keys)
+        return ", ".join(f"`{key}…`" if key in GROUPS else f"`{key}`" for key in keys)
 
     lines = ["| honoured | keys |", "|---|---|"]
     lines += [f"| {use} | {names(keys)} |" for use, keys in HONOURED.items()]

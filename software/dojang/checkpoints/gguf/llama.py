@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..checkpoint import Checkpoint, Embedding, quantised_message
+from ..checkpoint import Checkpoint, Embedding, import_messages
 from ..errors import CheckpointError, UnsupportedError, named, shown
-from ..matrix import BLOCK, Matrix
+from ..form import BLOCK
+from ..matrix import Matrix
 from ..shape import LlamaShape
 from .file import GGUFFile
 from .keys import check_keys
@@ -24,9 +25,11 @@ def load_gguf(file: GGUFFile, weights_bits: int) -> Checkpoint:
         raise UnsupportedError(f"{file.path} has no tensors, only a header")
     if file.order != "<":
         raise UnsupportedError(f"{file.path} is a big-endian file, of which only the header is supported")
-    messages = check_keys(file)
+    unknown = check_keys(file)
     shape = _shape(file)
     types = _tensor_types(file, shape)
+    messages = import_messages(types, shape.tied, weights_bits)
+    messages.extend([*unknown, *shape.messages()])
 
     def load_vector(tensor_name: str) -> np.ndarray:
         values = floats(file.tensors[tensor_name].data, types[tensor_name])
@@ -35,14 +38,13 @@ def load_gguf(file: GGUFFile, weights_bits: int) -> Checkpoint:
         return values
 
     def load_matrix(tensor_name: str) -> Matrix:
-        return matrix(tensor_name, file.tensors[tensor_name].data, types[tensor_name], weights_bits)
+        return matrix(tensor_name, file.tensors[tensor_name].data, types[tensor_name], weights_bits, messages.tell)
 
     table = file.tensors["token_embd.weight"].data
     embedding = Embedding((shape.vocab, shape.d), lambda ids: rows(table[ids], types["token_embd.weight"]))
-    return Checkpoint(file.name, shape, embedding, types,
-                      [*quantised_message(types, shape.tied, weights_bits), *messages, *shape.messages()],
-                      load_matrix, load_vector, lambda: tokenizer_data(file), file.size,
-                      load_floats=lambda tensor_name: floats(file.tensors[tensor_name].data, types[tensor_name]))
+    return Checkpoint(file.name, shape, embedding, types, messages, load_matrix, load_vector,
+                      lambda: tokenizer_data(file), file.size,
+                      load_floats=lambda tensor_name: rows(file.tensors[tensor_name].data, types[tensor_name]))
 
 
 def _shape(file: GGUFFile) -> LlamaShape:

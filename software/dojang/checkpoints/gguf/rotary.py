@@ -1,4 +1,4 @@
-"""Rotary embedding: what the keys and tensors of a file say of its angles (docs/reference/numerics.md: Rotary embedding).
+"""Rotary embedding: what the keys and tensors of a file say of its angles (docs/reference/numerics.md).
 
 Rules and defaults are llama.cpp's, whose computation of each angle and magnitude is resolved into a divisor of each
 frequency and one factor.
