@@ -73,5 +73,6 @@ def test_what_is_stored_makes_it_again(shape):
 
 def test_a_usual_shape_is_known_by_the_same_text_as_ever():
     """Compressed models hold its SHA-256."""
-    assert repr(GOOD) == ("LlamaShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64, "
-                          "rms_eps=1e-05, rope_base=10000.0, tied=False, rope_factors=None)")
+    assert repr(GOOD) == (
+        "LlamaShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64, rms_eps=1e-05, "
+        "rope_base=10000.0, tied=False, rope_factors=None)")
