@@ -31,10 +31,10 @@ def test_heads(name, heads, kv_heads, head_dim, fields, passes, converse, random
                 conversation.prefill(tokens)
 
 
-def test_tiles_of_narrow_values(converse, random_model, chip_of):
+def test_tiles_of_narrow_values(converse, random_model, chip_of, memory_of):
     """Positions beyond 32 begin another tile of V, whose rows are no power of two."""
     checkpoint = random_model(LlamaShape(1, 32, 2, 1, 64, 32, 33, 64, key_dim=36, value_dim=12), ["F16"])
     tokens = np.random.default_rng(9).integers(0, 33, 35).tolist()
-    with converse(checkpoint, chip_of("sim-1x1"), 36) as conversation:
+    with converse(checkpoint, chip_of("sim-1x1"), 36, memories=memory_of("sim-1x1")) as conversation:
         conversation.prefill(tokens[:-1])
         conversation.decode(tokens[-1])
