@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from .checkpoints import Checkpoint
 
-__all__ = ["Evaluation", "bytes_per_token", "bits_per_weight", "evaluate", "float_model", "golden_model"]
+__all__ = ["Evaluation", "Numerics", "bytes_per_token", "bits_per_weight", "evaluate", "fast_model", "float_model",
+           "golden_model"]
 
 Model = Callable[[np.ndarray], np.ndarray]
 """Function of the ids of a window to its logits, float32 [length, vocab]."""
@@ -63,6 +65,14 @@ def golden_model(checkpoint: Checkpoint, length: int) -> Model:
     return lambda ids: model.forward(ids, 0)
 
 
+def fast_model(checkpoint: Checkpoint, length: int) -> Model:
+    """`golden_model`, compiled: the same logits, several times as fast."""
+    from .fast import FastLlama
+
+    model = FastLlama(checkpoint, length)
+    return lambda ids: model.forward(ids, 0)
+
+
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
     from .compress.forward import Forward, LayerWeights
@@ -77,6 +87,20 @@ def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
         return forward.logits(0, head)
 
     return run
+
+
+class Numerics(StrEnum):
+    """The chip's, bit for bit, by numpy or compiled; or float32."""
+
+    GOLDEN = "golden"
+    FAST = "fast"
+    FLOAT = "float"
+
+    def open(self, checkpoint: Checkpoint, length: int) -> Model:
+        """The model for windows of up to ``length``."""
+        if self is Numerics.FLOAT:
+            return float_model(checkpoint)
+        return (fast_model if self is Numerics.FAST else golden_model)(checkpoint, length)
 
 
 def bits_per_weight(checkpoint: Checkpoint) -> float:

@@ -1,6 +1,7 @@
 """``dojang bench``, how fast things are, and ``dojang bench decode``."""
 
 import json
+import platform
 import time
 from pathlib import Path
 from typing import Annotated
@@ -76,6 +77,15 @@ def check_writable(path: Path) -> None:
         path.open("a").close()
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror}") from None
+
+
+def processor_name() -> str:
+    """As Linux calls it, or the machine's name for its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _table(figures: dict) -> Table:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .bench import check_writable
+from .bench import check_writable, processor_name
 from .boundary import console as messages
 from .boundary import working
 from .documents import update_document
@@ -36,7 +35,7 @@ def encoder(json_file: JsonFile = None):
         check_writable(json_file)
     with working("encoding random weights"):
         codes = encoder_figures()
-    figures = {"codes": codes, "processor": _processor(), "load": os.getloadavg()[0], "cores": os.cpu_count()}
+    figures = {"codes": codes, "processor": processor_name(), "load": os.getloadavg()[0], "cores": os.cpu_count()}
     _finish("encoder", figures, json_file, encoder_rows(figures))
 
 
@@ -98,12 +97,3 @@ def _finish(name: str, figures: dict, json_file: Path | None, rows: list[list[st
     for row in rows[1:]:
         table.add_row(*row)
     Console(highlight=False).print(table)
-
-
-def _processor() -> str:
-    """As Linux calls it, or the machine's name for its kind."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

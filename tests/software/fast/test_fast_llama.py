@@ -248,14 +248,14 @@ def check_case(case):
     check(checkpoint, random_tokens(checkpoint, sum(pieces), seed), (pieces,), context=128)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_whatever_shape_and_form(case):
     check_case(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_whatever_shape_and_form_at_length(case):
     check_case(case)

@@ -16,7 +16,8 @@ MACHINES = {"native": FLAGS, "avx2": (*PORTABLE, "-mavx2", "-mfma", "-mf16c"), "
 TABLES = [np.ascontiguousarray(table) for table in (
     special.table("exp2"), special.table("recip"),
     np.concatenate([special.table("rsqrt_even"), special.table("rsqrt_odd")]))]
-ELEMENTS = (fp.add, fp.mul, fp.round_fp16, fp.round_int8, special.exp2, special.recip, special.rsqrt)
+BINARY = (fp.add, fp.mul)
+UNARY = (fp.round_fp16, fp.round_int8, special.exp2, special.recip, special.rsqrt)
 REDUCTIONS = (vector.reduce_sum, vector.reduce_max, vector.reduce_maxabs)
 CORNERS = np.array([
     bits | sign << 31 for sign in (0, 1) for bits in (
@@ -80,12 +81,13 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
 def check_elements(library) -> None:
     a, b = pairs()
     with np.errstate(all="ignore"):
-        for operation, function in enumerate(ELEMENTS):
+        expected = [function(a, b) for function in BINARY] + [function(a) for function in UNARY]
+        for operation, values in enumerate(expected):
             clipped, y = ctypes.c_int64(0), np.empty_like(a)
             library.elements(operation, *map(pointer, TABLES), pointer(a), pointer(b), pointer(y),
                              ctypes.byref(clipped), ctypes.c_int64(len(a)))
-            same(y, function(a, b) if operation < 2 else function(a))
-            assert clipped.value == (fp.clipped(a) if function is fp.round_fp16 else 0)
+            same(y, values)
+            assert clipped.value == (fp.clipped(a) if operation == len(BINARY) else 0)
 
 
 def check_reductions(library) -> None:
