@@ -18,7 +18,7 @@ from dojang.sessions.saturation import PLACES, position_entry, saturation_messag
      "1 value beyond ±65504 was clipped to FP16's range, first in layer 1 (output of attention before attn_output)"),
 ])
 def test_the_sentence(saturated, message):
-    assert saturation_message(saturated) == f"{message}: the text may differ from a float32 model's"
+    assert saturation_message(saturated) == f"{message}: answers may differ from a float32 model's"
 
 
 def test_nothing_to_tell():

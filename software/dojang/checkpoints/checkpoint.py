@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import CheckpointError
-from .matrix import FLOAT_TYPES, Matrix
+from .matrix import Matrix
 from .scale_set import ScaleSet, load_scale_set
 from .shape import LlamaShape
+from .tensor_types import BLOCK_TYPES, FLOAT_TYPES, Kept
 
 
 @dataclass(frozen=True)
@@ -21,27 +22,43 @@ class TokenizerData:
 
     Parameters
     ----------
-    model: ``"gpt2"`` (byte-level BPE), ``"glassllm"``, or what an unsupported checkpoint says.
-    pre: name of the pre-tokenizer.
+    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, or what an unsupported checkpoint
+        says.
+    pre: name of the pre-tokenizer, None if the checkpoint names none.
     tokens: text of each id.
     types: GGUF token type of each id (1 normal, 3 control, 4 user defined).
     merges: BPE merges, best first, each ``"left right"``.
     bos, eos: begin- and end-of-sequence ids, or None.
-    add_bos: prompts start with `bos`.
-    eos_ids: all ids that end generation (end of sequence, of turn).
+    add_bos: prompts start with `bos`; None if that is left to the kind of tokenizer.
+    eos_ids: ids that the checkpoint says end generation (end of sequence, of turn, of message).
     chat_template: Jinja source or None.
+    scores: of each id, for SentencePiece.
+    add_space_prefix: texts start with a space; None if that is left to the kind of tokenizer.
+    strip_after: control tokens swallow the white space that follows them.
     """
 
     model: str
-    pre: str = "default"
+    pre: str | None = "default"
     tokens: Sequence[str] = ()
     types: Sequence[int] = ()
     merges: Sequence[str] = ()
     bos: int | None = None
     eos: int | None = None
-    add_bos: bool = False
+    add_bos: bool | None = False
     eos_ids: frozenset[int] = frozenset()
     chat_template: str | None = None
+    scores: Sequence[float] = ()
+    add_space_prefix: bool | None = None
+    strip_after: bool = False
+
+
+class Messages(list[str]):
+    """Sentences about a model, each told once."""
+
+    def tell(self, sentence: str) -> None:
+        """Add a sentence unless it is there."""
+        if sentence not in self:
+            self.append(sentence)
 
 
 class Embedding:
@@ -123,19 +140,21 @@ class Checkpoint:
     shape: hyper-parameters.
     embedding: input embedding, exact.
     types: stored type of every tensor, by tensor name (GGUF names).
-    messages: what import changed, one sentence each (e.g. matrices quantised from floats).
+    messages: what import changed, one sentence each (e.g. matrices quantised from floats); decoding a matrix may add
+        one.
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
     scale_sets: readers of the scale sets that the model's file holds, by name.
-    load_floats: float32 values of a matrix that is stored as floats, before any quantisation; None if there are none.
+    load_floats: float32 values of a matrix as the file has them, before import rounds any; None where matrices are
+        exact.
     """
 
     name: str
     shape: LlamaShape
     embedding: Embedding
     types: dict[str, str]
-    messages: list[str]
+    messages: "Messages"
     load_matrix: Callable[[str], Matrix] = field(repr=False)
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
@@ -145,7 +164,7 @@ class Checkpoint:
 
     def floats(self, name: str) -> np.ndarray:
         """Weights of the matrix ``name``, float32 [rows, cols], as exactly as the file has them."""
-        if self.load_floats is not None and self.types.get(name) in FLOAT_TYPES:
+        if self.load_floats is not None:
             return self.load_floats(name)
         return self.load_matrix(name).dequantize()
 
@@ -257,11 +276,21 @@ class Checkpoint:
                                   f"model's are {self.codes_sha256[:12]}…")
 
 
-def quantised_message(types: dict[str, str], tied: bool, bits: int) -> list[str]:
-    """One sentence per kind of matrix and stored float type that import quantises."""
-    kinds = {}
+def import_messages(types: Mapping[str, str], tied: bool, bits: int) -> Messages:
+    """One sentence per kind of matrix and stored type of which import takes over no exact weights.
+
+    Parameters
+    ----------
+    types: of tensors, by name. tied: the head is the embedding. bits: that floats are quantised to.
+    """
+    messages = Messages()
     for name, source in types.items():
         kind = "head" if name == ("token_embd.weight" if tied else "output.weight") else name.split(".")[-2]
-        if source in FLOAT_TYPES and not kind.endswith("norm") and kind != "token_embd":
-            kinds[kind, source] = f"{kind} quantised from {source} to {bits} bits"
-    return list(kinds.values())
+        if kind.endswith("norm") or kind == "token_embd":
+            continue
+        if source in FLOAT_TYPES:
+            messages.tell(f"{kind} quantised from {source} to {bits} bits")
+        elif BLOCK_TYPES[source].kept is not Kept.EXACT:
+            how = ", products of scales rounded to FP16" if BLOCK_TYPES[source].kept is Kept.ROUNDED else ""
+            messages.tell(f"{kind} converted from {source} to {BLOCK_TYPES[source]}{how}")
+    return messages

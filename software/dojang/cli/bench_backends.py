@@ -1,6 +1,5 @@
 """``dojang bench backends``: tokens a second of the golden model and of its compiled equal."""
 
-import json
 import os
 import resource
 import time
@@ -10,15 +9,14 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
-from .bench import BenchError, check_writable, processor_name
+from .bench import BenchError, processor_name
 from .bench_encoder import markdown
-from .boundary import console as messages
-from .boundary import working
+from .console import console, output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/backends.json")
 DOCUMENT = Path("docs/reference/golden.md")
@@ -27,7 +25,7 @@ DOCUMENT = Path("docs/reference/golden.md")
 def backends(
     model: Annotated[str, typer.Option(help="Path of a GGUF file, smollm2 or glassllm.")] = "smollm2",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode one by one, and then to prefill at once.")] = 32,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
 ):
     """Tokens a second of the golden and the fast back end on one core of this machine, and whether they are equal.
@@ -40,8 +38,7 @@ def backends(
 
     from ..fast import FastLlama
 
-    if json_file is not None:
-        check_writable(json_file)
+    prepare(json_file, model)
     with working("reading the model") as progress:
         checkpoint = load(model, weights)
         if tokens >= (context := checkpoint.shape.context):
@@ -58,8 +55,8 @@ def backends(
         "processor": processor_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
     }
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        messages.print(f"figures: {json_file}")
+        write_json(json_file, figures, ascii_only=False)
+        console.print(f"figures: {json_file}")
     if json_file == FIGURES:
         update_document(DOCUMENT, figures, {"backends": document_table})
     rows = backend_rows(figures)
@@ -67,7 +64,7 @@ def backends(
     table = Table(*rows[0], title=f"{figures['model']}, logits equal bit for bit: {equal}")
     for row in rows[1:]:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    output.print(table)
 
 
 def _measure(name: str, model, ids: np.ndarray, progress: Callable[[str], None]) -> tuple[dict, np.ndarray]:

@@ -15,7 +15,6 @@ class GoldenSession(Session):
     def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = ()):
         self.context, self.sets = context, 1 + len(sets)
         self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
-        self._position = 0
         self._model = self._open(checkpoint, context)
 
     def _open(self, checkpoint: Checkpoint, context: int):

@@ -31,7 +31,7 @@ def saturation_message(saturated: Mapping[str, int]) -> str | None:
     else:
         told, place = "values", f"the pass from {next(iter(saturated))} on"
     return (f"{told} beyond ±65504 {'was' if told == '1 value' else 'were'} clipped to FP16's range, first in {place}: "
-            "the text may differ from a float32 model's")
+            "answers may differ from a float32 model's")
 
 
 def _place(name: str) -> str:

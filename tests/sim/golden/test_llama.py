@@ -141,16 +141,16 @@ def test_norm_and_activation_are_vector_commands(checkpoint):
 
     shape = checkpoint.shape
     x, gain = trace["embedding"], np.broadcast_to(checkpoint.layers[0].attn_norm, trace["embedding"].shape)
-    _, total = execute(VectorOp(mul="A", reduce="SUM"), a=x)
-    _, r = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
+    _, total, _ = execute(VectorOp(mul="A", reduce="SUM"), a=x)
+    _, r, _ = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
                             imm1=bits(shape.rms_eps)), s_a=total, n=1)
-    h, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
+    h, _, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
     assert np.array_equal(h, trace["0.attn_norm"].view(np.uint32))
 
     gate, up = trace["0.gate"], trace["0.up"]
-    t, _ = execute(VectorOp(mul="IMM", fn="EXP2", imm0=bits(-np.log2(np.e))), a=gate)
-    t, _ = execute(VectorOp(add="IMM", fn="RECIP", mul2="B", imm1=bits(1)), a=t, b=gate)
-    a, _ = execute(VectorOp(mul="B", round="FP16"), a=t, b=up)
+    t, _, _ = execute(VectorOp(mul="IMM", fn="EXP2", imm0=bits(-np.log2(np.e))), a=gate)
+    t, _, _ = execute(VectorOp(add="IMM", fn="RECIP", mul2="B", imm1=bits(1)), a=t, b=gate)
+    a, _, _ = execute(VectorOp(mul="B", round="FP16"), a=t, b=up)
     assert np.array_equal(a, trace["0.a"].view(np.uint32))
 
 
