@@ -156,10 +156,9 @@ class FastLlama:
             None if matrix.offset is None else _halves(matrix.offset).ctypes.data))
         at_once = matrix.rows if form.window else ROWS  # a window code's columns are decoded from the first row on
         for first in range(0, matrix.rows, at_once):
-            count = min(at_once, matrix.rows - first)
-            part = matrix if form.window else replace(matrix, rows=count, codes=matrix.codes[first:first + count])
+            part = matrix if form.window else _part(matrix, slice(first, first + at_once))
             values = np.ascontiguousarray(integers(part), np.int16)
-            self._library.dojang_fast_fill(self._handle, index, kind, first, count, values.ctypes.data)
+            self._library.dojang_fast_fill(self._handle, index, kind, first, len(values), values.ctypes.data)
 
     def _rescale(self, index: int, kind: int, matrix: Matrix) -> None:
         self._need(self._library.dojang_fast_rescale(self._handle, index, kind, _halves(matrix.scale).ctypes.data))
@@ -191,6 +190,13 @@ def _floats(values: np.ndarray) -> np.ndarray:
 
 def _halves(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, np.float16)
+
+
+def _part(matrix: Matrix, rows: slice) -> Matrix:
+    """Some rows of plain codes."""
+    codes = matrix.codes[rows]
+    return replace(matrix, rows=len(codes), codes=codes, scale=matrix.scale[rows],
+                   offset=None if matrix.offset is None else matrix.offset[rows])
 
 
 def _range(matrix: Matrix) -> tuple[int, int]:

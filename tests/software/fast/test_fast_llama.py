@@ -1,5 +1,6 @@
 """The compiled model against the golden model, bit for bit, on every kind of matrix, shape and value."""
 
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LlamaShape, Matrix, TokenizerData, load
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
-from dojang.fast import FastLlama
-from dojang.fast.model import ROUNDED
+from dojang.fast import FastLlama, model
+from dojang.native import NativeError
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 from dojang_sim.golden.llama import Llama
@@ -57,13 +58,13 @@ def check(checkpoint: Checkpoint, tokens, pieces=PIECES, context: int | None = N
     golden = Llama(checkpoint, context or len(tokens))
     expected = golden.forward(tokens, 0)
     for sizes in pieces:
-        model, found, at = FastLlama(checkpoint, context or len(tokens)), [], 0
+        fast, found, at = FastLlama(checkpoint, context or len(tokens)), [], 0
         for size in sizes:
-            found.append(model.forward(tokens[at:at + size], at))
+            found.append(fast.forward(tokens[at:at + size], at))
             at += size
-        assert at == len(tokens) == model.length
+        assert at == len(tokens) == fast.length
         np.testing.assert_array_equal(np.concatenate(found).view(np.uint32), expected.view(np.uint32))
-        assert (model.nonfinite, model.saturated) == (golden.nonfinite, golden.saturated)
+        assert (fast.nonfinite, fast.saturated) == (golden.nonfinite, golden.saturated)
     return expected
 
 
@@ -113,19 +114,19 @@ def test_scale_sets(tmp_path):
     models = FastLlama(checkpoint, 20), Llama(checkpoint, 20)
     for position, variant in ((0, checkpoint), (5, other), (9, checkpoint), (12, other)):
         logits = []
-        for model in models:
-            model.rescale(variant)
-            logits.append(model.forward([position, 1, 2, 3, 4], position))
+        for one in models:
+            one.rescale(variant)
+            logits.append(one.forward([position, 1, 2, 3, 4], position))
         np.testing.assert_array_equal(*logits)
 
 
 def test_going_back_forgets_later_positions():
     checkpoint = load("glassllm")
-    tokens, model = random_tokens(checkpoint, 40), FastLlama(checkpoint, 48)
-    first = model.forward(tokens, 0)
-    model.forward([1, 2, 3], 34)
-    assert model.length == 37
-    np.testing.assert_array_equal(model.forward(tokens[4:], 4), first[4:])
+    tokens, fast = random_tokens(checkpoint, 40), FastLlama(checkpoint, 48)
+    first = fast.forward(tokens, 0)
+    fast.forward([1, 2, 3], 34)
+    assert fast.length == 37
+    np.testing.assert_array_equal(fast.forward(tokens[4:], 4), first[4:])
 
 
 @pytest.mark.parametrize(("tokens", "position", "message"), [
@@ -190,11 +191,11 @@ def test_every_place_that_clips_is_counted(tmp_path):
     gains = {name: 1e9 for name in ("blk.1.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight")}
     loud = amplified(load(write_synthetic(tmp_path / "loud.gguf", shape)), gains | {"blk.1.attn_k.weight": 1e3})
     check(loud, np.arange(40))
-    model, golden = FastLlama(loud, 8), Llama(loud, 8)
-    for one in (model, golden):
+    fast, golden = FastLlama(loud, 8), Llama(loud, 8)
+    for one in (fast, golden):
         one.forward([1, 2, 3], 0)
-    assert list(model.saturated.items()) == list(golden.saturated.items())
-    assert {name.rpartition(".")[2] for name in model.saturated} == {*ROUNDED, "output_norm"}
+    assert list(fast.saturated.items()) == list(golden.saturated.items())
+    assert {name.rpartition(".")[2] for name in fast.saturated} == {*model.ROUNDED, "output_norm"}
 
 
 def test_a_row_of_zeros_without_epsilon_is_noticed():
@@ -205,9 +206,9 @@ def test_a_row_of_zeros_without_epsilon_is_noticed():
     check(checkpoint, [1, 2], ((2,),))
     assert not FastLlama(checkpoint, 4).nonfinite
     check(checkpoint, [1, 0, 1], ((3,), (1, 1, 1)))
-    model = FastLlama(checkpoint, 4)
-    model.forward([0], 0)
-    assert model.nonfinite
+    fast = FastLlama(checkpoint, 4)
+    fast.forward([0], 0)
+    assert fast.nonfinite
 
 
 @st.composite
@@ -259,3 +260,38 @@ def test_whatever_shape_and_form(case):
 @given(cases())
 def test_whatever_shape_and_form_at_length(case):
     check_case(case)
+
+
+MUTATIONS = {
+    "keys of the next position": ("forward.cpp", "position + token + 1", "position + token + 2"),
+    "first heads share": ("forward.cpp", "query = kv_head * group", "query = kv_head * group / 2"),
+    "other half of a turn": ("forward.cpp", "add(mul(b, C[row + 1]), mul(a, S[row + 1]))",
+                             "add(mul(b, C[row + 1]), mul(a, S[row]))"),
+    "no second term of keys": ("attention.h", "round_int8(mul(rest[j], up2))", "0"),
+    "values in 128ths": ("attention.h", "0x1p-8f", "0x1p-7f"),
+    "old weights beyond": ("attention.h", "std::fill(w + count, w + most, 0.0f);", ""),
+    "never turned": ("forward.cpp", "matrix.group, matrix.rotated)", "matrix.group, false)"),
+    "one term": ("product.h", "product / matrix.terms", "product % x.groups"),
+    "clips uncounted": ("forward.cpp", "a[at]), up[at]), layer.clipped[ACTIVATION])", "a[at]), up[at]), clipped)"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_caught(name, tmp_path, monkeypatch):
+    file, old, new = MUTATIONS[name]
+    shutil.copytree(model.SOURCE.parent, tmp_path / "fast")
+    mutant = tmp_path / "fast" / file
+    assert mutant.read_text().count(old) == 1
+    mutant.write_text(mutant.read_text().replace(old, new))
+    monkeypatch.setattr(model, "SOURCE", tmp_path / "fast" / "forward.cpp")
+    monkeypatch.setenv("DOJANG_CACHE", str(tmp_path))
+    with pytest.raises(AssertionError):
+        test_types_and_shapes("mixed", tmp_path)
+        test_forms("terms", tmp_path)
+        test_every_place_that_clips_is_counted(tmp_path)
+
+
+def test_more_than_the_memory():
+    with pytest.raises(NativeError, match="not enough memory for the model and its context"):
+        FastLlama(load("glassllm"), 1 << 46)
