@@ -7,7 +7,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LlamaShape, Matrix, TokenizerData, load
+from dojang.checkpoints.blocks.writing import WRITABLE
+from dojang.checkpoints.checkpoint import Messages
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
+from dojang.checkpoints.tensor_types import BLOCK_TYPES
 from dojang.fast import FastLlama, model
 from dojang.native import NativeError
 from dojang_hdl.isa import Code
@@ -76,6 +79,14 @@ def random_tokens(checkpoint, count, seed=1):
 def test_types_and_shapes(name, tmp_path):
     shape, kind = MODELS[name]
     checkpoint = load(write_synthetic(tmp_path / "model.gguf", shape, kind, seed=5))
+    check(checkpoint, random_tokens(checkpoint, 40))
+
+
+def test_every_block_type(tmp_path):
+    kinds = [name for name in BLOCK_TYPES if name in WRITABLE]
+    shape = LlamaShape(-(-len(kinds) // 7), 256, 8, 2, 32, 256, 67, 64)
+    checkpoint = load(write_synthetic(tmp_path / "model.gguf", shape, kinds))
+    assert {matrix.source for _, matrix in checkpoint.matrices()} == set(kinds)
     check(checkpoint, random_tokens(checkpoint, 40))
 
 
@@ -151,7 +162,8 @@ def wild(shape: LlamaShape, forms: list[Form], seed: int, low: int, high: int, m
         return np.where(rng.random(size) < 0.1, 0, values).astype(np.float32)
 
     def halves(*size):
-        values = rng.choice([-1, 1], size) * np.exp2(rng.uniform(*rng.choice([[-24, 16], [-10, -4], [-24, -14]]), size))
+        least, most = ((-24, 16), (-10, -4), (-24, -14))[rng.integers(3)]
+        values = rng.choice([-1, 1], size) * np.exp2(rng.uniform(least, most, size))
         return np.where(rng.random(size) < 0.05, 0, np.clip(values, -65504, 65504)).astype(np.float16)
 
     table = floats(shape.vocab, shape.d)
@@ -172,7 +184,7 @@ def wild(shape: LlamaShape, forms: list[Form], seed: int, low: int, high: int, m
             halves(*factors) if plain and rng.random() < 0.5 else None, "random",
             rng.random((rows, blocks, BLOCK)) < 0.5 if masks and around else None)
     vectors: dict[str, np.ndarray] = {}
-    return Checkpoint("wild", shape, Embedding(table.shape, lambda ids: table[ids]), {}, [], matrices.__getitem__,
+    return Checkpoint("wild", shape, Embedding(table.shape, lambda ids: table[ids]), {}, Messages(), matrices.__getitem__,
                       lambda name: vectors.setdefault(name, floats(shape.d)), lambda: TokenizerData("gpt2"), 0)
 
 
