@@ -184,7 +184,8 @@ def wild(shape: LlamaShape, forms: list[Form], seed: int, low: int, high: int, m
             halves(*factors) if plain and rng.random() < 0.5 else None, "random",
             rng.random((rows, blocks, BLOCK)) < 0.5 if masks and around else None)
     vectors: dict[str, np.ndarray] = {}
-    return Checkpoint("wild", shape, Embedding(table.shape, lambda ids: table[ids]), {}, Messages(), matrices.__getitem__,
+    embedding = Embedding(table.shape, lambda ids: table[ids])
+    return Checkpoint("wild", shape, embedding, {}, Messages(), matrices.__getitem__,
                       lambda name: vectors.setdefault(name, floats(shape.d)), lambda: TokenizerData("gpt2"), 0)
 
 
