@@ -29,6 +29,13 @@ MODELS = {
     "ten-queries": (LlamaShape(1, 64, 10, 1, 32, 101, 77, 64), TYPES),
     "odd-d": (LlamaShape(1, 50, 5, 5, 32, 101, 3, 64), "F32"),
     "bf16": (LlamaShape(2, 100, 6, 2, 96, 37, 131, 64, tied=True), "BF16"),
+    "padded": (LlamaShape(2, 96, 4, 2, 64, 64, 40, 64, key_dim=48, rotary_dim=20, rope_magnitude=1.3), TYPES),
+    "values-of-their-own": (LlamaShape(1, 64, 4, 2, 96, 70, 40, 64, key_dim=80, value_dim=20, score_scale=0.3), "F16"),
+    "small-keys": (LlamaShape(1, 64, 2, 1, 32, 70, 40, 64, key_dim=4, value_dim=100), "F16"),
+    "long": (LlamaShape(1, 64, 2, 1, 32, 64, 40, 64, rope_factors=(2.0,) * 16, rope_factors_long=(4.0,) * 16,
+                        original_context=39), "Q8_0"),
+    "short": (LlamaShape(1, 64, 2, 1, 32, 64, 40, 64, rope_factors=(2.0,) * 16, rope_factors_long=(4.0,) * 16,
+                         original_context=40), "Q8_0"),
     "one-head": (LlamaShape(3, 32, 1, 1, 128, 33, 5, 64), "F32"),
     "mixed": (LlamaShape(2, 64, 14, 7, 32, 199, 450, 64), TYPES),
 }
@@ -245,11 +252,16 @@ def forms(draw) -> Form:
 
 @st.composite
 def cases(draw):
-    kv_heads, group, pairs = draw(st.integers(1, 3)), draw(st.integers(1, 5)), draw(st.sampled_from((16, 32, 48, 64)))
+    kv_heads, group = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    key_dim, value_dim = draw(st.sampled_from((32, 64, 128)) | st.integers(1, 33).map(lambda n: 4 * n)), draw(
+        st.just(0) | st.integers(1, 33).map(lambda n: 4 * n))
+    pairs = draw(st.just(key_dim // 2) | st.integers(1, key_dim // 2))
     factors = draw(st.none() | st.lists(st.floats(0.1, 50), min_size=pairs, max_size=pairs).map(tuple))
-    shape = LlamaShape(draw(st.integers(1, 2)), draw(st.integers(1, 140)), kv_heads * group, kv_heads, 2 * pairs,
-                       draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128,
-                       rms_eps=draw(st.sampled_from((0.0, 1e-5, 1e-38))), rope_factors=factors)
+    shape = LlamaShape(draw(st.integers(1, 2)), draw(st.integers(1, 140)), kv_heads * group, kv_heads,
+                       -(-key_dim // 32) * 32, draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128,
+                       rms_eps=draw(st.sampled_from((0.0, 1e-5, 1e-38))), rope_factors=factors, key_dim=key_dim,
+                       value_dim=value_dim, rotary_dim=2 * pairs, rope_magnitude=draw(st.floats(0.5, 2)),
+                       score_scale=draw(st.just(0.0) | st.floats(0.01, 2)))
     low = draw(st.floats(-149, 120))
     pieces = draw(st.lists(st.integers(1, 40), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) < 100))
     return shape, draw(st.lists(forms(), min_size=1, max_size=6)), draw(st.integers(0, 1 << 30)), low, \
