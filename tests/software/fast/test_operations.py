@@ -135,8 +135,10 @@ def check_alignment(library) -> None:
 
 def check_products(library) -> None:
     rng = np.random.default_rng(11)
-    for group, low, high in ((32, 0, 15), (32, -8, 7), (32, -256, 256), (32, 241, 256), (32, -128, 127), (32, 0, 255),
-                             (64, -128, 127), (128, -64, 64), (128, 0, 1), (128, -1, 1), (64, 120, 128)):
+    for group, low, high in (
+            (32, 0, 15), (32, -8, 7), (32, 241, 256), (32, -128, 127), (32, 0, 255), (32, -255, 0), (32, -1, 254),
+            (32, -129, 100), (32, -256, 256), (64, -128, 127), (64, 120, 128), (128, -64, 64), (128, 0, 1),
+            (128, -1, 1)):
         for rows, groups, terms, contexts, scaled, offset, rotated in (
                 (37, 3, 1, 15, "groups", False, False), (16, 2, 1, 1, "row", False, group > 32),
                 (1, 5, 1, 8, "groups", True, False), (17, 2, 3, 3, "groups", False, group > 32),
