@@ -65,15 +65,24 @@ def _print_types(file: GGUFFile) -> None:
         output.print(tensors)
 
 
+def _span(factors: tuple[float, ...] | None) -> str:
+    return "none" if factors is None else f"{min(factors):g} to {max(factors):g}"
+
+
 def _print_shape(checkpoint: Checkpoint) -> None:
     shape = checkpoint.shape
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
-    factors = "none" if shape.rope_factors is None else f"{min(shape.rope_factors):g} to {max(shape.rope_factors):g}"
+    values = "" if shape.value_dim == shape.key_dim else f", values {shape.value_dim}"
+    factors = _span(shape.rope_factors)
+    if shape.rope_factors_long is not None:
+        factors += f"; beyond {shape.original_context:,} positions {_span(shape.rope_factors_long)}"
     for name, value in (
-        ("layers", shape.layers), ("embedding d", shape.d), ("heads × KV heads × size",
-         f"{shape.heads} × {shape.kv_heads} × {shape.head_dim}"), ("FFN", shape.ffn), ("vocabulary", shape.vocab),
-        ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"), ("rotary base", f"{shape.rope_base:g}"),
-        ("rotary frequency factors", factors), ("head", "tied to the embedding" if shape.tied else "own matrix"),
+        ("layers", shape.layers), ("embedding d", shape.d),
+        ("heads × KV heads × size", f"{shape.heads} × {shape.kv_heads} × {shape.key_dim}{values}"),
+        ("FFN", shape.ffn), ("vocabulary", shape.vocab), ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"),
+        ("rotated elements", shape.rotary_dim), ("rotary base", f"{shape.rope_base:g}"),
+        ("rotary frequency factors", factors), ("rotary magnitude", f"{shape.rope_magnitude:g}"),
+        ("score scale", f"{shape.score_scale:g}"), ("head", "tied to the embedding" if shape.tied else "own matrix"),
     ):
         hyper.add_row(name, str(value))
     output.print(hyper)
