@@ -76,6 +76,10 @@ def test_eval_by_hand(model, text, tmp_path):
     found = figures["texts"][str(text)]
     assert found["tokens"] == 30 and found["perplexity"] == pytest.approx(exp(np.mean(loss)), rel=1e-9)
     assert found["kl"] is None and figures["numerics"] == "golden"
+    run("eval", model, "--text", text, "--windows", 2, "--length", 16, "--numerics", "fast", "--json",
+        tmp_path / "fast.json")
+    fast = json.loads((tmp_path / "fast.json").read_text())
+    assert fast["texts"] == figures["texts"] and fast["numerics"] == "fast"
     matrices = list(checkpoint.matrices())
     assert figures["bits_per_weight"] == pytest.approx(
         8 * sum(m.stored_bytes for _, m in matrices) / sum(m.rows * m.cols for _, m in matrices))
