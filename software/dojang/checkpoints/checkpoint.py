@@ -180,10 +180,11 @@ class Checkpoint:
     @cached_property
     def head(self) -> Matrix:
         """Matrix of the logits, [vocab, d]; the embedding's if tied."""
-        return self.load_matrix(self._head_name)
+        return self.load_matrix(self.head_name)
 
     @property
-    def _head_name(self) -> str:
+    def head_name(self) -> str:
+        """Tensor name of the matrix of the logits."""
         return "token_embd.weight" if self.shape.tied else "output.weight"
 
     @cached_property
@@ -202,7 +203,7 @@ class Checkpoint:
 
         That of a tied embedding is the head; its rows as an input are `embedding`.
         """
-        if name == self._head_name:
+        if name == self.head_name:
             return self.head
         if name == "output_norm.weight":
             return self.output_norm

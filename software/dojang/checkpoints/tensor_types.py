@@ -42,6 +42,11 @@ class BlockType:
     kept: Kept = Kept.EXACT
     offset: bool = False
 
+    @property
+    def bits_per_weight(self) -> float:
+        """All-in, of whole groups."""
+        return self.form.bits + 16 * (1 + self.offset) / self.form.group
+
     def __str__(self) -> str:
         """The form, as messages and tables say it: ``4 bits, groups of 32, with an offset``."""
         return f"{self.form}, with an offset" if self.offset else str(self.form)
@@ -64,11 +69,11 @@ BLOCK_TYPES = {
     "Q5_0": BlockType(small.read_q5_0, Form(5, signed=True)),
     "Q5_1": BlockType(small.read_q5_1, Form(5), offset=True),
     "Q8_0": BlockType(small.read_q8_0, Form(8, signed=True)),
-    "Q2_K": BlockType(large.read_q2_k, Form(large.AFFINE_BITS), Kept.NEAREST, offset=True),
+    "Q2_K": BlockType(large.read_q2_k, Form(8), Kept.NEAREST, offset=True),
     "Q3_K": BlockType(large.read_q3_k, Form(8, signed=True)),
     "Q4_K": BlockType(large.read_q4_k, Form(4), Kept.ROUNDED, offset=True),
     "Q5_K": BlockType(large.read_q5_k, Form(5), Kept.ROUNDED, offset=True),
-    "Q6_K": BlockType(large.read_q6_k, Form(large.SIGNED_BITS, signed=True), Kept.NEAREST),
+    "Q6_K": BlockType(large.read_q6_k, Form(8, signed=True), Kept.NEAREST),
     "IQ4_NL": BlockType(small.read_iq4_nl, Form(8, signed=True)),
     "IQ4_XS": BlockType(large.read_iq4_xs, Form(8, signed=True), Kept.ROUNDED),
     "MXFP4": BlockType(small.read_mxfp4, Form(5, signed=True)),

@@ -4,13 +4,12 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
 from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
+from .console import console, output
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
@@ -24,36 +23,36 @@ def inspect(model: Model, weights: Weights = 8):
 
     Why a model cannot run is said on standard error.
     """
-    file, console = open_gguf(model), Console(highlight=False)
+    file = open_gguf(model)
     if file is not None:
-        _print_header(console, file)
+        _print_header(file)
     try:
         checkpoint = load(model if file is None else file, weights)
     except UnsupportedError as error:
         assert file is not None
-        _print_types(console, file)
-        typer.echo(f"this model cannot run: {error}", err=True)
+        _print_types(file)
+        console.print(f"this model cannot run: {error}")
         return
-    _print_shape(console, checkpoint)
-    _print_costs(console, checkpoint, _costs(checkpoint, file, weights))
+    _print_shape(checkpoint)
+    _print_costs(checkpoint, _costs(checkpoint, file, weights))
     for message in checkpoint.messages:
-        console.print(Text(message))
+        output.print(message)
 
 
-def _print_header(console: Console, file: GGUFFile) -> None:
-    header = Table(Column("key", overflow="fold"), Column("value", overflow="fold"), title=Text(file.name))
+def _print_header(file: GGUFFile) -> None:
+    header = Table(Column("key", overflow="fold"), Column("value", overflow="fold"), title=file.name)
     order = "big-endian" if file.order == ">" else "little-endian"
     parts = f" in {len(file.parts)} parts" if len(file.parts) > 1 else ""
     header.add_row("file", f"GGUF version {file.parts[0].version}, {order}, {file.size:,} bytes{parts}, "
                            f"{len(file.tensors):,} tensors")
     for key, field in list(file.fields.items())[:ROWS]:
-        header.add_row(Text(named(key)), Text(str(field)))
+        header.add_row(named(key), str(field))
     if len(file.fields) > ROWS:
         header.add_row("and", f"{len(file.fields) - ROWS:,} more")
-    console.print(header)
+    output.print(header)
 
 
-def _print_types(console: Console, file: GGUFFile) -> None:
+def _print_types(file: GGUFFile) -> None:
     count, weights, size = Counter(), Counter(), Counter()
     for tensor in file.tensors.values():
         count[tensor.type_name] += 1
@@ -63,12 +62,12 @@ def _print_types(console: Console, file: GGUFFile) -> None:
     for name, number in count.most_common(ROWS):
         tensors.add_row(name, f"{number:,}", f"{weights[name]:,}", f"{size[name]:,}")
     if count:
-        console.print(tensors)
+        output.print(tensors)
 
 
-def _print_shape(console: Console, checkpoint: Checkpoint) -> None:
+def _print_shape(checkpoint: Checkpoint) -> None:
     shape = checkpoint.shape
-    hyper = Table("hyper-parameter", "value", title=Text(checkpoint.name))
+    hyper = Table("hyper-parameter", "value", title=checkpoint.name)
     factors = "none" if shape.rope_factors is None else f"{min(shape.rope_factors):g} to {max(shape.rope_factors):g}"
     for name, value in (
         ("layers", shape.layers), ("embedding d", shape.d), ("heads × KV heads × size",
@@ -77,7 +76,7 @@ def _print_shape(console: Console, checkpoint: Checkpoint) -> None:
         ("rotary frequency factors", factors), ("head", "tied to the embedding" if shape.tied else "own matrix"),
     ):
         hyper.add_row(name, str(value))
-    console.print(hyper)
+    output.print(hyper)
 
 
 def _costs(checkpoint: Checkpoint, file: GGUFFile | None, weights_bits: int) -> list[tuple[str, int, int]]:
@@ -90,7 +89,7 @@ def _costs(checkpoint: Checkpoint, file: GGUFFile | None, weights_bits: int) -> 
             if len(tensor.shape) == 2]
 
 
-def _print_costs(console: Console, checkpoint: Checkpoint, costs: list[tuple[str, int, int]]) -> None:
+def _print_costs(checkpoint: Checkpoint, costs: list[tuple[str, int, int]]) -> None:
     shape, weight_count, weight_bytes = checkpoint.shape, Counter(), Counter()
     for source, weights, size in costs:
         weight_count[source] += weights
@@ -101,7 +100,7 @@ def _print_costs(console: Console, checkpoint: Checkpoint, costs: list[tuple[str
         weights_here = weight_count[source]
         tensors.add_row(source, str(count), f"{weights_here:,}", f"{weight_bytes[source]:,}",
                         f"{weight_bytes[source] * 8 / weights_here:.3f}" if weights_here else "–")
-    console.print(tensors)
+    output.print(tensors)
 
     total, total_bytes = weight_count.total(), weight_bytes.total()
     vectors = 4 * shape.d * (2 * shape.layers + 2)
@@ -111,4 +110,4 @@ def _print_costs(console: Console, checkpoint: Checkpoint, costs: list[tuple[str
     cost.add_row("embedding row and norm gains read", f"{vectors:,} bytes")
     cost.add_row("bytes read", f"{total_bytes + vectors:,}, and the KV cache")
     cost.add_row("KV bytes", f"{shape.kv_bytes_per_token:,}")
-    console.print(cost)
+    output.print(cost)

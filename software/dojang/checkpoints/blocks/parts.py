@@ -33,7 +33,7 @@ class Parts(NamedTuple):
 
 
 def half(values: np.ndarray, upwards: bool = False) -> np.ndarray:
-    """To the nearest float16; ``upwards``: where that is denormal the smallest one that is not less.
+    """To the nearest float16; ``upwards``: where that is denormal the next one that is not nearer to zero.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def half(values: np.ndarray, upwards: bool = False) -> np.ndarray:
         raise ScaleError(f"needs a scale of {values.flat[np.abs(values).argmax()]:.3g}, beyond the range of FP16, "
                          f"{LARGEST:.0f}")
     if upwards:
-        small = (found < values) & (values < SMALLEST_NORMAL)
-        found[small] = np.nextafter(found[small], np.float16(1))
+        small = (np.abs(found) < np.abs(values)) & (np.abs(values) < SMALLEST_NORMAL)
+        found[small] = np.nextafter(found[small], np.copysign(np.float16(1), values[small]).astype(np.float16))
     return found
 
 

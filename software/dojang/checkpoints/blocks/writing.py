@@ -1,4 +1,4 @@
-"""Floats to blocks of any type, by plain rounding: for models that are made here (a real quantiser searches)."""
+"""Floats to blocks of any type, by plain rounding: for models that are made here (real quantisers search)."""
 
 import gguf
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from .packing import pack
 from .small import LEVELS
 
-__all__ = ["write_blocks"]
+__all__ = ["WRITABLE", "write_blocks"]
 
 GROUPS = 16
 """Smaller blocks inside a block of Q2_K, Q3_K or Q6_K; those of the other large types are twice as long."""
@@ -68,6 +68,9 @@ def _iq4_xs(weights: np.ndarray) -> np.ndarray:
 WRITERS = {"Q2_K": _q2_k, "Q3_K": _q3_k, "Q4_K": _q4_k, "Q5_K": _q5_k, "Q6_K": _q6_k, "IQ4_NL": _iq4_nl,
            "IQ4_XS": _iq4_xs}
 """Of the types that the package gguf reads only."""
+
+WRITABLE = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4", "TQ1_0", "TQ2_0", *WRITERS)
+"""Types that `write_blocks` takes."""
 
 
 def _affine(weights, groups, limit, scale_limit):
