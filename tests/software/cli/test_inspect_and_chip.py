@@ -92,6 +92,16 @@ def test_inspect_says_why_a_llama_cannot_run(tmp_path, fields, tensors, message)
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("old, new, message", [
+    (b"gpt2", b"bert", "prompts cannot be encoded: tokenizer model 'bert' is not supported, expected one of gpt2"),
+    (b"default", b"defgult", "prompts cannot be encoded: pre-tokenizer 'defgult' is not supported, expected one of")])
+def test_inspect_says_if_prompts_cannot_be_encoded(tmp_path, old, new, message):
+    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    assert run("inspect", path).stderr == ""
+    path.write_bytes(path.read_bytes().replace(old, new))
+    assert run("inspect", path).stderr.startswith(message)
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda content: content[:-200], "is truncated or corrupt: tensor"),
     (lambda content: content.replace(b"GGUF\3", b"GGUF\4"), "is of version 4 of the GGUF format, expected 2 or 3"),
