@@ -216,8 +216,9 @@ class _Container:
 
     def checkpoint(self, name: str, weights_bits: int) -> Checkpoint:
         fields = dict(self.description["shape"])
-        if fields.get("rope_factors") is not None:
-            fields["rope_factors"] = tuple(fields["rope_factors"])
+        for factors in ("rope_factors", "rope_factors_long"):
+            if fields.get(factors) is not None:
+                fields[factors] = tuple(fields[factors])
         shape = LlamaShape(**fields)
         tensors = self.description["tensors"]
         sizes = {"token_embd.weight": (shape.vocab, shape.d)}
@@ -248,6 +249,7 @@ class _Container:
                                       f"{', '.join(FLOAT_TYPES)}")
 
         messages = import_messages(floats, shape.tied, weights_bits)
+        messages.extend(shape.messages())
 
         def load_floats(tensor: str) -> np.ndarray:
             return self.array(tensor).astype(np.float32) if tensor in floats else self.matrix(tensor).dequantize()

@@ -135,7 +135,7 @@ def test_context_out_of_range(checkpoint, context):
 
 
 def test_heads_too_large_for_the_accumulators(checkpoint):
-    with pytest.raises(CompileError, match="heads have 32 elements, chip 'sim-2x2' takes 16 at most"):
+    with pytest.raises(CompileError, match="heads have values of 32 elements, chip 'sim-2x2' takes 16 at most"):
         compile_model(checkpoint, replace(preset("sim-2x2"), acc_rows=32), 64)
 
 
