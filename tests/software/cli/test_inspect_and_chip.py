@@ -36,6 +36,15 @@ def test_inspect_counts_imported_bits(tmp_path):
     assert rows(output)["F16"][-1] == "4.500" and "attn_q quantised from F16 to 4 bits" in output
 
 
+def test_inspect_shows_heads_and_rotary_rules(tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 96, 96, 100, 32, key_dim=80, value_dim=48, rotary_dim=20, score_scale=0.25)
+    table = rows(run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16")).stdout)
+    assert table["heads × KV heads × size"] == ["2 × 1 × 80 (values 48)"] and table["scale of scores"] == ["0.25"]
+    assert table["rotated elements of a head"] == ["20"] and table["rotary frequency factors"] == ["none"]
+    weights = sum(rows * columns for rows, columns in shape.matrices().values()) + 100 * 64
+    assert table["F16"][1] == f"{weights:,}"
+
+
 def test_inspect_costs_are_those_of_the_decoded_matrices(tmp_path):
     shape = LlamaShape(2, 96, 3, 1, 32, 160, 131, 64, tied=True)
     path = write_synthetic(tmp_path / "m.gguf", shape, ["F16", "Q4_0", "Q4_1", "Q8_0", "F32", "BF16"])
