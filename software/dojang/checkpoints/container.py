@@ -93,7 +93,7 @@ def write_container(path: Path, contents: Contents) -> None:
         arrays[name] = np.ascontiguousarray(vector, np.float32)
     for label, parts in contents.scale_sets.items():
         arrays |= {f"{label}/{name}": np.ascontiguousarray(values) for name, values in parts.items()}
-    shape, tokenizer = asdict(contents.shape), asdict(contents.tokenizer)
+    shape, tokenizer = contents.shape.stored(), asdict(contents.tokenizer)
     tokenizer["eos_ids"] = sorted(contents.tokenizer.eos_ids)
     description = {
         "version": VERSION, "name": contents.name, "shape": shape, "tokenizer": tokenizer, "tensors": tensors,

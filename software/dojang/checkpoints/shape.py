@@ -1,8 +1,9 @@
 """Hyper-parameters of a Llama-family model."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from dojang_hdl.config import BLOCK
 
@@ -12,6 +13,13 @@ __all__ = ["LlamaShape"]
 
 TINY, HUGE = 1e-9, 1e38
 """Bounds of what scales angles; what they give stays finite."""
+
+USUAL: dict[str, Callable[["LlamaShape"], Any]] = {
+    "key_dim": lambda shape: shape.head_dim, "value_dim": lambda shape: shape.key_dim,
+    "rotary_dim": lambda shape: shape.key_dim, "score_scale": lambda shape: 1 / math.sqrt(shape.key_dim),
+    "rope_magnitude": lambda shape: 1.0, "rope_factors_long": lambda shape: None,
+    "original_context": lambda shape: 0}
+"""What most models have; files and names of models leave it out."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,7 @@ class LlamaShape:
     original_context: int = 0
 
     def __post_init__(self):
-        for field, default in (("key_dim", "head_dim"), ("value_dim", "key_dim"), ("rotary_dim", "key_dim")):
-            if getattr(self, field) == 0:
-                object.__setattr__(self, field, getattr(self, default))
+        self._fill("key_dim", "value_dim", "rotary_dim")
         for field in ("layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context", "key_dim",
                       "value_dim", "rotary_dim"):
             value = getattr(self, field)
@@ -74,8 +80,7 @@ class LlamaShape:
         self._check(self.rotary_dim % 2 == 0 and self.rotary_dim <= self.key_dim, "rotary_dim",
                     f"an even number of at most key_dim={self.key_dim}")
         self._check(math.isfinite(self.rms_eps) and self.rms_eps >= 0, "rms_eps", "a number of at least 0")
-        if self.score_scale == 0:
-            object.__setattr__(self, "score_scale", 1 / math.sqrt(self.key_dim))
+        self._fill("score_scale")
         for field in ("rope_magnitude", "score_scale"):
             self._check(TINY <= getattr(self, field) <= 1 / TINY, field, f"a number from {TINY:g} to {1 / TINY:g}")
         self._check(TINY <= self.rope_base <= HUGE, "rope_base", f"a number from {TINY:g} to {HUGE:g}")
@@ -84,6 +89,11 @@ class LlamaShape:
         long = self.rope_factors_long is not None
         self._check(isinstance(self.original_context, int) and self.original_context >= long, "original_context",
                     "a positive integer" if long else "an integer of at least 0")
+
+    def _fill(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, USUAL[name](self))
 
     def _check(self, ok: bool, field: str, expected: str) -> None:
         if not ok:
@@ -99,6 +109,14 @@ class LlamaShape:
             if not TINY <= factor <= HUGE:
                 raise CheckpointError(f"model has {factor!r} among its {field}, expected numbers from {TINY:g} to "
                                       f"{HUGE:g}")
+
+    def stored(self) -> dict[str, Any]:
+        """Arguments that make this shape again; what is `USUAL` is left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if name not in USUAL or value != USUAL[name](self)}
+
+    def __repr__(self) -> str:
+        return f"LlamaShape({', '.join(f'{name}={value!r}' for name, value in self.stored().items())})"
 
     def at(self, context: int) -> "LlamaShape":
         """The shape with the rotary factors of a session that reserves ``context`` positions."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ..checkpoints import Checkpoint, GGUFFile, LlamaShape, UnsupportedError, load, open_gguf
+from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
 from ..tokenizer import TokenizerError, require_supported
@@ -78,28 +78,27 @@ def _tell_tokenizer(file: GGUFFile) -> None:
         console.print(f"prompts cannot be encoded: {error}")
 
 
+def _span(factors: tuple[float, ...] | None) -> str:
+    return "none" if factors is None else f"{min(factors):g} to {max(factors):g}"
+
+
 def _print_shape(checkpoint: Checkpoint) -> None:
     shape = checkpoint.shape
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
-    size = f"{shape.key_dim}" + (f" (values {shape.value_dim})" if shape.value_dim != shape.key_dim else "")
+    values = "" if shape.value_dim == shape.key_dim else f", values {shape.value_dim}"
+    factors = _span(shape.rope_factors)
+    if shape.rope_factors_long is not None:
+        factors += f"; beyond {shape.original_context:,} positions {_span(shape.rope_factors_long)}"
     for name, value in (
-        ("layers", shape.layers), ("embedding d", shape.d), ("heads × KV heads × size",
-         f"{shape.heads} × {shape.kv_heads} × {size}"), ("FFN", shape.ffn), ("vocabulary", shape.vocab),
-        ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"), ("scale of scores", f"{shape.score_scale:g}"),
-        ("rotated elements of a head", shape.rotary_dim), ("rotary base", f"{shape.rope_base:g}"),
-        ("rotary magnitude", f"{shape.rope_magnitude:g}"), ("rotary frequency factors", _factors(shape)),
-        ("head", "tied to the embedding" if shape.tied else "own matrix"),
+        ("layers", shape.layers), ("embedding d", shape.d),
+        ("heads × KV heads × size", f"{shape.heads} × {shape.kv_heads} × {shape.key_dim}{values}"),
+        ("FFN", shape.ffn), ("vocabulary", shape.vocab), ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"),
+        ("rotated elements", shape.rotary_dim), ("rotary base", f"{shape.rope_base:g}"),
+        ("rotary frequency factors", factors), ("rotary magnitude", f"{shape.rope_magnitude:g}"),
+        ("score scale", f"{shape.score_scale:g}"), ("head", "tied to the embedding" if shape.tied else "own matrix"),
     ):
         hyper.add_row(name, str(value))
     output.print(hyper)
-
-
-def _factors(shape: LlamaShape) -> str:
-    ranges = ["none" if factors is None else f"{min(factors):g} to {max(factors):g}"
-              for factors in (shape.rope_factors, shape.rope_factors_long)]
-    if shape.original_context:
-        return f"{ranges[0]}; beyond {shape.original_context} positions {ranges[1]}"
-    return ranges[0]
 
 
 def _costs(checkpoint: Checkpoint, file: GGUFFile | None, weights_bits: int) -> list[tuple[str, int, int]]:

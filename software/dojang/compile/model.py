@@ -26,6 +26,9 @@ TERMS = 2
 CONTEXT_LIMIT = 16_000
 """The largest context whose row blocks fit the field ``n_bias``."""
 
+VOCAB_LIMIT = 1 << 20
+"""Token ids that an address follows; nodes multiply so many bits."""
+
 
 @dataclass(frozen=True)
 class CacheRegions:
@@ -113,6 +116,8 @@ class ModelLayout:
             raise CompileError(f"{sets} scale sets were given, expected {(1 << SET_BITS) - 1} at most")
         if not 1 <= self.context <= CONTEXT_LIMIT:
             raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
+        if shape.vocab > VOCAB_LIMIT:
+            raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
         for part, size, largest in (("keys", shape.head_dim, QUEUE // TERMS * BLOCK),
                                     ("values", shape.value_dim, config.acc_rows // TERMS)):
             if size > largest:

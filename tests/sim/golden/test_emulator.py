@@ -265,6 +265,13 @@ def test_a_large_context_at_its_beginning(tmp_path):
     machine.check([4])
 
 
+def test_ids_of_a_large_vocabulary(tmp_path):
+    """Beyond 16 bits: rows of the embedding, row blocks of the head and candidates."""
+    machine = Machine(model(tmp_path, LlamaShape(1, 32, 2, 1, 32, 32, 1 << 18, 64), "Q8_0"), preset("sim-1x1"), 40)
+    machine.check([(1 << 18) - 1, 200_000, 65_536])
+    machine.check([1 << 17])
+
+
 def test_types_may_differ_within_a_layer(tmp_path):
     shape = LlamaShape(1, 64, 4, 2, 32, 96, 50, 64)
     first, second = (model(tmp_path, shape, kind) for kind in ("Q4_1", "Q8_0"))

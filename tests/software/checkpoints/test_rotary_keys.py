@@ -1,10 +1,16 @@
 """Keys of rotary embedding and attention that cannot be honoured: a short sentence that names key and value."""
 
+from pathlib import Path
+
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape, load
+from dojang.checkpoints import CheckpointError, GGUFFile, LlamaShape, load
+from dojang.checkpoints.gguf.rotary import SCALINGS, rotary_fields
 from dojang.checkpoints.synthetic import write_synthetic
+from dojang_sim.golden.llama import rotary_tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SHAPE = LlamaShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17)
 NAN, INFINITE = float("nan"), float("inf")
@@ -19,24 +25,27 @@ REFUSED = [
     (of("type", "llama3"), "rotary scaling 'llama3' is not supported, supported are none, linear, yarn, longrope"),
     (of("type", "su"), "rotary scaling 'su' is not supported"),
     (of("type", 2), "rotary scaling 2 is not supported"),
-    (of("factor", -4.0), "llama.rope.scaling.factor is -4, expected a positive number, or 0 for none"),
+    (of("factor", -4.0), "llama.rope.scaling.factor is -4, expected a number from 1e-09 to 1e+09, or 0 for none"),
     (of("factor", NAN), "llama.rope.scaling.factor is nan, expected a finite number"),
     (of("factor", INFINITE), "llama.rope.scaling.factor is inf, expected a finite number"),
     (of("factor", "4"), "llama.rope.scaling.factor is '4', expected a finite number"),
-    (of("factor", 1e-12), "model has 9.99999"),
-    ({"rope.scale_linear": -2.0}, "llama.rope.scale_linear is -2, expected a positive number, or 0 for none"),
+    (of("factor", 1e-12), "llama.rope.scaling.factor is 1e-12, expected a number from 1e-09 to 1e+09, or 0 for none"),
+    ({"rope.scale_linear": -2.0}, "llama.rope.scale_linear is -2, expected a number from 1e-09 to 1e+09, or 0"),
     ({"rope.scale_linear": NAN}, "llama.rope.scale_linear is nan"),
-    (of("attn_factor", 0.0), "llama.rope.scaling.attn_factor is 0, expected a positive number"),
-    (of("attn_factor", -1.0), "llama.rope.scaling.attn_factor is -1, expected a positive number"),
-    (of("attn_factor", 1e20), "model has rope_magnitude=1"),
+    (of("attn_factor", 0.0), "llama.rope.scaling.attn_factor is 0, expected a number from 1e-09 to 1e+09"),
+    (of("attn_factor", -1.0), "llama.rope.scaling.attn_factor is -1, expected a number from"),
+    (of("attn_factor", 1e20), "llama.rope.scaling.attn_factor is 1e+20, expected a number from 1e-09 to 1e+09"),
     (of("original_context_length", 2.5, **YARN), "original_context_length is 2.5, expected an integer"),
-    (of("yarn_beta_fast", 0.0, **YARN), "yarn_beta_fast is 0, expected a positive number"),
-    (of("yarn_beta_slow", -1.0, **YARN), "yarn_beta_slow is -1, expected a positive number"),
+    (of("yarn_beta_fast", 0.0, **YARN), "yarn_beta_fast is 0, expected a number from"),
+    (of("yarn_beta_fast", 1e38, **YARN), "yarn_beta_fast is 1e+38, expected a number from"),
+    (of("yarn_beta_slow", 1e-38, **YARN), "yarn_beta_slow is 1e-38, expected a number from"),
+    (of("yarn_beta_slow", -1.0, **YARN), "yarn_beta_slow is -1, expected a number from"),
     (of("yarn_attn_factor", 2.0, **YARN), "yarn_attn_factor is 2, expected 1 or the 1.13863 of the other keys"),
-    (of("yarn_attn_factor", 0.0, **YARN), "yarn_attn_factor is 0, expected a positive number"),
-    (of("yarn_log_multiplier", -1.0, **YARN), "yarn_log_multiplier is -1, expected a number of at least 0"),
+    (of("yarn_attn_factor", 0.0, **YARN), "yarn_attn_factor is 0, expected a number from 1e-09 to 1e+09"),
+    (of("yarn_log_multiplier", -1.0, **YARN), "yarn_log_multiplier is -1, expected a number from 1e-09 to 1e+09, or 0"),
     (of("yarn_ext_factor", NAN, **YARN), "yarn_ext_factor is nan, expected a finite number"),
     (of("yarn_ext_factor", 4.0, **{**YARN, "rope.scaling.factor": 0.5}), "yarn_ext_factor is 4, expected a number"),
+    (of("yarn_ext_factor", 1e20, **YARN), "yarn_ext_factor is 1e+20, expected a number that keeps all frequencies"),
     ({"attention.scale": -0.5}, "llama.attention.scale is -0.5, expected a positive number, or 0 for 1 / √key length"),
     ({"attention.scale": NAN}, "llama.attention.scale is nan, expected a finite number"),
     ({"attention.scale": 1e20}, "model has score_scale=1"),
@@ -139,3 +148,33 @@ def test_shapes_come_back(tmp_path):
         checkpoint = load(write_synthetic(tmp_path / f"{index}.gguf", shape, "F16"))
         assert checkpoint.shape == shape
         assert any("more than 128 positions" in message for message in checkpoint.messages) == bool(index)
+
+
+class Keys(GGUFFile):
+    """Nothing but values of keys."""
+
+    def __init__(self, values):
+        self.path, self.fields, self.tensors = Path("m.gguf"), values, {}
+
+    def field(self, key, default=None):
+        return self.fields.get(key, default)
+
+
+NUMBERS = st.floats(allow_nan=True) | st.sampled_from([0.0, 0.5, 1.0, 4.0, 32.0, 1e-9, 1e9]) | st.integers(-2, 1 << 63)
+NAMES = ("factor", "attn_factor", "original_context_length", "yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast",
+         "yarn_beta_slow", "yarn_log_multiplier")
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(SCALINGS), st.dictionaries(st.sampled_from(NAMES), NUMBERS), NUMBERS)
+def test_any_numbers_give_finite_tables_or_a_sentence(kind, numbers, base):
+    keys = {f"llama.rope.scaling.{name}": value for name, value in numbers.items()}
+    file = Keys({**keys, "llama.rope.scaling.type": kind, "llama.rope.freq_base": base})
+    try:
+        shape = LlamaShape(1, 64, 2, 1, 32, 96, 70, 256, **rotary_fields(file, 32, 256))
+    except CheckpointError as error:
+        assert len(str(error)) < 250
+        return
+    for table in rotary_tables(shape, np.arange(0, 16000, 777)):
+        assert np.isfinite(table).all()

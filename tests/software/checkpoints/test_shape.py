@@ -62,3 +62,17 @@ def test_factors_follow_the_reserved_context():
                                "those for short ones elsewhere"]
     with pytest.raises(CheckpointError, match="model has original_context=0, expected a positive integer"):
         replace(LONG, original_context=0)
+
+
+@pytest.mark.parametrize("shape", [GOOD, LONG, replace(GOOD, key_dim=48, value_dim=80, rotary_dim=20, score_scale=0.5,
+                                                       rope_magnitude=1.25)])
+def test_what_is_stored_makes_it_again(shape):
+    assert LlamaShape(**shape.stored()) == shape
+    assert eval(repr(shape), {"LlamaShape": LlamaShape}) == shape
+
+
+def test_a_usual_shape_is_known_by_the_same_text_as_ever():
+    """Compressed models hold its SHA-256."""
+    assert repr(GOOD) == (
+        "LlamaShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64, rms_eps=1e-05, "
+        "rope_base=10000.0, tied=False, rope_factors=None)")

@@ -30,17 +30,27 @@ def test_inspect_smollm2():
     assert table["KV bytes"] == ["24,120"]
 
 
+def test_inspect_shows_heads_and_rotation(tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 64, 96, 100, 64, key_dim=48, value_dim=32, rotary_dim=8, score_scale=0.25,
+                       rope_magnitude=1.5, rope_factors_long=(2.0,) * 3 + (4.0,), original_context=32)
+    result = run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16"))
+    table = rows(result.stdout)
+    assert table["heads × KV heads × size"] == ["2 × 1 × 48, values 32"] and table["rotated elements"] == ["8"]
+    assert table["rotary frequency factors"] == ["1 to 1; beyond 32 positions 2 to 4"]
+    assert table["rotary magnitude"] == ["1.5"] and table["score scale"] == ["0.25"]
+    assert "rotary factors for long texts are used where more than 32 positions are reserved" in " ".join(
+        (result.stdout + result.stderr).split())
+
+
 def test_inspect_counts_imported_bits(tmp_path):
     path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "F16")
     output = run("inspect", path, "--weights", 4).stdout
     assert rows(output)["F16"][-1] == "4.500" and "attn_q quantised from F16 to 4 bits" in output
 
 
-def test_inspect_shows_heads_and_rotary_rules(tmp_path):
-    shape = LlamaShape(1, 64, 2, 1, 96, 96, 100, 32, key_dim=80, value_dim=48, rotary_dim=20, score_scale=0.25)
+def test_inspect_counts_weights_of_heads_that_are_padded(tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 96, 96, 100, 32, key_dim=80, value_dim=48)
     table = rows(run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16")).stdout)
-    assert table["heads × KV heads × size"] == ["2 × 1 × 80 (values 48)"] and table["scale of scores"] == ["0.25"]
-    assert table["rotated elements of a head"] == ["20"] and table["rotary frequency factors"] == ["none"]
     weights = sum(rows * columns for rows, columns in shape.matrices().values()) + 100 * 64
     assert table["F16"][1] == f"{weights:,}"
 

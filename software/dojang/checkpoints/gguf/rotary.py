@@ -20,6 +20,9 @@ SCALINGS = ("none", "linear", "yarn", "longrope")
 FACTORS = "rope_freqs.weight"
 SHORT, LONG = "rope_factors_short.weight", "rope_factors_long.weight"
 
+LEAST, LARGEST = 1e-9, 1e9
+"""Of a factor, or of what is compared with one."""
+
 SLACK = 1e-3
 """Relative, between a stored magnitude and the formula that a converter took it from."""
 
@@ -35,7 +38,7 @@ def rotary_fields(file: GGUFFile, key_dim: int, context: int) -> dict[str, Any]:
     base = file.number("llama.rope.freq_base", 10000.0)
     original = file.count("llama.rope.scaling.original_context_length", context) or context
     if original < 0:
-        raise _wrong(file, "original_context_length", original, "a positive integer")
+        raise _wrong(file, "scaling.original_context_length", original, "a positive integer")
     spread, magnitude = _scaling(file, size, base, original)
 
     def factors(name: str) -> tuple[float, ...] | None:
@@ -79,32 +82,25 @@ def _type(file: GGUFFile) -> str:
 def _scaling(file: GGUFFile, size: int, base: float, original: int) -> tuple[np.ndarray, float]:
     """Divisor of each frequency, float64 [size / 2], and factor of cosine and sine."""
     kind = _type(file)
-    old = file.number("llama.rope.scale_linear", 0)
-    factor = file.number("llama.rope.scaling.factor", old)
-    if factor < 0:
-        key = "rope.scaling.factor" if "llama.rope.scaling.factor" in file.fields else "rope.scale_linear"
-        raise CheckpointError(f"{file.path}: hyper-parameter llama.{key} is {factor:g}, expected a positive number, "
-                              "or 0 for none")
+    key = "scaling.factor" if "llama.rope.scaling.factor" in file.fields else "scale_linear"
+    factor = _within(file, key, 0.0, or_zero=True)
     if factor == 0 or kind == "none":
         factor = 1.0
-    magnitude = _positive(file, "attn_factor", 1.0)
+    magnitude, own = (_within(file, f"scaling.{key}", 1.0) for key in ("attn_factor", "yarn_attn_factor"))
     extrapolation = file.number("llama.rope.scaling.yarn_ext_factor", -1.0)
     if extrapolation < 0:  # stands for a missing one
         extrapolation = 1.0 if kind == "yarn" else 0.0
-    own = _positive(file, "yarn_attn_factor", 1.0)
     if extrapolation == 0:
         return np.full(size // 2, float(factor)), magnitude * own
-    weight = file.number("llama.rope.scaling.yarn_log_multiplier", 0.0)
-    if weight < 0:
-        raise _wrong(file, "yarn_log_multiplier", weight, "a number of at least 0")
+    weight = _within(file, "scaling.yarn_log_multiplier", 0.0, or_zero=True)
     formula = _yarn_magnitude(factor, 1.0) / _yarn_magnitude(factor, weight)
     if own != 1 and abs(own - formula) > SLACK * formula:
         raise UnsupportedError(f"{file.path}: hyper-parameter llama.rope.scaling.yarn_attn_factor is {own:g}, expected "
                                f"1 or the {formula:g} of the other keys")
-    kept = _ramp(file, size, base, original) * extrapolation
+    kept = _ramp(file, size, base, original) * min(extrapolation, LARGEST)
     rate = (1 - kept) / factor + kept
-    if not (rate > 0).all():
-        raise _wrong(file, "yarn_ext_factor", extrapolation, "a number that keeps all frequencies positive")
+    if extrapolation > LARGEST or (rate <= 0).any():
+        raise _wrong(file, "scaling.yarn_ext_factor", extrapolation, "a number that keeps all frequencies positive")
     return 1 / rate, magnitude * formula
 
 
@@ -123,17 +119,17 @@ def _ramp(file: GGUFFile, size: int, base: float, original: int) -> np.ndarray:
     def index(turns: float) -> float:
         return size * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
 
-    low = max(0, math.floor(index(_positive(file, "yarn_beta_fast", 32.0))))
-    high = min(size - 1, math.ceil(index(_positive(file, "yarn_beta_slow", 1.0))))
+    low = max(0, math.floor(index(_within(file, "scaling.yarn_beta_fast", 32.0))))
+    high = min(size - 1, math.ceil(index(_within(file, "scaling.yarn_beta_slow", 1.0))))
     return 1 - np.clip((np.arange(size // 2) - low) / max(0.001, high - low), 0, 1)
 
 
-def _positive(file: GGUFFile, key: str, default: float) -> float:
-    value = file.number(f"llama.rope.scaling.{key}", default)
-    if value <= 0:
-        raise _wrong(file, key, value, "a positive number")
+def _within(file: GGUFFile, key: str, default: float, or_zero: bool = False) -> float:
+    value = file.number(f"llama.rope.{key}", default)
+    if not (LEAST <= value <= LARGEST or (or_zero and value == 0)):
+        raise _wrong(file, key, value, f"a number from {LEAST:g} to {LARGEST:g}{', or 0 for none' * or_zero}")
     return value
 
 
 def _wrong(file: GGUFFile, key: str, value: float, expected: str) -> CheckpointError:
-    return CheckpointError(f"{file.path}: hyper-parameter llama.rope.scaling.{key} is {value:g}, expected {expected}")
+    return CheckpointError(f"{file.path}: hyper-parameter llama.rope.{key} is {value:g}, expected {expected}")
