@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..checkpoints import load
 from ..checkpoints.tensor_types import BLOCK_TYPES, SUPPORTED_TYPES
-from ..conversions import TYPES, measure
+from ..conversions import EVERY, TYPES, exact, measure
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, windows
 from ..tokenizer import Tokenizer
 from .bench import BenchError, check_writable
@@ -38,7 +38,8 @@ def conversions(
     """Store a model's matrices in tensor types and measure what the import of each costs on the builtin texts.
 
     Weights as the type has them against weights as the chip has them, both in float32; some four minutes a type for
-    smollm2 on one core. With the default FILE the table in docs/reference/tensor-types.md is made anew.
+    smollm2 on one core, less where all weights are found to be equal. With the default FILE the table in
+    docs/reference/tensor-types.md is made anew.
 
     Example: dojang bench conversions Q6_K Q4_K --json build/conversions.json
     """
@@ -57,10 +58,11 @@ def conversions(
                "label": "measured", "numerics": "float"}
     for name in chosen:
         with console.status(name) as status:
-            bits, results = measure(source, name, found, threads or os.cpu_count() or 1, status.update)
-        row = {"type": name, "bits_per_weight": bits, "texts": {text: {
+            kept = exact(source, name, status.update)
+            results = {} if kept else measure(source, name, found, threads or os.cpu_count() or 1, status.update)
+        row = {"type": name, "exact": kept, "every": EVERY.get(name, 1), "texts": {text: {
             "perplexity_stored": result.other_perplexity, "perplexity": result.perplexity,
-            "change_percent": 100 * (result.perplexity / result.other_perplexity - 1),
+            "change_percent": 100 * (result.perplexity / (result.other_perplexity or 1) - 1),
             "kl": result.kl, "top1": result.top1} for text, result in results.items()}}
         known = read_figures(json_file)  # another run may have added rows
         rows = known.get("rows", []) if {key: known.get(key) for key in setting} == setting else []
@@ -72,14 +74,14 @@ def conversions(
         update_document(DOCUMENT, known, {"types": document_table})
     table = Table("type", *BUILTIN, "KL (nats)", title=f"{known['model']}: perplexity, and what import adds")
     for row in known["rows"]:
-        table.add_row(row["type"], *_cost(row["texts"]))
+        table.add_row(row["type"], *_cost(row))
     Console(highlight=False).print(table)
     console.print(f"figures: {json_file}")
 
 
 def document_table(figures: dict) -> str:
     """Every type, measured or not, as Markdown."""
-    measured = {row["type"]: row["texts"] for row in figures["rows"]}
+    measured = {row["type"]: row for row in figures["rows"]}
     lines = [list(TITLES), ["---", *["--:" if "bits" in title else "---" for title in TITLES[1:]]]]
     lines += [[name, *_form(name), *_cost(measured.get(name))] for name in SUPPORTED_TYPES]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -94,8 +96,11 @@ def _form(name: str) -> list[str]:
     return [stored, str(kind), f"{kind.bits_per_weight:g}", kind.kept.value]
 
 
-def _cost(texts: dict | None) -> list[str]:
-    if texts is None:
+def _cost(row: dict | None) -> list[str]:
+    if row is None:
         return ["not measured"] * len(BUILTIN) + [""]
+    if row["exact"]:
+        return ["nothing"] * len(BUILTIN) + ["0"]
+    texts = row["texts"]
     cells = [f"{texts[text]['perplexity_stored']:.2f}, {texts[text]['change_percent']:+.3f} %" for text in BUILTIN]
     return [*cells, f"{max(texts[text]['kl'] for text in BUILTIN):.1e}"]
