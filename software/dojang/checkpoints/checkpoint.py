@@ -22,27 +22,34 @@ class TokenizerData:
 
     Parameters
     ----------
-    model: ``"gpt2"`` (byte-level BPE), ``"glassllm"``, or what an unsupported checkpoint says.
-    pre: name of the pre-tokenizer.
+    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, or what an unsupported checkpoint
+        says.
+    pre: name of the pre-tokenizer, None if the checkpoint names none.
     tokens: text of each id.
     types: GGUF token type of each id (1 normal, 3 control, 4 user defined).
     merges: BPE merges, best first, each ``"left right"``.
     bos, eos: begin- and end-of-sequence ids, or None.
-    add_bos: prompts start with `bos`.
-    eos_ids: all ids that end generation (end of sequence, of turn).
+    add_bos: prompts start with `bos`; None if that is left to the kind of tokenizer.
+    eos_ids: ids that the checkpoint says end generation (end of sequence, of turn, of message).
     chat_template: Jinja source or None.
+    scores: of each id, for SentencePiece.
+    add_space_prefix: texts start with a space; None if that is left to the kind of tokenizer.
+    strip_after: control tokens swallow the white space that follows them.
     """
 
     model: str
-    pre: str = "default"
+    pre: str | None = "default"
     tokens: Sequence[str] = ()
     types: Sequence[int] = ()
     merges: Sequence[str] = ()
     bos: int | None = None
     eos: int | None = None
-    add_bos: bool = False
+    add_bos: bool | None = False
     eos_ids: frozenset[int] = frozenset()
     chat_template: str | None = None
+    scores: Sequence[float] = ()
+    add_space_prefix: bool | None = None
+    strip_after: bool = False
 
 
 class Messages(list[str]):
@@ -177,7 +184,7 @@ class Checkpoint:
 
     @property
     def head_name(self) -> str:
-        """Tensor that `head` is in."""
+        """Tensor name of the matrix of the logits."""
         return "token_embd.weight" if self.shape.tied else "output.weight"
 
     @cached_property

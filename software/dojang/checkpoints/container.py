@@ -64,10 +64,14 @@ class Contents:
 
 
 def is_container(path: Path) -> bool:
-    """By its name, or by the JSON that begins at the ninth byte of every safetensors file."""
+    """By its name, or by the JSON that begins at the ninth byte of every safetensors file.
+
+    The ninth byte of a GGUF file counts tensors, and may be the same.
+    """
     try:
         with open(path, "rb") as file:
-            return path.suffix == SUFFIX or file.read(9)[8:] == b"{"
+            head = file.read(9)
+            return path.suffix == SUFFIX or (head[8:] == b"{" and not head.startswith(b"GGUF"))
     except OSError:
         return False
 

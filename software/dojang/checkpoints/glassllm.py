@@ -65,7 +65,7 @@ def _tokenizer(path: Path) -> TokenizerData:
         tokens = [*SPECIALS, *data["alphabet"], *(left + right for left, right in merges)]
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is missing or damaged: {error}") from None
-    types = [3] * len(SPECIALS) + [1] * (len(tokens) - len(SPECIALS))
+    types = [1 if token == "<unk>" else 3 for token in SPECIALS] + [1] * (len(tokens) - len(SPECIALS))
     bos, eos = SPECIALS.index("<bos>"), SPECIALS.index("<eos>")
     return TokenizerData("glassllm", "glassllm", tokens, types, [f"{left} {right}" for left, right in merges], bos, eos,
                          eos_ids=frozenset({eos}))

@@ -1,6 +1,6 @@
 """Random Llama models for tests and benches: small ones as GGUF files, matrices in compressed forms for any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -140,3 +140,13 @@ def with_forms(checkpoint: Checkpoint, forms: Sequence[Form | tuple[Form, float]
         return random_matrix(name, *checkpoint.shape.matrices()[kind], form, seed, density)
 
     return replace(checkpoint, load_matrix=load, load_floats=None)
+
+
+def amplified(checkpoint: Checkpoint, factors: Mapping[str, float]) -> Checkpoint:
+    """The model with the scales of the named matrices, or the named gains, multiplied."""
+    values = {}
+    for name, factor in factors.items():
+        tensor = checkpoint.tensor(name)
+        own = tensor.scale if isinstance(tensor, Matrix) else tensor
+        values[name] = (own * factor).astype(own.dtype)
+    return checkpoint.with_set(ScaleSet("amplified", values))

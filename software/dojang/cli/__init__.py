@@ -20,6 +20,7 @@ from .bench_quality import quality
 from .boards import boards
 from .boundary import ErrorBoundary
 from .build import build
+from .chat import chat
 from .chip import chip
 from .compress import compress_model
 from .eval import eval_model
@@ -35,7 +36,7 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, waves, report, area, boards, build, program):
+for command in (generate, chat, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
 app.command("compress")(compress_model)
 app.command("eval")(eval_model)

@@ -1,13 +1,11 @@
 """``dojang bench conversions``: perplexity that the import of each tensor type costs."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
 
 import gguf
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
@@ -15,9 +13,10 @@ from ..checkpoints.tensor_types import BLOCK_TYPES, SUPPORTED_TYPES
 from ..conversions import EVERY, TYPES, exact, measure
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, windows
 from ..tokenizer import Tokenizer
-from .bench import BenchError, check_writable
-from .boundary import console
+from .bench import BenchError
+from .console import console, output, working
 from .documents import read_figures, update_document
+from .output_file import prepare, write_json
 
 FIGURES = Path("docs/figures/conversions.json")
 DOCUMENT = Path("docs/reference/tensor-types.md")
@@ -49,17 +48,17 @@ def conversions(
             raise BenchError(f"type {name!r} is none of {', '.join(TYPES)}")
     texts = {name: builtin_text(name) for name in BUILTIN}
     read_figures(json_file)
-    check_writable(json_file)
-    with console.status("reading the model"):
+    prepare(json_file, keep=True)
+    with working("reading the model"):
         source = load(model)
         tokenizer, length = Tokenizer(source.tokenizer), min(LENGTH, source.shape.context)
         found = {name: windows(text, tokenizer, count, length, name) for name, text in texts.items()}
     setting = {"command": "dojang bench conversions", "model": source.name, "windows": count, "length": length,
                "label": "measured", "numerics": "float"}
     for name in chosen:
-        with console.status(name) as status:
-            kept = exact(source, name, status.update)
-            results = {} if kept else measure(source, name, found, threads or os.cpu_count() or 1, status.update)
+        with working(name) as progress:
+            kept = exact(source, name, progress)
+            results = {} if kept else measure(source, name, found, threads or os.cpu_count() or 1, progress)
         row = {"type": name, "exact": kept, "every": EVERY.get(name, 1), "texts": {text: {
             "perplexity_stored": result.other_perplexity, "perplexity": result.perplexity,
             "change_percent": 100 * (result.perplexity / (result.other_perplexity or 1) - 1),
@@ -68,14 +67,14 @@ def conversions(
         rows = known.get("rows", []) if {key: known.get(key) for key in setting} == setting else []
         rows = [other for other in rows if other["type"] != name] + [row]
         known = {**setting, "rows": sorted(rows, key=lambda row: TYPES.index(row["type"]))}
-        json_file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        write_json(json_file, known, indent=1)
     known = read_figures(json_file)
     if json_file == FIGURES:
         update_document(DOCUMENT, known, {"types": document_table})
     table = Table("type", *BUILTIN, "KL (nats)", title=f"{known['model']}: perplexity, and what import adds")
     for row in known["rows"]:
         table.add_row(row["type"], *_cost(row))
-    Console(highlight=False).print(table)
+    output.print(table)
     console.print(f"figures: {json_file}")
 
 

@@ -1,6 +1,5 @@
 """``dojang bench quality``: perplexity by bits a weight, of many ways to compress a model."""
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 from dojang_hdl.isa import Code
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import Checkpoint, load, load_scale_set
@@ -21,15 +19,16 @@ from ..checkpoints.container import SUFFIX, read_description
 from ..compress.calibration import Moments, hessians
 from ..compress.compress import compress
 from ..compress.plan import RECIPES, Options, Plan
-from ..evaluation import bytes_per_token, evaluate, float_model, golden_model
+from ..evaluation import GoldenModel, bytes_per_token, evaluate, float_model
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, calibration_windows, windows
 from ..tokenizer import Tokenizer
 from ..tune.options import Options as Training
 from ..tune.options import best_precision
-from .bench import BenchError, check_writable
-from .boundary import console
+from .bench import BenchError
+from .console import console, output, working
 from .documents import read_figures, update_document
 from .eval import Numerics
+from .output_file import prepare, write_json
 from .tune import aim, check_torch, train
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def quality(
         check_torch()
     texts = {name: builtin_text(name) for name in BUILTIN}
     known = read_figures(json_file)
-    check_writable(json_file)
+    prepare(json_file, keep=True)
     folder.mkdir(parents=True, exist_ok=True)
     threads = threads or os.cpu_count() or 1
     source = load(model)
@@ -99,15 +98,15 @@ def quality(
     calibration, _ = calibration_windows(tokenizer, length=length)
 
     def perplexities(checkpoint: Checkpoint, text: str) -> dict[str, float]:
-        opened = golden_model(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
+        opened = GoldenModel(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
         result = {}
         for name, ids in found.items():
-            with console.status(f"{text}: {name}"):
+            with working(f"{text}: {name}"):
                 result[name] = round(evaluate(opened, ids).perplexity, 3)
         return result
 
     def write(known: dict) -> None:
-        json_file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        write_json(json_file, known, indent=1)
 
     def add(row: dict) -> None:
         known = read_figures(json_file)  # another run may have added rows
@@ -132,11 +131,11 @@ def quality(
         path = folder / f"{source.name}-{re.sub('[^0-9A-Za-z.]+', '-', name)}{SUFFIX}"
         if not path.exists() or not _made_by(plan, calibration, path):
             if not moments:
-                with console.status("calibrating"):
+                with working("calibrating"):
                     moments = [found for _, _, found in hessians(source, calibration, threads)]
-            with console.status(name) as status:
+            with working(name) as update:
                 report = compress(source, path, plan, calibration, threads, lambda done, total, text, name=name,
-                                  status=status: status.update(f"{name}: {text}"), moments)
+                                  update=update: update(f"{name}: {text}"), moments)
             seconds = round(report.seconds, 3)
         compressed = load(path)
         layers = [matrix for label, matrix in compressed.matrices() if label != "head"]
@@ -155,7 +154,7 @@ def quality(
     known = read_figures(json_file)
     if json_file == FIGURES:
         update_document(DOCUMENT, known, {"quality": document_table})
-    Console(highlight=False).print(_table(known))
+    output.print(_table(known))
     console.print(f"figures: {json_file}; models: {folder}")
 
 
@@ -173,10 +172,10 @@ def _tuned(path: Path, compressed: Checkpoint, options: Training, windows: int, 
     if out.exists() and {key: figures.get(key) for key in wanted} == wanted:
         if load_scale_set(out).codes_sha256 == compressed.codes_sha256:
             return {**figures, "set": str(out)}
-    with console.status("tuning") as status:
-        figures = train(compressed, target(), options, out, lambda done, kl: status.update(
+    with working("tuning") as update:
+        figures = train(compressed, target(), options, out, lambda done, kl: update(
             f"{path.stem}: {done} of {options.steps} steps, KL {kl:.3f}"))
-    about.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_json(about, figures)
     return figures
 
 

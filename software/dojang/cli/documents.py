@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DojangError
-from .boundary import console
+from .console import console
 
 __all__ = ["read_figures", "update_document"]
 

@@ -1,27 +1,103 @@
 """Tokenizer data of a file."""
 
+from typing import Any
+
 from ..checkpoint import TokenizerData
 from ..errors import CheckpointError
 from .file import GGUFFile
 
 __all__ = ["tokenizer_data"]
 
-END_TOKENS = ("<|im_end|>", "<|eot_id|>")
-"""Tokens that end a turn whatever the metadata says."""
+NO_TOKEN = (-1, 2**32 - 1)
+"""Ids that mean that there is no such token; the second is the first without its sign."""
+
+STRIPPING = ("phi-3", "phi3")
+"""Parts of names of models whose control tokens swallow the white space after them; no key says so."""
 
 
 def tokenizer_data(file: GGUFFile) -> TokenizerData:
-    """What the keys ``tokenizer.*`` say."""
+    """What the keys ``tokenizer.*`` say.
+
+    Raises
+    ------
+    CheckpointError: a key that is used has a value that it cannot have (key and value are named).
+    """
     try:
-        tokens = file.field("tokenizer.ggml.tokens", [])
-        eos = file.field("tokenizer.ggml.eos_token_id")
-        ends = {eos, file.field("tokenizer.ggml.eot_token_id")}
-        ends |= {index for index, token in enumerate(tokens) if token in END_TOKENS}
-        return TokenizerData(
-            model=file.field("tokenizer.ggml.model", "none"), pre=file.field("tokenizer.ggml.pre", "default"),
-            tokens=tokens, types=file.field("tokenizer.ggml.token_type", [1] * len(tokens)),
-            merges=file.field("tokenizer.ggml.merges", []), bos=file.field("tokenizer.ggml.bos_token_id"), eos=eos,
-            add_bos=bool(file.field("tokenizer.ggml.add_bos_token", False)), eos_ids=frozenset(ends - {None}),
-            chat_template=file.field("tokenizer.chat_template"))
+        return _Keys(file).data()
+    except CheckpointError:
+        raise
     except Exception as error:  # bad UTF-8 and whatever else a damaged byte leads to
         raise CheckpointError(f"{file.path}: the tokenizer is corrupt: {error}") from None
+
+
+class _Keys:
+    def __init__(self, file: GGUFFile):
+        self._file = file
+
+    def data(self) -> TokenizerData:
+        tokens = self._all("tokens", str, "texts")
+        types = self._all("token_type", int, "integers") or [1] * len(tokens)
+        add_bos = self._flag("add_bos_token")
+        template = self._one("tokenizer.chat_template", str, "a text")
+        ends = {key: self._token(key, len(tokens), used=True)
+                for key in ("eos_token_id", "eot_token_id", "eom_token_id")}
+        for key in ("fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"):
+            ends[key] = self._token(key, len(tokens), used=False)
+        named = template is not None and "bos_token" in template
+        bos = self._token("bos_token_id", len(tokens), used=bool(add_bos) or named)
+        model = self._one("tokenizer.ggml.model", str, "a text") or "none"
+        if add_bos and bos is None and self._file.field("tokenizer.ggml.bos_token_id") is not None:
+            raise self._wrong("tokenizer.ggml.bos_token_id", f"a token id below {len(tokens)}, as add_bos_token is set")
+        if model == "llama":
+            bos = self._usual(bos, "bos", tokens)
+            ends["eos_token_id"] = self._usual(ends["eos_token_id"], "eos", tokens)
+        name = self._file.field("general.name")
+        return TokenizerData(
+            model=model, pre=self._one("tokenizer.ggml.pre", str, "a text"), tokens=tokens, types=types,
+            merges=self._all("merges", str, "texts"), bos=bos, eos=ends["eos_token_id"], add_bos=add_bos,
+            eos_ids=frozenset(ends.values()) - {None}, chat_template=template,
+            scores=self._all("scores", (int, float), "numbers"), add_space_prefix=self._flag("add_space_prefix"),
+            strip_after=isinstance(name, str) and any(part in name.lower() for part in STRIPPING))
+
+    def _one(self, key: str, kind, expected: str) -> Any:
+        value = self._file.field(key)
+        if value is not None and not isinstance(value, kind):
+            raise self._wrong(key, expected)
+        return value
+
+    def _all(self, name: str, kind, expected: str) -> list:
+        value = self._file.field(f"tokenizer.ggml.{name}")
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+            raise self._wrong(f"tokenizer.ggml.{name}", f"a list of {expected}")
+        return value
+
+    def _flag(self, name: str) -> bool | None:
+        value = self._file.field(f"tokenizer.ggml.{name}")
+        if value not in (None, 0, 1) or isinstance(value, float):
+            raise self._wrong(f"tokenizer.ggml.{name}", "true or false")
+        return None if value is None else bool(value)
+
+    def _token(self, name: str, count: int, used: bool) -> int | None:
+        """A token id; None if there is no such token, or if it is no id but not `used` either."""
+        key = f"tokenizer.ggml.{name}"
+        value = self._file.field(key)
+        if value is None or (isinstance(value, int) and value in NO_TOKEN):
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count:
+            return value
+        if used:
+            raise self._wrong(key, f"a token id below {count}")
+        return None
+
+    def _usual(self, token: int | None, name: str, tokens: list[str]) -> int | None:
+        """The begin or end token of the first SentencePiece models, where the file does not say which it is."""
+        usual = {"bos": 1, "eos": 2}[name]
+        missing = token is None and self._file.field(f"tokenizer.ggml.{name}_token_id") is None
+        return usual if missing and usual < len(tokens) else token
+
+    def _wrong(self, key: str, expected: str) -> CheckpointError:
+        value = repr(self._file.field(key))
+        shown = value if len(value) <= 60 else value[:60] + "…"
+        return CheckpointError(f"{self._file.path}: {key} is {shown}, expected {expected}")

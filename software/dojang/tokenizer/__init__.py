@@ -1,0 +1,9 @@
+"""Text to token ids and back, from a checkpoint's own metadata."""
+
+from .byte_level import byte_characters
+from .errors import TokenizerError
+from .pre_tokenizers import PRE_TOKENIZERS
+from .stream import TextStream
+from .tokenizer import Tokenizer
+
+__all__ = ["PRE_TOKENIZERS", "TextStream", "Tokenizer", "TokenizerError", "byte_characters"]

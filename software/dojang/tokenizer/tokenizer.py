@@ -1,0 +1,172 @@
+"""A model's tokenizer: text and conversations to token ids, and ids to text."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ..checkpoints import TokenizerData
+from .byte_level import ByteLevel
+from .errors import TokenizerError
+from .glassllm import GlassLLM
+from .pre_tokenizers import PRE_TOKENIZERS
+from .sentencepiece import SentencePiece
+from .spaced_bpe import SpacedBpe
+from .special import CONTROL, UNKNOWN, UNUSED, SpecialTokens
+from .templates import Message, Protection, render
+
+__all__ = ["MODELS", "Tokenizer"]
+
+MODELS = {
+    "gpt2": "byte-level BPE, split by its pre-tokenizer",
+    "llama": "SentencePiece: pairs by score, byte fallback",
+    "gemma4": "BPE on plain characters, byte fallback",
+    "glassllm": "character BPE of the glassllm models",
+}
+"""Values of ``tokenizer.ggml.model``."""
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Tokenizer:
+    """Encoder, decoder and chat template of a model.
+
+    Parameters
+    ----------
+    data: tokenizer data of a checkpoint.
+
+    Attributes
+    ----------
+    eos_ids: all ids that end generation.
+    messages: what a user should know about the tokenizer, one sentence each.
+
+    Raises
+    ------
+    TokenizerError: the kind of tokenizer or pre-tokenizer is not supported (named), or the data contradict themselves.
+    """
+
+    def __init__(self, data: TokenizerData):
+        self._data = data
+        self.messages: list[str] = []
+        if data.model not in MODELS and data.tokens:
+            raise _unsupported("tokenizer model", data.model, MODELS)
+        if not data.tokens:
+            raise TokenizerError("the model file holds no tokenizer")
+        self._special = SpecialTokens(data)
+        self.eos_ids = self._special.ends
+        try:
+            self._vocabulary, begin = self._make()
+        except TokenizerError:
+            raise
+        except Exception as error:  # the library raises plain Exception
+            raise TokenizerError(f"the tokenizer of the model is corrupt: {error}") from None
+        self._begin = data.bos if (begin if data.add_bos is None else data.add_bos) else None
+
+    def _make(self):
+        """The encoder of plain text, and whether prompts of its kind start with the begin token."""
+        data, special = self._data, self._special
+        if data.model == "llama":
+            return SentencePiece(data, special), True
+        if data.model == "gemma4":
+            return SpacedBpe(data, special), True
+        if data.model == "glassllm":
+            return GlassLLM(data), False
+        if data.pre is None:
+            self.messages.append("the file names no pre-tokenizer (tokenizer.ggml.pre): texts are split by 'default', "
+                                 "other than the model may have been trained with")
+        pre = PRE_TOKENIZERS.get(data.pre or "default")
+        if pre is None:
+            raise _unsupported("pre-tokenizer", data.pre, PRE_TOKENIZERS)
+        return (SpacedBpe(data, special) if pre.spaced else ByteLevel(data, special, pre)), pre.begin
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._data.tokens)
+
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """Token ids of `text`, after the begin token if the model wants it.
+
+        special: markup in the text is recognised; otherwise it is text like any other.
+        """
+        text = _clean(text)
+        if self._data.model == "glassllm":
+            return self._begun([text])
+        return self._begun(self._special.partition(text) if special else self._special.partition_plain(text))
+
+    def encode_chat(self, messages: Sequence[Message], raw: bool = False) -> list[int]:
+        """Token ids of a conversation that the model is to answer, by its chat template.
+
+        messages: each with ``role`` and ``content``.
+        raw: markup in the contents is markup; otherwise only the template's own is.
+        """
+        messages, template = self._prepared(messages)
+        protection = Protection(messages, template, self._special.markers, self._special.controls)
+        if raw or not protection.needed:
+            return self._begun(self._special.partition(self._render([messages])[0]))
+        plain, firsts, text = self._render([messages, protection.firsts(), protection.markers()])
+        if protection.restore(firsts) == plain:  # else the template looks into the contents
+            text = firsts
+        parts: list[str | int] = []
+        for part in self._special.partition_markup(text):
+            parts += [part] if isinstance(part, int) else self._special.partition_plain(protection.restore(part))
+        return self._begun(parts)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Prompt text of a conversation that the model is to answer, by its chat template."""
+        return self._render([self._prepared(messages)[0]])[0]
+
+    def decode(self, ids: Sequence[int], continued: bool = False) -> str:
+        """Text of `ids` without control tokens; bytes that are not UTF-8 become U+FFFD.
+
+        continued: a space that starts it is a part of it, as it goes on from another text. Otherwise it is the one that
+        a SentencePiece vocabulary puts in front of a text.
+        """
+        text = b"".join(self.token_bytes(token) for token in ids).decode("utf-8", errors="replace")
+        if not continued and isinstance(self._vocabulary, SentencePiece) and self._vocabulary.space_prefix:
+            text = text.removeprefix(" ")
+        return text
+
+    def token_bytes(self, token: int) -> bytes:
+        """UTF-8 bytes of one token, possibly a part of a character; empty for control tokens and unknown ids."""
+        if not 0 <= token < self.vocab_size or self._special.types[token] in (UNKNOWN, CONTROL, UNUSED):
+            return b""
+        return self._vocabulary.token_bytes(token)
+
+    def dropped(self, text: str) -> list[str]:
+        """Sentences about what the vocabulary has no token for in `text`."""
+        return self._vocabulary.dropped(_clean(text))
+
+    def chat(self, user: str) -> str:
+        """Prompt text for one message of a user, by the model's chat template."""
+        return self.render([{"role": "user", "content": user}])
+
+    def _begun(self, parts: Sequence[str | int]) -> list[int]:
+        ids = []
+        first = True
+        for part in parts:
+            if isinstance(part, int):
+                ids.append(part)
+            else:
+                ids += self._vocabulary.encode(part, first)
+            first = isinstance(part, int)
+        return ids if self._begin is None or ids[:1] == [self._begin] else [self._begin, *ids]
+
+    def _prepared(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+        if self._data.chat_template is None:
+            raise TokenizerError("the model has no chat template, give it a plain prompt")
+        return [{**message, "content": _clean(message["content"])} for message in messages], self._data.chat_template
+
+    def _render(self, conversations: Sequence[Sequence[Message]]) -> list[str]:
+        return render(self._data.chat_template or "", conversations,
+                      {"bos_token": self._text(self._data.bos), "eos_token": self._text(self._data.eos)})
+
+    def _text(self, token: int | None) -> str:
+        return "" if token is None or not 0 <= token < self.vocab_size else self._data.tokens[token]
+
+
+def _unsupported(what: str, name: str | None, known: Iterable[str]) -> TokenizerError:
+    shown = repr(name) if len(repr(name)) <= 60 else repr(name)[:60] + "…"
+    return TokenizerError(f"{what} {shown} is not supported, expected one of {', '.join(known)}")
+
+
+def _clean(text: str) -> str:
+    """`text` with U+FFFD for what is no character."""
+    return SURROGATES.sub("\ufffd", text)
