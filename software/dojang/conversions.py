@@ -8,24 +8,20 @@ import numpy as np
 from .checkpoints import Checkpoint
 from .checkpoints.blocks.writing import WRITABLE, write_blocks
 from .checkpoints.importing import from_blocks, quantize
-from .checkpoints.tensor_types import FLOAT_TYPES, SUPPORTED_TYPES, is_exact
+from .checkpoints.tensor_types import BLOCK_TYPES, FLOAT_TYPES, Kept
 from .compress.forward import Forward, LayerWeights
 from .evaluation import Evaluation, evaluate
 
-__all__ = ["EVERY", "TYPES", "ConversionError", "convert", "exact", "measure"]
+__all__ = ["EVERY", "TYPES", "convert", "measure"]
 
-TYPES = tuple(name for name in SUPPORTED_TYPES if name in WRITABLE)
-"""What can be measured."""
+TYPES = ("F16", *(name for name, kind in BLOCK_TYPES.items() if name in WRITABLE and kind.kept is not Kept.EXACT))
+"""What can be measured; the other float types go the way of F16."""
 
 EVERY = {"Q2_K": 5}
 """Types of which only one layer in so many has its matrices: all of SmolLM2 in Q2_K, written without search, says
 nothing more (perplexity 685,000)."""
 
 Progress = Callable[[str], None]
-
-
-class ConversionError(ValueError):
-    """Import of a type that is exact is not."""
 
 
 def convert(name: str, weights: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
@@ -41,24 +37,6 @@ def convert(name: str, weights: np.ndarray, source: str) -> tuple[np.ndarray, np
     stored = gguf.dequantize(raw, gguf.GGMLQuantizationType[source])
     matrix = quantize(name, stored, source) if source in FLOAT_TYPES else from_blocks(name, raw, source)
     return stored[:, :cols], matrix.dequantize()[:, :cols]
-
-
-def exact(checkpoint: Checkpoint, source: str, progress: Progress = lambda text: None) -> bool:
-    """Whether import keeps every weight; looked at only if `BLOCK_TYPES` says so.
-
-    Raises
-    ------
-    ConversionError: it says so and a weight changed.
-    """
-    if not is_exact(source):
-        return False
-    for name in checkpoint.types:
-        if not name.endswith("norm.weight"):
-            progress(f"{source}: {name}")
-            stored, imported = convert(name, checkpoint.floats(name), source)
-            if not np.array_equal(stored, imported):
-                raise ConversionError(f"{name} in {source} is not exact on the chip")
-    return True
 
 
 def measure(checkpoint: Checkpoint, source: str, texts: Mapping[str, np.ndarray], threads: int = 1,
