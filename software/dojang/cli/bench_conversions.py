@@ -11,6 +11,7 @@ from rich.table import Table
 from ..checkpoints import load
 from ..checkpoints.tensor_types import BLOCK_TYPES, SUPPORTED_TYPES, is_exact
 from ..conversions import EVERY, TYPES, measure
+from ..evaluation import Evaluation
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, windows
 from ..tokenizer import Tokenizer
 from .bench import BenchError
@@ -58,10 +59,8 @@ def conversions(
     for name in chosen:
         with working(name) as progress:
             results = measure(source, name, found, threads or os.cpu_count() or 1, progress)
-        row = {"type": name, "every": EVERY.get(name, 1), "texts": {text: {
-            "perplexity_stored": result.other_perplexity, "perplexity": result.perplexity,
-            "change_percent": 100 * (result.perplexity / result.other_perplexity - 1),
-            "kl": result.kl, "top1": result.top1} for text, result in results.items()}}
+        row = {"type": name, "every": EVERY.get(name, 1), "texts": {
+            text: _figures(result) for text, result in results.items()}}
         known = read_figures(json_file)  # another run may have added rows
         rows = known.get("rows", []) if {key: known.get(key) for key in setting} == setting else []
         rows = [other for other in rows if other["type"] != name] + [row]
@@ -75,6 +74,13 @@ def conversions(
         table.add_row(row["type"], *_cost(row))
     output.print(table)
     console.print(f"figures: {json_file}")
+
+
+def _figures(result: Evaluation) -> dict:
+    stored = result.other_perplexity
+    assert stored is not None
+    return {"perplexity_stored": stored, "perplexity": result.perplexity,
+            "change_percent": 100 * (result.perplexity / stored - 1), "kl": result.kl, "top1": result.top1}
 
 
 def document_table(figures: dict) -> str:
