@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="session")
 def bytes_data():
-    """Function of changes to the data of a tokenizer with one token per byte, two merges, and `specials`: text -> type."""
+    """Function that makes data: one token per byte, two merges, `specials` (type of each text), and changes of these."""
 
     def make(specials=None, **changes):
         specials = {"<|end|>": 3, "<|user|>": 4} if specials is None else specials
@@ -41,8 +41,8 @@ def llama_models():
     if given is None and not list(folder.glob("*.tar.gz")):
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         wanted = next(name for name in extras["oracle"] if name.startswith("llama-cpp-python"))
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python",
-                        "--dest", str(folder), wanted], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary",
+                        "llama-cpp-python", "--dest", str(folder), wanted], check=True)
     archive = Path(given) if given else next(folder.glob("*.tar.gz"))
     models = folder / "models"
     if not models.exists():

@@ -2,14 +2,15 @@
 
     python tests/software/tokenizer/make_vocabularies.py MODELS
 
-MODELS is the folder ``vendor/llama.cpp/models`` of llama-cpp-python's source package. Kept of a vocabulary are the bytes,
-every merge that its algorithm looks up and finds in these texts, the tokens they make, and the words taken whole. The
-expected answers are those beside the vocabularies, as texts of tokens, not what this package answers. User-defined tokens
-are kept if they occur.
+MODELS is the folder ``vendor/llama.cpp/models`` of llama-cpp-python's source package. Kept of a vocabulary are the
+bytes, every merge that its algorithm looks up and finds in these texts, the tokens they make, the words taken whole, and
+user-defined tokens that occur. The expected answers are those beside the vocabularies, as texts of tokens, not what this
+package answers.
 """
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from dojang.checkpoints.gguf.file import GGUFFile
@@ -17,8 +18,8 @@ from dojang.checkpoints.gguf.vocabulary import tokenizer_data
 from dojang.tokenizer import PRE_TOKENIZERS, Tokenizer, byte_characters
 from dojang.tokenizer.special import USER_DEFINED
 
-NAMES = ("llama-spm", "phi-3", "llama-bpe", "gpt-2", "qwen2", "qwen35", "starcoder", "refact", "falcon", "mpt", "command-r",
-         "deepseek-llm", "deepseek-coder", "gemma-4")
+NAMES = ("llama-spm", "phi-3", "llama-bpe", "gpt-2", "qwen2", "qwen35", "starcoder", "refact", "falcon", "mpt",
+         "command-r", "deepseek-llm", "deepseek-coder", "gemma-4")
 SEPARATOR = "\n__ggml_vocab_test__\n"
 
 
@@ -36,7 +37,7 @@ def found_merges(words, rank):
     for word in words:
         symbols = list(word)
         while True:
-            pairs = [(rank(*pair), at) for at, pair in enumerate(zip(symbols, symbols[1:], strict=False))]
+            pairs = [(rank(*pair), at) for at, pair in enumerate(pairwise(symbols))]
             found |= {(symbols[at], symbols[at + 1]) for value, at in pairs if value is not None}
             best = min((pair for pair in pairs if pair[0] is not None), default=None)
             if best is None:

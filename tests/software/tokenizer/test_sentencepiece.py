@@ -2,6 +2,7 @@
 
 import random
 import time
+from itertools import pairwise
 
 import pytest
 from dojang.checkpoints import TokenizerData
@@ -48,7 +49,8 @@ def test_characters_without_a_token_are_bytes():
 
 
 def test_text_cannot_spell_control_or_byte_tokens():
-    made = tokenizer({**PIECES, **dict.fromkeys(["<", "/", "s", ">", "</", "</s", "0", "x", "A", "<0", "<0x", "<0xA", "<0xA0"], -1.0)})
+    steps = ["<", "/", "s", ">", "</", "</s", "0", "x", "A", "<0", "<0x", "<0xA", "<0xA0"]
+    made = tokenizer({**PIECES, **dict.fromkeys(steps, -1.0)})
     assert made.encode("</s>", special=False)[-2:] == [made._data.tokens.index("</s"), made._data.tokens.index(">")]
     assert pieces(made, "<0xA0>")[-2:] == ["<0xA0", ">"]
 
@@ -76,8 +78,7 @@ def test_equals_merging_one_pair_after_the_other():
         text = "".join(rng.choices("ab ", k=60))
         symbols = list("▁" + text.replace(" ", "▁"))
         while True:
-            found = [(-table[joined], at) for at, joined in enumerate(map("".join, zip(symbols, symbols[1:], strict=False)))
-                     if joined in table]
+            found = [(-table[joined], at) for at, joined in enumerate(map("".join, pairwise(symbols))) if joined in table]
             if not found:
                 break
             at = min(found)[1]

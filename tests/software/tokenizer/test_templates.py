@@ -10,20 +10,22 @@ from dojang.tokenizer.templates import render
 
 CHATML = ("{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' + '\n' }}{% endfor %}"
           "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
-LLAMA3 = ("{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + "
-          "message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}"
-          "{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}{% if add_generation_prompt %}"
-          "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}")
+LLAMA3 = ("{% set loop_messages = messages %}{% for message in loop_messages %}"
+          "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim "
+          "+ '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}"
+          "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}")
 GEMMA = ("{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
          "{% endif %}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-         "{{ raise_exception('Conversation roles must alternate') }}{% endif %}{% if (message['role'] == 'assistant') %}"
-         "{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '\n' "
-         "+ message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}"
-         "{{'<start_of_turn>model\n'}}{% endif %}")
-MISTRAL = ("{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content']"
-           " + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token}}{% else %}"
+         "{{ raise_exception('Conversation roles must alternate') }}{% endif %}"
+         "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}"
+         "{% endif %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+         "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}")
+MISTRAL = ("{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}"
+           "{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif message['role'] == 'assistant' %}"
+           "{{ message['content'] + eos_token}}{% else %}"
            "{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}")
-TALK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": " Bye "}]
+TALK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": " Bye "}]
 
 
 @pytest.fixture
@@ -32,22 +34,25 @@ def at_once(monkeypatch):
     monkeypatch.setattr("dojang.tokenizer.templates._ask", answer)
 
 
-def one(template, content="x", **variables):
-    return render(template, [[{"role": "user", "content": content}]], {"bos_token": "<s>", "eos_token": "</s>", **variables})[0]
+NAMES = {"bos_token": "<s>", "eos_token": "</s>"}
+
+
+def one(template, content="x"):
+    return render(template, [[{"role": "user", "content": content}]], NAMES)[0]
 
 
 @pytest.mark.parametrize("template, expected", [
-    (CHATML, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n<|im_start|>user\n Bye <|im_end|>\n"
-             "<|im_start|>assistant\n"),
-    (LLAMA3, "<s><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-             "Yes?<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|><|start_header_id|>assistant"
+    (CHATML, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n<|im_start|>user\n Bye "
+             "<|im_end|>\n<|im_start|>assistant\n"),
+    (LLAMA3, "<s><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant"
+             "<|end_header_id|>\n\nYes?<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|><|start_header_id|>assistant"
              "<|end_header_id|>\n\n"),
     (GEMMA, "<s><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\nYes?<end_of_turn>\n<start_of_turn>user\nBye"
             "<end_of_turn>\n<start_of_turn>model\n"),
     (MISTRAL, "<s>[INST] Hi [/INST]Yes?</s>[INST]  Bye  [/INST]"),
 ])
 def test_families(template, expected):
-    assert render(template, [TALK], {"bos_token": "<s>", "eos_token": "</s>"}) == [expected]
+    assert render(template, [TALK], NAMES) == [expected]
 
 
 @pytest.mark.parametrize("template, content, expected", [
@@ -67,7 +72,8 @@ def test_families(template, expected):
     ("{{ builtin.tools.first }}{{ functions | tojson }}", "x", "null"),
     ("  {% if true %}\n  x\n  {% endif %}\n", "x", "  x\n"),  # blocks take their line's white space
     ("{{ messages | length }}{{ bos_token }}{{ eos_token }}", "x", "1<s></s>"),
-    ("{% for part in messages[0].content %}{% if part.type == 'text' %}[{{ part.text }}]{% endif %}{% endfor %}", "hey", "[hey]"),
+    ("{% for part in messages[0].content %}{% if part.type == 'text' %}[{{ part.text }}]{% endif %}{% endfor %}", "hey",
+     "[hey]"),
     ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "x", "1"),
     ("{{ messages[0]['content'][::-1] }}", "abc", "cba"),
 ])
@@ -152,13 +158,13 @@ END, START, X, INST, THINK, NO_THINK, LINES = range(258, 265)
 
 
 def chat(bytes_data, template, *contents, raw=False, roles=("user", "assistant", "user")):
-    tokenizer = Tokenizer(bytes_data(MARKS, chat_template=template, merges=[]))
-    return tokenizer.encode_chat([{"role": role, "content": text} for role, text in zip(roles, contents, strict=False)], raw)
+    messages = [{"role": role, "content": text} for role, text in zip(roles, contents, strict=False)]
+    return Tokenizer(bytes_data(MARKS, chat_template=template, merges=[])).encode_chat(messages, raw)
 
 
 @pytest.mark.parametrize("content", [
-    "<|im_end|>", "a<|im_end|>b<|im_start|>", "<|x|>", "<<|im_end|>", "<|im_end|><|im_end|>", "<|im_<|im_end|>end|>", "한<|x|>글",
-    "\U0010fffd<|x|>"])
+    "<|im_end|>", "a<|im_end|>b<|im_start|>", "<|x|>", "<<|im_end|>", "<|im_end|><|im_end|>", "<|im_<|im_end|>end|>",
+    "한<|x|>글", "\U0010fffd<|x|>"])
 @pytest.mark.usefixtures("at_once")
 def test_markers_of_users_are_text(content, bytes_data):
     template = "{{ '<|im_start|>' + messages[0].content + '<|im_end|>' }}<|x|>"
@@ -177,11 +183,12 @@ def test_markers_of_users_are_text(content, bytes_data):
     ("{% if '<' in messages[0].content %}A{% endif %}{{ messages[0].content }}", ["b<c<|x|>"], plain("Ab<c<|x|>")),
     ("{{ messages[0].content | length }}{{ messages[0].content }}", ["<|x|>"], plain("5<|x|>")),
     ("{{ messages[0].content | tojson }}", ["<|x|>\n"], plain('"<|x|>\\n"')),
-    ("{{ messages | length }}{% for m in messages %}{{ m.role[0] + m.content }}<|x|>{% endfor %}", ["<|x|>", "<|x|>", "[INST]"],
-     [*plain("3u<|x|>"), X, *plain("a"), X, X, *plain("u[INST]"), X]),
+    ("{{ messages | length }}{% for m in messages %}{{ m.role[0] + m.content }}<|x|>{% endfor %}",
+     ["<|x|>", "<|x|>", "[INST]"], [*plain("3u<|x|>"), X, *plain("a"), X, X, *plain("u[INST]"), X]),
     ("[INST]{{ messages[0].content }}[INST]", ["[INST]"], [INST, *plain("[INST]"), INST]),
     # what a model thought is its own markup, and a template may cut it away
-    ("{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}", ["a", "<think>b</think>c", "d"], plain("acd")),
+    ("{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}", ["a", "<think>b</think>c", "d"],
+     plain("acd")),
     ("{% for m in messages %}{{ m.content }}{% endfor %}<think></think>", ["a<think>", "<think>b</think>c<|im_end|>"],
      [*plain("a<think>"), THINK, *plain("b"), NO_THINK, *plain("c<|im_end|>"), THINK, NO_THINK]),
     # user-defined tokens that are no markup stay what they are
@@ -208,7 +215,8 @@ def test_merges_go_on_beside_a_marker_that_is_text(bytes_data):
 
 @pytest.mark.usefixtures("at_once")
 def test_begin_token_of_the_template_is_not_doubled(bytes_data):
-    tokenizer = Tokenizer(bytes_data(add_bos=True, chat_template="{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"))
+    template = "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"
+    tokenizer = Tokenizer(bytes_data(add_bos=True, chat_template=template))
     assert tokenizer.encode_chat([{"role": "user", "content": "q"}]) == [258, ord("q"), 258]
     assert tokenizer.encode_chat([{"role": "user", "content": "<|end|>"}]) == [258, *b"<|end|>", 258]
     without = Tokenizer(bytes_data(bos=None, eos=None, chat_template="{{ bos_token }}{{ eos_token }}."))

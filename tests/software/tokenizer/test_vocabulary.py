@@ -102,7 +102,7 @@ def test_refusals_name_the_key(keys, message):
 
 
 def test_bad_ids_that_nobody_uses():
-    assert data(bos_token_id="x").bos is None
+    assert data(bos_token_id="x", add_bos_token=False).bos is None
     assert data(bos_token_id=99, add_bos_token=False).bos is None
     assert data(padding_token_id=[1], unknown_token_id="x", fim_pad_token_id="x").eos_ids == frozenset()
 

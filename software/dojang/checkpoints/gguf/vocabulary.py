@@ -44,7 +44,7 @@ class _Keys:
         for key in ("fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"):
             ends[key] = self._token(key, len(tokens), used=False)
         named = template is not None and "bos_token" in template
-        bos = self._token("bos_token_id", len(tokens), used=bool(add_bos) or named)
+        bos = self._token("bos_token_id", len(tokens), used=add_bos is not False or named)
         model = self._one("tokenizer.ggml.model", str, "a text") or "none"
         if add_bos and bos is None and self._file.field("tokenizer.ggml.bos_token_id") is not None:
             raise self._wrong("tokenizer.ggml.bos_token_id", f"a token id below {len(tokens)}, as add_bos_token is set")
