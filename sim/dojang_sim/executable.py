@@ -1,12 +1,11 @@
 """Verilates a design with a C++ main program of its own."""
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .toolchain import ToolchainError, build_environment, build_lock
+from .toolchain import ToolchainError, build_environment, build_lock, run_tool
 
 __all__ = ["FLAGS", "OPTIMIZE", "build_executable"]
 
@@ -25,6 +24,8 @@ def build_executable(folder: Path, top: str, generate: Callable[[], dict[str, st
     and the first error when Verilator or the compiler fails.
     """
     executable = folder / "objects" / f"V{top}"
+    if executable.exists():  # whole: it was put there at once; the cache may be one that cannot be written
+        return executable
     with build_lock(folder):
         if not executable.exists():
             on_build()
@@ -41,7 +42,7 @@ def _build(folder: Path, top: str, texts: dict[str, str], sources: Iterable[Path
         (folder / name).write_text(text)
     command = ["verilator", *flags, "-CFLAGS", "-I..", "--top-module", top, "--Mdir", "objects",
                *(name for name in texts if name.endswith(".v")), *(str(source.absolute()) for source in sources)]
-    result = subprocess.run(command, env=build_environment(OPTIMIZE), cwd=folder, capture_output=True, text=True)
+    result = run_tool(command, env=build_environment(OPTIMIZE), cwd=folder)
     if result.returncode:
         output = (result.stdout + result.stderr).splitlines()
         reason = next((line for line in output if "error" in line.lower()), "no message")

@@ -1,6 +1,7 @@
-"""The generation loop over a session: prompt, then one token after the other."""
+"""The generation loop over a session: prompt, then one token after the other, and why that ended."""
 
 from collections.abc import Collection, Iterator
+from enum import StrEnum
 
 from .checkpoints import LlamaShape
 from .errors import DojangError
@@ -23,6 +24,16 @@ def check_prompt(ids: list[int], shape: LlamaShape, context: int | None = None) 
         raise PromptError(f"the prompt holds token id {max(ids)}, the model has {shape.vocab} tokens")
 
 
+class Ended(StrEnum):
+    """Why a generation ended."""
+
+    END_TOKEN = "end token"
+    TOKENS = "tokens"
+    CONTEXT = "context"
+    STOP_TEXT = "stop text"
+    INTERRUPT = "interrupt"
+
+
 class Generation:
     """One run; its figures are valid at any time, also after an interrupt.
 
@@ -30,58 +41,97 @@ class Generation:
 
     Parameters
     ----------
-    session: a fresh session.
-    prompt: token ids, at least one.
+    session: at position ``known``.
+    prompt: token ids, more than ``known``.
     sampler: choice of the next token.
     eos_ids: tokens that end the text (they are not part of it).
+    known: the first so many tokens of the prompt are in the session's cache already.
 
     Attributes
     ----------
     tokens: generated so far, without the end token.
+    processed: ids in the session's cache, by position.
     decode_cycles, dram_bytes: of the decode step of each of `tokens`.
+    ended: None while it goes on; whoever stops it from outside may say why.
+    end_token: the one that ended it, or None.
     """
 
-    def __init__(self, session: Session, prompt: list[int], sampler: Sampler, eos_ids: Collection[int]):
+    def __init__(self, session: Session, prompt: list[int], sampler: Sampler, eos_ids: Collection[int],
+                 known: int = 0):
         self.prompt = prompt
         self.tokens: list[int] = []
+        self.processed = prompt[:known]
         self.decode_cycles: list[int] = []
         self.dram_bytes: list[int] = []
         self.prefill_cycles = self.cycles = 0
+        self.ended: Ended | None = None
+        self.end_token: int | None = None
         self._session, self._sampler, self._eos_ids = session, sampler, eos_ids
         self._matches: list[bool | None] = []
 
     @property
     def golden_match(self) -> bool | None:
         """True if every position was compared and equal, False if one differed, None if not all were compared."""
-        if False in self._matches:
-            return False
-        return True if self._matches and None not in self._matches else None
+        return all_match(self._matches)
 
     def prefill(self, chunk: int) -> Iterator[int]:
-        """Process all prompt tokens but the last, `chunk` per pass; yields the number done so far."""
-        for start in range(0, len(self.prompt) - 1, chunk):
-            steps = self._session.prefill(self.prompt[start:min(start + chunk, len(self.prompt) - 1)])
-            for step in steps:
+        """Process all prompt tokens but the last, `chunk` per pass; yields the number of positions done so far."""
+        end = len(self.prompt) - 1
+        for start in range(len(self.processed), end, chunk):
+            tokens = self.prompt[start:min(start + chunk, end)]
+            for step in self._session.prefill(tokens):
                 self._count(step)
+            self.processed += tokens
             self.prefill_cycles = self.cycles
-            yield start + len(steps)
+            yield len(self.processed)
 
     def decode(self, limit: int) -> Iterator[int]:
         """Yield up to `limit` tokens; ends earlier at an end token and when the context is full."""
         token = self.prompt[-1]
-        for _ in range(min(limit, self._session.context - len(self.prompt) + 1)):
+        while self.ended is None:
             step = self._session.decode(token)
+            self.processed.append(token)
             self._count(step)
             if step.candidates is None:
                 raise AssertionError("a decode step reports candidates")
             token = self._sampler.choose(*step.candidates)
             if token in self._eos_ids:
+                self.ended, self.end_token = Ended.END_TOKEN, token
                 return
             self.tokens.append(token)
             self.decode_cycles.append(step.cycles)
             self.dram_bytes.append(step.dram_bytes)
             yield token
+            if self.ended is None and len(self.tokens) == limit:
+                self.ended = Ended.TOKENS
+            elif self.ended is None and len(self.processed) == self._session.context:
+                self.ended = Ended.CONTEXT
 
     def _count(self, step: Step) -> None:
         self.cycles += step.cycles
         self._matches.append(step.golden_match)
+
+
+def all_match(matches: Collection[bool | None]) -> bool | None:
+    """True if all are, False if one is, else None."""
+    if False in matches:
+        return False
+    return True if matches and None not in matches else None
+
+
+class Conversation:
+    """Generations one after the other on one session; what the next prompt shares with the cache is not done again."""
+
+    def __init__(self, session: Session):
+        self._session = session
+        self._last: Generation | None = None
+
+    def generation(self, prompt: list[int], sampler: Sampler, eos_ids: Collection[int]) -> Generation:
+        """The next one; the session is rewound to where it differs from what was processed."""
+        done = self._last.processed if self._last else []
+        known = 0
+        while known < min(len(done), len(prompt) - 1) and done[known] == prompt[known]:
+            known += 1
+        self._session.rewind(known)
+        self._last = Generation(self._session, prompt, sampler, eos_ids, known)
+        return self._last

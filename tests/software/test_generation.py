@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape
-from dojang.generation import Generation, PromptError, check_prompt
+from dojang.generation import Conversation, Ended, Generation, PromptError, check_prompt
 from dojang.sampling import Sampler
-from dojang.sessions import Session, Step
+from dojang.sessions import Session, SessionError, Step
 
 SHAPE = LlamaShape(layers=1, d=32, heads=1, kv_heads=1, head_dim=32, ffn=32, vocab=50, context=12)
 
@@ -14,20 +14,20 @@ class Scripted(Session):
     """Answers token + 1; a pass costs 100 cycles, a decode step 30 + position."""
 
     def __init__(self, context=12, mismatch_at=None):
-        self.context, self.calls, self.position, self._mismatch_at = context, [], 0, mismatch_at
+        self.context, self.calls, self._mismatch_at = context, [], mismatch_at
 
     def _step(self, cycles):
-        self.position += 1
-        return Step(None, None, cycles, 7, self.position - 1 != self._mismatch_at)
+        self._position += 1
+        return Step(None, None, cycles, 7, self._position - 1 != self._mismatch_at)
 
     def prefill(self, tokens):
         self.calls.append(list(tokens))
         return [self._step(100 if index == len(tokens) - 1 else 0) for index in range(len(tokens))]
 
     def decode(self, token):
-        assert self.position < self.context
+        assert self._position < self.context
         self.calls.append(token)
-        step = self._step(30 + self.position)
+        step = self._step(30 + self._position)
         return Step((np.array([0, token + 1]), np.array([0.0, 1.0])), None, step.cycles, 7, step.golden_match)
 
     def summary(self):
@@ -61,11 +61,62 @@ def test_one_token_prompt_has_no_prefill():
 def test_ends_at_an_end_token_which_is_not_text():
     generation, _, tokens = run(Scripted(), [1, 2], 10, eos={5})
     assert tokens == [3, 4] and len(generation.decode_cycles) == 2
+    assert (generation.ended, generation.end_token) == (Ended.END_TOKEN, 5)
 
 
 def test_ends_when_the_context_is_full():
-    _, _, tokens = run(Scripted(context=6), [1, 2, 3, 4], 10)
+    generation, _, tokens = run(Scripted(context=6), [1, 2, 3, 4], 10**12)
     assert tokens == [5, 6, 7]  # positions 3, 4 and 5 are the last three
+    assert (generation.ended, generation.end_token) == (Ended.CONTEXT, None)
+
+
+def test_ends_after_the_tokens_asked_for_also_at_the_end_of_the_context():
+    assert run(Scripted(), [1, 2], 3)[0].ended is Ended.TOKENS
+    assert run(Scripted(context=6), [1, 2, 3, 4], 3)[0].ended is Ended.TOKENS
+
+
+def test_ends_when_somebody_says_so():
+    generation = Generation(Scripted(), [1], Sampler(), ())
+    for token in generation.decode(10):
+        if token == 4:
+            generation.ended = Ended.STOP_TEXT
+    assert generation.tokens == [2, 3, 4] and generation.ended is Ended.STOP_TEXT
+
+
+def test_what_the_cache_holds_is_not_processed_again():
+    session = Scripted()
+    conversation = Conversation(session)
+    first = conversation.generation([1, 2, 3], Sampler(), ())
+    assert list(first.prefill(4)) == [2] and list(first.decode(3)) == [4, 5, 6]
+    assert first.processed == [1, 2, 3, 4, 5]  # the last token was chosen, not processed
+    session.calls.clear()
+    second = conversation.generation([1, 2, 3, 4, 9, 10], Sampler(), ())
+    assert list(second.prefill(1)) == [5] and list(second.decode(1)) == [11]
+    assert session.calls == [[9], 10] and second.processed == [1, 2, 3, 4, 9, 10]
+
+
+@pytest.mark.parametrize("prompt, calls", [
+    ([1, 2, 3], [3]), ([1, 2], [2]), ([7, 8], [[7], 8]), ([1, 2, 3, 4, 5, 6], [6]), ([1, 2, 3, 4, 5, 6, 7], [[6], 7])])
+def test_the_last_token_of_a_prompt_is_always_processed(prompt, calls):
+    session = Scripted()
+    conversation = Conversation(session)
+    first = conversation.generation([1, 2, 3], Sampler(), ())
+    list(first.prefill(4))
+    list(first.decode(3))
+    session.calls.clear()
+    again = conversation.generation(prompt, Sampler(), ())
+    list(again.prefill(4))
+    assert list(again.decode(1)) == [prompt[-1] + 1] and session.calls == calls
+
+
+def test_a_session_goes_back_only():
+    session = Scripted()
+    session.prefill([1, 2, 3])
+    session.rewind(1)
+    with pytest.raises(SessionError, match="position 2 was asked for, expected 0 to 1"):
+        session.rewind(2)
+    with pytest.raises(SessionError, match="position -1 was asked for"):
+        session.rewind(-1)
 
 
 @pytest.mark.parametrize("position", [0, 3, 5])

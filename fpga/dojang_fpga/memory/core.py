@@ -120,10 +120,14 @@ def _generated(spec: dict[str, Any]) -> dict[str, Any]:
             reason = result.stderr.strip().splitlines() or ["no message"]
             raise CoreError(f"LiteDRAM makes no core of a {spec['module']} at {spec['clock_hz'] / 1e6:g} MHz from "
                             f"{spec['input_hz'] / 1e6:g} MHz: {reason[-1]}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}")
-        part.write_text(result.stdout)
-        part.replace(kept)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_suffix(f".{os.getpid()}")
+            part.write_text(result.stdout)
+            part.replace(kept)
+        except OSError as error:
+            raise CoreError(f"the cache folder {kept.parent} cannot be written: {error.strerror} (the environment "
+                            "variable DOJANG_CACHE names another)") from None
     return json.loads(kept.read_text())
 
 

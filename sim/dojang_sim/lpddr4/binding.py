@@ -3,10 +3,9 @@
 import ctypes
 import functools
 import os
-import subprocess
 from pathlib import Path
 
-from ..toolchain import ToolchainError, build_lock, require_system_tools
+from ..toolchain import ToolchainError, build_lock, require_system_tools, run_tool
 from .checker import Verdict
 from .commands import Command, Event
 from .compiled import CODES, device_source
@@ -39,8 +38,8 @@ def library(source: Path | None = None) -> ctypes.CDLL:
         if not path.exists():
             require_system_tools()
             draft = path.with_suffix(f".{os.getpid()}")
-            result = subprocess.run(["g++", "-std=c++17", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-o", draft,
-                                     source], capture_output=True, text=True)
+            result = run_tool(["g++", "-std=c++17", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-o", str(draft),
+                               str(source)])
             if result.returncode:
                 raise ToolchainError(f"building the LPDDR4 model failed: {result.stderr.strip()[:400]}")
             os.replace(draft, path)

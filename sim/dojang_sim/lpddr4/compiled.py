@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dojang_hdl.lpddr4.timing import BANKS, LATENCIES, PAGE_BURSTS
 
-from ..toolchain import cache_root
+from ..toolchain import cache_root, writing_cache
 from .commands import ALL_BANK, BUS_CLOCKS, CLOSING, OPENING, Command, Event
 from .device_rules import DEVICE_RULES, OBSERVED, Condition, DeviceRules
 from .devicespec import DeviceSpec
@@ -74,10 +74,10 @@ def device_source(rules: DeviceRules = DEVICE_RULES) -> Path:
     folder = cache_root() / "lpddr4"
     path = folder / f"lpddr4_{hashlib.sha256(text.encode()).hexdigest()[:16]}.cpp"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f"{path.stem}.{os.getpid()}"
-        draft.write_text(text)
-        os.replace(draft, path)         # at once: several tests may want it
+        with writing_cache(folder):
+            draft = folder / f"{path.stem}.{os.getpid()}"
+            draft.write_text(text)
+            os.replace(draft, path)         # at once: several tests may want it
     return path
 
 

@@ -17,7 +17,7 @@ from dojang_hdl.lpddr4.phy import BEAT_BITS
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 
 from ..netlist import to_verilog
-from ..toolchain import ToolchainError, build_environment, build_lock, cache_root
+from ..toolchain import ToolchainError, build_environment, build_lock, cache_root, run_tool
 from .litedram_model import LitedramDevice, litedram_verilog
 from .opinion import Opinion
 from .serializer import SOURCES, Serializer
@@ -97,7 +97,7 @@ def _build(bench: _Bench, config: Lpddr4Config, sources: tuple[Path, ...]) -> Pa
                     (Path(scratch) / f"{name}.v").write_text(text)
                 command = ["verilator", *FLAGS, f"-GRATIO={config.ratio}", "--top-module", TOP, "--Mdir", "objects",
                            *(f"{name}.v" for name in texts), *map(str, sources)]
-                result = subprocess.run(command, env=build_environment(), cwd=scratch, capture_output=True, text=True)
+                result = run_tool(command, env=build_environment(), cwd=scratch)
                 if result.returncode:
                     raise ToolchainError(f"building the second opinion failed: {result.stderr.strip()[:400]}")
                 os.replace(scratch, folder)  # at once, so that an interrupted build leaves no half a model

@@ -11,6 +11,7 @@ from .area import area
 from .bench import bench
 from .bench_board import board
 from .bench_compression import compression
+from .bench_conversions import conversions
 from .bench_encoder import care_bits, encoder
 from .bench_faults import faults
 from .bench_lockstep import lockstep
@@ -19,6 +20,7 @@ from .bench_quality import quality
 from .boards import boards
 from .boundary import ErrorBoundary
 from .build import build
+from .chat import chat
 from .chip import chip
 from .compress import compress_model
 from .eval import eval_model
@@ -34,7 +36,7 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, inspect, chip, waves, report, area, boards, build, program):
+for command in (generate, chat, inspect, chip, waves, report, area, boards, build, program):
     app.command()(command)
 app.command("compress")(compress_model)
 app.command("eval")(eval_model)
@@ -47,5 +49,6 @@ bench.command()(lockstep)
 bench.command()(encoder)
 bench.command("care-bits")(care_bits)
 bench.command()(quality)
+bench.command()(conversions)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")

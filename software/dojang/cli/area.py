@@ -8,8 +8,8 @@ import typer
 
 from ..errors import DojangError
 from .boards import import_board_packages
-from .boundary import console as messages
-from .boundary import working
+from .console import console, working
+from .output_file import write_json
 
 FIGURES = Path("docs/figures/area.json")
 BLOCKS = Path("docs/figures/fpga.json")
@@ -40,21 +40,21 @@ def area(
     except (BoardError, ToolError, SynthesisError) as error:
         raise DojangError(str(error)) from None
     for name, figures in (now["tops"] | now["blocks"]).items():
-        messages.print(f"{name}: " + ", ".join(f"{figure} {value:,}" if isinstance(value, int) else value
+        console.print(f"{name}: " + ", ".join(f"{figure} {value:,}" if isinstance(value, int) else value
                                                for figure, value in figures.items()))
     if update:
         FIGURES.parent.mkdir(parents=True, exist_ok=True)
         kept = {"command": "dojang area --update", "label": "cells after synthesis, before packing",
                 "tops": {**known.get("tops", {}), **now["tops"]}}
-        FIGURES.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        messages.print(f"figures: {FIGURES}")
+        write_json(FIGURES, kept, ascii_only=False)
+        console.print(f"figures: {FIGURES}")
         return
     larger = [*grown(now["tops"], known.get("tops", {})), *grown(now["blocks"], _read(BLOCKS).get("blocks", {}))]
     if larger:
-        typer.echo(f"dojang: grown by more than {LIMIT:.0%}: {'; '.join(larger)} (dojang area --update or dojang "
-                   "report keeps the new figures)", err=True)
+        console.print(f"dojang: grown by more than {LIMIT:.0%}: {'; '.join(larger)} (dojang area --update or dojang "
+                   "report keeps the new figures)")
         raise typer.Exit(1)
-    messages.print(f"nothing has grown by more than {LIMIT:.0%}")
+    console.print(f"nothing has grown by more than {LIMIT:.0%}")
 
 
 def _read(path: Path) -> dict:

@@ -1,13 +1,10 @@
 """``dojang bench``, how fast things are, and ``dojang bench decode``."""
 
-import json
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from dojang_hdl.config import PRESETS, preset
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
@@ -15,7 +12,8 @@ from ..errors import DojangError
 from ..generation import Generation
 from ..sampling import Sampler
 from ..sessions import Memory, open_session
-from .boundary import working
+from .console import output, working
+from .output_file import JsonFile, prepare, write_json
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip and its memory.")
 
@@ -35,7 +33,7 @@ def decode(
     model: Annotated[str, typer.Option(help="Path of a GGUF file, smollm2 or glassllm.")] = "smollm2",
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
     memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
 ):
@@ -43,10 +41,9 @@ def decode(
 
     Example: dojang bench decode --model glassllm --chip sim-1x1 --tokens 10 --json figures.json
     """
+    prepare(json_file, model)
     started = time.perf_counter()
     config = preset(chip)
-    if json_file is not None:
-        check_writable(json_file)
     with working("reading the model") as progress:
         checkpoint = load(model, weights)
         context = min(CONTEXT, checkpoint.shape.context)
@@ -64,18 +61,8 @@ def decode(
         "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle, **summary,
         "wall_seconds": time.perf_counter() - started,
     }
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    Console(highlight=False).print(_table(figures))
-
-
-def check_writable(path: Path) -> None:
-    """Find out before long work whether ``path`` can be written; its folder is made."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a").close()
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}") from None
+    write_json(json_file, figures)
+    output.print(_table(figures))
 
 
 def _table(figures: dict) -> Table:

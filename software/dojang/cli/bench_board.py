@@ -1,23 +1,21 @@
 """``dojang bench board``: a board's bitstream, simulated at the pins of its FPGA, driven over its serial port."""
 
-import json
 import time
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from dojang_hdl.config import WORD_BYTES
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation
 from ..sampling import Sampler
-from .bench import PROMPT, BenchError, check_writable
+from .bench import PROMPT, BenchError
 from .boards import import_board_packages
-from .boundary import working
+from .console import output, working
+from .output_file import JsonFile, prepare, write_json
 
 CONTEXT = 128
 """Positions reserved."""
@@ -43,7 +41,7 @@ def board(
     no_upload: Annotated[bool, typer.Option("--no-upload", help="All of the model is in the memory from the "
                          "start; the chip is not asked for its CRC, which takes it longer than many tokens of a large "
                          "model.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """Decode on a simulated board over its simulated UART; every logit is compared with the golden model.
 
@@ -53,6 +51,7 @@ def board(
 
     Example: dojang bench board ecpix5 --model smollm2 --tokens 2 --no-upload
     """
+    prepare(json_file)
     import_board_packages("bench board")
     from dojang_fpga.boards import BoardError
     from dojang_fpga.boards import board as find_board
@@ -65,8 +64,6 @@ def board(
         raise DojangError(str(error)) from None
     if whole_upload and no_upload:
         raise BenchError("--whole-upload and --no-upload were both given, expected one of them")
-    if json_file is not None:
-        check_writable(json_file)
     with working("reading the model") as progress:
         checkpoint = load(model)
         context = min(CONTEXT, checkpoint.shape.context)
@@ -77,9 +74,8 @@ def board(
     figures = _figures(target, config, checkpoint.name, baud, run, summary, traffic, lit)
     figures |= {"whole_upload": whole_upload, "upload_checked": not no_upload,
                 "wall_seconds": round(time.perf_counter() - started, 1)}
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    Console(highlight=False).print(_table(figures))
+    write_json(json_file, figures)
+    output.print(_table(figures))
     if not run.golden_match:
         raise BenchError("the logits are not those of the golden model")
 

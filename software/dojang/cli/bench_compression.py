@@ -1,6 +1,5 @@
 """``dojang bench compression``: cycles a token by the form of the weights."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,6 @@ import typer
 from dojang_hdl.config import PRESETS, preset
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import Checkpoint, Form, load
@@ -17,10 +15,10 @@ from ..checkpoints.synthetic import with_forms
 from ..generation import Generation
 from ..sampling import Sampler
 from ..sessions import Memory, open_session
-from .bench import CONTEXT, PROMPT, BenchError, check_writable
-from .boundary import console as messages
-from .boundary import working
+from .bench import CONTEXT, PROMPT, BenchError
+from .console import console, output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/compression-cycles.json")
 DOCUMENT = Path("docs/user/compress.md")
@@ -54,7 +52,7 @@ def compression(
     forms: Annotated[list[str] | None, typer.Option("--form", metavar="FORM", show_default=False,
                      help=f"May be repeated; all without: {', '.join(FORMS)}.")] = None,
     memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """Cycles of a decode step with every matrix of the layers in one compressed form, by the chip's counters.
 
@@ -62,9 +60,8 @@ def compression(
 
     Example: dojang bench compression --model glassllm --form x3 --form dense-4 --json figures.json
     """
+    prepare(json_file, model)
     config = preset(chip)
-    if json_file is not None:
-        check_writable(json_file)
     unknown = [name for name in forms or () if name not in FORMS]
     if unknown:
         raise BenchError(f"unknown form {unknown[0]!r}, expected one of {', '.join(FORMS)}")
@@ -80,11 +77,11 @@ def compression(
     figures = {"model": base.name, "chip": config.name, "memory": memory.value, "label": "simulated",
                "peak_bytes_per_cycle": config.peak_bytes_per_cycle, "forms": rows}
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        messages.print(f"figures: {json_file}")
+        write_json(json_file, figures)
+        console.print(f"figures: {json_file}")
     if json_file == FIGURES:
         update_document(DOCUMENT, figures, {"cycles": document_table})
-    Console(highlight=False).print(_table(figures))
+    output.print(_table(figures))
 
 
 def _measure(checkpoint: Checkpoint, config, memory: Memory, progress) -> dict:

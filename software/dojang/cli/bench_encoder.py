@@ -1,6 +1,5 @@
 """``dojang bench encoder`` and ``dojang bench care-bits``: the encoder's speed, and what XOR codes match."""
 
-import json
 import os
 import platform
 from collections.abc import Callable
@@ -8,19 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from .bench import check_writable
-from .boundary import console as messages
-from .boundary import working
+from .console import console, output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 FIGURES = {"encoder": Path("docs/figures/encoder.json"), "care-bits": Path("docs/figures/care-bits.json")}
 DOCUMENTS = {"encoder": Path("docs/reference/encoder.md"), "care-bits": Path("docs/reference/care-bits.md")}
 SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.9)
-
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")]
 
 
 def encoder(json_file: JsonFile = None):
@@ -30,10 +25,9 @@ def encoder(json_file: JsonFile = None):
 
     Example: dojang bench encoder --json figures.json
     """
+    prepare(json_file)
     from ..compress.speed import encoder_figures
 
-    if json_file is not None:
-        check_writable(json_file)
     with working("encoding random weights"):
         codes = encoder_figures()
     figures = {"codes": codes, "processor": _processor(), "load": os.getloadavg()[0], "cores": os.cpu_count()}
@@ -50,10 +44,9 @@ def care_bits(
 
     Example: dojang bench care-bits --care-bits 2000 --json figures.json
     """
+    prepare(json_file)
     from ..compress.care_bits import WINDOW, share_matched
 
-    if json_file is not None:
-        check_writable(json_file)
     planes = []
     with working("searching") as progress:
         for sparsity in SPARSITIES:
@@ -90,14 +83,14 @@ TABLES: dict[str, Callable[[dict], str]] = {
 
 def _finish(name: str, figures: dict, json_file: Path | None, rows: list[list[str]]) -> None:
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        messages.print(f"figures: {json_file}")
+        write_json(json_file, figures, ascii_only=False)
+        console.print(f"figures: {json_file}")
     if json_file == FIGURES[name]:
         update_document(DOCUMENTS[name], figures, {name: TABLES[name]})
     table = Table(*rows[0])
     for row in rows[1:]:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    output.print(table)
 
 
 def _processor() -> str:

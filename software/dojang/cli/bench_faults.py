@@ -1,6 +1,5 @@
 """``dojang bench faults``: what becomes of faults of a guarded memory."""
 
-import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -8,12 +7,12 @@ from typing import Annotated
 
 import typer
 from dojang_hdl.lpddr4.timing import Lpddr4Config
-from rich.console import Console
 from rich.table import Table
 
-from .bench import BenchError, check_writable
-from .boundary import working
+from .bench import BenchError
+from .console import output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/guard-faults.json")
 DOCUMENT = Path("docs/reference/guard.md")
@@ -27,7 +26,7 @@ OUTCOMES = {"nothing": "nothing wrong", "put right": "put right", "error": "erro
 
 def faults(
     count: Annotated[int, typer.Option(min=1, help="Faults of each kind.")] = 20,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """Faults of every kind in a simulated LPDDR4 channel, and whether its guard notices.
 
@@ -36,13 +35,12 @@ def faults(
 
     Example: dojang bench faults --count 2 --json figures.json
     """
+    prepare(json_file)
     from dojang_sim.lpddr4.traffic import build_lpddr4_traffic
 
     from ..faults import KINDS, MEMORY, campaign
 
     started = time.perf_counter()
-    if json_file is not None:
-        check_writable(json_file)
     kinds, broken = [], []
     with working("building the simulated channel") as progress:
         channel = build_lpddr4_traffic(CONFIG, MEMORY.tile)
@@ -55,11 +53,10 @@ def faults(
             broken += [f"{kind.description}, number {trial.number} ({trial.outcome})"
                        for trial in trials if not trial.kept]
     figures = {"rate": CONFIG.rate, "tile": MEMORY.tile, "kinds": kinds, "wall_seconds": time.perf_counter() - started}
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(json_file, figures, ascii_only=False)
     if json_file == FIGURES:
         update_document(DOCUMENT, figures, {"faults": document_table})
-    Console(highlight=False).print(_table(figures))
+    output.print(_table(figures))
     if broken:
         raise BenchError(f"not as promised: {', '.join(broken)}")
 

@@ -1,20 +1,17 @@
 """``dojang bench lockstep``: what a fixed rate is for."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
 from ..lockstep import BLOCKS, SPARSITIES, UNITS, Block, LockstepError, simulate
 from ..plots import check_installed, draw_lockstep
-from .bench import check_writable
-from .boundary import console as messages
-from .boundary import working
+from .console import console, output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/lockstep.json")
 DOCUMENT = Path("docs/reference/fixed-rate.md")
@@ -36,7 +33,7 @@ def lockstep(
     )] = None,
     count: Annotated[int, typer.Option(min=1, max=1 << 24, help="Blocks with a random mask.")] = 1 << 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the random masks.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw them (needs matplotlib).")] = None,
 ):
     """Units in lock step on raw unstructured blocks, where each step waits for the fullest, against a fixed rate.
@@ -45,23 +42,23 @@ def lockstep(
 
     Example: dojang bench lockstep --model smollm2 --json lockstep.json --svg lockstep.svg
     """
+    prepare(json_file)
     blocks = [Block.parse(text) for text in block] if block else list(BLOCKS)
     for each in sparsity or ():
         if not 0 < each < 1:
             raise LockstepError(f"a sparsity of {each:g} was asked for, expected a number between 0 and 1")
     if svg is not None:
         check_installed()
-    for path in filter(None, (json_file, svg)):
-        check_writable(path)
+    prepare(svg)
     with working("reading the model") as progress:
         checkpoint = None if model is None else load(model)
         figures = simulate(units or UNITS, sparsity or SPARSITIES, blocks, count, seed, checkpoint, progress)
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        messages.print(f"figures: {json_file}")
+        write_json(json_file, figures)
+        console.print(f"figures: {json_file}")
     if svg is not None:
         draw_lockstep(figures, svg)
-        messages.print(f"picture: {svg}")
+        console.print(f"picture: {svg}")
     if json_file == FIGURES:
         update_document(DOCUMENT, figures, {"lockstep": document_table})
     table = Table(title="time in lock step ÷ time at the fixed rate, by units (simulated)")
@@ -69,7 +66,7 @@ def lockstep(
         table.add_column(title, no_wrap=True)
     for row in rows(figures):
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    output.print(table)
 
 
 def _places(figures: dict) -> range:

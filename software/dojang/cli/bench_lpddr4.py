@@ -1,6 +1,5 @@
 """``dojang bench lpddr4``: what the memory controller makes of the pins' peak."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,12 +9,12 @@ from typing import Annotated
 
 import typer
 from dojang_hdl.lpddr4.timing import Lpddr4Config, Lpddr4ConfigError
-from rich.console import Console
 from rich.table import Table
 
-from .bench import BenchError, check_writable
-from .boundary import working
+from .bench import BenchError
+from .console import output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/lpddr4.json")
 DOCUMENT = Path("docs/reference/lpddr4-bench.md")
@@ -33,7 +32,7 @@ INIT_DIVISOR = 100
 def lpddr4(
     cases: Annotated[list[Case] | None, typer.Argument(metavar="[CASE]...", show_default=False,
                      help=f"Some of {', '.join(case.value for case in Case)}; all without any.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
     rate: Annotated[list[int] | None, typer.Option(
         help="Mb/s of a pin; any number of times, 3200 and 1600 if not given.")] = None,
     density: Annotated[int, typer.Option(help="Gb of the channel: 4, 8 or 16.")] = 8,
@@ -47,23 +46,21 @@ def lpddr4(
 
     Example: dojang bench lpddr4 sequential kv-10 --rate 3200 --json figures.json
     """
+    prepare(json_file)
     started = time.perf_counter()
     try:
         configs = [Lpddr4Config(rate=each, density=density, init_divisor=INIT_DIVISOR) for each in rate or RATES]
     except Lpddr4ConfigError as error:
         raise BenchError(str(error)) from None
-    if json_file is not None:
-        check_writable(json_file)
     names = [case.value for case in cases or Case]
     with working("building the simulated channel") as progress:
         rates = {str(config.rate): _measure(config, names, size << 20, progress) for config in configs}
     figures = {"density": density, "ratio": configs[0].ratio, "size": size << 20, "rates": rates,
                "wall_seconds": time.perf_counter() - started}
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(json_file, figures, ascii_only=False)
     if json_file == FIGURES:
         update_document(DOCUMENT, figures, {"lpddr4": document_table})
-    Console(highlight=False).print(_table(figures))
+    output.print(_table(figures))
     low = [f"{name} at {mbps} Mb/s ({case['percent_of_peak']:.2f} %, floor {case['floor']:g} %)"
            for mbps, entries in rates.items() for name, case in entries.items()
            if case["floor"] is not None and case["percent_of_peak"] < case["floor"]]

@@ -1,35 +1,29 @@
 """``dojang boards``: what boards there are, and what to expect of them."""
 
-import json
 from collections import defaultdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import DojangError
 from ..prediction import FIGURES
 from ..results import DOCUMENT, board_table, kept
 from ..sessions import BOARD_CONTEXT
-from .bench import check_writable
-from .boundary import working
+from .console import output, working
 from .documents import update_document
+from .output_file import JsonFile, prepare, write_json
 
 MODELS = ("glassllm", "smollm2")
 
 
 def boards(
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """List the boards: chips, memory, serial port, and what to expect of models.
 
     Example: dojang boards
     """
+    prepare(json_file)
     import_board_packages("boards")
-    if json_file is not None:
-        check_writable(json_file)
     from dojang_fpga.boards import BOARDS
     from dojang_fpga.boards.projects import PROJECTS
 
@@ -55,20 +49,19 @@ def boards(
                           *(speed if isinstance(speed, str) else f"{speed:.1f}" for speed in speeds))
             figures[board.name] = {"chip": board.chip().name, "peak_bytes_per_s": board.peak_bytes_per_s,
                                    "models": expected}
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("tokens/s are predicted: bytes/s of the memory × useful part ÷ bytes a token needs; useful part: "
+    output.print(table)
+    output.print("tokens/s are predicted: bytes/s of the memory × useful part ÷ bytes a token needs; useful part: "
                   + "; ".join(f"{part} ({', '.join(names)})" for part, names in sources.items()))
     if ratios:
-        console.print(f"image that is uploaded, with {BOARD_CONTEXT} positions at most, measured: "
+        output.print(f"image that is uploaded, with {BOARD_CONTEXT} positions at most, measured: "
                       + ", ".join(f"{model} {max(values):.2f} times its file" for model, values in ratios.items()))
     if missing := [model for model, checkpoint in checkpoints.items() if checkpoint is None]:
-        console.print(f"not installed here: {', '.join(missing)}")
-    console.print("projects that cannot be built here, only written (dojang build NAME): "
+        output.print(f"not installed here: {', '.join(missing)}")
+    output.print("projects that cannot be built here, only written (dojang build NAME): "
                   + ", ".join(f"{project.name} ({project.title})" for project in PROJECTS.values()))
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        console.print(f"figures: {json_file}")
+        write_json(json_file, figures)
+        output.print(f"figures: {json_file}")
         if json_file == FIGURES / "boards.json":
             update_document(DOCUMENT, kept(figures), {"boards": board_table})
 

@@ -1,31 +1,19 @@
 """The one place where expected errors become a sentence on stderr and exit code 2."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import typer
 from dojang_hdl.config import ConfigError
-from rich.console import Console
 from typer.core import TyperGroup
 
 from ..driver.link import LinkError
 from ..driver.transport import TransportError
 from ..errors import DojangError
+from ..interrupts import INTERRUPTED, interrupts
+from ..streams import OutputError
+from .console import console
 
-console = Console(stderr=True, highlight=False)
-"""Everything but the result goes to stderr: progress, messages, tables of `generate`."""
-
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
-
-@contextmanager
-def working(text: str) -> Iterator[Callable[[str], None]]:
-    """A status line while something takes long (on a terminal only); call what it yields with its next text."""
-    with console.status(text) as status:
-        yield status.update
+__all__ = ["ErrorBoundary"]
 
 
 class ErrorBoundary(TyperGroup):
@@ -35,17 +23,31 @@ class ErrorBoundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("stopped by Ctrl-C", err=True)
+            console.print("stopped by Ctrl-C")
             raise typer.Exit(INTERRUPTED) from None
+        except OutputError:
+            raise  # of `dojang.main`: there may be nowhere to print to
         except Exception as error:
-            if isinstance(error, typer.BadParameter):
-                sentence = _bad_value(error)
-            elif isinstance(error, _expected()):
-                sentence = str(error)
-            else:
+            if interrupts.pending and not isinstance(error, typer.Exit):  # what Ctrl-C made of something
+                raise typer.Exit(INTERRUPTED) from None
+            sentence = _sentence(error)
+            if sentence is None:
                 raise
-            typer.echo(f"dojang: {' '.join(sentence.split())}", err=True)
+            console.print(f"dojang: {' '.join(sentence.split())}")
             raise typer.Exit(2) from None
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell of an error; None if it is a defect of the program."""
+    if isinstance(error, typer.BadParameter):
+        return _bad_value(error)
+    if isinstance(error, _expected()):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
+    if isinstance(error, OSError) and error.strerror:  # the system refuses; whoever can say more has said it
+        return f"{error.filename or 'the system'}: {error.strerror}"
+    return None
 
 
 def _bad_value(error: typer.BadParameter) -> str:

@@ -1,19 +1,17 @@
 """``dojang build``: from a board's name to its bitstream."""
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import DojangError
 from .boards import import_board_packages
-from .boundary import console as messages
-from .boundary import working
+from .console import console, output, working
+from .output_file import write_json
 
 OUT = Path("build/bitstream")
 STAGES = Path("build/stages")
@@ -51,7 +49,7 @@ def build(
         folder = out / name
         with working(f"{name}: netlist"):
             write_project(PROJECTS[name], folder)
-        messages.print(f"project: {folder} (needs AMD's Vivado, which is not part of this: vivado -mode batch -source "
+        console.print(f"project: {folder} (needs AMD's Vivado, which is not part of this: vivado -mode batch -source "
                        "top.tcl)")
         return
     started = time.monotonic()
@@ -61,20 +59,20 @@ def build(
         with working(name) as progress:
             result = make(target, config, baud, seeds or range(1, 5), out / name, STAGES / name, jobs,
                           lambda step: progress(f"{name}: {step} (at {time.monotonic() - started:.0f} s)"),
-                          lambda stage, seconds: messages.print(f"{stage}: {seconds:,.0f} s"))
+                          lambda stage, seconds: console.print(f"{stage}: {seconds:,.0f} s"))
     except (BoardError, ToolError) as error:
         raise DojangError(str(error)) from None
     figures = {**result.figures, **_predicted(target, config)}
     path = result.path.with_suffix(".json")
-    path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, figures, ascii_only=False)
     show(figures)
-    messages.print(f"bitstream: {result.path}; figures: {path}; stages and logs: {STAGES / name}")
+    console.print(f"bitstream: {result.path}; figures: {path}; stages and logs: {STAGES / name}")
     if not result.timing_met:
         slow = ", ".join(f"{clock} {figures['fmax_mhz']:.1f} MHz of {figures['constraint_mhz']:.1f} MHz"
                          for clock, figures in figures["clocks"].items()
                          if figures["fmax_mhz"] < figures["constraint_mhz"])
-        typer.echo(f"dojang: {name} with chip {config.name} does not meet timing with any seed tried; the best, seed "
-                   f"{figures['seed']}: {slow}", err=True)
+        console.print(f"dojang: {name} with chip {config.name} does not meet timing with any seed tried; the best, "
+                      f"seed {figures['seed']}: {slow}")
         raise typer.Exit(1)
 
 
@@ -112,4 +110,4 @@ def show(figures: dict) -> None:
                                    f"({source['dram_efficiency']:.0%} of the peak, {source['dram_efficiency_source']})")
     for stage, seconds in figures["seconds"].items():
         table.add_row(stage, f"{seconds:,.0f} s")
-    Console(highlight=False).print(table)
+    output.print(table)

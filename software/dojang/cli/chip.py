@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 from dojang_hdl.config import BLOCK, PRESETS, preset
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoints import load
+from .console import output, working
 
 
 def chip(
@@ -18,22 +18,22 @@ def chip(
     context: Annotated[int, typer.Option(min=1, help="Positions reserved, at most the model's.")] = 2048,
 ):
     """Show a chip preset: configuration, peak rates, memory map."""
-    config, console = preset(name), Console(highlight=False)
+    config = preset(name)
     table = Table("field", "value", title=f"chip {config.name}")
     for field in fields(config):
         table.add_row(field.name, str(getattr(config, field.name)))
-    console.print(table)
+    output.print(table)
     peak = Table("per cycle", "", title="peak")
     peak.add_row("memory bytes", f"{config.peak_bytes_per_cycle} ({config.channels} channels)")
     peak.add_row("weight bits applied", f"{config.plane_bits_per_cycle} ({config.nodes} nodes × {config.lanes} lanes × "
                                         f"{BLOCK}), each to {config.contexts} activation vectors")
-    console.print(peak)
+    output.print(peak)
     if model is not None:
         from ..compile import memory_map
 
         checkpoint = load(model, weights)
         context = min(context, checkpoint.shape.context)
-        with Console(stderr=True).status("placing the model"):
+        with working("placing the model"):
             entries = memory_map(checkpoint, config, context)
         layout = Table("channel", "region", "first byte", "bytes",
                        title=f"memory map of {checkpoint.name}, {context} positions")
@@ -43,4 +43,4 @@ def chip(
                 layout.add_row(str(channel), entry.name, f"{entry.address:#x}", f"{entry.bytes:,}")
             end = max(entry.address + entry.bytes for entry in mine)
             layout.add_row(str(channel), "end", f"{end:#x}", f"of {config.channel_mib << 20:,}", end_section=True)
-        console.print(layout)
+        output.print(layout)

@@ -1,6 +1,5 @@
 """``dojang compress``: a model in few bits a weight."""
 
-import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -8,17 +7,19 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from rich.table import Table
 
 from ..checkpoints import Matrix, load
-from ..checkpoints.matrix import TURN
+from ..checkpoints.form import TURN
 from ..compress.compress import Done, Report, compress
 from ..compress.errors import CompressError
 from ..compress.plan import RECIPES, Options, Plan, Rule, parse_bits, parse_group, parse_rule
+from ..interrupts import INTERRUPTED
 from ..texts import CALIBRATION, LENGTH, calibration_windows
 from ..tokenizer import Tokenizer
-from .boundary import INTERRUPTED, console
+from .console import console, progress_bar
+from .output_file import JsonFile, prepare, write_json
 
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
 
@@ -71,7 +72,7 @@ def compress_model(
     count: Annotated[int, typer.Option("--windows", min=1, help="Windows of calibration.")] = CALIBRATION,
     threads: Annotated[int | None, typer.Option(min=1, show_default=False, help="Default: all cores.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the rotations' signs.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """Compress the matrices of a model; what comes of it every command reads like any other model.
 
@@ -79,6 +80,7 @@ def compress_model(
 
     Example: dojang compress smollm2 smollm2-x3.dojang --recipe 3
     """
+    prepare(json_file, source)
     plan = _plan(recipe, bits, group, method, rotate, sparsity, prune, seed)
     rules = [*plan.rules, *(parse_rule(text) for text in tensor or ()),
              *(Rule(pattern, {"keep": True}) for pattern in keep or ())]
@@ -89,10 +91,8 @@ def compress_model(
     length = min(LENGTH, checkpoint.shape.context)
     windows, texts = calibration_windows(Tokenizer(checkpoint.tokenizer), calibration, count, length)
     console.print(f"{checkpoint.name}: calibration on {windows.size:,} tokens of {' and '.join(texts)}")
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %")
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
-                      disable=not console.is_terminal) as progress:
+        with progress_bar(TextColumn("{task.percentage:.0f} %")) as progress:
             task = progress.add_task("reading the model", total=None)
             report = compress(checkpoint, target, plan, windows, threads or os.cpu_count() or 1,
                               lambda done, total, text: progress.update(task, completed=done, total=total,
@@ -106,9 +106,7 @@ def compress_model(
         "calibration_texts": texts, "sensitive_layers": list(report.sensitive), "resumed_tensors": report.resumed,
         "kinds": _kinds(report), "wall_seconds": report.seconds,
     }
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(json_file, result)
     console.print(_table(result))
     console.print(f"model: {target}" + ("" if json_file is None else f"; figures: {json_file}"))
 

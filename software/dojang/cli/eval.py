@@ -1,23 +1,22 @@
 """``dojang eval``: how well a model predicts text."""
 
-import json
 import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 from rich.table import Table
 
 from ..checkpoints import load
 from ..errors import DojangError
-from ..evaluation import Evaluation, bits_per_weight, bytes_per_token, evaluate, float_model, golden_model
+from ..evaluation import Evaluation, GoldenModel, bits_per_weight, bytes_per_token, evaluate, float_model
+from ..sessions import saturation_message
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, installed_texts, read_text, windows
 from ..tokenizer import Tokenizer
-from .bench import check_writable
-from .boundary import console
+from .console import console, output, progress_bar
+from .output_file import JsonFile, prepare, write_json
 
 MODEL = "Path of a model file, smollm2 or glassllm."
 
@@ -43,7 +42,7 @@ def eval_model(
     numerics: Annotated[Numerics, typer.Option(help="The chip's, bit for bit, or float32, which is faster.")
                         ] = Numerics.GOLDEN,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """Perplexity of a model on text, bits per weight and bytes per token; with --against the divergence from another.
 
@@ -52,6 +51,7 @@ def eval_model(
     Example: dojang eval small.dojang --against smollm2 --text builtin --json figures.json
     """
     started = time.perf_counter()
+    prepare(json_file, model, *filter(None, (against, scale_set)))
     checkpoint = load(model, weights)
     chosen = checkpoint.find_set(scale_set) if scale_set is not None else None
     checkpoint = checkpoint.with_set(chosen) if chosen else checkpoint
@@ -64,8 +64,6 @@ def eval_model(
             raise DojangError(f"windows of {length} tokens were asked for, {each.name} has a context of "
                               f"{each.shape.context}")
     tokenizer = Tokenizer(checkpoint.tokenizer)
-    if json_file is not None:
-        check_writable(json_file)
     found_texts: dict[str, str] = {}
     for given in text or ["builtin"]:
         if given == "builtin":
@@ -76,17 +74,18 @@ def eval_model(
         else:
             found_texts[given] = builtin_text(given) if given in BUILTIN else read_text(Path(given))
     texts = {name: windows(found, tokenizer, count, length, name) for name, found in found_texts.items()}
-    open_model = float_model if numerics is Numerics.FLOAT else lambda found: golden_model(found, length)
+    open_model = float_model if numerics is Numerics.FLOAT else lambda found: GoldenModel(found, length)
     found: dict[str, Evaluation] = {}
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
-                  disable=not console.is_terminal) as progress:
+    with progress_bar(MofNCompleteColumn()) as progress:
         task = progress.add_task("windows", total=count * len(texts))
         ours, theirs = open_model(checkpoint), None if other is None else open_model(other)
         for number, (name, ids) in enumerate(texts.items()):
             progress.update(task, description=name)
             found[name] = evaluate(ours, ids, theirs, lambda done, at=number * count: progress.update(
                 task, completed=at + done))
+    for each, opened in ((checkpoint, ours), (other, theirs)):
+        if isinstance(opened, GoldenModel) and each is not None and (told := saturation_message(opened.saturated)):
+            console.print(f"{each.name}: {told}")
     result = {
         "model": checkpoint.name, "set": chosen.name if chosen else None,
         "against": None if other is None else other.name, "numerics": numerics.value,
@@ -97,7 +96,7 @@ def eval_model(
         "wall_seconds": time.perf_counter() - started,
     }
     if json_file is not None:
-        json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_json(json_file, result)
         console.print(f"figures: {json_file}")
     _print(result)
 
@@ -113,4 +112,4 @@ def _print(result: dict) -> None:
         if one["kl"] is not None:
             row += [f"{one['against_perplexity']:.3f}", f"{one['kl']:.4f}", f"{one['top1']:.1%}"]
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    output.print(table)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..plots import PlotError, check_installed, draw_lockstep, draw_quality
-from .boundary import console
+from .console import console
 
 plot = typer.Typer(no_args_is_help=True, help="Draw figures of a JSON that another command has written.")
 

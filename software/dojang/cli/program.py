@@ -13,8 +13,8 @@ import typer
 
 from ..errors import DojangError
 from .boards import import_board_packages
-from .boundary import console as messages
 from .build import OUT
+from .console import console
 
 LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libftdi1.so.2": "libftdi1-2", "libhidapi-libusb.so.0":
              "libhidapi-libusb0"}
@@ -43,13 +43,13 @@ def program(
     if not bitstream.is_file():
         raise DojangError(f"no bitstream {bitstream}, expected a file that dojang build has made")
     loader = find_loader()
-    messages.print(f"{bitstream} → {target.title}")
+    console.print(f"{bitstream} → {target.title}")
     result = subprocess.run([*loader, *target.loader, str(bitstream)], stderr=subprocess.PIPE, text=True)
     if result.returncode:
         last = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "it said nothing")
         raise DojangError(f"openFPGALoader ended with code {result.returncode}: {last.strip()} (is the board "
                           "connected, and may you use its USB port?)")
-    messages.print("loaded")
+    console.print("loaded")
 
 
 def find_loader() -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import DojangError
-from .boundary import console as messages
+from .console import console, output, working
+from .output_file import prepare, write_json
 
 FIGURES = Path("docs/figures/fpga.json")
 HIERARCHY = Path("build/fpga/hierarchy.json")
@@ -54,9 +54,10 @@ def report(
     Example: dojang report router --json build/router.json
     Example: dojang report node --hierarchy
     """
+    json_file = json_file or (HIERARCHY if instances else FIGURES)
+    prepare(json_file, keep=not instances)
     if instances:
-        return _hierarchy([block.value for block in blocks or (Block.NODE,)], json_file or HIERARCHY, timeout)
-    json_file = json_file or FIGURES
+        return _hierarchy([block.value for block in blocks or (Block.NODE,)], json_file, timeout)
     try:
         from dojang_fpga.synth import SynthesisError, require_tools
         from dojang_fpga.table import TableError, update
@@ -70,18 +71,17 @@ def report(
         known = _read(json_file)
         names = [block.value for block in blocks or Block]
         for name in names:  # written after each: the node alone is long
-            with messages.status(name) as status:
-                known = measure([name], folder, range(1, seeds + 1), known, timeout, status.update)
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            json_file.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            with working(name) as progress:
+                known = measure([name], folder, range(1, seeds + 1), known, timeout, progress)
+            write_json(json_file, known, ascii_only=False)
             result = known["blocks"][name]
-            messages.print(f"{name}: {result['fmax_mhz']} MHz, {result['seconds']} s")
+            console.print(f"{name}: {result['fmax_mhz']} MHz, {result['seconds']} s")
         _print({name: known["blocks"][name] for name in names})
-        messages.print(f"figures: {json_file}; netlists, reports and logs: {folder}")
+        console.print(f"figures: {json_file}; netlists, reports and logs: {folder}")
         if json_file == FIGURES:
             for document in DOCUMENTS:
                 if document.exists() and update(document, known):
-                    messages.print(f"table: {document}")
+                    console.print(f"table: {document}")
     except (SynthesisError, TableError) as error:
         raise DojangError(str(error)) from None
     slow = [f"{name} ({known['blocks'][name]['fmax_mhz']} of {BLOCKS[name].target_mhz:g} MHz)" for name in names
@@ -98,19 +98,18 @@ def _hierarchy(names: list[str], json_file: Path, timeout: int) -> None:
         raise DojangError(f"dojang report needs the package {error.name}, which is not installed") from None
     folder = Path("build/fpga")
     try:
-        with messages.status("synthesis") as status:
-            found = locate(names, folder, timeout, status.update)
+        with working("synthesis") as progress:
+            found = locate(names, folder, timeout, progress)
         figures = {"command": f"dojang report {' '.join(names)} --hierarchy", "device": DEVICE,
                    "tools": tool_versions(),
                    "blocks": {name: {"title": BLOCKS[name].title, "instances": [i.as_json() for i in instances]}
                               for name, instances in found.items()}}
     except SynthesisError as error:
         raise DojangError(str(error)) from None
-    json_file.parent.mkdir(parents=True, exist_ok=True)
-    json_file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(json_file, figures, indent=1, ascii_only=False)
     for name, block in figures["blocks"].items():
         _print_instances(name, block["instances"])
-    messages.print(f"all instances: {json_file}; netlists and logs: {folder}")
+    console.print(f"all instances: {json_file}; netlists and logs: {folder}")
 
 
 def _print_instances(name: str, instances: list[dict]) -> None:
@@ -124,7 +123,7 @@ def _print_instances(name: str, instances: list[dict]) -> None:
         table.add_row(instance["path"] or name, f"{instance['comb']:,}",
                       *(f"{instance['total'][kind]:,}" for kind in kinds.values()),
                       f"{instance['own']['lut4']:,}", f"{instance['own']['ff']:,}")
-    Console(highlight=False).print(table)
+    output.print(table)
 
 
 def _read(path: Path) -> dict:
@@ -146,4 +145,4 @@ def _print(blocks: dict) -> None:
         path = block["critical_path"]
         table.add_row(name, f"{block['fmax_mhz']:.1f}", f"{block['comb']:,}", f"{block['ff']:,}", str(block["dsp"]),
                       str(block["bram"]), f"{path['start']} → {path['end']}")
-    Console(highlight=False).print(table)
+    output.print(table)

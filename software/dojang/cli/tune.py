@@ -1,6 +1,5 @@
 """``dojang tune``: scales and gains of a compressed model, trained against the model it was made from."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 
 from ..checkpoints import Checkpoint, load, write_scale_set
 from ..checkpoints.container import is_container
+from ..interrupts import INTERRUPTED
 from ..texts import CALIBRATION, LENGTH, calibration_windows
 from ..tokenizer import Tokenizer
 from ..tune import TuneError
 from ..tune.base import check_tokens, find_base
 from ..tune.options import Options, best_precision
 from ..tune.state import state_path
-from .bench import check_writable
-from .boundary import INTERRUPTED, console
+from .console import console, progress_bar
+from .output_file import JsonFile, prepare, write_json
 
 DEFAULT = Options()
 
@@ -54,7 +54,7 @@ def tune_model(
         show_default=False, help="Of the products' operands. Default: bfloat16 if the processor multiplies it, else "
         "float32.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, show_default=False, help="Default: all cores.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
+    json_file: JsonFile = None,
 ):
     """Train the scales and norm gains of a compressed model; its codes stay, and so do its bits and its speed.
 
@@ -62,6 +62,7 @@ def tune_model(
 
     Example: dojang tune smollm2-x3.dojang smollm2-x3.set
     """
+    prepare(json_file, model, *filter(None, (against,)))
     check_torch()
     path = Path(model)
     if not path.is_file() or not is_container(path):
@@ -69,12 +70,7 @@ def tune_model(
     if target.is_dir() or (target.exists() and target.samefile(path)):
         raise TuneError(f"{target} cannot be written: it is {'a folder' if target.is_dir() else 'the model'}")
     state = state_path(target)
-    fresh = not state.exists()
-    check_writable(state)
-    if fresh:
-        state.unlink()
-    if json_file is not None:
-        check_writable(json_file)
+    prepare(state, keep=True)
     checkpoint = load(path)
     base = find_base(path) if against is None else load(against)
     check_tokens(checkpoint, base)
@@ -84,10 +80,8 @@ def tune_model(
     options = Options(steps, batch, rate, gain_rate, seed, precision.value if precision else best_precision())
     console.print(f"{checkpoint.name}: {steps} steps of {batch * length} tokens towards {base.name}, on "
                   f"{windows.size:,} tokens of {' and '.join(texts)}, {options.precision}")
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True,
-                      disable=not console.is_terminal) as progress:
+        with progress_bar(MofNCompleteColumn()) as progress:
             task = progress.add_task("reading the models", total=steps)
             result = train(checkpoint, aim(base, windows, options, threads), options, target,
                            lambda done, kl: progress.update(task, completed=done, description=f"KL {kl:.3f}"))
@@ -96,8 +90,7 @@ def tune_model(
                       "stopped by Ctrl-C, before there was anything to go on from")
         raise typer.Exit(INTERRUPTED) from None
     result["texts"] = texts
-    if json_file is not None:
-        json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(json_file, result)
     console.print(f"KL {result['kl_first']:.4f} in the first steps, {result['kl_last']:.4f} in the last; "
                   f"{result['seconds']:.0f} s")
     console.print(f"scale set: {target}" + ("" if json_file is None else f"; figures: {json_file}"))

@@ -7,18 +7,14 @@ import typer
 from dojang_hdl.config import PRESETS, ChipConfig, preset
 
 from ..checkpoints import load
-from ..errors import DojangError
 from ..sessions import Session, Waves, open_session
-from .boundary import working
+from .console import output, working
+from .output_file import prepare
 
 CONTEXT = 128
 """Positions reserved; the cycles recorded by default are less than one."""
 
 FIRST_TOKEN = 1
-
-
-class WavesError(DojangError):
-    """The waveform cannot be written."""
 
 
 def waves(
@@ -34,7 +30,7 @@ def waves(
     """
     config = preset(chip)
     file = out / f"{Path(model).stem}-{config.name}.vcd"
-    prepare_waves(file)
+    prepare(file, model)
     with working("reading the model") as progress:
         session = open_session(load(model, weights), config, waves=Waves(file, cycles), context=CONTEXT,
                                progress=progress)
@@ -43,7 +39,7 @@ def waves(
             _run(session, cycles)
         progress("writing the save file")
         command = write_save_file(file, config)
-    typer.echo(command)
+    output.print(command)
 
 
 def _run(session: Session, cycles: int) -> None:
@@ -55,16 +51,6 @@ def _run(session: Session, cycles: int) -> None:
         if done >= cycles or step.candidates is None:
             return
         token = int(step.candidates[0][0])
-
-
-def prepare_waves(file: Path) -> None:
-    """Create the folder of a waveform. Raises `WavesError` if the file cannot be written."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.open("w").close()
-        file.unlink()
-    except OSError as error:
-        raise WavesError(f"cannot write {file}: {error.strerror}") from None
 
 
 def write_save_file(file: Path, config: ChipConfig) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES, WindowCode
 
-from .native import FLAGS, compiled
+from ..native import FLAGS, compiled
 
 __all__ = ["GAIN", "MSE", "TrellisEncoder", "decode", "encoder"]
 

@@ -13,12 +13,14 @@ class GoldenSession(Session):
     """The numpy golden model: no cycles, no counters."""
 
     def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = ()):
-        from dojang_sim.golden.llama import Llama
-
         self.context, self.sets = context, 1 + len(sets)
         self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
-        self._position = 0
-        self._model = Llama(checkpoint, context)
+        self._model = self._open(checkpoint, context)
+
+    def _open(self, checkpoint: Checkpoint, context: int):
+        from dojang_sim.golden.llama import Llama
+
+        return Llama(checkpoint, context)
 
     def prefill(self, tokens: Sequence[int]) -> list[Step]:
         logits = self._model.forward(list(tokens), self._position)
@@ -34,7 +36,7 @@ class GoldenSession(Session):
 
     def summary(self) -> dict:
         return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": [],
-                "memory_guard": []}
+                "memory_guard": [], "saturated": dict(self._model.saturated)}
 
     def close(self) -> None:
         pass

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dojang_hdl.config import ChipConfig
 
 from ..checkpoints import Checkpoint, ScaleSet
+from .fast import FastSession
 from .golden import GoldenSession
 from .session import Memory, Session, SessionError, Waves
 from .simulated import open_simulated
@@ -19,7 +20,7 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
 
     Parameters
     ----------
-    backend: ``"rtl"`` (Verilated chip) or ``"golden"`` (numpy).
+    backend: ``"rtl"`` (Verilated chip), ``"golden"`` (numpy) or ``"fast"`` (compiled, equal to golden).
     waves: waveform to write, ``rtl`` only.
     compare_golden: run the golden model alongside and compare the logits of every position.
     context: positions to reserve; the model's own context if None.
@@ -35,6 +36,8 @@ def open_session(checkpoint: Checkpoint, config: ChipConfig, backend: str = "rtl
     if backend == "golden":
         progress("preparing the golden model")
         return GoldenSession(checkpoint, context, sets)
+    if backend == "fast":
+        return FastSession(checkpoint, context, sets, progress)
     if backend == "rtl":
         return open_simulated(checkpoint, config, context, memory, waves, compare_golden, progress, sets)
-    raise SessionError(f"unknown back end {backend!r}, expected rtl or golden")
+    raise SessionError(f"unknown back end {backend!r}, expected rtl, golden or fast")

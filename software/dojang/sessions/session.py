@@ -63,6 +63,7 @@ class Session(ABC):
 
     context: int
     sets: int = 1
+    _position: int = 0
     _set: int = 0
 
     @abstractmethod
@@ -72,6 +73,12 @@ class Session(ABC):
     @abstractmethod
     def decode(self, token: int) -> Step:
         """Process one token at the next position."""
+
+    def rewind(self, position: int) -> None:
+        """Go back: the next token is put at ``position``, and what was there and behind it is forgotten."""
+        if not 0 <= position <= self._position:
+            raise SessionError(f"position {position} was asked for, expected 0 to {self._position}")
+        self._position = position
 
     def use_set(self, index: int) -> None:
         """Scales and gains of what follows: 0 is the model's own, 1, 2, … are the sets the session was opened with.
@@ -88,6 +95,10 @@ class Session(ABC):
 
         ``memory_commands``, ``memory_guard``: per channel, `MEMORY_COUNTERS` and `GUARD_COUNTERS` of the decode passes
         by name.
+
+        ``saturated``: what left FP16's range so far, empty if nothing did; `saturation_message` tells it. Of the golden
+        model, `Llama.saturated`; of a chip, which has a flag only, `position_entry` of the first pass in which it was
+        up, and the golden model's counts if that runs alongside.
         """
 
     @abstractmethod

@@ -1,6 +1,8 @@
 """``dojang generate`` with the golden back end: text, JSON, sampling, ends, Ctrl-C, and every error's sentence."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +17,11 @@ from dojang_hdl.config import PRESETS
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
-JSON_FIELDS = {"model", "set", "chip", "backend", "prompt_tokens", "tokens", "text", "cycles", "prefill_cycles",
-               "decode_cycles", "dram_bytes", "dram_utilization", "engine_utilization", "golden_match", "wall_seconds",
-               "simulated_hz"}
+JSON_FIELDS = {"model", "set", "chip", "backend", "context", "stop", "prompt_tokens", "tokens", "text", "ended",
+               "end_token", "turns", "cycles", "prefill_cycles", "decode_cycles", "dram_bytes", "dram_utilization",
+               "engine_utilization", "golden_match", "wall_seconds", "simulated_hz", "saturated"}
 
-DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()"]
+DOJANG = [sys.executable, "-m", "dojang.main"]
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,64 @@ def test_greedy_is_deterministic_and_a_seed_is(model, tmp_path):
 
 
 def test_generation_stops_when_the_context_is_full(model, tmp_path):
-    _, summary = generated(model, tmp_path, "--prompt", "x" * 20, "--tokens", 100)
-    assert len(summary["tokens"]) == 5
+    result, summary = generated(model, tmp_path, "--prompt", "x" * 20, "--tokens", 10**12)
+    assert (len(summary["tokens"]), summary["ended"], summary["context"]) == (5, "context", 24)
+    assert "the text ends because the context is full, 24 positions" in result.stderr
+
+
+def test_fewer_positions_may_be_reserved(model, tmp_path):
+    _, summary = generated(model, tmp_path, "--prompt", "x" * 5, "--tokens", 100, "--context", 8)
+    assert (len(summary["tokens"]), summary["ended"], summary["context"]) == (4, "context", 8)
+
+
+def test_why_it_ended_is_told(chained, tmp_path):
+    """The model answers x with: é 한 z, end."""
+    def run(*options):
+        result, summary = generated(chained, tmp_path, "--prompt", "x", *options)
+        return result.stdout, summary["text"], summary["ended"], summary["end_token"], len(summary["tokens"])
+
+    assert run() == ("é한z\n", "é한z", "end token", 256, 6)
+    assert run("--tokens", 5) == ("é한\n", "é한", "tokens", None, 5)
+    assert run("--tokens", 4) == ("é\ufffd\n", "é\ufffd", "tokens", None, 4)
+    assert run("--stop", "q", "--stop", "한z") == ("é\n", "é", "stop text", None, 6)
+    assert run("--stop", "한") == ("é\n", "é", "stop text", None, 5)
+    result, _ = generated(chained, tmp_path, "--prompt", "x")
+    assert "end token 256 (<|im_end|>)" in result.stderr
+
+
+def test_prompts_from_files_and_pipes(model, tmp_path):
+    def ids(data, *options):
+        (tmp_path / "p.txt").write_bytes(data)
+        return generated(model, tmp_path, "--tokens", 1, "--prompt-file", tmp_path / "p.txt")[1]["prompt_tokens"]
+
+    assert ids(b"abc") == ids(b"abc\n") == ids(b"abc\r\n") == ids(b"\xef\xbb\xbfabc") == [97, 98, 99]
+    assert ids(b"a\n\n") == [97, 10] and ids(b"a\0b") == [97, 0, 98]
+    assert ids(b"x\xff") == [120, *"\ufffd".encode()] == ids("x\ufffd".encode())
+    result = subprocess.run([*DOJANG, "generate", model, "--backend", "golden", "--prompt-file", "-", "--tokens", "1",
+                             "--json", tmp_path / "s.json"], input=b"abc\n", capture_output=True, timeout=60)
+    assert result.returncode == 0
+    assert json.loads((tmp_path / "s.json").read_text())["prompt_tokens"] == [97, 98, 99]
+
+
+def test_arguments_that_are_not_utf_8(model, tmp_path):
+    name = os.fsencode(tmp_path) + b"/m\xff.gguf"
+    shutil.copy(model, name)
+    result = subprocess.run([*DOJANG, "generate", name, "--backend", "golden", "--prompt", b"x\xff", "--tokens", "1",
+                             "--json", tmp_path / "s.json"], capture_output=True, timeout=60)
+    assert result.returncode == 0 and b"m\\xff.gguf on sim-2x2" in result.stderr
+    assert json.loads((tmp_path / "s.json").read_text())["prompt_tokens"] == [120, *"\ufffd".encode()]
+
+
+def test_several_messages_are_answered_one_after_the_other(talking, tmp_path):
+    result, summary = generated(talking, tmp_path, "--chat", "ab", "--chat", "c", "--system", "s", "--tokens", 3)
+    first, second = summary["turns"]
+    assert result.stdout == first["text"] + "\n\n" + second["text"] + "\n"
+    assert bytes(first["prompt_tokens"]) == b"system:s|user:ab|assistant:"
+    assert bytes(second["prompt_tokens"]).startswith(b"system:s|user:ab|assistant:")
+    assert bytes(second["prompt_tokens"]).endswith(b"|user:c|assistant:")
+    assert {key: summary[key] for key in second} == second and len(first["tokens"]) == 3
+    alone = generated(talking, tmp_path, "--prompt", bytes(second["prompt_tokens"]).decode(), "--tokens", 3)[1]
+    assert alone["tokens"] == second["tokens"]  # though most of the prompt was in the cache
 
 
 def test_quantised_matrices_are_announced(tmp_path):
@@ -102,7 +160,7 @@ def test_ctrl_c_keeps_the_text_so_far(model, tmp_path, monkeypatch):
     monkeypatch.setattr(GoldenSession, "decode", interrupted)
     result = run(model, "--backend", "golden", "--prompt", "abc", "--json", tmp_path / "s.json")
     summary = json.loads((tmp_path / "s.json").read_text())
-    assert result.exit_code == 130 and len(summary["tokens"]) == 3
+    assert result.exit_code == 130 and len(summary["tokens"]) == 3 and summary["ended"] == "interrupt"
     assert result.stdout == summary["text"] + "\n" and "stopped by Ctrl-C" in result.stderr
 
 
@@ -117,8 +175,8 @@ def test_real_ctrl_c_has_no_traceback(tmp_path):
 
 
 ERRORS = [
-    (["{model}", "--backend", "golden"], "give either --prompt or --chat"),
-    (["{model}", "--prompt", "a", "--chat", "b"], "give either --prompt or --chat"),
+    (["{model}", "--backend", "golden"], "give one of --prompt, --prompt-file and --chat"),
+    (["{model}", "--prompt", "a", "--chat", "b"], "give one of --prompt, --prompt-file and --chat"),
     (["{model}", "--prompt", "", "--backend", "golden"], "the prompt is empty"),
     (["{model}", "--prompt", "a" * 25, "--backend", "golden"],
      "the prompt has 25 tokens, longer than the context of 24"),
@@ -126,7 +184,20 @@ ERRORS = [
      "unknown chip preset 'huge', expected one of " + ", ".join(PRESETS)),
     (["{model}", "--chat", "a", "--backend", "golden"], "the model has no chat template, give it a plain prompt"),
     (["{model}", "--prompt", "a", "--backend", "golden", "--waves", "w.vcd"], "--waves needs the rtl back end"),
-    (["{model}", "--prompt", "a", "--json", "/"], "cannot write /"),
+    (["{model}", "--prompt", "a", "--json", "/"], "cannot write /: Is a directory"),
+    (["{model}", "--prompt", "a", "--prompt-file", "b"], "give one of --prompt, --prompt-file and --chat"),
+    (["{model}", "--prompt", "a", "--system", "b"], "--system and --raw need --chat"),
+    (["{model}", "--prompt", "a", "--raw"], "--system and --raw need --chat"),
+    (["{model}", "--prompt", "a", "--stop", ""], "--stop '' is empty, expected a text"),
+    (["{model}", "--prompt", "a", "--context", "25", "--backend", "golden"],
+     "--context 25 is more than the model's context of 24"),
+    (["{model}", "--prompt", "abc", "--context", "2", "--backend", "golden"],
+     "the prompt has 3 tokens, longer than the context of 2"),
+    (["{model}", "--prompt-file", "/none.txt"], "cannot read /none.txt: No such file or directory"),
+    (["{model}", "--prompt-file", "/"], "cannot read /: Is a directory"),
+    (["{model}", "--prompt-file", "/dev/zero"], "/dev/zero has more than 64 MiB, too long for a prompt"),
+    (["{model}", "--prompt-file", "{utf16}"], "{utf16} is UTF-16, expected UTF-8"),
+    (["{model}", "--prompt", "a", "--json", "{model}"], "cannot write {model}: it is what is read"),
     (["{model}", "--prompt", "a", "--temperature", "-1"], "temperature=-1.0, expected 0 or more"),
     (["{model}", "--prompt", "a", "--top-p", "0"], "top_p=0.0, expected more than 0 and at most 1"),
     (["/none.gguf", "--prompt", "a"], "model file /none.gguf does not exist"),
@@ -144,10 +215,12 @@ ERRORS = [
 def places(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
     (folder / "text.gguf").write_text("once upon a time")
+    (folder / "utf16.txt").write_text("once", "utf-16")
     with open(model, "rb") as file:
-        (folder / "cut.gguf").write_bytes(file.read()[:20_000])
+        (folder / "cut.gguf").write_bytes(file.read()[:2_000])
     write_scale_set(folder / "other.set", ScaleSet("other", {"blk.0.ffn_down.weight": np.ones((64, 4), np.float16)}))
-    return {"model": model, "text": folder / "text.gguf", "cut": folder / "cut.gguf", "other": folder / "other.set"}
+    return {"model": model, "text": folder / "text.gguf", "cut": folder / "cut.gguf", "utf16": folder / "utf16.txt",
+            "other": folder / "other.set"}
 
 
 @pytest.mark.parametrize("arguments, message", ERRORS, ids=[message[:30] for _, message in ERRORS])

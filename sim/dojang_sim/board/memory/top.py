@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 from dojang_fpga.memory import Dram, LiteDramMemory
 from dojang_hdl.memory import MemoryPort
 
-from dojang_sim.toolchain import cache_root
+from dojang_sim.toolchain import cache_root, writing_cache
 
 from . import DDR3_SOURCES, SDR_SOURCES
 
@@ -39,8 +39,8 @@ class BoardMemory(wiring.Component):
         text = self.memory.core.verilog
         path = cache_root() / "litedram" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.v"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            with writing_cache(path.parent):
+                path.write_text(text)
         return (path, *self._models)
 
     def elaborate(self, platform):

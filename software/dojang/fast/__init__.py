@@ -1,0 +1,5 @@
+"""The golden model's forward pass in compiled C++: the same logits, bit for bit, several times as fast."""
+
+from .model import FastLlama
+
+__all__ = ["FastLlama"]
