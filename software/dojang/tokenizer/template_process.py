@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 
 import jinja2
+import jinja2.exceptions
 import jinja2.ext
 import jinja2.nodes
 import jinja2.sandbox
@@ -65,7 +66,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Refuses at once what a template may not, even if it only wants to print it."""
 
     def unsafe_undefined(self, obj, attribute):
-        raise jinja2.sandbox.SecurityError(
+        raise jinja2.exceptions.SecurityError(
             f"access to attribute {attribute!r} of {type(obj).__name__!r} object is unsafe.")
 
 

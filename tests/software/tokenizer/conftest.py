@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="session")
 def bytes_data():
-    """Function that makes data: one token per byte, two merges, `specials` (type of each text), and changes of these."""
+    """Function that makes data: one token per byte, two merges, `specials` (text: type), and changes of these."""
 
     def make(specials=None, **changes):
         specials = {"<|end|>": 3, "<|user|>": 4} if specials is None else specials

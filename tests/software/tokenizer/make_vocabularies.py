@@ -3,9 +3,9 @@
     python tests/software/tokenizer/make_vocabularies.py MODELS
 
 MODELS is the folder ``vendor/llama.cpp/models`` of llama-cpp-python's source package. Kept of a vocabulary are the
-bytes, every merge that its algorithm looks up and finds in these texts, the tokens they make, the words taken whole, and
-user-defined tokens that occur. The expected answers are those beside the vocabularies, as texts of tokens, not what this
-package answers.
+bytes, every merge that its algorithm looks up and finds in these texts, the tokens they make, the words taken whole,
+and user-defined tokens that occur. The expected answers are those beside the vocabularies, as texts of tokens, not
+what this package answers.
 """
 
 import json

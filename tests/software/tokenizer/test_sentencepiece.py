@@ -75,15 +75,16 @@ def test_equals_merging_one_pair_after_the_other():
     for _ in range(30):
         table = {"".join(rng.choices("ab▁", k=rng.randrange(2, 5))): float(rng.randrange(-9, 0)) for _ in range(25)}
         made = tokenizer({**table, "a": 0.0, "b": 0.0, "▁": 0.0})
-        text = "".join(rng.choices("ab ", k=60))
-        symbols = list("▁" + text.replace(" ", "▁"))
+        prompt = "".join(rng.choices("ab ", k=60))
+        symbols = list("▁" + prompt.replace(" ", "▁"))
         while True:
-            found = [(-table[joined], at) for at, joined in enumerate(map("".join, pairwise(symbols))) if joined in table]
+            joined = enumerate(map("".join, pairwise(symbols)))
+            found = [(-table[text], at) for at, text in joined if text in table]
             if not found:
                 break
             at = min(found)[1]
             symbols[at:at + 2] = [symbols[at] + symbols[at + 1]]
-        assert pieces(made, text)[1:] == symbols
+        assert pieces(made, prompt)[1:] == symbols
 
 
 def test_long_texts_take_no_square_of_time():

@@ -89,7 +89,7 @@ def test_keys_of_ends(key):
     ({"tokens": "abc"}, "tokens is 'abc', expected a list of texts"),
     ({"token_type": ["a"]}, "token_type is ['a'], expected a list of integers"),
     ({"merges": 3}, "merges is 3, expected a list of texts"),
-    ({"scores": ["a"] * 999}, "scores is ['a', "),
+    ({"scores": ["a"] * 999}, "scores is a list of 999: 'a', "),
     ({"pre": 3}, "pre is 3, expected a text"),
     ({"model": ["gpt2"]}, "model is ['gpt2'], expected a text"),
     ({"template": 5}, "tokenizer.chat_template is 5, expected a text"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..checkpoint import TokenizerData
-from ..errors import CheckpointError
+from ..errors import CheckpointError, shown
 from .file import GGUFFile
 
 __all__ = ["tokenizer_data"]
@@ -55,7 +55,7 @@ class _Keys:
         return TokenizerData(
             model=model, pre=self._one("tokenizer.ggml.pre", str, "a text"), tokens=tokens, types=types,
             merges=self._all("merges", str, "texts"), bos=bos, eos=ends["eos_token_id"], add_bos=add_bos,
-            eos_ids=frozenset(ends.values()) - {None}, chat_template=template,
+            eos_ids=frozenset(token for token in ends.values() if token is not None), chat_template=template,
             scores=self._all("scores", (int, float), "numbers"), add_space_prefix=self._flag("add_space_prefix"),
             strip_after=isinstance(name, str) and any(part in name.lower() for part in STRIPPING))
 
@@ -98,6 +98,4 @@ class _Keys:
         return usual if missing and usual < len(tokens) else token
 
     def _wrong(self, key: str, expected: str) -> CheckpointError:
-        value = repr(self._file.field(key))
-        shown = value if len(value) <= 60 else value[:60] + "…"
-        return CheckpointError(f"{self._file.path}: {key} is {shown}, expected {expected}")
+        return CheckpointError(f"{self._file.path}: {key} is {shown(self._file.field(key))}, expected {expected}")
