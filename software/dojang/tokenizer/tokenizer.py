@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..checkpoints import TokenizerData
+from ..checkpoints.errors import shown
 from .byte_level import ByteLevel
 from .errors import TokenizerError
 from .glassllm import GlassLLM
@@ -131,10 +132,6 @@ class Tokenizer:
         """Sentences about what the vocabulary has no token for in `text`."""
         return self._vocabulary.dropped(_clean(text))
 
-    def chat(self, user: str) -> str:
-        """Prompt text for one message of a user, by the model's chat template."""
-        return self.render([{"role": "user", "content": user}])
-
     def _begun(self, parts: Sequence[str | int]) -> list[int]:
         ids = []
         first = True
@@ -168,8 +165,7 @@ def require_supported(model: str, pre: str | None) -> None:
 
 
 def _unsupported(what: str, name: str | None, known: Iterable[str]) -> TokenizerError:
-    shown = repr(name) if len(repr(name)) <= 60 else repr(name)[:60] + "…"
-    return TokenizerError(f"{what} {shown} is not supported, expected one of {', '.join(known)}")
+    return TokenizerError(f"{what} {shown(name)} is not supported, expected one of {', '.join(known)}")
 
 
 def _clean(text: str) -> str:
