@@ -87,7 +87,7 @@ def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     from .compress.forward import Forward, LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
-    head = checkpoint.head.dequantize()
+    head = checkpoint.floats(checkpoint.head_name)
 
     def run(ids):
         forward = Forward(checkpoint, ids[None], workers)

@@ -44,9 +44,9 @@ class Loaded:
         return session
 
     def tell_of(self, session: Session) -> None:
-        """A warning if numbers left the chip's formats."""
+        """Warnings if numbers left the chip's formats, and of matrices that were decoded on the way."""
         message = saturation_message(session.summary()["saturated"])
-        self.tell([] if message is None else [message])
+        self.tell([*self.checkpoint.messages, *([] if message is None else [message])])
 
 
 def chip_of(session: Session, place: Place):

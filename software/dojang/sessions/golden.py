@@ -16,6 +16,8 @@ class GoldenSession(Session):
     def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = ()):
         self.context, self.sets = context, 1 + len(sets)
         self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
+        for _ in checkpoint.matrices():  # decoded here: damage, and what there is to tell, comes before the first token
+            pass
         self._model = self._open(checkpoint, context)
 
     def _open(self, checkpoint: Checkpoint, context: int) -> Any:

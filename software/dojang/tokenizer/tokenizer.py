@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..checkpoints import TokenizerData
+from ..checkpoints.errors import shown
 from .byte_level import ByteLevel
 from .errors import TokenizerError
 from .glassllm import GlassLLM
@@ -13,7 +14,7 @@ from .spaced_bpe import SpacedBpe
 from .special import CONTROL, UNKNOWN, UNUSED, SpecialTokens
 from .templates import Message, Protection, render
 
-__all__ = ["MODELS", "Tokenizer"]
+__all__ = ["MODELS", "Tokenizer", "require_supported"]
 
 MODELS = {
     "gpt2": "byte-level BPE, split by its pre-tokenizer",
@@ -46,10 +47,9 @@ class Tokenizer:
     def __init__(self, data: TokenizerData):
         self._data = data
         self.messages: list[str] = []
-        if data.model not in MODELS and data.tokens:
-            raise _unsupported("tokenizer model", data.model, MODELS)
         if not data.tokens:
             raise TokenizerError("the model file holds no tokenizer")
+        require_supported(data.model, data.pre)
         self._special = SpecialTokens(data)
         self.eos_ids = self._special.ends
         try:
@@ -72,9 +72,7 @@ class Tokenizer:
         if data.pre is None:
             self.messages.append("the file names no pre-tokenizer (tokenizer.ggml.pre): texts are split by 'default', "
                                  "other than the model may have been trained with")
-        pre = PRE_TOKENIZERS.get(data.pre or "default")
-        if pre is None:
-            raise _unsupported("pre-tokenizer", data.pre, PRE_TOKENIZERS)
+        pre = PRE_TOKENIZERS[data.pre or "default"]
         return (SpacedBpe(data, special) if pre.spaced else ByteLevel(data, special, pre)), pre.begin
 
     @property
@@ -134,10 +132,6 @@ class Tokenizer:
         """Sentences about what the vocabulary has no token for in `text`."""
         return self._vocabulary.dropped(_clean(text))
 
-    def chat(self, user: str) -> str:
-        """Prompt text for one message of a user, by the model's chat template."""
-        return self.render([{"role": "user", "content": user}])
-
     def _begun(self, parts: Sequence[str | int]) -> list[int]:
         ids = []
         first = True
@@ -162,9 +156,16 @@ class Tokenizer:
         return "" if token is None or not 0 <= token < self.vocab_size else self._data.tokens[token]
 
 
+def require_supported(model: str, pre: str | None) -> None:
+    """Raises `TokenizerError` for a kind of tokenizer or pre-tokenizer that is not supported."""
+    if model not in MODELS:
+        raise _unsupported("tokenizer model", model, MODELS)
+    if model == "gpt2" and (pre or "default") not in PRE_TOKENIZERS:
+        raise _unsupported("pre-tokenizer", pre, PRE_TOKENIZERS)
+
+
 def _unsupported(what: str, name: str | None, known: Iterable[str]) -> TokenizerError:
-    shown = repr(name) if len(repr(name)) <= 60 else repr(name)[:60] + "…"
-    return TokenizerError(f"{what} {shown} is not supported, expected one of {', '.join(known)}")
+    return TokenizerError(f"{what} {shown(name)} is not supported, expected one of {', '.join(known)}")
 
 
 def _clean(text: str) -> str:
