@@ -6,6 +6,7 @@ nothing of this package, so that it starts in a tenth of a second.
 
 import json
 import sys
+from contextlib import suppress
 from datetime import datetime
 
 import jinja2
@@ -131,14 +132,15 @@ def answer(request):
 
 
 def limit(memory, seconds):
-    """Limits of this process, in bytes and seconds, where the system has such."""
+    """Limits of this process, in bytes and seconds, where the system has such; the seconds in case nobody waits."""
     try:
         import resource
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))  # should nobody wait any more
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_CPU: seconds + 1, resource.RLIMIT_CORE: 0}
+    for kind, value in limits.items():
+        with suppress(OSError, ValueError):  # a lower limit is there already, or the system has none
+            resource.setrlimit(kind, (value, value))
 
 
 if __name__ == "__main__":

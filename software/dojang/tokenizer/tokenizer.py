@@ -38,6 +38,7 @@ class Tokenizer:
     ----------
     eos_ids: all ids that end generation.
     messages: what a user should know about the tokenizer, one sentence each.
+    space_prefix: the vocabulary puts a space in front of a text, which is none of it.
 
     Raises
     ------
@@ -58,6 +59,7 @@ class Tokenizer:
             raise
         except Exception as error:  # the library raises plain Exception
             raise TokenizerError(f"the tokenizer of the model is corrupt: {error}") from None
+        self.space_prefix = isinstance(self._vocabulary, SentencePiece) and self._vocabulary.space_prefix
         self._begin = data.bos if (begin if data.add_bos is None else data.add_bos) else None
 
     def _make(self):
@@ -111,16 +113,10 @@ class Tokenizer:
         """Prompt text of a conversation that the model is to answer, by its chat template."""
         return self._render([self._prepared(messages)[0]])[0]
 
-    def decode(self, ids: Sequence[int], continued: bool = False) -> str:
-        """Text of `ids` without control tokens; bytes that are not UTF-8 become U+FFFD.
-
-        continued: a space that starts it is a part of it, as it goes on from another text. Otherwise it is the one that
-        a SentencePiece vocabulary puts in front of a text.
-        """
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of `ids` without control tokens; bytes that are not UTF-8 become U+FFFD."""
         text = b"".join(self.token_bytes(token) for token in ids).decode("utf-8", errors="replace")
-        if not continued and isinstance(self._vocabulary, SentencePiece) and self._vocabulary.space_prefix:
-            text = text.removeprefix(" ")
-        return text
+        return text.removeprefix(" ") if self.space_prefix else text
 
     def token_bytes(self, token: int) -> bytes:
         """UTF-8 bytes of one token, possibly a part of a character; empty for control tokens and unknown ids."""

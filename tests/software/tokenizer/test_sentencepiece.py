@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from dojang.checkpoints import TokenizerData
-from dojang.tokenizer import Tokenizer, TokenizerError
+from dojang.tokenizer import TextStream, Tokenizer, TokenizerError
 
 PIECES = {"▁": -1.0, "a": -2.0, "b": -3.0, "c": -4.0, "ab": -9.0, "bc": -8.0, "▁a": -20.0, "▁ab": -30.0, "aa": -10.0}
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -57,11 +57,20 @@ def test_text_cannot_spell_control_or_byte_tokens():
 
 def test_decoding_drops_the_space_of_the_text_only():
     made = tokenizer()
-    for text in ("a b", " a", "  a  ", "한 a\n", "▁"[:0]):
+    for text in ("a b", " a", "  a  ", "한 a\n", ""):
         assert made.decode(made.encode(text)) == text
-    assert made.decode(made.encode("a"), continued=True) == " a"
     assert made.decode([2, made.encode("ab")[1]]) == "ab"
     assert tokenizer(add_space_prefix=False).decode(made.encode("a")) == " a"
+
+
+def test_a_stream_goes_on_or_begins():
+    made = tokenizer()
+    ids = made.encode("a a")
+    for begins, expected in ((False, " a a"), (True, "a a")):
+        stream = TextStream(made, begins)
+        assert "".join(map(stream.push, ids)) + stream.flush() == expected
+    stream = TextStream(tokenizer(add_space_prefix=False), begins=True)
+    assert "".join(map(stream.push, ids)) == " a a"
 
 
 @pytest.mark.parametrize("scores", [[0.0], [float("nan")] * 268])

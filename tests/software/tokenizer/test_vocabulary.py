@@ -69,6 +69,7 @@ def test_first_sentencepiece_models_have_usual_ids():
 def test_keys_of_ends(key):
     assert data(**{f"{key}_token_id": 5}).eos_ids == {5}
     assert data(**{f"{key}_token_id": -1}).eos_ids == data(**{f"{key}_token_id": 2**32 - 1}).eos_ids == frozenset()
+    assert data(**{f"{key}_token_id": 2**64 - 1}).eos_ids == frozenset()
 
 
 @pytest.mark.parametrize("keys, message", [

@@ -8,8 +8,8 @@ from .file import GGUFFile
 
 __all__ = ["tokenizer_data"]
 
-NO_TOKEN = (-1, 2**32 - 1)
-"""Ids that mean that there is no such token; the second is the first without its sign."""
+NO_TOKEN = (-1, 2**32 - 1, 2**64 - 1)
+"""Ids that mean that there is no such token: -1, and -1 without its sign."""
 
 STRIPPING = ("phi-3", "phi3")
 """Parts of names of models whose control tokens swallow the white space after them; no key says so."""
