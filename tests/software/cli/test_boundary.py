@@ -31,6 +31,17 @@ def test_expected_errors_are_one_line(kind):
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "dojang: something is missing\n")
 
 
+@pytest.mark.parametrize("error, sentence", [
+    (OSError(28, "No space left on device", "/tmp/x [y]"), "/tmp/x [y]: No space left on device"),
+    (OSError(24, "Too many open files"), "the system: Too many open files"),
+    (MemoryError("Unable to allocate 3 GiB"), "not enough memory: Unable to allocate 3 GiB"),
+    (MemoryError(), "not enough memory"),
+])
+def test_what_the_system_refuses_is_one_line(error, sentence):
+    result = run(error)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"dojang: {sentence}\n")
+
+
 def test_a_defect_is_not_hidden():
     assert isinstance(run(ZeroDivisionError("oops")).exception, ZeroDivisionError)
 
