@@ -11,7 +11,7 @@ Dynamic values: registers hold what changes from token to token (``Reg``). The e
 so a program compiled once serves every position. ``n == 0`` makes any instruction a no-op.
 """
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from functools import cache
 
 
@@ -33,6 +33,14 @@ class Op(IntEnum):
     REPORT = 12  # send the candidate list to the host
     END = 13     # send counters and errors to the host, stop
     UNPACK = 14  # n groups of one row of a signed 8-bit matrix, arriving on the plane stream, as FP32 in RX at d
+
+
+class Flag(IntFlag):
+    """Sticky bits of a run, its `errors` for the host; the lower eight are the nodes' own, sent by END."""
+
+    NONFINITE = 1 << 0  # an infinity or NaN in an activation
+    SATURATED = 1 << 1  # a value beyond FP16's range was clipped to it: the results stand
+    MEMORY = 1 << 8     # some channel's guard keeps an error
 
 
 class Reg(IntEnum):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .checkpoints import Checkpoint
 
-__all__ = ["Evaluation", "bytes_per_token", "bits_per_weight", "evaluate", "float_model", "golden_model"]
+__all__ = ["Evaluation", "GoldenModel", "bytes_per_token", "bits_per_weight", "evaluate", "float_model"]
 
 Model = Callable[[np.ndarray], np.ndarray]
 """Function of the ids of a window to its logits, float32 [length, vocab]."""
@@ -55,12 +55,21 @@ def evaluate(model: Model, windows: Iterable[np.ndarray], other: Model | None = 
                       float(np.exp(other_nll / tokens)))
 
 
-def golden_model(checkpoint: Checkpoint, length: int) -> Model:
-    """The chip's numerics, bit for bit; windows of up to ``length``."""
-    from dojang_sim.golden.llama import Llama  # the models of the hardware are needed here only
+class GoldenModel:
+    """A `Model` with the chip's numerics, bit for bit; windows of up to ``length``."""
 
-    model = Llama(checkpoint, length)
-    return lambda ids: model.forward(ids, 0)
+    def __init__(self, checkpoint: Checkpoint, length: int):
+        from dojang_sim.golden.llama import Llama  # the models of the hardware are needed here only
+
+        self._model = Llama(checkpoint, length)
+
+    def __call__(self, ids: np.ndarray) -> np.ndarray:
+        return self._model.forward(ids, 0)
+
+    @property
+    def saturated(self) -> dict[str, int]:
+        """How many values FP16 has clipped in all windows so far, as `Session.summary` has it."""
+        return self._model.saturated
 
 
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:

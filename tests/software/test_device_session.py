@@ -13,6 +13,7 @@ from dojang.sessions.board import BOARD_PATROL_CYCLES, BoardSession
 from dojang.sessions.device import PATROL_CYCLES, DeviceSession
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import preset
+from dojang_hdl.isa import Flag
 from dojang_sim.golden.llama import Llama
 
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
@@ -137,6 +138,30 @@ def test_a_memory_error_is_told_with_its_place(image):
     with pytest.raises(SessionError, match=r": lost write at word address 0x8 of channel 0, cluster at word address "
                                            r"0x12340 of channel 1$"):
         session.decode(3)
+
+
+def test_a_saturated_value_is_noted_with_the_first_pass(checkpoint, image):
+    device = FakeDevice()
+    session = DeviceSession(device, image, golden=GoldenSession(checkpoint, 24))
+    session.prefill([1, 2])
+    assert session.summary()["saturated"] == {}
+    device.errors = Flag.SATURATED
+    session.prefill([3, 4, 5])
+    assert session.summary()["saturated"] == {"position 2": 1}
+    session.decode(6)
+    device.errors = 0
+    session.decode(7)
+    assert session.summary()["saturated"] == {"position 2": 1}
+    session._golden._model.saturated["0.a"] = 3
+    assert session.summary()["saturated"] == {"position 2": 1, "0.a": 3}
+
+
+@pytest.mark.parametrize("bits", [Flag.NONFINITE | Flag.SATURATED, 1 << 7, 1 << 2 | Flag.SATURATED])
+def test_saturation_hides_no_error(image, bits):
+    device = FakeDevice()
+    device.errors = bits
+    with pytest.raises(SessionError, match=rf"^the chip reports errors 0x{int(bits):02x} "):
+        DeviceSession(device, image).decode(1)
 
 
 def test_errors_of_the_nodes_are_told_as_before(image):

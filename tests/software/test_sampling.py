@@ -46,6 +46,16 @@ def test_best_candidates_are_sorted_and_ties_are_by_id():
     assert ids.tolist() == [4, 1, 2, 0] and values.tolist() == [9, 5, 5, 1]
 
 
+@pytest.mark.parametrize("levels", [1, 3, 40, 1 << 20])
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 3000])
+def test_best_candidates_are_the_first_of_all_in_order(size, levels):
+    logits = np.random.default_rng(levels).integers(0, levels, size).astype(np.float32)
+    ids, values = best_candidates(logits)
+    expected = np.lexsort((np.arange(size), -logits))[:CANDIDATES]
+    np.testing.assert_array_equal(ids, expected)
+    np.testing.assert_array_equal(values, logits[expected])
+
+
 @pytest.mark.parametrize("arguments, message", [((-1.0,), "temperature=-1.0, expected 0 or more"),
                                                 ((float("nan"),), "temperature=nan"), ((1.0, 0.0), "top_p=0.0"),
                                                 ((1.0, 1.5), "top_p=1.5, expected more than 0 and at most 1")])

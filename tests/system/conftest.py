@@ -27,7 +27,10 @@ SLOW = {"sim-2x2": MEMORIES["lpddr4"], "odd": Ideal(latency=100, pauses=5)}
 
 
 class Conversation:
-    """One session; each call fails unless all logits, and the reported candidates, are the golden model's."""
+    """One session; each call fails unless all logits, and the reported candidates, are the golden model's.
+
+    Leaving it fails unless the chip's flag was up if the golden model has clipped anything.
+    """
 
     def __init__(self, checkpoint, config, context: int, memory: str, sets: Sequence[ScaleSet]):
         self.vocab, self.top_k = checkpoint.shape.vocab, config.top_k
@@ -39,8 +42,12 @@ class Conversation:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *failure):
+        saturated = self.session.summary()["saturated"]
         self.session.close()
+        if failure[0] is None:
+            flagged = [name for name in saturated if name.startswith("position")]
+            assert len(flagged) == (len(saturated) > 0) and (not flagged or len(saturated) > 1), saturated
 
     def prefill(self, tokens: Sequence[int]) -> None:
         for step in self.session.prefill(tokens):

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape
+from dojang.checkpoints.blocks.writing import WRITABLE
+from dojang.checkpoints.tensor_types import BLOCK_TYPES
 
 MIXED = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
 """Types of q, k, v, output, gate, up and down; down has no whole blocks where ffn is odd."""
+
+CONVERTED = tuple(name for name in BLOCK_TYPES if name in WRITABLE and name not in MIXED)
+"""Blocks of 256, and those of 32 with five bits or levels of their own."""
 
 GRID = [
     # chip, heads, KV heads, head_dim, layers, d, ffn, vocab, types, tied, tokens of the passes
@@ -13,11 +18,13 @@ GRID = [
     ("sim-1x1", 6, 2, 64, 1, 100, 37, 131, ["F16"], True, (4, 1)),
     ("sim-1x1", 10, 1, 32, 1, 64, 101, 77, MIXED, False, (3, 1)),              # more queries of a head than contexts
     ("sim-1x1", 4, 2, 32, 1, 288, 96, 1100, ["Q8_0"], True, (4, 1)),           # embedding rows out of the head's planes
+    ("sim-1x1", 8, 2, 32, 1, 256, 256, 300, ["Q3_K"], True, (1, 1)),           # as above, with negative scales
     ("sim-1x1", 1, 1, 128, 3, 32, 33, 5, ["F32"], False, (2, 1)),              # fewer tokens than candidates
     ("sim-2x2", 4, 2, 64, 2, 96, 160, 131, ["Q4_1"], False, (1, 4, 2, 1)),
     ("sim-2x2", 9, 3, 64, 1, 96, 352, 257, ["Q8_0"], True, (3, 1)),            # a guard checks rows out of tiles
     ("sim-2x2", 2, 1, 128, 1, 68, 199, 1023, ["F16"], False, (4, 1)),
     ("sim-2x2", 12, 2, 32, 3, 160, 149, 301, MIXED, False, (4, 1)),
+    ("sim-2x2", 4, 2, 64, 2, 256, 256, 70, CONVERTED, False, (1, 1)),          # every other block type
     ("sim-2x2", 5, 5, 32, 1, 50, 101, 3, ["F32"], False, (2, 1)),              # a node without vocabulary rows
     ("sim-4x4", 10, 2, 32, 1, 64, 96, 50, ["Q4_1"], False, (2, 1)),            # nodes without heads
     ("sim-4x4", 4, 1, 128, 1, 160, 352, 131, ["Q8_0"], True, (1, 4)),

@@ -97,6 +97,7 @@ class RoundTo(wiring.Component):
     o_valid: `i_valid`, ``latency`` cycles later.
     o: FP32 bit pattern, or for ``Round.INT8`` a two's complement integer sign-extended to 32 bits; holds its value
         while `o_valid` is 0.
+    saturated: with `o_valid`: a is beyond FP16's range, so that ``Round.FP16`` has given its largest number.
     """
 
     i_valid: In(1, init=1)
@@ -104,6 +105,7 @@ class RoundTo(wiring.Component):
     mode: In(2)
     o_valid: Out(1)
     o: Out(32)
+    saturated: Out(1)
 
     latency = 4
 
@@ -139,11 +141,13 @@ class RoundTo(wiring.Component):
         count = Mux(s.tiny, 0, s.integer) + up
         s = pipe.stage(a=s.a, mode=s.mode, nan=s.nan, large=s.large, rounded=rounded, count=count[:8])
 
-        magnitude = Mux(s.large | (s.rounded >= FP16_OVERFLOW << FRACTION), FP16_MAX, s.rounded)
+        beyond = s.large | (s.rounded >= FP16_OVERFLOW << FRACTION)
+        magnitude = Mux(beyond, FP16_MAX, s.rounded)
         half = Mux(s.nan, NAN, Cat(magnitude[:31], s.a[31]))
         clamped = Mux(s.nan, 0, Mux(s.large | s.count[7], 127, s.count[:7]))
         integer = Mux(s.a[31], -clamped, clamped).as_signed()
-        o = pipe.stage(o=Mux(s.mode == Round.FP16, half, Mux(s.mode == Round.INT8, integer, s.a)[:32])).o
+        s = pipe.stage(o=Mux(s.mode == Round.FP16, half, Mux(s.mode == Round.INT8, integer, s.a)[:32]),
+                       saturated=(s.mode == Round.FP16) & beyond & ~s.nan)
         assert pipe.stages == self.latency
-        m.d.comb += [self.o.eq(o), self.o_valid.eq(pipe.valid)]
+        m.d.comb += [self.o.eq(s.o), self.o_valid.eq(pipe.valid), self.saturated.eq(pipe.valid & s.saturated)]
         return m

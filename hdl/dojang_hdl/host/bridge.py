@@ -5,10 +5,10 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..config import ChipConfig
+from ..isa import Flag
 from ..memory import MemoryPort
 from ..mesh.flit import DataLink
 from ..mesh.message import HostMessage
-from . import protocol
 from .counters import LinkCounters
 from .executor import CSR_SPACE, Executor
 from .mailbox import Mailbox
@@ -115,7 +115,7 @@ class HostBridge(wiring.Component):
             run_control.abort.eq(executor.abort),
             executor.running.eq(run_control.running), executor.settling.eq(memory_busy),
             executor.nodes_done.eq(run_control.nodes_done), executor.cycles.eq(run_control.cycles),
-            executor.errors.eq(run_control.errors | Mux(memory_error, protocol.MEMORY_ERROR, 0)),
+            executor.errors.eq(run_control.errors | Mux(memory_error, Flag.MEMORY, 0)),
             executor.windows.eq(self.windows),
 
             mailbox.clear.eq(executor.clear), mailbox.index.eq(executor.index),

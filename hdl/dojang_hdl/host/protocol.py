@@ -85,9 +85,6 @@ LINK_COUNTERS = tuple((name, 16) for name in (
     "corrupt", "truncated", "skipped", "overruns", "resent", "rejected", "dropped", "pad"))
 """All layouts are packed from bit 0 up (`dojang_hdl.isa.pack`) and sent lowest byte first."""
 
-MEMORY_ERROR = 1 << 8
-"""Of the errors in WAIT: some channel's guard keeps an error. The bits below come from the nodes."""
-
 
 def mailbox_depth(nodes: int, top_k: int) -> int:
     """Messages a mailbox holds: a power of two, twice what the nodes send in one run."""

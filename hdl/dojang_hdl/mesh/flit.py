@@ -29,7 +29,7 @@ class RequestKind(enum.Enum, shape=2):
 class HostType(enum.Enum, shape=8):
     CANDIDATES = 0  # two (FP32 value, 32-bit id) pairs
     COUNTERS = 1    # four 32-bit counters
-    DONE = 2        # the node's program ended; payload bit 0..: sticky errors
+    DONE = 2        # the node's program ended; payload bit 0..: isa.Flag
 
 
 DataFlit = data.StructLayout({

@@ -38,7 +38,7 @@ class Mover(wiring.Component):
     planes: the plane stream (VPUT, UNPACK).
     scalar: the vector unit's scalar register to put (SPUT).
     select, candidate: the candidate list's read port (REPORT).
-    counters: sent by END as four 32-bit numbers. errors: sent with DONE.
+    counters: sent by END as four 32-bit numbers. errors: `isa.Flag`, sent with DONE.
     """
 
     def __init__(self, config: ChipConfig):

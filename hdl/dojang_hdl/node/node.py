@@ -126,7 +126,7 @@ class Node(wiring.Component):
         ]
         wiring.connect(m, scales.o, engine.scales)
         wiring.connect(m, program.o, sequencer.program)
-        self._count(m, sequencer, engine, mover)
+        self._count(m, sequencer, engine, vector, mover)
         return m
 
     def _receive(self, m, local, sram, readers, sequencer):
@@ -205,18 +205,19 @@ class Node(wiring.Component):
         for unit in (Unit.ENGINE, Unit.VECTOR, Unit.CANDIDATES, Unit.MOVER):
             m.d.comb += sequencer.busy[unit].eq(commands[unit].busy)
 
-    def _count(self, m, sequencer, engine, mover):
-        """Counters of the run: engine busy, waiting for weights, waiting for activations, cycles; sticky errors."""
+    def _count(self, m, sequencer, engine, vector, mover):
+        """Counters of the run: engine busy, waiting for weights, waiting for activations, cycles; `isa.Flag`."""
         events = (engine.busy, engine.waiting_planes | engine.waiting_scales, engine.waiting_activations, Const(1))
         counts = [Signal(32, name=f"count{i}") for i in range(ELEMENTS)]
-        nonfinite = Signal()
+        errors = Signal(8)
         for count, event in zip(counts, events, strict=True):
             with m.If(sequencer.start):
                 m.d.sync += count.eq(0)
             with m.Elif(sequencer.running):
                 m.d.sync += count.eq(count + event)
         with m.If(sequencer.start):
-            m.d.sync += nonfinite.eq(0)
-        with m.Elif(engine.nonfinite):
-            m.d.sync += nonfinite.eq(1)
-        m.d.comb += [mover.counters.eq(Cat(counts)), mover.errors.eq(nonfinite)]
+            m.d.sync += errors.eq(0)
+        with m.Else():
+            m.d.sync += errors.eq(errors | Mux(engine.nonfinite, isa.Flag.NONFINITE, 0)
+                                  | Mux(vector.saturated, isa.Flag.SATURATED, 0))
+        m.d.comb += [mover.counters.eq(Cat(counts)), mover.errors.eq(errors)]

@@ -31,6 +31,7 @@ class VectorUnit(wiring.Component):
     write: SRAM write port of the results, LOCAL bank.
     busy: high from the cycle after acceptance until the results are in SRAM and the scalar register is readable.
     scalar_index, scalar: a scalar register, one cycle after its index. The file is not reset.
+    saturated: pulse while busy, the conversion to FP16 has clipped an element.
     """
 
     command: In(stream.Signature(VecCommand))
@@ -40,6 +41,7 @@ class VectorUnit(wiring.Component):
     busy: Out(1)
     scalar_index: In(4)
     scalar: Out(32)
+    saturated: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -48,7 +50,8 @@ class VectorUnit(wiring.Component):
         m.submodules.add = add = Stage(FloatAdd(), "b")
         m.submodules.fn = fn = Stage(Special(), "fn")
         m.submodules.mul2 = mul2 = Stage(FloatMul(), "b", carry=False)
-        m.submodules.round = convert = Stage(RoundTo(), "mode", carry=False)
+        rounding = RoundTo()
+        m.submodules.round = convert = Stage(rounding, "mode", carry=False)
         m.submodules.writer = writer = Writer()
         m.submodules.reducer = reducer = Reducer()
         wiring.connect(m, wiring.flipped(self.a), fetch.a)
@@ -68,6 +71,7 @@ class VectorUnit(wiring.Component):
             writer.start.eq(begun), writer.d.eq(command.d),
             writer.store.eq(command.store), writer.pad32.eq(command.pad32),
             reducer.start.eq(begun), reducer.mode.eq(command.reduce),
+            self.saturated.eq(rounding.saturated),
         ]
         # The reduction ends one cycle after `done`, when the file's read register has the new value.
         m.d.sync += [begun.eq(start), reduced.eq(reducer.done)]

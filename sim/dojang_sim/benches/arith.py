@@ -38,7 +38,7 @@ class Operands:
 
 
 def model(operands: Operands) -> dict[str, np.ndarray]:
-    """Results of every unit as bit patterns."""
+    """Results of every unit as bit patterns, and RoundTo's flag."""
     a, select = operands.a, operands.select
     bits = a.view(np.uint32)
     half, codes = fp.round_fp16(a).view(np.uint32), fp.round_int8(a).astype(np.int32).view(np.uint32)
@@ -48,6 +48,7 @@ def model(operands: Operands) -> dict[str, np.ndarray]:
         "mul": fp.mul(a, operands.b).view(np.uint32),
         "from_int": fp.from_int(operands.integer, operands.e).view(np.uint32),
         "round": np.select([select == FP16, select == INT8], [half, codes], bits),
+        "saturated": (select == FP16) & np.array([fp.clipped(value) for value in a], bool),
         "special": np.select([select == EXP2, select == RECIP, select == RSQRT], functions, bits),
     }
 
@@ -70,20 +71,25 @@ async def drive(dut, operands: Operands, rng):
 
 
 async def monitor(dut, count: int) -> dict[str, np.ndarray]:
-    """Collects ``count`` results of every unit."""
-    results = [[] for _ in UNITS]
+    """Collects ``count`` results of every unit, and RoundTo's flag."""
+    results, saturated = [[] for _ in UNITS], []
     while any(len(seen) < count for seen in results):
-        valid, o = int(dut.valid.value), int(dut.o.value)
+        valid, o, flag = int(dut.valid.value), int(dut.o.value), int(dut.saturated.value)
+        if valid >> UNITS.index("round") & 1:
+            saturated.append(flag)
+        else:
+            assert not flag, "saturated without a result"
         for k, seen in enumerate(results):
             if valid >> k & 1:
                 seen.append(o >> 32 * k & 0xFFFFFFFF)
         await FallingEdge(dut.clk)
-    return {name: np.array(seen, np.uint32) for name, seen in zip(UNITS, results, strict=True)}
+    return {name: np.array(seen, np.uint32)
+            for name, seen in zip((*UNITS, "saturated"), (*results, saturated), strict=True)}
 
 
 def check(operands: Operands, expected, got):
     """Raises with the first differing operation of a unit."""
-    for name in UNITS:
+    for name in expected:
         assert len(got[name]) == len(expected[name]), f"{name}: {len(got[name])} results"
         wrong = np.flatnonzero(got[name] != expected[name])
         if len(wrong):

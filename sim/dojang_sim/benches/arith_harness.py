@@ -22,6 +22,7 @@ class ArithHarness(wiring.Component):
     integer, e: operands of IntToFloat.
     select: ``fn`` of Special, ``mode`` of RoundTo.
     valid, o: results in the order of `UNITS`.
+    saturated: RoundTo's.
     """
 
     i_valid: In(1)
@@ -32,6 +33,7 @@ class ArithHarness(wiring.Component):
     select: In(2)
     valid: Out(len(UNITS))
     o: Out(32 * len(UNITS))
+    saturated: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -46,6 +48,7 @@ class ArithHarness(wiring.Component):
         m.d.comb += [
             units["from_int"].a.eq(self.integer), units["from_int"].e.eq(self.e),
             units["round"].mode.eq(self.select), units["special"].fn.eq(self.select),
+            self.saturated.eq(units["round"].saturated),
             self.valid.eq(Cat(*(unit.o_valid for unit in units.values()))),
             self.o.eq(Cat(*(unit.o for unit in units.values()))),
         ]

@@ -9,12 +9,13 @@ import random
 
 import cocotb
 import numpy as np
+from dojang_hdl import isa
 from dojang_hdl.config import WORD_BYTES, ChipConfig
-from dojang_hdl.isa import SET_BITS, Reg
+from dojang_hdl.isa import SET_BITS, Add, Flag, Mul, Op, Reg, Round, Stream
 
 from ..golden.emulator import Emulator
 from .node_agents import HostModel, MemoryModel, Replies
-from .node_programs import PROGRAM, ProgramWriter, random_memory
+from .node_programs import BITS, FLOATS, PROGRAM, RX, ProgramWriter, random_memory
 from .stream_agents import Monitor, run
 
 CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=2, acc_rows=64, sram_words=256, plane_fifo=64,
@@ -43,43 +44,82 @@ def check_counters(counters, cycles):
     assert weights + activations <= busy <= total <= cycles, f"counters {counters} after {cycles} cycles"
 
 
-async def programs(dut, seed, stall, latency):
-    """Runs that follow each other without a reset, so that scalars and candidates live on."""
-    rng = random.Random(seed)
-    words = CONFIG.channel_words
-    memory = random_memory(words, seed)
-    emulator = Emulator(CONFIG, [memory.copy()], seed)
-    scalars, halves = set(), set()
-    replies = Replies(dut, "data_i_west", rng, stall)
-    model = MemoryModel(memory, replies, rng, latency)
-    host = HostModel(model, replies)
-    agents = [Monitor(dut, "request_o_west", model.request, rng, stall), replies]
-    silence(dut)
-    for index in range(PROGRAMS):
-        position, tokens = rng.randrange(300), [rng.randrange(2000) for _ in range(4)]
-        number = rng.randrange(1, 1 << SET_BITS)
-        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: number if CONFIG.coded else 0,
-                     **{Reg.TOKEN0 + c: token for c, token in enumerate(tokens)}}
-        text = ProgramWriter(CONFIG, rng, registers, scalars, halves).write(STEPS)
-        for image in (memory, emulator.memories[0]):
+def constants(values) -> bytes:
+    """A program that makes vectors of a number each, rounded as named, and multiplies them with some matrix."""
+    def code(op, n, **fields):
+        return isa.encode(op, n_base=n, **fields)
+
+    text = [code(Op.LOAD, 8, d=RX, channel=0, addr=FLOATS), code(Op.WAIT, 8)]
+    for rounding, number in values:
+        pattern = int(np.float32(number).view(np.uint32))
+        text += [code(Op.VEC, 32, a=RX, mul=Mul.IMM, add=Add.IMM, imm1=pattern, round=Round[rounding], store=1),
+                 code(Op.STREAM, 1, stream=Stream.PLANES, channel=0, addr=BITS),
+                 code(Op.GEMV, 4, groups=1, bits=1, d=8)]
+    text += [code(Op.TOPK, 1, a=RX, reset=1), code(Op.REPORT, 1), code(Op.END, 1)]
+    return b"".join(word.to_bytes(WORD_BYTES, "little") for instruction in text for word in instruction)
+
+
+class Bench:
+    """The node and the emulated one, on a memory each; runs follow each other without a reset."""
+
+    def __init__(self, dut, seed: int, stall: float, latency: int):
+        self._dut = dut
+        self.rng = random.Random(seed)
+        self._memory = random_memory(CONFIG.channel_words, seed)
+        self._emulator = Emulator(CONFIG, [self._memory.copy()], seed)
+        replies = Replies(dut, "data_i_west", self.rng, stall)
+        model = MemoryModel(self._memory, replies, self.rng, latency)
+        self._host = HostModel(model, replies)
+        self._agents = [Monitor(dut, "request_o_west", model.request, self.rng, stall), replies]
+        self._runs = 0
+        silence(dut)
+
+    async def run(self, text: bytes, position: int = 0, tokens=(0, 0, 0, 0), number: int = 0) -> int:
+        """Run a program on both; the error bits."""
+        memory, other = self._memory, self._emulator.memories[0]
+        for image in (memory, other):
             image[PROGRAM * WORD_BYTES:PROGRAM * WORD_BYTES + len(text)] = np.frombuffer(text, np.uint8)
         length = len(text) // WORD_BYTES
-        expected = emulator.run(PROGRAM, 12, length, position, len(tokens), tokens, set=number)
-        host.run(PROGRAM, length, position, tokens, number)
-        cycles = await run(dut, agents, lambda: host.done, WATCHDOG, reset=index == 0)
+        expected = self._emulator.run(PROGRAM, 12, length, position, len(tokens), tokens, set=number)
+        self._host.run(PROGRAM, length, position, tokens, number)
+        cycles = await run(self._dut, self._agents, lambda: self._host.done, WATCHDOG, reset=self._runs == 0)
 
-        candidates, counters, errors = host.results(CONFIG.top_k)
-        changed = np.flatnonzero((memory != emulator.memories[0]).reshape(-1, WORD_BYTES).any(axis=1))
-        assert not len(changed), f"program {index}: {len(changed)} memory words differ, the first is {changed[0]:#x}"
+        name = f"program {self._runs}"
+        candidates, counters, errors = self._host.results(CONFIG.top_k)
+        changed = np.flatnonzero((memory != other).reshape(-1, WORD_BYTES).any(axis=1))
+        assert not len(changed), f"{name}: {len(changed)} memory words differ, the first is {changed[0]:#x}"
         best = [(int(np.float32(value).view(np.uint32)), token) for value, token in expected.candidates[0]]
-        assert candidates[:len(best)] == best, f"program {index}: candidates"
-        assert all(token == EMPTY for _, token in candidates[len(best):]), f"program {index}: empty places"
-        assert errors == expected.nonfinite[0], f"program {index}: errors"
+        assert candidates[:len(best)] == best, f"{name}: candidates"
+        assert all(token == EMPTY for _, token in candidates[len(best):]), f"{name}: empty places"
+        assert errors == expected.errors[0], f"{name}: errors {errors:#x}, expected {expected.errors[0]!r}"
         check_counters(counters, cycles)
-        dut._log.info("program %d: %d instructions in %d cycles", index, expected.instructions[0], cycles)
+        self._dut._log.info("%s: %d instructions in %d cycles", name, expected.instructions[0], cycles)
+        self._runs += 1
+        return errors
 
 
 @cocotb.test()
 @cocotb.parametrize((("stall", "latency"), [(0.0, 4), (0.2, 60), (0.7, 20)]))
 async def random_programs(dut, stall, latency):
-    await programs(dut, SEED + latency + int(10 * stall), stall, latency)
+    bench = Bench(dut, SEED + latency + int(10 * stall), stall, latency)
+    rng, scalars, halves = bench.rng, set(), set()  # scalars and candidates live on from run to run
+    for _ in range(PROGRAMS):
+        position, tokens = rng.randrange(300), [rng.randrange(2000) for _ in range(4)]
+        number = rng.randrange(1, 1 << SET_BITS)
+        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: number if CONFIG.coded else 0,
+                     **{Reg.TOKEN0 + c: token for c, token in enumerate(tokens)}}
+        text = ProgramWriter(CONFIG, rng, registers, scalars, halves).write(STEPS)
+        await bench.run(text, position, tokens, number)
+
+
+@cocotb.test()
+async def flags(dut):
+    """Each flag comes from its own events only, stays to the end of the run, and is down again in the next."""
+    bench = Bench(dut, SEED, 0.2, 10)
+    largest = float(np.nextafter(np.float32(65520), np.float32(0)))
+    for values, expected in (
+            ((("FP16", -65520.0),), Flag.SATURATED), ((("FP16", largest),), Flag(0)),
+            ((("NONE", np.inf),), Flag.NONFINITE), ((("NONE", 1e9),), Flag(0)),
+            ((("FP16", np.inf), ("FP16", 1.0), ("INT8", 1e9)), Flag.SATURATED), ((("FP16", np.nan),), Flag.NONFINITE),
+            ((("FP16", 1e9), ("NONE", np.nan), ("FP16", 0.0)), Flag.SATURATED | Flag.NONFINITE), ((), Flag(0))):
+        assert await bench.run(constants(values)) == expected, values

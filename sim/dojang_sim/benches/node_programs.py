@@ -10,7 +10,7 @@ from dojang_hdl import isa
 from dojang_hdl.config import ELEMENTS, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import Add, Fn, Mode, Mul, Mul2, Op, Reduce, Round, ScaleMode, Stream
 
-__all__ = ["FLOATS", "PROGRAM", "ProgramWriter", "random_memory"]
+__all__ = ["BITS", "FLOATS", "PROGRAM", "RX", "ProgramWriter", "random_memory"]
 
 RX = 0x8000
 FLOATS, BITS, SCALES, CACHE, DUMP, PROGRAM = 0, 0x800, 0x2000, 0x3000, 0x4000, 0x8000

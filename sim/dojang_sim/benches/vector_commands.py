@@ -31,13 +31,15 @@ def command_bits(command: dict[str, int]) -> int:
 class VectorMachine:
     """Two SRAM banks of ``words`` words and the scalar file, as the program sees them.
 
-    ``banks``: uint32 [2, words * 4]; ``scalars``: 16 patterns, None where nothing was written yet.
+    ``banks``: uint32 [2, words * 4]; ``scalars``: 16 patterns, None where nothing was written yet; ``saturated``: the
+    last command has clipped something.
     """
 
     def __init__(self, words: int, banks=None):
         self.words = words
         self.banks = np.zeros((2, words * 4), np.uint32) if banks is None else np.array(banks, np.uint32)
         self.scalars: list[int | None] = [None] * 16
+        self.saturated = False
 
     def word(self, address: int) -> int:
         """One 128-bit word."""
@@ -68,9 +70,10 @@ class VectorMachine:
             **{name: kind(get(name)).name for name, kind in _ENUMS.items()}, imm0=get("imm0"), imm1=get("imm1"),
             **{name: bool(get(name)) for name in ("swap", "a_scalar", "pad32")})
         n = get("n")
-        results, scalar = execute(
+        results, scalar, clipped = execute(
             op, self._operand(get("a"), n + n % 2), self._operand(get("b"), n), s=self.scalars[get("s")] or 0,
             s_a=self.scalars[get("s_a")] or 0, n=n)
+        self.saturated = clipped > 0
         if get("store"):
             self.banks[0, (np.arange(len(results)) + get("d") % self.words * 4) % (self.words * 4)] = results
         if scalar is not None:

@@ -21,28 +21,32 @@ def load_scalar(index: int, number: float) -> dict[str, int]:
 def run_commands(dut, commands: list[dict[str, int]], start: VectorMachine) -> list[int]:
     """Execute ``commands`` on ``dut``, its SRAM as in ``start``.
 
-    Raises AssertionError if SRAM after any command, or a scalar register at the end, is not as the model has it, or on
-    a hang. Returns each command's busy cycles.
+    Raises AssertionError if SRAM or `saturated` after any command, or a scalar register at the end, is not as the model
+    has it, or on a hang. Returns each command's busy cycles.
     """
     real, model = (VectorMachine(start.words, start.banks) for _ in range(2))
     cycles = []
+    saturated = False
 
     async def sram(ctx):
+        nonlocal saturated
         registered = [0, 0]
         write = dut.write
-        sampled = (dut.a.addr, dut.b.addr, write.en, write.addr, write.data, write.mask)
-        async for _, _, a, b, en, addr, data, mask in ctx.tick().sample(*sampled):
+        sampled = (dut.a.addr, dut.b.addr, write.en, write.addr, write.data, write.mask, dut.saturated)
+        async for _, _, a, b, en, addr, data, mask, pulse in ctx.tick().sample(*sampled):
             ctx.set(dut.a.data, registered[0])
             ctx.set(dut.b.data, registered[1])
             registered = [real.word(a), real.word(b)]
             if en:
                 real.write(addr, data, mask)
+            saturated |= bool(pulse)
 
     def check_scalar(ctx, index):
         seen, expected = ctx.get(dut.scalar), model.scalars[index]
         assert expected in (None, seen), f"scalar {index} is {seen:#x}, expected {expected:#x}"
 
     async def drive(ctx):
+        nonlocal saturated
         for command in commands:
             ctx.set(dut.command.payload, VecCommand.from_bits(command_bits(command)))
             ctx.set(dut.command.valid, 1)
@@ -59,6 +63,8 @@ def run_commands(dut, commands: list[dict[str, int]], start: VectorMachine) -> l
             cycles.append(count)
             model.execute(command)
             np.testing.assert_array_equal(real.banks, model.banks, err_msg=str(command))
+            assert saturated == model.saturated, f"saturated is {saturated} after {command}"
+            saturated = False
             check_scalar(ctx, command.get("s_out", 0))
         for index in range(len(model.scalars)):
             ctx.set(dut.scalar_index, index)

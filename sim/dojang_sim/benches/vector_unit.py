@@ -104,7 +104,7 @@ class Checker:
 
     def __init__(self, dut, sram: SramModel, source: CommandSource):
         self._dut, self._sram, self._source = dut, sram, source
-        self._was_busy = False
+        self._was_busy = self._saturated = False
         self._asked: int | None = None
         self.checked = 0
 
@@ -112,11 +112,16 @@ class Checker:
         busy = bool(self._dut.busy.value)
         assert bool(self._dut.command__ready.value) == (not busy), "ready does not mean idle"
         assert busy or not self._sram.wrote, "a write while idle"
+        self._saturated |= bool(self._dut.saturated.value)
         if not busy:
             model = self._source.machine
             if self._was_busy:
                 np.testing.assert_array_equal(self._sram.machine.banks, model.banks, err_msg=str(self._source.log[-1]))
+                assert self._saturated == model.saturated, f"saturated: {self._source.log[-1]}"
                 self.checked += 1
+            else:
+                assert not self._saturated, "saturated while idle"
+            self._saturated = False
             if self._asked is not None and model.scalars[self._asked] is not None:
                 seen, expected = int(self._dut.scalar.value), model.scalars[self._asked]
                 assert seen == expected, f"scalar {self._asked} is {seen:#x}, expected {expected:#x}"

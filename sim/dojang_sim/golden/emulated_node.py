@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import WORD_BYTES
-from dojang_hdl.isa import Op, ScaleMode, Stream
+from dojang_hdl.isa import Flag, Op, ScaleMode, Stream
 from dojang_hdl.window_code import CODES
 
 from . import engine, vector, window
@@ -53,7 +53,7 @@ class Node:
 
     def start(self, program: np.ndarray, registers: dict[int, int]) -> None:
         self.program, self.registers = program, registers
-        self.pc, self.running, self.nonfinite, self.executed = 0, True, False, 0
+        self.pc, self.running, self.errors, self.executed = 0, True, Flag(0), 0
         self.clock = np.zeros(self.chip.sources, np.int64)
         self.streams = {kind: deque() for kind in Stream}
         self.arrived = {tag: deque() for tag in range(4)}  # [words, clock] by order of arrival
@@ -209,7 +209,8 @@ class Node:
             stream = self._take(Stream.SCALES, groups * terms * -(-rows // (4 if affine else 8)))
             scale, offset = unpack_scales(stream, rows, groups * terms, affine)
         x = np.stack([self._read(f["a"] + c * f["act_stride"], groups * group) for c in range(f["contexts"] + 1)])
-        self.nonfinite |= engine.nonfinite(x.view(np.float32))
+        if engine.nonfinite(x.view(np.float32)):
+            self.errors |= Flag.NONFINITE
         matrix = engine.PreparedMatrix(values.reshape(rows, -1, group), scale, offset, bool(f["rotated"]), terms)
         for c, y in enumerate(matrix.gemv(x.view(np.float32))):
             self._write(f["d"] + c * f["out_stride"], y.view(np.uint32))
@@ -235,7 +236,9 @@ class Node:
         a = None if op.a_scalar else self._read(f["a"], n + (n % 2 if op.swap else 0))
         uses_b = "B" in (op.mul, op.add, op.mul2)
         b = self._read(f["b"], n) if uses_b else None
-        values, scalar = vector.execute(op, a, b, self.scalars[f["s"]], self.scalars[f["s_a"]], n)
+        values, scalar, clipped = vector.execute(op, a, b, self.scalars[f["s"]], self.scalars[f["s_a"]], n)
+        if clipped:
+            self.errors |= Flag.SATURATED
         if f["store"]:
             for operand, used in (("a", a is not None), ("b", uses_b)):
                 first, d = f[operand], f["d"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
-from dojang_hdl.isa import Reg
+from dojang_hdl.isa import Flag, Reg
 
 from .emulated_node import Node, TraceEntry
 from .tracked_sram import HazardError
@@ -25,14 +25,14 @@ class RunResult:
     Members
     -------
     candidates: per node, best first, (FP32 value, token id).
-    nonfinite: per node, the sticky error.
+    errors: per node, its flags.
     instructions: per node, executed ones.
     words_read, words_written: per memory channel, program fetches not counted.
     trace: executed instructions in order of execution, if asked for.
     """
 
     candidates: list[list[tuple[float, int]]]
-    nonfinite: list[bool]
+    errors: list[Flag]
     instructions: list[int]
     words_read: list[int]
     words_written: list[int]
@@ -93,7 +93,7 @@ class Emulator:
             program = self.peek(node.index // self.config.width, base + (node.index << slot_log2), words)
             node.start(program, registers)
         self._interleave()
-        return RunResult([node.candidates for node in self.nodes], [node.nonfinite for node in self.nodes],
+        return RunResult([node.candidates for node in self.nodes], [node.errors for node in self.nodes],
                          [node.executed for node in self.nodes], self.words_read, self.words_written, self.trace or [])
 
     def _interleave(self) -> None:

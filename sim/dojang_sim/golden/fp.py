@@ -6,9 +6,11 @@ array (0-d for scalars). A denormal result is one that IEEE rounding makes denor
 
 import numpy as np
 
-__all__ = ["FP16_MAX", "add", "canonical", "flush", "from_int", "mul", "round_fp16", "round_int8"]
+__all__ = ["FP16_MAX", "add", "canonical", "clipped", "flush", "from_int", "mul", "round_fp16", "round_int8"]
 
 FP16_MAX = np.float32(65504)
+FP16_OVERFLOW = np.float32(65520)
+"""Smallest magnitude that IEEE rounding would make an infinity."""
 
 _MIN_NORMAL = np.float32(2.0 ** -126)
 _NAN = np.uint32(0x7FC00000).view(np.float32)
@@ -58,6 +60,14 @@ def round_fp16(x) -> np.ndarray:
     """Nearest FP16 value (ties to even, denormals kept, saturating at ±65504), as FP32."""
     x = flush(x)
     return canonical(np.clip(x, -FP16_MAX, FP16_MAX).astype(np.float16).astype(np.float32))
+
+
+def clipped(x) -> int:
+    """How many elements of x `round_fp16` saturates: finite or infinite ones of magnitude 65520 and more, no NaN."""
+    x = np.asarray(x, np.float32)
+    if x.size and (x.max() < FP16_OVERFLOW and x.min() > -FP16_OVERFLOW):  # not so if one is NaN
+        return 0
+    return int(np.count_nonzero(np.abs(x) >= FP16_OVERFLOW))
 
 
 @_quiet

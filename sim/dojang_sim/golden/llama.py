@@ -4,10 +4,12 @@ Every vector operation is `fp` and `special` applied in the order of the page, e
 logits are those of the chip, bit for bit, however many tokens a call carries.
 """
 
+from functools import partial
+
 import numpy as np
 
 from .engine import BLOCK, PreparedMatrix, nonfinite
-from .fp import add, mul, round_fp16, round_int8
+from .fp import add, clipped, mul, round_fp16, round_int8
 from .special import exp2, recip, rsqrt
 from .vector import reduce_max, reduce_maxabs, reduce_sum
 from .weights import prepare
@@ -49,6 +51,7 @@ class Llama:
     ----------
     length: positions the cache holds now.
     nonfinite: sticky; an infinity or NaN has reached the engine.
+    saturated: by name as in `forward`'s trace, in order of their first one, how many values FP16 has clipped so far.
     """
 
     def __init__(self, checkpoint, context: int):
@@ -57,6 +60,7 @@ class Llama:
         self.checkpoint, self.context = checkpoint, context
         self.length = 0
         self.nonfinite = False
+        self.saturated: dict[str, int] = {}
         shape = self.shape = checkpoint.shape
         self._prepared: dict[tuple[int, str], PreparedMatrix] = {}
         size, groups = (shape.layers, shape.kv_heads, context), shape.head_dim // BLOCK
@@ -102,7 +106,7 @@ class Llama:
 
             x = self._attention(x, index, layer, positions, tables, note_layer, trace is not None)
             x = self._ffn(x, index, layer, note_layer)
-        h = self._norm(x, self.checkpoint.output_norm)
+        h = self._norm("output_norm", x, self.checkpoint.output_norm)
         note("output_norm", h)
         logits = self._weights(-1, "head", self.checkpoint, h)
         note("logits", logits)
@@ -117,11 +121,11 @@ class Llama:
 
     def _attention(self, x, index, layer, positions, tables, note, traced):
         shape, count = self.shape, len(x)
-        h = self._norm(x, layer.attn_norm)
+        h = self._norm(f"{index}.attn_norm", x, layer.attn_norm)
         q = self._weights(index, "attn_q", layer, h).reshape(count, shape.heads, shape.head_dim)
         k = self._weights(index, "attn_k", layer, h).reshape(count, shape.kv_heads, shape.head_dim)
         v = self._weights(index, "attn_v", layer, h).reshape(count, shape.kv_heads, shape.head_dim)
-        q, k = round_fp16(_rotate(q, *tables)), _rotate(k, *tables)
+        q, k = self._fp16(f"{index}.q", _rotate(q, *tables)), _rotate(k, *tables)
         self._store(index, positions, k, v)
         o = np.empty_like(q)
         inner = np.zeros((2, count, shape.heads, int(positions[-1]) + 1), np.float32) if traced else None
@@ -132,7 +136,7 @@ class Llama:
                 o[block, heads], *score_w = self._attend(index, kv_head, q[block, heads], positions[block])
                 if inner is not None:
                     inner[:, block, heads, :score_w[0].shape[2]] = score_w
-        o = o.reshape(count, -1)
+        o = self._fp16(f"{index}.o", o.reshape(count, -1))
         x = add(x, self._weights(index, "attn_output", layer, o))
         for name, value in (("attn_norm", h), ("q", q), ("k", k), ("v", v), ("o", o), ("attn", x)):
             note(name, value)
@@ -146,11 +150,12 @@ class Llama:
 
     def _store(self, index, positions, k, v):
         """Quantise rotated keys and values [token, KV head, element] into the cache."""
+        convert = partial(self._fp16, f"{index}.k_scale")
         k = k.reshape(*k.shape[:2], -1, BLOCK)
-        s1 = _int8_scale(k, round_fp16)
+        s1 = _int8_scale(k, convert)
         c1 = add(add(mul(k, recip(s1)), _ROUNDER), -_ROUNDER)
         r = add(mul(c1, mul(s1, np.float32(-1))), k)
-        s2 = _int8_scale(r, round_fp16)
+        s2 = _int8_scale(r, convert)
         codes = np.concatenate([round_int8(c1), round_int8(mul(r, recip(s2)))], axis=2)
         self._k_codes[index][:, positions] = codes.swapaxes(0, 1)
         self._k_scale[index][:, positions] = np.concatenate([s1, s2], axis=2)[..., 0].swapaxes(0, 1)
@@ -163,7 +168,9 @@ class Llama:
         self._v_scale[index][:, positions] = s[..., 0].T
 
     def _attend(self, index, kv_head, q, positions):
-        """o [token, head, element], score and w [token, head, position] of the query heads that share a KV head."""
+        """Of the query heads that share a KV head: o [token, head, element] not yet rounded, score and w [token, head,
+        position].
+        """
         held = int(positions[-1]) + 1
         count, heads, size = q.shape
         keys = PreparedMatrix(self._k_codes[index, kv_head, :held], self._k_scale[index, kv_head, :held])
@@ -179,22 +186,28 @@ class Llama:
         columns[:, :held] = self._v_codes[index, kv_head, :held].T
         values = PreparedMatrix(columns.reshape(2 * size, -1, BLOCK))
         y = self._product(values, w.reshape(count * heads, held)).reshape(count, heads, 2, size)
-        o = round_fp16(add(mul(y[:, :, 1], np.float32(2.0 ** -8)), y[:, :, 0]))
+        o = add(mul(y[:, :, 1], np.float32(2.0 ** -8)), y[:, :, 0])
         return o, np.where(beyond, np.float32(0), score), w
 
     def _ffn(self, x, index, layer, note):
-        h = self._norm(x, layer.ffn_norm)
+        h = self._norm(f"{index}.ffn_norm", x, layer.ffn_norm)
         gate, up = (self._weights(index, name, layer, h) for name in ("ffn_gate", "ffn_up"))
         sigmoid = recip(add(exp2(mul(gate, np.float32(-_LOG2_E))), np.float32(1)))
-        a = round_fp16(mul(mul(sigmoid, gate), up))
+        a = self._fp16(f"{index}.a", mul(mul(sigmoid, gate), up))
         x = add(x, self._weights(index, "ffn_down", layer, a))
         for name, value in (("ffn_norm", h), ("gate", gate), ("up", up), ("a", a), ("ffn", x)):
             note(name, value)
         return x
 
-    def _norm(self, x, gain):
+    def _fp16(self, name, x):
+        """`round_fp16`, counted under `name`."""
+        if count := clipped(x):
+            self.saturated[name] = self.saturated.get(name, 0) + count
+        return round_fp16(x)
+
+    def _norm(self, name, x, gain):
         r = rsqrt(add(mul(reduce_sum(mul(x, x)), self._mean_factor), self._eps))
-        return round_fp16(mul(mul(x, r[:, None]), gain))
+        return self._fp16(name, mul(mul(x, r[:, None]), gain))
 
     def _weights(self, index, name, owner, x):
         """Product with the matrix `name` of `owner` (a layer or the checkpoint)."""

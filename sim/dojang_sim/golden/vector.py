@@ -54,12 +54,12 @@ def _floats(values):
 
 
 def execute(op: VectorOp, a=None, b=None, s=0, s_a=0, n: int | None = None):
-    """One command (per row): results and what it leaves in the scalar register.
+    """One command (per row): results, what it leaves in the scalar register, clipped values.
 
     ``a``, ``b``: [..., at least n] uint32 patterns or float32 (``swap`` with odd n needs n + 1 elements of a; an
     operand that is not used may be None); ``s``, ``s_a``: scalars, or one per row, as patterns or float32; ``n``:
     default the length of ``a``, else of ``b``. Returns the results, uint32 [..., n or with ``pad32`` the next multiple
-    of 32], and the scalar, uint32 [...], or None where the register keeps its value.
+    of 32], the scalar, uint32 [...], or None where the register keeps its value, and how many results FP16 has clipped.
     """
     a, b = (None if operand is None else _floats(operand) for operand in (a, b))
     if n is None:
@@ -95,13 +95,14 @@ def execute(op: VectorOp, a=None, b=None, s=0, s_a=0, n: int | None = None):
     else:
         z = np.array(fp.round_fp16(x) if op.round == "FP16" else x, np.float32, order="C").view(np.uint32)
 
+    clipped = fp.clipped(x) if op.round == "FP16" else 0
     scalar = None
     if op.reduce != "NONE" and n:
         fold = {"SUM": reduce_sum, "MAX": reduce_max, "MAXABS": reduce_maxabs}[op.reduce]
         scalar = fold(z.view(np.float32)).view(np.uint32)
     if op.pad32:
         z = np.concatenate([z, np.zeros((*z.shape[:-1], -n % _BLOCK), np.uint32)], axis=-1)
-    return z, scalar
+    return z, scalar, clipped
 
 
 def reduce_sum(z) -> np.ndarray:

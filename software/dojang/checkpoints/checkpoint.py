@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import CheckpointError
-from .matrix import FLOAT_TYPES, Matrix
+from .matrix import Matrix
 from .scale_set import ScaleSet, load_scale_set
 from .shape import LlamaShape
+from .tensor_types import BLOCK_TYPES, FLOAT_TYPES, Kept
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class TokenizerData:
     scores: Sequence[float] = ()
     add_space_prefix: bool | None = None
     strip_after: bool = False
+
+
+class Messages(list[str]):
+    """Sentences about a model, each told once."""
+
+    def tell(self, sentence: str) -> None:
+        """Add a sentence unless it is there."""
+        if sentence not in self:
+            self.append(sentence)
 
 
 class Embedding:
@@ -130,19 +140,21 @@ class Checkpoint:
     shape: hyper-parameters.
     embedding: input embedding, exact.
     types: stored type of every tensor, by tensor name (GGUF names).
-    messages: what import changed, one sentence each (e.g. matrices quantised from floats).
+    messages: what import changed, one sentence each (e.g. matrices quantised from floats); decoding a matrix may add
+        one.
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
     scale_sets: readers of the scale sets that the model's file holds, by name.
-    load_floats: float32 values of a matrix that is stored as floats, before any quantisation; None if there are none.
+    load_floats: float32 values of a matrix as the file has them, before import rounds any; None where matrices are
+        exact.
     """
 
     name: str
     shape: LlamaShape
     embedding: Embedding
     types: dict[str, str]
-    messages: list[str]
+    messages: "Messages"
     load_matrix: Callable[[str], Matrix] = field(repr=False)
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
@@ -152,7 +164,7 @@ class Checkpoint:
 
     def floats(self, name: str) -> np.ndarray:
         """Weights of the matrix ``name``, float32 [rows, cols], as exactly as the file has them."""
-        if self.load_floats is not None and self.types.get(name) in FLOAT_TYPES:
+        if self.load_floats is not None:
             return self.load_floats(name)
         return self.load_matrix(name).dequantize()
 
@@ -168,10 +180,11 @@ class Checkpoint:
     @cached_property
     def head(self) -> Matrix:
         """Matrix of the logits, [vocab, d]; the embedding's if tied."""
-        return self.load_matrix(self._head_name)
+        return self.load_matrix(self.head_name)
 
     @property
-    def _head_name(self) -> str:
+    def head_name(self) -> str:
+        """Tensor name of the matrix of the logits."""
         return "token_embd.weight" if self.shape.tied else "output.weight"
 
     @cached_property
@@ -190,7 +203,7 @@ class Checkpoint:
 
         That of a tied embedding is the head; its rows as an input are `embedding`.
         """
-        if name == self._head_name:
+        if name == self.head_name:
             return self.head
         if name == "output_norm.weight":
             return self.output_norm
@@ -263,11 +276,21 @@ class Checkpoint:
                                   f"model's are {self.codes_sha256[:12]}…")
 
 
-def quantised_message(types: dict[str, str], tied: bool, bits: int) -> list[str]:
-    """One sentence per kind of matrix and stored float type that import quantises."""
-    kinds = {}
+def import_messages(types: Mapping[str, str], tied: bool, bits: int) -> Messages:
+    """One sentence per kind of matrix and stored type of which import takes over no exact weights.
+
+    Parameters
+    ----------
+    types: of tensors, by name. tied: the head is the embedding. bits: that floats are quantised to.
+    """
+    messages = Messages()
     for name, source in types.items():
         kind = "head" if name == ("token_embd.weight" if tied else "output.weight") else name.split(".")[-2]
-        if source in FLOAT_TYPES and not kind.endswith("norm") and kind != "token_embd":
-            kinds[kind, source] = f"{kind} quantised from {source} to {bits} bits"
-    return list(kinds.values())
+        if kind.endswith("norm") or kind == "token_embd":
+            continue
+        if source in FLOAT_TYPES:
+            messages.tell(f"{kind} quantised from {source} to {bits} bits")
+        elif BLOCK_TYPES[source].kept is not Kept.EXACT:
+            how = ", products of scales rounded to FP16" if BLOCK_TYPES[source].kept is Kept.ROUNDED else ""
+            messages.tell(f"{kind} converted from {source} to {BLOCK_TYPES[source]}{how}")
+    return messages

@@ -15,11 +15,14 @@ from dojang_hdl.window_code import CODES
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from .checkpoint import Checkpoint, Embedding, TokenizerData, quantised_message
+from .checkpoint import Checkpoint, Embedding, TokenizerData, import_messages
 from .errors import CheckpointError
-from .matrix import BLOCK, FLOAT_TYPES, Form, Matrix, quantize
+from .form import BLOCK, Form
+from .importing import quantize
+from .matrix import Matrix
 from .scale_set import ScaleSet, from_stored
 from .shape import LlamaShape
+from .tensor_types import FLOAT_TYPES
 
 __all__ = ["SUFFIX", "Contents", "describe", "is_container", "load_container", "pack", "read_description",
            "unpack", "write_container"]
@@ -61,10 +64,14 @@ class Contents:
 
 
 def is_container(path: Path) -> bool:
-    """By its name, or by the JSON that begins at the ninth byte of every safetensors file."""
+    """By its name, or by the JSON that begins at the ninth byte of every safetensors file.
+
+    The ninth byte of a GGUF file counts tensors, and may be the same.
+    """
     try:
         with open(path, "rb") as file:
-            return path.suffix == SUFFIX or file.read(9)[8:] == b"{"
+            head = file.read(9)
+            return path.suffix == SUFFIX or (head[8:] == b"{" and not head.startswith(b"GGUF"))
     except OSError:
         return False
 
@@ -240,12 +247,14 @@ class _Container:
                 raise CheckpointError(f"{self.path}: tensor {tensor} has type {source}, expected one of "
                                       f"{', '.join(FLOAT_TYPES)}")
 
+        messages = import_messages(floats, shape.tied, weights_bits)
+
         def load_floats(tensor: str) -> np.ndarray:
-            return self.array(tensor).astype(np.float32)
+            return self.array(tensor).astype(np.float32) if tensor in floats else self.matrix(tensor).dequantize()
 
         def load_matrix(tensor: str) -> Matrix:
             if tensor in floats:
-                return quantize(tensor, load_floats(tensor), types[tensor], weights_bits)
+                return quantize(tensor, load_floats(tensor), types[tensor], weights_bits, messages.tell)
             return self.matrix(tensor)
 
         def load_vector(tensor: str) -> np.ndarray:
@@ -255,7 +264,7 @@ class _Container:
             return values
 
         return Checkpoint(name, shape, self.embedding(shape, "token_embd.weight" in floats), types,
-                          quantised_message(floats, shape.tied, weights_bits), load_matrix, load_vector, self.tokenizer,
+                          messages, load_matrix, load_vector, self.tokenizer,
                           self.path.stat().st_size, load_floats=load_floats, scale_sets={
                               label: partial(self.scale_set, label) for label in self.description["scale_sets"]})
 

@@ -6,9 +6,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .checkpoint import Checkpoint, Embedding, TokenizerData, quantised_message
+from .checkpoint import Checkpoint, Embedding, TokenizerData, import_messages
 from .errors import CheckpointError
-from .matrix import quantize
+from .importing import quantize
 from .shape import LlamaShape
 
 NAMES = {"attn.W_Q": "attn_q", "attn.W_K": "attn_k", "attn.W_V": "attn_v", "attn.W_O": "attn_output",
@@ -35,13 +35,15 @@ def load_glassllm(folder: Path, language: str, weights_bits: int) -> Checkpoint:
         weights = tensors[name].astype(np.float32)
         return weights if name == "token_embd.weight" else weights.T
 
-    def load_matrix(name):
-        return quantize(name, load_floats(name), "F16", weights_bits)
-
     types = dict.fromkeys(tensors, "F16")
+    messages = import_messages(types, True, weights_bits)
+
+    def load_matrix(name):
+        return quantize(name, load_floats(name), "F16", weights_bits, messages.tell)
+
     embedding = tensors["token_embd.weight"]
     return Checkpoint("glassllm", shape, Embedding(embedding.shape, lambda ids: embedding[ids].astype(np.float32)),
-                      types, quantised_message(types, True, weights_bits), load_matrix,
+                      types, messages, load_matrix,
                       lambda name: tensors[name].astype(np.float32),
                       lambda: _tokenizer(folder / f"{language}.tokenizer.json"),
                       (folder / f"{language}.npz").stat().st_size, load_floats=load_floats)

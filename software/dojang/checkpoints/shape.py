@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from .errors import CheckpointError
+from .errors import CheckpointError, shown
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LlamaShape:
     def __post_init__(self):
         def check(ok, field, expected):
             if not ok:
-                raise CheckpointError(f"model has {field}={getattr(self, field)!r}, expected {expected}")
+                raise CheckpointError(f"model has {field}={shown(getattr(self, field))}, expected {expected}")
 
         for field in ("layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context"):
             value = getattr(self, field)

@@ -1,6 +1,6 @@
 """Random Llama models for tests and benches: small ones as GGUF files, matrices in compressed forms for any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -10,8 +10,10 @@ import gguf
 import numpy as np
 
 from ..tokenizer import byte_characters
+from .blocks.writing import write_blocks
 from .checkpoint import Checkpoint
-from .matrix import BLOCK, Form, Matrix
+from .form import BLOCK, Form
+from .matrix import Matrix
 from .scale_set import ScaleSet
 from .shape import LlamaShape
 
@@ -26,9 +28,10 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
     Parameters
     ----------
     path: the file to write.
-    shape: any shape whose `d`, `ffn` and ``heads * head_dim`` are multiples of 32 where a block type is used.
-    matrix_type, embedding_type, head_type: ``F32``, ``F16``, ``BF16``, ``Q4_0``, ``Q4_1`` or ``Q8_0``. Of several
-        `matrix_type` the layers' matrices take turns; embedding and head have the first and the last one if None.
+    shape: any shape whose `d`, `ffn` and ``heads * head_dim`` are whole blocks, of 32 or 256, where a type has them.
+    matrix_type, embedding_type, head_type: names of `BLOCK_TYPES` that can be written, ``F32``, ``F16`` or ``BF16``.
+        Of several `matrix_type` the layers' matrices take turns; embedding and head have the first and the last one if
+        None.
     seed: of all weights.
     eos: name an end token, which a random model may then hit; without, generation never ends by itself.
     """
@@ -51,8 +54,7 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
     _add_tokenizer(writer, shape.vocab, eos)
 
     def add(name, values, kind):
-        quantised = gguf.quantize(values.astype(np.float32), gguf.GGMLQuantizationType[kind])
-        writer.add_tensor(name, quantised, raw_dtype=gguf.GGMLQuantizationType[kind])
+        writer.add_tensor(name, write_blocks(values, kind), raw_dtype=gguf.GGMLQuantizationType[kind])
 
     def matrix(rows, cols):
         return rng.standard_normal((rows, cols)) / np.sqrt(cols)
@@ -138,3 +140,13 @@ def with_forms(checkpoint: Checkpoint, forms: Sequence[Form | tuple[Form, float]
         return random_matrix(name, *checkpoint.shape.matrices()[kind], form, seed, density)
 
     return replace(checkpoint, load_matrix=load, load_floats=None)
+
+
+def amplified(checkpoint: Checkpoint, factors: Mapping[str, float]) -> Checkpoint:
+    """The model with the scales of the named matrices, or the named gains, multiplied."""
+    values = {}
+    for name, factor in factors.items():
+        tensor = checkpoint.tensor(name)
+        own = tensor.scale if isinstance(tensor, Matrix) else tensor
+        values[name] = (own * factor).astype(own.dtype)
+    return checkpoint.with_set(ScaleSet("amplified", values))

@@ -11,6 +11,7 @@ from .area import area
 from .bench import bench
 from .bench_board import board
 from .bench_compression import compression
+from .bench_conversions import conversions
 from .bench_encoder import care_bits, encoder
 from .bench_faults import faults
 from .bench_lockstep import lockstep
@@ -48,5 +49,6 @@ bench.command()(lockstep)
 bench.command()(encoder)
 bench.command("care-bits")(care_bits)
 bench.command()(quality)
+bench.command()(conversions)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")

@@ -1,6 +1,5 @@
 """``dojang bench quality``: perplexity by bits a weight, of many ways to compress a model."""
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -20,14 +19,14 @@ from ..checkpoints.container import SUFFIX, read_description
 from ..compress.calibration import Moments, hessians
 from ..compress.compress import compress
 from ..compress.plan import RECIPES, Options, Plan
-from ..evaluation import bytes_per_token, evaluate, float_model, golden_model
+from ..evaluation import GoldenModel, bytes_per_token, evaluate, float_model
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, calibration_windows, windows
 from ..tokenizer import Tokenizer
 from ..tune.options import Options as Training
 from ..tune.options import best_precision
 from .bench import BenchError
 from .console import console, output, working
-from .documents import update_document
+from .documents import read_figures, update_document
 from .eval import Numerics
 from .output_file import prepare, write_json
 from .tune import aim, check_torch, train
@@ -88,7 +87,7 @@ def quality(
     if tune is not None:
         check_torch()
     texts = {name: builtin_text(name) for name in BUILTIN}
-    known = _read(json_file)
+    known = read_figures(json_file)
     prepare(json_file, keep=True)
     folder.mkdir(parents=True, exist_ok=True)
     threads = threads or os.cpu_count() or 1
@@ -99,7 +98,7 @@ def quality(
     calibration, _ = calibration_windows(tokenizer, length=length)
 
     def perplexities(checkpoint: Checkpoint, text: str) -> dict[str, float]:
-        opened = golden_model(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
+        opened = GoldenModel(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
         result = {}
         for name, ids in found.items():
             with working(f"{text}: {name}"):
@@ -110,7 +109,7 @@ def quality(
         write_json(json_file, known, indent=1)
 
     def add(row: dict) -> None:
-        known = _read(json_file)  # another run may have added rows
+        known = read_figures(json_file)  # another run may have added rows
         which = row["name"], row["tuned"]
         known["rows"] = [other for other in known["rows"] if (other["name"], other["tuned"]) != which] + [row]
         write(known)
@@ -144,7 +143,7 @@ def quality(
                "bits_per_weight": round(8 * sum(matrix.stored_bytes for matrix in layers)
                                         / sum(matrix.rows * matrix.cols for matrix in layers), 4),
                "bytes_per_token": bytes_per_token(compressed)}
-        if tune is None or seconds is not None or not _has(_read(json_file), name):
+        if tune is None or seconds is not None or not _has(read_figures(json_file), name):
             add({**row, **perplexities(compressed, name), "compress_seconds": seconds})
         if tune is not None:
             figures = _tuned(path, compressed, options, len(calibration), target)
@@ -152,24 +151,11 @@ def quality(
             add({**row, "tuned": True, **perplexities(tuned, f"{name}, tuned"), "tune_steps": tune,
                  "tune_seconds": round(figures["seconds"], 3), "tune_kl_first": round(figures["kl_first"], 4),
                  "tune_kl_last": round(figures["kl_last"], 4)})
-    known = _read(json_file)
+    known = read_figures(json_file)
     if json_file == FIGURES:
         update_document(DOCUMENT, known, {"quality": document_table})
     output.print(_table(known))
     console.print(f"figures: {json_file}; models: {folder}")
-
-
-def _read(path: Path) -> dict:
-    """Figures in a file, empty if there are none."""
-    if not path.exists() or not path.stat().st_size:
-        return {}
-    try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} is not JSON, expected figures of this command: {error}") from None
-    if not isinstance(figures, dict):
-        raise BenchError(f"{path} has no figures of this command")
-    return figures
 
 
 def _has(figures: dict, name: str) -> bool:
@@ -182,7 +168,7 @@ def _tuned(path: Path, compressed: Checkpoint, options: Training, windows: int, 
     out = path.with_name(f"{path.stem}-tuned-{options.steps}.set")
     about = out.with_name(f"{out.name}.json")
     wanted = {**asdict(options), "windows": windows}
-    figures = _read(about)
+    figures = read_figures(about)
     if out.exists() and {key: figures.get(key) for key in wanted} == wanted:
         if load_scale_set(out).codes_sha256 == compressed.codes_sha256:
             return {**figures, "set": str(out)}

@@ -11,7 +11,7 @@ from rich.progress import TextColumn
 from rich.table import Table
 
 from ..checkpoints import Matrix, load
-from ..checkpoints.matrix import TURN
+from ..checkpoints.form import TURN
 from ..compress.compress import Done, Report, compress
 from ..compress.errors import CompressError
 from ..compress.plan import RECIPES, Options, Plan, Rule, parse_bits, parse_group, parse_rule

@@ -1,12 +1,13 @@
-"""Tables of kept figures inside the documentation."""
+"""Kept figures, and their tables inside the documentation."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DojangError
 from .console import console
 
-__all__ = ["update_document"]
+__all__ = ["read_figures", "update_document"]
 
 
 def update_document(document: Path, figures: dict, tables: dict[str, Callable[[dict], str]]) -> None:
@@ -18,3 +19,16 @@ def update_document(document: Path, figures: dict, tables: dict[str, Callable[[d
             console.print(f"table: {document}")
     except TableError as error:
         raise DojangError(str(error)) from None
+
+
+def read_figures(path: Path) -> dict:
+    """Figures in a file, empty if there are none."""
+    if not path.exists() or not path.stat().st_size:
+        return {}
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DojangError(f"{path} is not JSON, expected figures of this command: {error}") from None
+    if not isinstance(figures, dict):
+        raise DojangError(f"{path} has no figures of this command")
+    return figures

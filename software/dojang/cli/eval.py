@@ -11,7 +11,8 @@ from rich.table import Table
 
 from ..checkpoints import load
 from ..errors import DojangError
-from ..evaluation import Evaluation, bits_per_weight, bytes_per_token, evaluate, float_model, golden_model
+from ..evaluation import Evaluation, GoldenModel, bits_per_weight, bytes_per_token, evaluate, float_model
+from ..sessions import saturation_message
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, installed_texts, read_text, windows
 from ..tokenizer import Tokenizer
 from .console import console, output, progress_bar
@@ -73,7 +74,7 @@ def eval_model(
         else:
             found_texts[given] = builtin_text(given) if given in BUILTIN else read_text(Path(given))
     texts = {name: windows(found, tokenizer, count, length, name) for name, found in found_texts.items()}
-    open_model = float_model if numerics is Numerics.FLOAT else lambda found: golden_model(found, length)
+    open_model = float_model if numerics is Numerics.FLOAT else lambda found: GoldenModel(found, length)
     found: dict[str, Evaluation] = {}
     with progress_bar(MofNCompleteColumn()) as progress:
         task = progress.add_task("windows", total=count * len(texts))
@@ -82,6 +83,9 @@ def eval_model(
             progress.update(task, description=name)
             found[name] = evaluate(ours, ids, theirs, lambda done, at=number * count: progress.update(
                 task, completed=at + done))
+    for each, opened in ((checkpoint, ours), (other, theirs)):
+        if isinstance(opened, GoldenModel) and each is not None and (told := saturation_message(opened.saturated)):
+            console.print(f"{each.name}: {told}")
     result = {
         "model": checkpoint.name, "set": chosen.name if chosen else None,
         "against": None if other is None else other.name, "numerics": numerics.value,

@@ -1,21 +1,71 @@
 """``dojang inspect``: what a checkpoint holds and what a token costs."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
-from ..checkpoints import load
-from .console import output
+from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
+from ..checkpoints.errors import named
+from ..checkpoints.gguf import imported_bytes
+from .console import console, output
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
 
+ROWS = 256
+"""Of a table that a file makes long."""
+
 
 def inspect(model: Model, weights: Weights = 8):
-    """Show hyper-parameters, tensors by type and bytes per token of a model."""
-    checkpoint = load(model, weights)
+    """Show the header of a GGUF file of any kind, and of a model that can run its shape and bytes per token.
+
+    Why a model cannot run is said on standard error.
+    """
+    file = open_gguf(model)
+    if file is not None:
+        _print_header(file)
+    try:
+        checkpoint = load(model if file is None else file, weights)
+    except UnsupportedError as error:
+        assert file is not None
+        _print_types(file)
+        console.print(f"this model cannot run: {error}")
+        return
+    _print_shape(checkpoint)
+    _print_costs(checkpoint, _costs(checkpoint, file, weights))
+    for message in checkpoint.messages:
+        output.print(message)
+
+
+def _print_header(file: GGUFFile) -> None:
+    header = Table(Column("key", overflow="fold"), Column("value", overflow="fold"), title=file.name)
+    order = "big-endian" if file.order == ">" else "little-endian"
+    parts = f" in {len(file.parts)} parts" if len(file.parts) > 1 else ""
+    header.add_row("file", f"GGUF version {file.parts[0].version}, {order}, {file.size:,} bytes{parts}, "
+                           f"{len(file.tensors):,} tensors")
+    for key, field in list(file.fields.items())[:ROWS]:
+        header.add_row(named(key), str(field))
+    if len(file.fields) > ROWS:
+        header.add_row("and", f"{len(file.fields) - ROWS:,} more")
+    output.print(header)
+
+
+def _print_types(file: GGUFFile) -> None:
+    count, weights, size = Counter(), Counter(), Counter()
+    for tensor in file.tensors.values():
+        count[tensor.type_name] += 1
+        weights[tensor.type_name] += tensor.weights
+        size[tensor.type_name] += tensor.n_bytes
+    tensors = Table("type", "tensors", "weights", "bytes", title="tensors by type")
+    for name, number in count.most_common(ROWS):
+        tensors.add_row(name, f"{number:,}", f"{weights[name]:,}", f"{size[name]:,}")
+    if count:
+        output.print(tensors)
+
+
+def _print_shape(checkpoint: Checkpoint) -> None:
     shape = checkpoint.shape
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
     factors = "none" if shape.rope_factors is None else f"{min(shape.rope_factors):g} to {max(shape.rope_factors):g}"
@@ -28,21 +78,31 @@ def inspect(model: Model, weights: Weights = 8):
         hyper.add_row(name, str(value))
     output.print(hyper)
 
-    by_type = Counter(checkpoint.types.values())
-    weight_count, weight_bytes, elsewhere = defaultdict(int), defaultdict(int), defaultdict(int)
-    for _, matrix in checkpoint.matrices():
-        weight_count[matrix.source] += matrix.rows * matrix.cols
-        weight_bytes[matrix.source] += matrix.stored_bytes
-        elsewhere[matrix.source] += 1
+
+def _costs(checkpoint: Checkpoint, file: GGUFFile | None, weights_bits: int) -> list[tuple[str, int, int]]:
+    """Stored type, weights and bytes of every matrix that is read for a token."""
+    if file is None:
+        return [(matrix.source, matrix.rows * matrix.cols, matrix.stored_bytes) for _, matrix in checkpoint.matrices()]
+    tensors = (file.tensors[name] for name in checkpoint.types
+               if name != "token_embd.weight" or checkpoint.shape.tied)
+    return [(tensor.type_name, tensor.weights, imported_bytes(tensor, weights_bits)) for tensor in tensors
+            if len(tensor.shape) == 2]
+
+
+def _print_costs(checkpoint: Checkpoint, costs: list[tuple[str, int, int]]) -> None:
+    shape, weight_count, weight_bytes = checkpoint.shape, Counter(), Counter()
+    for source, weights, size in costs:
+        weight_count[source] += weights
+        weight_bytes[source] += size
     tensors = Table("type", "tensors", "weights read per token", "bytes", "bits per weight, all-in",
                     title="tensors by type")
-    for source, count in by_type.most_common():
+    for source, count in Counter(checkpoint.types.values()).most_common():
         weights_here = weight_count[source]
         tensors.add_row(source, str(count), f"{weights_here:,}", f"{weight_bytes[source]:,}",
                         f"{weight_bytes[source] * 8 / weights_here:.3f}" if weights_here else "–")
     output.print(tensors)
 
-    total, total_bytes = sum(weight_count.values()), sum(weight_bytes.values())
+    total, total_bytes = weight_count.total(), weight_bytes.total()
     vectors = 4 * shape.d * (2 * shape.layers + 2)
     cost = Table("per token", "", title="cost")
     cost.add_row("bits per weight, all-in", f"{total_bytes * 8 / total:.3f}")
@@ -51,5 +111,3 @@ def inspect(model: Model, weights: Weights = 8):
     cost.add_row("bytes read", f"{total_bytes + vectors:,}, and the KV cache")
     cost.add_row("KV bytes", f"{shape.kv_bytes_per_token:,}")
     output.print(cost)
-    for message in checkpoint.messages:
-        output.print(message)

@@ -18,7 +18,8 @@ from safetensors.numpy import save_file
 
 from ..checkpoints import Checkpoint, Matrix
 from ..checkpoints.container import Contents, describe, pack, unpack, write_container
-from ..checkpoints.matrix import BLOCK, FLOAT_TYPES
+from ..checkpoints.form import BLOCK
+from ..checkpoints.tensor_types import FLOAT_TYPES
 from .calibration import Moments, hessians
 from .errors import CompressError
 from .forward import INPUTS, LayerWeights

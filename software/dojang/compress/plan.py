@@ -7,7 +7,7 @@ from typing import Any
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 
-from ..checkpoints.matrix import BLOCK, RANGE, TURN, Form
+from ..checkpoints.form import BLOCK, RANGE, TURN, Form
 from .errors import CompressError
 from .recipe import GROUPS, METHODS, MatrixRecipe
 

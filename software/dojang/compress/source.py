@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from ..checkpoints import Checkpoint
-from ..checkpoints.matrix import FLOAT_TYPES
+from ..checkpoints.tensor_types import BLOCK_TYPES, FLOAT_TYPES, is_exact
 from .errors import CompressError
 
 __all__ = ["source_sha256"]
@@ -23,7 +23,7 @@ def source_sha256(checkpoint: Checkpoint) -> str:
         digest.update(name.encode())
         if name.endswith("norm.weight"):
             digest.update(np.ascontiguousarray(checkpoint.load_vector(name)).data)
-        elif checkpoint.types[name] in FLOAT_TYPES:
+        elif _rounded(checkpoint.types[name]):
             values = checkpoint.floats(name)
             if not np.isfinite(values).all():
                 row, column = np.argwhere(~np.isfinite(values))[0]
@@ -36,3 +36,8 @@ def source_sha256(checkpoint: Checkpoint) -> str:
                 if part is not None:
                     digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
+
+
+def _rounded(source: str) -> bool:
+    """Import does not take over the weights of this type as they are."""
+    return source in FLOAT_TYPES or (source in BLOCK_TYPES and not is_exact(source))

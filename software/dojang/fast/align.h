@@ -15,14 +15,16 @@ inline float power_of_two(int exponent) { return float_of(uint32_t(exponent + 12
 
 // Aligned rows of activations, one a context.
 struct Aligned {
+    long contexts = 0;              // rows
     long columns = 0, groups = 0;   // of a row, whole groups
     std::vector<int16_t> q;         // [contexts][columns]
     std::vector<float> factor;      // [contexts][groups]: 2^(E - 14)
-    std::vector<float> total;       // [contexts][groups]: X
+    std::vector<int32_t> total;     // [contexts][groups]: X
     bool nonfinite = false;         // sticky
 
     // count elements of each row of x, then zeros to whole groups; rows are stride elements apart.
-    void set(const float *x, long contexts, long stride, long count, int group, bool rotated) {
+    void set(const float *x, long rows, long stride, long count, int group, bool rotated) {
+        contexts = rows;
         groups = (count + group - 1) / group;
         columns = groups * group;
         q.resize(contexts * columns);
@@ -46,7 +48,6 @@ struct Aligned {
 
     // Every row's groups `times` times, one after the other.
     void repeat(int times) {
-        const long contexts = q.size() / columns;
         Aligned one = *this;
         q.clear(), factor.clear(), total.clear();
         for (long context = 0; context < contexts; context++)

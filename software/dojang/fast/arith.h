@@ -9,7 +9,7 @@
 namespace dojang {
 
 constexpr float INFINITE = std::numeric_limits<float>::infinity();
-constexpr float MIN_NORMAL = 0x1p-126f, FP16_MAX = 65504;
+constexpr float MIN_NORMAL = 0x1p-126f, FP16_MAX = 65504, FP16_OVERFLOW = 65520;
 constexpr float ROUNDER = 0x1.8p23f; // adding and subtracting it rounds magnitudes below 2^22 to integers
 
 inline uint32_t bits_of(float x) {
@@ -33,8 +33,9 @@ inline float mul(float a, float b) { return canonical(flush(flush(a) * flush(b))
 
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
-// Nearest FP16 value, as FP32.
-inline float round_fp16(float x) {
+// Nearest FP16 value, as FP32; `clipped` counts those that saturate.
+inline float round_fp16(float x, int64_t &clipped) {
+    clipped += std::fabs(x) >= FP16_OVERFLOW;
     x = clamp(flush(x), FP16_MAX);
     const uint32_t bits = bits_of(x);
     const float normal = float_of((bits + 0xFFF + (bits >> 13 & 1)) & ~0x1FFFu);

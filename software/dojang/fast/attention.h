@@ -17,38 +17,39 @@ struct Head {
         keys.group = values.group = BLOCK;
         keys.rows = context;
         keys.products = 2 * size / BLOCK;
-        keys.stride = 2 * size * ROWS;
-        keys.small = Memory<int8_t>(keys.blocks() * keys.stride);
-        keys.scale = Memory<float>(keys.blocks() * keys.products * ROWS);
-        keys.wide = true;   // 127 * 32 * 32767 is beyond 2^24
+        keys.reserve(-127, 127);
+        keys.scale = Memory<uint16_t>(keys.blocks() * keys.products * ROWS);
         values.rows = 2 * size;
-        values.stride = (context + BLOCK - 1) / BLOCK * BLOCK * ROWS;
-        values.small = Memory<int8_t>(values.blocks() * values.stride);
+        values.products = (context + BLOCK - 1) / BLOCK;
+        values.reserve(-127, 127);
     }
 
     static float scale_of(const float *x, long count) { return mul(reduce_maxabs(x, count), float(1.0 / 127)); }
 
-    void store(const Tables &tables, long position, const float *k, const float *v, long size) {
+    void store(const Tables &tables, long position, const float *k, const float *v, long size,
+               int64_t &clipped) {
         for (long at = 0; at < size; at += BLOCK) {
-            const float s1 = round_fp16(scale_of(k + at, BLOCK)), up = recip(tables, s1), down = mul(s1, -1);
+            const float s1 = round_fp16(scale_of(k + at, BLOCK), clipped);
+            const float up = recip(tables, s1), down = mul(s1, -1);
             float rest[BLOCK];
             for (int j = 0; j < BLOCK; j++) {
                 const float c1 = add(add(mul(k[at + j], up), ROUNDER), -ROUNDER);
                 rest[j] = add(mul(c1, down), k[at + j]);
-                keys.small[keys.place(position, at + j)] = round_int8(c1);
+                keys.put(keys.bytes.data(), position, at + j, round_int8(c1));
             }
-            const float s2 = round_fp16(scale_of(rest, BLOCK)), up2 = recip(tables, s2);
+            const float s2 = round_fp16(scale_of(rest, BLOCK), clipped);
+            const float up2 = recip(tables, s2);
             for (int j = 0; j < BLOCK; j++)
-                keys.small[keys.place(position, size + at + j)] = round_int8(mul(rest[j], up2));
-            float *scales = &keys.scale[position / ROWS * keys.products * ROWS + position % ROWS];
-            scales[at / BLOCK * ROWS] = s1;
-            scales[(size + at) / BLOCK * ROWS] = s2;
+                keys.put(keys.bytes.data(), position, size + at + j, round_int8(mul(rest[j], up2)));
+            uint16_t *scales = &keys.scale[position / ROWS * keys.products * ROWS + position % ROWS];
+            scales[at / BLOCK * ROWS] = fp16_bits(s1);
+            scales[(size + at) / BLOCK * ROWS] = fp16_bits(s2);
         }
         const float s = scale_of(v, size), up = recip(tables, s);
         for (long at = 0; at < size; at++) {
             const float t = mul(v[at], up), c1 = add(add(t, ROUNDER), -ROUNDER);
-            values.small[values.place(at, position)] = round_int8(c1);
-            values.small[values.place(size + at, position)] = round_int8(mul(add(mul(c1, -1), t), 256));
+            values.put(values.bytes.data(), at, position, round_int8(c1));
+            values.put(values.bytes.data(), size + at, position, round_int8(mul(add(mul(c1, -1), t), 256)));
         }
         v_scale[position] = s;
     }
@@ -64,7 +65,7 @@ class Attention {
 
     // q, o: [contexts][size], `stride` elements apart; context c sees held[c] positions, the last one the most.
     void run(const Tables &tables, Head &head, float factor, const std::vector<const float *> &q,
-             const std::vector<float *> &o, const std::vector<long> &held, long size) {
+             const std::vector<float *> &o, const std::vector<long> &held, long size, int64_t &clipped) {
         const long contexts = q.size(), most = *std::max_element(held.begin(), held.end());
         y.resize(contexts * 2 * size);
         for (long c = 0; c < contexts; c++)
@@ -73,17 +74,17 @@ class Attention {
         x.repeat(2);
         w.resize(contexts * most);
         head.keys.rows = most;
-        multiply(head.keys, x, contexts, w.data(), most);
+        multiply(head.keys, x, w.data(), most);
         for (long c = 0; c < contexts; c++)
             weigh(tables, &w[c * most], held[c], most, factor, head.v_scale.data());
         x.set(w.data(), contexts, most, most, BLOCK, false);
         nonfinite |= x.nonfinite;
         head.values.products = x.groups;
-        multiply(head.values, x, contexts, y.data(), 2 * size);
+        multiply(head.values, x, y.data(), 2 * size);
         for (long c = 0; c < contexts; c++)
             for (long at = 0; at < size; at++) {
                 const float *sums = &y[c * 2 * size + at];
-                o[c][at] = round_fp16(add(mul(sums[size], 0x1p-8f), sums[0]));
+                o[c][at] = round_fp16(add(mul(sums[size], 0x1p-8f), sums[0]), clipped);
             }
     }
 

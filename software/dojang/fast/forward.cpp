@@ -14,15 +14,19 @@ struct Sizes {
 
 // As `Layout` of model.py.
 struct Layout {
-    int64_t rows, products, group, terms, rotated, row_scale, largest;
+    int64_t rows, products, group, terms, rotated, row_scale, low, high;
 };
 
 enum Kind { Q, K, V, OUTPUT, GATE, UP, DOWN, KINDS };
+
+// Values that are rounded to FP16, in their order, as `ROUNDED` of model.py.
+enum Rounded { ATTN_NORM, QUERIES, K_SCALE, ATTENDED, FFN_NORM, ACTIVATION, PLACES };
 
 struct Layer {
     Matrix matrices[KINDS];
     std::vector<float> attn_norm, ffn_norm;
     std::vector<Head> heads;
+    int64_t clipped[PLACES] = {};
 };
 
 typedef std::vector<float> Rows; // [tokens][elements]
@@ -34,6 +38,7 @@ struct Model {
     std::vector<Layer> layers;
     Matrix head;
     std::vector<float> output_norm;
+    int64_t clipped = 0;    // of output_norm
     Aligned aligned;
     Attention attention;
 
@@ -54,7 +59,7 @@ struct Model {
     void product(const Matrix &matrix, const Rows &x, long tokens, float *y) {
         const long count = x.size() / tokens;
         aligned.set(x.data(), tokens, count, count, matrix.group, matrix.rotated);
-        multiply(matrix, aligned, tokens, y, matrix.rows);
+        multiply(matrix, aligned, y, matrix.rows);
     }
 
     Rows product(const Matrix &matrix, const Rows &x, long tokens) {
@@ -63,7 +68,7 @@ struct Model {
         return y;
     }
 
-    Rows norm(const Rows &x, const std::vector<float> &gain) {
+    Rows norm(const Rows &x, const std::vector<float> &gain, int64_t &clipped) {
         Rows h(x.size());
         const long d = gain.size();
         for (size_t row = 0; row < x.size(); row += d) {
@@ -71,7 +76,7 @@ struct Model {
             const float sum = reduce_sum(d, [=](long at) { return mul(from[at], from[at]); });
             const float r = rsqrt(tables, add(mul(sum, sizes.mean_factor), sizes.eps));
             for (long at = 0; at < d; at++)
-                h[row + at] = round_fp16(mul(mul(from[at], r), gain[at]));
+                h[row + at] = round_fp16(mul(mul(from[at], r), gain[at]), clipped);
         }
         return h;
     }
@@ -94,13 +99,13 @@ struct Model {
 
     void attend(Layer &layer, Rows &x, long tokens, long position, const float *C, const float *S) {
         const long dim = sizes.head_dim, group = sizes.heads / sizes.kv_heads;
-        const Rows h = norm(x, layer.attn_norm);
+        const Rows h = norm(x, layer.attn_norm, layer.clipped[ATTN_NORM]);
         Rows q = product(layer.matrices[Q], h, tokens), k = product(layer.matrices[K], h, tokens);
         const Rows v = product(layer.matrices[V], h, tokens);
         rotate(q, tokens, C, S);
         rotate(k, tokens, C, S);
         for (float &element : q)
-            element = round_fp16(element);
+            element = round_fp16(element, layer.clipped[QUERIES]);
         Rows o(q.size());
         for (long kv_head = 0; kv_head < sizes.kv_heads; kv_head++) {
             Head &head = layer.heads[kv_head];
@@ -109,24 +114,25 @@ struct Model {
             std::vector<long> held;
             for (long token = 0; token < tokens; token++) {
                 const long at = (token * sizes.kv_heads + kv_head) * dim;
-                head.store(tables, position + token, &k[at], &v[at], dim);
+                head.store(tables, position + token, &k[at], &v[at], dim, layer.clipped[K_SCALE]);
                 for (long query = kv_head * group; query < (kv_head + 1) * group; query++) {
                     from.push_back(&q[(token * sizes.heads + query) * dim]);
                     to.push_back(&o[(token * sizes.heads + query) * dim]);
                     held.push_back(position + token + 1);
                 }
             }
-            attention.run(tables, head, sizes.score_factor, from, to, held, dim);
+            attention.run(tables, head, sizes.score_factor, from, to, held, dim, layer.clipped[ATTENDED]);
         }
         accumulate(x, product(layer.matrices[OUTPUT], o, tokens));
     }
 
     void feed_forward(Layer &layer, Rows &x, long tokens) {
-        const Rows h = norm(x, layer.ffn_norm), up = product(layer.matrices[UP], h, tokens);
+        const Rows h = norm(x, layer.ffn_norm, layer.clipped[FFN_NORM]);
+        const Rows up = product(layer.matrices[UP], h, tokens);
         Rows a = product(layer.matrices[GATE], h, tokens);
         for (size_t at = 0; at < a.size(); at++) {
             const float e = exp2(tables, mul(a[at], sizes.sigmoid_factor));
-            a[at] = round_fp16(mul(mul(recip(tables, add(e, 1)), a[at]), up[at]));
+            a[at] = round_fp16(mul(mul(recip(tables, add(e, 1)), a[at]), up[at]), layer.clipped[ACTIVATION]);
         }
         accumulate(x, product(layer.matrices[DOWN], a, tokens));
     }
@@ -136,7 +142,7 @@ struct Model {
             attend(layer, x, tokens, position, C, S);
             feed_forward(layer, x, tokens);
         }
-        product(head, norm(x, output_norm), tokens, logits);
+        product(head, norm(x, output_norm, clipped), tokens, logits);
     }
 };
 
@@ -156,22 +162,16 @@ void *dojang_fast_open(const Sizes *sizes, const int64_t *exp2, const int64_t *r
 
 void dojang_fast_close(void *model) { delete static_cast<Model *>(model); }
 
-// values: [rows][products][group]; scale: [rows][products], or [rows] with row_scale, or null; offset: null or as scale.
-// Layer -1 has the head.
-bool dojang_fast_matrix(void *model, int64_t layer, int64_t kind, const Layout *layout, const int16_t *values,
-                        const float *scale, const float *offset) {
+// scale: FP16 [rows][products], or [rows] with row_scale; offset: null or as scale. Layer -1 has the head.
+bool dojang_fast_matrix(void *model, int64_t layer, int64_t kind, const Layout *layout, const uint16_t *scale,
+                        const uint16_t *offset) {
     try {
         Matrix &matrix = static_cast<Model *>(model)->matrix(layer, kind);
         matrix.rows = layout->rows, matrix.products = layout->products;
         matrix.group = layout->group, matrix.terms = layout->terms;
         matrix.rotated = layout->rotated, matrix.row_scale = layout->row_scale;
-        matrix.wide = layout->largest * layout->group * (LIMIT + 1) > 1 << 24;
-        if (layout->largest > INT8_MAX)
-            matrix.large = matrix.pack<int16_t>(values);
-        else
-            matrix.small = matrix.pack<int8_t>(values);
-        if (scale)
-            matrix.scale = matrix.lanes(scale, layout->row_scale ? 1 : layout->products);
+        matrix.reserve(layout->low, layout->high);
+        matrix.scale = matrix.lanes(scale, layout->row_scale ? 1 : layout->products);
         if (offset)
             matrix.offset = matrix.lanes(offset, layout->products);
         return true;
@@ -180,7 +180,12 @@ bool dojang_fast_matrix(void *model, int64_t layer, int64_t kind, const Layout *
     }
 }
 
-bool dojang_fast_rescale(void *model, int64_t layer, int64_t kind, const float *scale) {
+// Integers [count][products][group] of the rows from `first` on, each row once.
+void dojang_fast_fill(void *model, int64_t layer, int64_t kind, int64_t first, int64_t count, const int16_t *values) {
+    static_cast<Model *>(model)->matrix(layer, kind).fill(first, count, values);
+}
+
+bool dojang_fast_rescale(void *model, int64_t layer, int64_t kind, const uint16_t *scale) {
     try {
         Matrix &matrix = static_cast<Model *>(model)->matrix(layer, kind);
         matrix.scale = matrix.lanes(scale, matrix.row_scale ? 1 : matrix.products);
@@ -207,6 +212,14 @@ bool dojang_fast_forward(void *model, const float *x, int64_t tokens, int64_t po
     } catch (const std::bad_alloc &) {
         return false;
     }
+}
+
+// counts: [layers][PLACES], then output_norm's
+void dojang_fast_clipped(const void *model, int64_t *counts) {
+    const Model &of = *static_cast<const Model *>(model);
+    for (const Layer &layer : of.layers)
+        counts = std::copy(layer.clipped, layer.clipped + PLACES, counts);
+    *counts = of.clipped;
 }
 
 bool dojang_fast_nonfinite(const void *model) {

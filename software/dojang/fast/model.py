@@ -3,11 +3,12 @@
 import ctypes
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints import Checkpoint, Matrix
+from ..checkpoints import BLOCK, Checkpoint, Matrix
 from ..native import FLAGS, NativeError, compiled
 
 __all__ = ["FastLlama"]
@@ -15,6 +16,12 @@ __all__ = ["FastLlama"]
 SOURCE = Path(__file__).with_name("forward.cpp")
 PASS = 32
 """Tokens of a call into C++: weights are read once for all of them, and Ctrl-C is seen between two calls."""
+
+ROWS = 4096
+"""Rows of a matrix that are unpacked at once; bounds the temporary arrays."""
+
+ROUNDED = ("attn_norm", "q", "k_scale", "o", "ffn_norm", "a")
+"""What a layer rounds to FP16, in its order; as in ``forward.cpp``."""
 
 _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 
@@ -31,16 +38,18 @@ class Layout(ctypes.Structure):
     """As in ``forward.cpp``."""
 
     _fields_ = [(name, _LONG) for name in (
-        "rows", "products", "group", "terms", "rotated", "row_scale", "largest")]
+        "rows", "products", "group", "terms", "rotated", "row_scale", "low", "high")]
 
 
 _FUNCTIONS = {
     "open": (_POINTER, ctypes.POINTER(Sizes), _POINTER, _POINTER, _POINTER),
     "close": (None, _POINTER),
-    "matrix": (ctypes.c_bool, _POINTER, _LONG, _LONG, ctypes.POINTER(Layout), _POINTER, _POINTER, _POINTER),
+    "matrix": (ctypes.c_bool, _POINTER, _LONG, _LONG, ctypes.POINTER(Layout), _POINTER, _POINTER),
+    "fill": (None, _POINTER, _LONG, _LONG, _LONG, _LONG, _POINTER),
     "rescale": (ctypes.c_bool, _POINTER, _LONG, _LONG, _POINTER),
     "gain": (None, _POINTER, _LONG, _LONG, _POINTER),
     "forward": (ctypes.c_bool, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _POINTER),
+    "clipped": (None, _POINTER, _POINTER),
     "nonfinite": (ctypes.c_bool, _POINTER),
 }
 
@@ -53,6 +62,11 @@ class FastLlama:
     checkpoint: the model. Its integers are held once more, a byte or two each.
     context: positions the cache holds.
     progress: is told what begins, before every part that can take seconds.
+
+    Attributes
+    ----------
+    length: positions the cache holds now.
+    saturated: by name as in the golden model's trace, how many values FP16 has clipped so far.
 
     Raises
     ------
@@ -70,6 +84,7 @@ class FastLlama:
             function.restype, function.argtypes = result, arguments
         progress("preparing the fast back end")
         self.context, self.length = context, 0
+        self.saturated: dict[str, int] = {}
         shape = self.shape = checkpoint.shape
         sizes = Sizes(shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn, shape.vocab,
                       context, 1 / shape.d, shape.rms_eps, np.log2(np.e) / np.sqrt(shape.head_dim), -np.log2(np.e))
@@ -81,7 +96,7 @@ class FastLlama:
         for index in range(shape.layers):
             for kind, name in enumerate(self._kinds):
                 self._load(index, kind, checkpoint.load_matrix(f"blk.{index}.{name}.weight"))
-        self._load(-1, 0, checkpoint.head)
+        self._load(-1, 0, checkpoint.load_matrix(checkpoint.head_name))
         self._take(checkpoint)
 
     @property
@@ -119,6 +134,7 @@ class FastLlama:
                 logits[at:].ctypes.data))
             position += len(part)
             self.length = position
+            self._note_clipped()
         return logits
 
     def rescale(self, checkpoint: Checkpoint) -> None:
@@ -132,16 +148,21 @@ class FastLlama:
     def _load(self, index: int, kind: int, matrix: Matrix) -> None:
         from dojang_sim.golden.weights import integers
 
-        values, form = np.ascontiguousarray(integers(matrix), np.int16), matrix.form
-        largest = max(-int(values.min()), int(values.max()))
-        layout = Layout(matrix.rows, values.shape[1], form.group, form.terms, form.rotated, form.row_scale, largest)
-        scale, offset = _floats(matrix.scale), _floats(matrix.offset)
+        form = matrix.form
+        layout = Layout(matrix.rows, matrix.blocks * BLOCK // form.group, form.group, form.terms, form.rotated,
+                        form.row_scale, *_range(matrix))
         self._need(self._library.dojang_fast_matrix(
-            self._handle, index, kind, layout, values.ctypes.data, scale.ctypes.data,
-            None if matrix.offset is None else offset.ctypes.data))
+            self._handle, index, kind, layout, _halves(matrix.scale).ctypes.data,
+            None if matrix.offset is None else _halves(matrix.offset).ctypes.data))
+        at_once = matrix.rows if form.window else ROWS  # a window code's columns are decoded from the first row on
+        for first in range(0, matrix.rows, at_once):
+            count = min(at_once, matrix.rows - first)
+            part = matrix if form.window else replace(matrix, rows=count, codes=matrix.codes[first:first + count])
+            values = np.ascontiguousarray(integers(part), np.int16)
+            self._library.dojang_fast_fill(self._handle, index, kind, first, count, values.ctypes.data)
 
     def _rescale(self, index: int, kind: int, matrix: Matrix) -> None:
-        self._need(self._library.dojang_fast_rescale(self._handle, index, kind, _floats(matrix.scale).ctypes.data))
+        self._need(self._library.dojang_fast_rescale(self._handle, index, kind, _halves(matrix.scale).ctypes.data))
 
     def _take(self, checkpoint: Checkpoint) -> None:
         """Gains and embedding."""
@@ -151,6 +172,12 @@ class FastLlama:
         for (index, which), gain in {**gains, (-1, 0): checkpoint.output_norm}.items():
             self._library.dojang_fast_gain(self._handle, index, which, _floats(gain).ctypes.data)
 
+    def _note_clipped(self) -> None:
+        names = [f"{layer}.{name}" for layer in range(self.shape.layers) for name in ROUNDED] + ["output_norm"]
+        counts = np.empty(len(names), np.int64)
+        self._library.dojang_fast_clipped(self._handle, counts.ctypes.data)
+        self.saturated.update((name, int(count)) for name, count in zip(names, counts, strict=True) if count)
+
     @staticmethod
     def _need(result):
         if not result:
@@ -158,5 +185,17 @@ class FastLlama:
         return result
 
 
-def _floats(values: np.ndarray | None) -> np.ndarray:
-    return np.ascontiguousarray(values if values is not None else (), np.float32)
+def _floats(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _halves(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float16)
+
+
+def _range(matrix: Matrix) -> tuple[int, int]:
+    """Smallest and largest of the integers that scales multiply."""
+    form = matrix.form
+    edges = (0, form.window.maximum) if form.window else (int(matrix.codes.min()), int(matrix.codes.max()))
+    low, high = ((q << int(form.double)) + form.zero for q in edges)
+    return low, high

@@ -15,11 +15,12 @@ from dojang_hdl.counters import (
     MEMORY_COUNTERS,
     MEMORY_REGISTERS,
 )
-from dojang_hdl.host.protocol import MEMORY_ERROR
+from dojang_hdl.isa import Flag
 
 from ..compile import Image
 from ..driver import Device, TransportError
 from .golden import GoldenSession
+from .saturation import position_entry
 from .session import Session, SessionError, Step
 
 __all__ = ["DeviceSession"]
@@ -65,6 +66,7 @@ class DeviceSession(Session):
         self._commands = [Counter() for _ in range(image.config.channels)]
         self._guard = [Counter() for _ in range(image.config.channels)]
         self._cycles, self._seconds = 0, 0.0
+        self._saturated: dict[str, int] = {}
         device.identify(image.config)
         if guarded:
             for channel in range(image.config.channels):
@@ -131,11 +133,13 @@ class DeviceSession(Session):
         meanwhile()
         result = self._device.wait(RUN_TIMEOUT_S)
         at = self._position + len(tokens) - 1
-        if result.errors & MEMORY_ERROR:
+        if result.errors & Flag.MEMORY:
             raise SessionError(self._memory_error(at))
-        if result.errors or result.overflow:
+        if result.errors & ~Flag.SATURATED or result.overflow:
             raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
                                f"activation) and mailbox overflow {result.overflow} at position {at}")
+        if result.errors & Flag.SATURATED and not self._saturated:
+            self._saturated = position_entry(self._position)
         counts = self._read_counts(result.messages)
         return result, counts, [self._read_logits(c) if self._read_logits else None for c in range(len(tokens))]
 
@@ -200,6 +204,7 @@ class DeviceSession(Session):
             "simulated_hz": self._cycles / self._seconds if self._seconds else None,
             "memory_commands": [dict(commands) for commands in self._commands],
             "memory_guard": [dict(events) for events in self._guard],
+            "saturated": self._saturated | (self._golden.summary()["saturated"] if self._golden else {}),
         }
 
     def close(self) -> None:

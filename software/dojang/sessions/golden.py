@@ -36,7 +36,7 @@ class GoldenSession(Session):
 
     def summary(self) -> dict:
         return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": [],
-                "memory_guard": []}
+                "memory_guard": [], "saturated": dict(self._model.saturated)}
 
     def close(self) -> None:
         pass

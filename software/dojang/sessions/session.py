@@ -95,6 +95,10 @@ class Session(ABC):
 
         ``memory_commands``, ``memory_guard``: per channel, `MEMORY_COUNTERS` and `GUARD_COUNTERS` of the decode passes
         by name.
+
+        ``saturated``: what left FP16's range so far, empty if nothing did; `saturation_message` tells it. Of the golden
+        model, `Llama.saturated`; of a chip, which has a flag only, `position_entry` of the first pass in which it was
+        up, and the golden model's counts if that runs alongside.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from dojang_sim.golden.weights import integers
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
 from ..checkpoints import Checkpoint, Matrix
-from ..checkpoints.matrix import TURN
+from ..checkpoints.form import TURN
 from ..compress.forward import rotary
 from .parameters import Parameters
 

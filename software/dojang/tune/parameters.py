@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checkpoints import Checkpoint, Matrix, ScaleSet
-from ..checkpoints.matrix import FLOAT_TYPES
+from ..checkpoints.tensor_types import FLOAT_TYPES
 
 __all__ = ["GAIN", "SCALE", "Parameters", "Part"]
 

@@ -5,12 +5,15 @@ from amaranth.sim import Simulator
 
 @pytest.fixture
 def run_unit():
-    """Runs a unit over operand columns with random gaps, checks latency and idling, returns the answers (uint32)."""
+    """Runs a unit over operand columns with random gaps, checks latency and idling, returns the answers (uint32).
 
-    def run(unit, seed=1, **columns):
+    With the name of a flag that the unit gives beside each answer, and not while idle, returns those too.
+    """
+
+    def run(unit, seed=1, flag=None, **columns):
         count = len(next(iter(columns.values())))
         rows = [dict(zip(columns, map(int, row), strict=True)) for row in zip(*columns.values(), strict=True)]
-        starts, answers = [], []
+        starts, answers, flags = [], [], []
         limit = 4 * count + 100
 
         async def driver(ctx):
@@ -38,8 +41,10 @@ def run_unit():
                 if ctx.get(unit.o_valid):
                     assert cycle == starts[len(answers)] + unit.latency
                     answers.append(ctx.get(unit.o))
-                elif answers:
-                    assert ctx.get(unit.o) == answers[-1], "an idle unit changed its answer"
+                    flags.append(flag is not None and bool(ctx.get(getattr(unit, flag))))
+                else:
+                    assert not answers or ctx.get(unit.o) == answers[-1], "an idle unit changed its answer"
+                    assert flag is None or not ctx.get(getattr(unit, flag)), "an idle unit raised its flag"
                 await ctx.tick()
                 cycle += 1
 
@@ -48,6 +53,6 @@ def run_unit():
         sim.add_testbench(driver)
         sim.add_testbench(monitor)
         sim.run()
-        return np.array(answers, np.uint32)
+        return np.array(answers, np.uint32) if flag is None else (np.array(answers, np.uint32), flags)
 
     return run

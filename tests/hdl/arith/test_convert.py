@@ -31,10 +31,18 @@ def test_int_to_float_names_a_bad_width(width):
 @pytest.mark.parametrize("mode", Round)
 def test_round_to(run_unit, mode):
     a = np.concatenate([CORNERS, floats(np.random.default_rng(13), 500)])
-    got = run_unit(RoundTo(), a=a.view(np.uint32), mode=[mode] * len(a))
+    got, saturated = run_unit(RoundTo(), flag="saturated", a=a.view(np.uint32), mode=[mode] * len(a))
     expected = {
         Round.NONE: a,
         Round.FP16: fp.round_fp16(a),
         Round.INT8: fp.round_int8(a).astype(np.int32),
     }[mode]
     np.testing.assert_array_equal(got, expected.view(np.uint32))
+    assert saturated == [mode == Round.FP16 and fp.clipped(value) == 1 for value in a]
+
+
+def test_what_counts_as_saturated(run_unit):
+    values = [0x477FE000, 0x477FEFFF, 0x477FF000, 0x7F7FFFFF, 0x7F800000, 0x7FC00000, 0x007FFFFF, 0]
+    bits = [value | sign for value in values for sign in (0, 1 << 31)]
+    _, saturated = run_unit(RoundTo(), flag="saturated", a=bits, mode=[Round.FP16] * len(bits))
+    assert saturated == [False] * 4 + [True] * 6 + [False] * 6

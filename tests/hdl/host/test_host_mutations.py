@@ -45,7 +45,7 @@ MUTATIONS = {
     "windows closed": ("executor", "(self.windows & selected).any()", "0"),
     "unverified writes ignored": ("executor", "unfinished.eq(self.running | self.settling)",
                                   "unfinished.eq(self.running)"),
-    "memory error ignored": ("bridge", " | Mux(memory_error, protocol.MEMORY_ERROR, 0)", ""),
+    "memory error ignored": ("bridge", " | Mux(memory_error, Flag.MEMORY, 0)", ""),
     "always the same register": ("executor", "self.csr_addr.eq(args.address)", "self.csr_addr.eq(9)"),
     "always the same message": ("executor", "self.index.eq(args.address)", "self.index.eq(0)"),
     "run while running": ("executor", "with m.Elif(self.running):", "with m.Elif(0):"),

@@ -48,6 +48,8 @@ MUTATIONS = {
     "multiplies by b of another element": ("unit", "Mul2.B: fn.o.b", "Mul2.B: mul.o.b"),
     "always FP16": ("unit", "convert.y.eq(command.round)", "convert.y.eq(Round.FP16)"),
     "always reciprocal": ("unit", "fn.y.eq(command.fn)", "fn.y.eq(Fn.RECIP)"),
+    "clipping kept secret": ("unit", "self.saturated.eq(rounding.saturated)", "self.saturated.eq(0)"),
+    "clipping of what is not there": ("fetch", "self.valid.eq(tag[0])", "self.valid.eq(1)"),
     "addition skipped": ("unit", "command.add != Add.ZERO", "command.add == Add.S"),
 }
 WORDS = 128

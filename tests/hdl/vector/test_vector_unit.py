@@ -86,6 +86,22 @@ def test_in_place(place, n):
     run([{"a": A, "b": B, "d": D, "n": n, "mul": Mul.B, "store": 1} | place], machine(n))
 
 
+def test_only_elements_of_the_command_count_as_saturated():
+    start = machine()
+    clips = {0x477FE000: False, 0x477FEFFF: False, 0x477FF000: True, 0xC77FEFFF: False, 0xC77FF000: True,
+             0x7F800000: True, 0xFF800000: True, 0x7FC00000: False, 0x00000001: False}
+    commands = []
+    for index, value in enumerate(clips):
+        start.banks[0, index * 8:index * 8 + 8] = [bits(k) for k in range(5)] + [value] * 3
+        common = {"a": index * 2, "d": D, "store": 1, "round": Round.FP16}
+        commands += [common | {"n": 5, "pad32": 1}, common | {"n": 6}, common | {"n": 5}]
+    run(commands, start)
+    seen = VectorMachine(WORDS, start.banks)
+    for command in commands:
+        seen.execute(command)
+        assert seen.saturated == (command["n"] == 6 and clips[int(start.banks[0, command["a"] * 4 + 5])])
+
+
 def test_zero_length_keeps_everything_and_takes_no_time():
     load = load_scalar(4, 7)
     nothing = {"a": A, "d": D, "n": 0, "store": 1, "pad32": 1, "reduce": Reduce.MAX, "s_out": 4}

@@ -1,15 +1,17 @@
 """Compiled programs on the emulated chip give the golden logits bit for bit, and broken ones are noticed."""
 
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import pytest
 from dojang.checkpoints import Form, LlamaShape, ScaleSet, load
-from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
+from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
 from dojang.compile.regions import of_set as regions_of_set
 from dojang_hdl.config import ChipConfig, preset
-from dojang_hdl.isa import Code
+from dojang_hdl.isa import Code, Flag
 from dojang_sim.golden.emulator import Emulator, HazardError
 from dojang_sim.golden.llama import Llama
 
@@ -48,14 +50,17 @@ class Machine:
         return np.stack([self.image.read_logits(self.memories, c) for c in range(contexts)])
 
     def check(self, tokens):
-        """Run a pass and compare all logits and the candidates."""
+        """Run a pass and compare all logits, the candidates and the flags."""
+        clipped = sum(self.golden.saturated.values())
         expected = self.golden.forward(tokens, self.position)
         result = self.run(tokens)
         assert np.array_equal(self.logits(len(tokens)).view(np.uint32), expected.view(np.uint32))
         best = sorted((c for node in result.candidates for c in node), key=lambda c: (-c[0], c[1]))
         order = np.lexsort((np.arange(len(expected[-1])), -expected[-1]))
         assert [token for _, token in best[:16]] == order[:16].tolist()
-        assert not any(result.nonfinite)
+        flags = reduce(or_, result.errors)
+        assert flags == (Flag.SATURATED if sum(self.golden.saturated.values()) > clipped else Flag(0))
+        return flags
 
 
 def model(path, shape, kind, seed=0):
@@ -263,6 +268,31 @@ def test_prefill_is_the_same_in_batches_and_one_by_one(tmp_path):
     for token in tokens:
         single.run([token])
     assert np.array_equal(batches.logits(2)[1], single.logits(1)[0])
+
+
+INPUTS = ("attn_q", "attn_k", "attn_v")
+ROUNDED = {"0.attn_norm": ("attn_norm", INPUTS), "0.q": ("attn_q", ()), "0.k_scale": ("attn_k", ()),
+           "0.o": ("attn_v", ()), "0.ffn_norm": ("ffn_norm", ("ffn_gate", "ffn_up")), "0.a": ("ffn_up", ()),
+           "output_norm": ("output_norm", ())}
+"""Values that FP16 holds, the tensor they are proportional to, and those that have to make up for it."""
+
+
+@pytest.mark.parametrize("value", ROUNDED)
+@pytest.mark.parametrize("config", [preset("sim-1x1"), ODD], ids=lambda config: config.name)
+def test_every_clipped_value_raises_the_flag(value, config, tmp_path):
+    """Whichever it is: a model a little louder than one that still fits."""
+    checkpoint = model(tmp_path, LlamaShape(1, 64, 4, 2, 32, 96, 50, 64), "F32")
+    trace = {}
+    Llama(checkpoint, 2).forward([7, 3], 0, trace)
+    tensor, others = ROUNDED[value]
+    for louder, expected in ((0.9, Flag(0)), (1.1, Flag.SATURATED)):
+        factor = louder * 65520 / np.abs(trace[value].astype(np.float64)).max()
+        factors = {tensor: factor} | dict.fromkeys(others, 1 / factor)
+        loud = amplified(checkpoint, {f"{'' if name == value else 'blk.0.'}{name}.weight": each
+                                      for name, each in factors.items()})
+        machine = Machine(loud, config, 40)
+        assert machine.check([7, 3][:machine.image.contexts]) == expected
+        assert set(machine.golden.saturated) <= {value}
 
 
 def test_trace_and_traffic(tmp_path):

@@ -123,6 +123,20 @@ def test_round_fp16_exhaustively():
     np.testing.assert_array_equal(got.view(np.uint32), np.where(np.isnan(x), NAN, expected))
 
 
+def test_clipped_counts_what_rounds_beyond_fp16():
+    x = half_inputs()
+    with np.errstate(all="ignore"):  # numpy's own rounding makes those infinities
+        beyond = np.isinf(x.astype(np.float16))
+    assert fp.clipped(x) == beyond.sum()
+    for sign in (-1, 1):
+        edge = np.flatnonzero((np.abs(x) > 65000) & (np.sign(x) == sign))
+        assert [fp.clipped(x[at]) for at in edge] == beyond[edge].tolist()
+    below = np.nextafter(np.float32(65520), np.float32(0))
+    assert fp.clipped([65504, -65504, below, -below, np.nan]) == 0
+    assert fp.clipped([65520, np.nan, -65520, np.inf, -np.inf]) == 4
+    assert fp.clipped(np.zeros((0, 3))) == 0
+
+
 def test_round_int8():
     halves = np.arange(-300, 301, dtype=np.float32) / 2
     with np.errstate(under="ignore"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape, load
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints.synthetic import amplified, write_synthetic
 from dojang_sim.golden.llama import Llama, rotary_tables
 from dojang_sim.golden.vector import VectorOp, execute
 
@@ -73,6 +73,32 @@ def test_context_of_nothing(glassllm):
         Llama(glassllm, 0)
 
 
+ROUNDED = ("attn_norm", "q", "k_scale", "o", "ffn_norm", "a", "output_norm")
+"""What the forward pass rounds to FP16."""
+
+
+def test_saturated_values_are_counted_by_name(checkpoint):
+    last = checkpoint.shape.layers - 1
+    # So much that no value comes to lie between 65488 and 65520, where the rounded one does not tell.
+    factors = {f"blk.{last}.{name}.weight": 1e9 if name.endswith("norm") else 1e3
+               for name in ("attn_norm", "attn_q", "attn_k", "attn_v", "ffn_norm")} | {"output_norm.weight": 1e9}
+    model, trace = Llama(amplified(checkpoint, factors), 64), {}
+    model.forward(random_tokens(checkpoint, 20), 0, trace)
+    expected = {name: int((np.abs(values) == 65504).sum()) for name, values in trace.items() if name.endswith(ROUNDED)}
+    assert model.saturated == {name: count for name, count in expected.items() if count}
+    assert {name.rpartition(".")[2] for name in model.saturated} == set(ROUNDED)
+    assert next(iter(model.saturated)) == f"{last}.attn_norm"
+    twice = dict(model.saturated)
+    model.forward(random_tokens(checkpoint, 20), 0)
+    assert model.saturated == {name: 2 * count for name, count in twice.items()}
+
+
+def test_no_value_of_an_ordinary_model_is_saturated(checkpoint):
+    model = Llama(checkpoint, 64)
+    model.forward(random_tokens(checkpoint, 20), 0)
+    assert model.saturated == {}
+
+
 def test_cache_terms(checkpoint):
     """Two INT8 terms hold K to half a step of the second scale, V to 1/256 of its scale."""
     trace = {}
@@ -115,16 +141,16 @@ def test_norm_and_activation_are_vector_commands(checkpoint):
 
     shape = checkpoint.shape
     x, gain = trace["embedding"], np.broadcast_to(checkpoint.layers[0].attn_norm, trace["embedding"].shape)
-    _, total = execute(VectorOp(mul="A", reduce="SUM"), a=x)
-    _, r = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
+    _, total, _ = execute(VectorOp(mul="A", reduce="SUM"), a=x)
+    _, r, _ = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
                             imm1=bits(shape.rms_eps)), s_a=total, n=1)
-    h, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
+    h, _, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
     assert np.array_equal(h, trace["0.attn_norm"].view(np.uint32))
 
     gate, up = trace["0.gate"], trace["0.up"]
-    t, _ = execute(VectorOp(mul="IMM", fn="EXP2", imm0=bits(-np.log2(np.e))), a=gate)
-    t, _ = execute(VectorOp(add="IMM", fn="RECIP", mul2="B", imm1=bits(1)), a=t, b=gate)
-    a, _ = execute(VectorOp(mul="B", round="FP16"), a=t, b=up)
+    t, _, _ = execute(VectorOp(mul="IMM", fn="EXP2", imm0=bits(-np.log2(np.e))), a=gate)
+    t, _, _ = execute(VectorOp(add="IMM", fn="RECIP", mul2="B", imm1=bits(1)), a=t, b=gate)
+    a, _, _ = execute(VectorOp(mul="B", round="FP16"), a=t, b=up)
     assert np.array_equal(a, trace["0.a"].view(np.uint32))
 
 

@@ -79,7 +79,7 @@ def function(x, name):
 
 
 def loop(op, a, b, s, s_a, n):
-    results = []
+    results, clipped = [], 0
     for i in range(n):
         source = s_a if op.a_scalar else int(a[i ^ 1 if op.swap else i])
         other = int(b[i])
@@ -93,8 +93,9 @@ def loop(op, a, b, s, s_a, n):
         if op.mul2 != "ONE":
             x = mul(x, {"B": other, "S": s}[op.mul2])
         results.append(convert(x, op.round))
+        clipped += op.round == "FP16" and 0x477FF000 <= x & 0x7FFFFFFF <= 0x7F800000
     scalar = fold(op.reduce, results) if n and op.reduce != "NONE" else None
-    return results + [0] * (-n % 32 if op.pad32 else 0), scalar
+    return results + [0] * (-n % 32 if op.pad32 else 0), scalar, clipped
 
 
 def fold(mode, z):
@@ -114,10 +115,11 @@ def fold(mode, z):
 
 
 def check(op, a, b, s, s_a, n):
-    got, scalar = execute(op, a, b, s=s, s_a=s_a, n=n)
-    expected, expected_scalar = loop(op, a, b, s, s_a, n)
+    got, scalar, clipped = execute(op, a, b, s=s, s_a=s_a, n=n)
+    expected, expected_scalar, expected_clipped = loop(op, a, b, s, s_a, n)
     assert got.dtype == np.uint32
     assert got.tolist() == expected, op
+    assert clipped == expected_clipped, op
     assert (None if scalar is None else int(scalar)) == expected_scalar, op
 
 
@@ -167,18 +169,18 @@ def test_leading_axes_are_independent_commands():
     a, b, s = patterns(rng, 120).reshape(2, 3, 20), patterns(rng, 120).reshape(2, 3, 20), patterns(rng, 6).reshape(2, 3)
     for op in (VectorOp(mul="B", add="S", swap=True, reduce="SUM", pad32=True), VectorOp(mul="S", reduce="MAX"),
                VectorOp(a_scalar=True, mul="B", reduce="MAXABS")):
-        results, scalars = execute(op, a, b, s=s, s_a=s)
+        results, scalars, _ = execute(op, a, b, s=s, s_a=s)
         for at in np.ndindex(2, 3):
-            one, scalar = execute(op, a[at], b[at], s=s[at], s_a=s[at])
+            one, scalar, _ = execute(op, a[at], b[at], s=s[at], s_a=s[at])
             assert np.array_equal(results[at], one)
             assert scalars[at] == scalar
 
 
 def test_operands_may_be_floats_and_unused_ones_missing():
     x = np.array([1, -2, 3], np.float32)
-    results, _ = execute(VectorOp(mul="S"), x, s=np.float32(2))
+    results, _, _ = execute(VectorOp(mul="S"), x, s=np.float32(2))
     assert results.view(np.float32).tolist() == [2, -4, 6]
-    results, _ = execute(VectorOp(a_scalar=True, mul="B"), b=x, s_a=np.float32(0.5))
+    results, _, _ = execute(VectorOp(a_scalar=True, mul="B"), b=x, s_a=np.float32(0.5))
     assert results.view(np.float32).tolist() == [0.5, -1, 1.5]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dojang import evaluation
 from dojang.checkpoints import LlamaShape, load
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints.synthetic import amplified, write_synthetic
 from dojang.cli import app
 from dojang.texts import TextError, builtin_text, calibration_windows
 from dojang.tokenizer import Tokenizer
@@ -138,6 +138,18 @@ def test_a_text_too_short(model, tmp_path):
     for command in (("eval", model, "--text", tmp_path / "t", "--length", 16),
                     ("compress", model, tmp_path / "o", "--bits", 4, "--calibration", tmp_path / "t")):
         assert "has 5 tokens, expected at least" in run(*command, code=2).stderr
+
+
+def test_eval_tells_of_values_beyond_fp16(model, text, monkeypatch):
+    monkeypatch.setattr("dojang.cli.eval.load",
+                        lambda path, weights: amplified(load(path, weights), {
+                            "output_norm.weight": 1e6, "token_embd.weight": 1e-4}))
+    arguments = ("eval", model, "--text", text, "--windows", 1, "--length", 8)
+    loud = run(*arguments)
+    assert loud.stderr.count("clipped to FP16's range, first in the input of the head") == 1
+    assert "clipped" not in run(*arguments, "--numerics", "float").stderr
+    monkeypatch.undo()
+    assert "clipped" not in run(*arguments).stderr
 
 
 def test_eval_errors(model, tmp_path):

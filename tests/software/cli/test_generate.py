@@ -239,7 +239,7 @@ def places(model, tmp_path_factory):
     (folder / "text.gguf").write_text("once upon a time")
     (folder / "utf16.txt").write_text("once", "utf-16")
     with open(model, "rb") as file:
-        (folder / "cut.gguf").write_bytes(file.read()[:20_000])
+        (folder / "cut.gguf").write_bytes(file.read()[:2_000])
     write_scale_set(folder / "other.set", ScaleSet("other", {"blk.0.ffn_down.weight": np.ones((64, 4), np.float16)}))
     return {"model": model, "text": folder / "text.gguf", "cut": folder / "cut.gguf", "utf16": folder / "utf16.txt",
             "other": folder / "other.set"}

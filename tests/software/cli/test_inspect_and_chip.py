@@ -1,7 +1,9 @@
 """``dojang inspect`` and ``dojang chip``: the figures they print."""
 
+import gguf
+import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import LlamaShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
 from typer.testing import CliRunner
@@ -32,6 +34,79 @@ def test_inspect_counts_imported_bits(tmp_path):
     path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "F16")
     output = run("inspect", path, "--weights", 4).stdout
     assert rows(output)["F16"][-1] == "4.500" and "attn_q quantised from F16 to 4 bits" in output
+
+
+def test_inspect_costs_are_those_of_the_decoded_matrices(tmp_path):
+    shape = LlamaShape(2, 96, 3, 1, 32, 160, 131, 64, tied=True)
+    path = write_synthetic(tmp_path / "m.gguf", shape, ["F16", "Q4_0", "Q4_1", "Q8_0", "F32", "BF16"])
+    table = rows(run("inspect", path, "--weights", 3).stdout)
+    expected = {}
+    for _, matrix in load(path, 3).matrices():
+        count, size = expected.get(matrix.source, (0, 0))
+        expected[matrix.source] = count + matrix.rows * matrix.cols, size + matrix.stored_bytes
+    assert len(expected) == 6
+    for source, (count, size) in expected.items():
+        assert table[source][1:3] == [f"{count:,}", f"{size:,}"]
+
+
+def write_header(path, architecture, fields=(), tensors=()):
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in fields:
+        writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value),
+                             gguf.GGUFValueType.get_type(value[0]) if isinstance(value, list) else None)
+    for name, data, kind in tensors:
+        writer.add_tensor(name, data, raw_dtype=gguf.GGMLQuantizationType[kind])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_inspect_shows_the_header_of_what_cannot_run(tmp_path):
+    fields = [("mamba.block_count", 3), ("mamba.list", list(range(100))), ("mamba.short", [0.5, 2.0]),
+              ("general.name", "a [red]name[/red] :smile: \033[31m" + "x" * 5000),
+              ("tokenizer.ggml.tokens", ["a", "b"])]
+    tensors = [("a", np.zeros((2, 66), np.uint8), "IQ2_XXS"), ("b", np.zeros(7, np.float32), "F32"),
+               ("c", np.zeros((5, 4), np.float32), "F32")]
+    result = run("inspect", write_header(tmp_path / "a[bold]b.gguf", "mamba", fields, tensors))
+    table = rows(result.stdout)
+    assert "a[bold]b.gguf" in result.stdout.splitlines()[0] and "\033" not in result.stdout
+    assert table["general.architecture"] == ["mamba"] and table["mamba.block_count"] == ["3"]
+    assert table["mamba.list"] == ["100 int32"] and table["mamba.short"] == ["0.5, 2"]
+    assert table["general.name"][0].startswith(r"a [red]name[/red] :smile: \x1b[31mxxx")
+    assert table["tokenizer.ggml.tokens"] == ["2 texts"] and len(result.stdout) < 6000
+    assert table["IQ2_XXS"] == ["1", "512", "132"] and table["F32"] == ["2", "27", "108"]
+    assert result.stderr == (f"this model cannot run: {tmp_path}/a[bold]b.gguf: architecture 'mamba' is not supported, "
+                             "only 'llama' is\n")
+
+
+@pytest.mark.parametrize("fields, tensors, message", [
+    ([("llama.block_count", 1)], [], "has no tensors, only a header"),
+    ([("llama.logit_scale", 2.0)], [("t", np.zeros(4, np.float32), "F32")], "key llama.logit_scale is 2.0, expected 1"),
+    ([("general.type", "adapter")], [("t", np.zeros(4, np.float32), "F32")], "key general.type is 'adapter'")])
+def test_inspect_says_why_a_llama_cannot_run(tmp_path, fields, tensors, message):
+    result = run("inspect", write_header(tmp_path / "m.gguf", "llama", fields, tensors))
+    assert rows(result.stdout)["general.architecture"] == ["llama"]
+    assert result.stderr.startswith("this model cannot run: ") and message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda content: content[:-200], "is truncated or corrupt: tensor"),
+    (lambda content: content.replace(b"GGUF\3", b"GGUF\4"), "is of version 4 of the GGUF format, expected 2 or 3"),
+    (lambda content: content.replace(b"llama.block_count", b"llama.block_mount"), "llama.block_count is missing")])
+def test_inspect_of_a_damaged_file_fails(tmp_path, change, message):
+    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    path.write_bytes(change(path.read_bytes()))
+    result = run("inspect", path, code=2)
+    assert result.stderr.startswith("dojang: ") and message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_inspect_names_a_key_that_is_not_known(tmp_path):
+    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    path.write_bytes(path.read_bytes().replace(b"llama.vocab_size", b"llama.[b]ab_size"))
+    assert "may change the model, are ignored: llama.[b]ab_size" in run("inspect", path).stdout
 
 
 def test_chip():

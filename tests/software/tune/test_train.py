@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape, load
-from dojang.checkpoints.matrix import Form
+from dojang.checkpoints.form import Form
 from dojang.checkpoints.synthetic import with_forms, write_synthetic
 from dojang.evaluation import evaluate, float_model
 from dojang.tune import TuneError

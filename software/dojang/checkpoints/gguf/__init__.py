@@ -1,6 +1,7 @@
 """GGUF files: header, tensors, tokenizer data, and the models that they hold."""
 
+from .cost import imported_bytes
 from .file import GGUFFile
 from .llama import load_gguf
 
-__all__ = ["GGUFFile", "load_gguf"]
+__all__ = ["GGUFFile", "imported_bytes", "load_gguf"]

@@ -1,72 +1,66 @@
-"""A GGUF file: its fields and tensors, with every damage turned into a `CheckpointError`."""
+"""A model's GGUF file, or its parts as one: fields and tensors, with every damage turned into a `CheckpointError`."""
 
+import math
 from pathlib import Path
 from typing import Any
 
-import gguf
-import numpy as np
-
-from ..errors import CheckpointError
-from ..matrix import SUPPORTED_TYPES
+from ..errors import CheckpointError, UnsupportedError, shown
+from ..tensor_types import SUPPORTED_TYPES
+from .parts import read_parts
+from .stored import StoredTensor
 
 __all__ = ["GGUFFile"]
 
-ARRAY_LIMIT = 1 << 22
-"""Elements of a metadata list; the largest vocabularies have 2^18. A damaged count must not keep the reader busy."""
-
-
-class _Reader(gguf.GGUFReader):
-    """A reader that refuses to read beyond the file (the base class silently returns less, or loops for ever)."""
-
-    def _get(self, offset, dtype, count=1, override_order=None):
-        if int(offset) + np.dtype(dtype).itemsize * int(count) > len(self.data):
-            raise ValueError("it ends before its contents do")
-        return super()._get(offset, dtype, count, override_order)
-
-    def _get_field_parts(self, orig_offs, raw_type):
-        if raw_type == gguf.GGUFValueType.ARRAY:
-            count = int(self._get(orig_offs + 4, np.uint64)[0])
-            if count > ARRAY_LIMIT:
-                raise ValueError(f"a list has {count} elements")
-        return super()._get_field_parts(orig_offs, raw_type)
+ARCHITECTURE = "general.architecture"
+ARCHITECTURE_LIMIT = 64
 
 
 class GGUFFile:
-    """Fields and tensors of a file.
+    """Fields and tensors of a model; nothing but headers is read until a value is asked for.
+
+    Parameters
+    ----------
+    path: of the file, or of any part of a split one.
+    name: of the model, for messages; by custom the file's.
 
     Attributes
     ----------
-    path: of the file, for messages.
+    path: as given.
+    architecture: what the file says, or None.
+    fields: `gguf.fields.Field` by key; those of the first part.
     tensors: by name; each has ``tensor_type`` (a `gguf.GGMLQuantizationType`), ``shape`` (columns first) and ``data``.
+    order: ``<`` or ``>``, the byte order.
+    size: bytes of all parts.
+
+    Raises
+    ------
+    CheckpointError: a file is missing, no GGUF file, damaged, or of a version that is not known.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
-        try:
-            with open(path, "rb") as file:
-                magic = file.read(4)
-        except FileNotFoundError:
-            raise CheckpointError(f"model file {path} does not exist") from None
-        except OSError as error:
-            raise CheckpointError(f"model file {path} cannot be read: {error.strerror}") from None
-        if magic != b"GGUF":
-            raise CheckpointError(f"{path} is not a GGUF file")
-        try:
-            self._reader = _Reader(path)
-        except Exception as error:  # the package raises whatever a damaged byte leads to
-            raise CheckpointError(f"{path} is truncated or corrupt: {error}") from None
-        self.tensors = {tensor.name: tensor for tensor in self._reader.tensors}
+    def __init__(self, path: Path, name: str | None = None):
+        self.path, self.name = path, name or path.name
+        self.parts = read_parts(path)
+        self.fields, self.order = self.parts[0].fields, self.parts[0].order
+        self.tensors: dict[str, StoredTensor] = {}
+        for part in self.parts:
+            self.tensors |= part.tensors
+        self.size = sum(part.size for part in self.parts)
+        self.architecture = self.field(ARCHITECTURE)
+        if self.architecture is not None and not (
+                isinstance(self.architecture, str) and 1 <= len(self.architecture) <= ARCHITECTURE_LIMIT):
+            raise CheckpointError(f"{path} is truncated or corrupt: {ARCHITECTURE} is {shown(self.architecture)}, "
+                                  f"expected a name of at most {ARCHITECTURE_LIMIT} characters")
 
     def field(self, key: str, default: Any = None) -> Any:
         """A metadata value, or ``default``."""
-        field = self._reader.get_field(key)
-        return default if field is None else field.contents()
+        field = self.fields.get(key)
+        return default if field is None else field.value()
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A metadata value that must be a number."""
+        """A metadata value that must be a finite number."""
         value = self.field(key, default)
-        if not isinstance(value, int | float):
-            problem = "is missing" if value is None else f"is {value!r}, not a number"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            problem = "is missing" if value is None else f"is {shown(value)}, expected a finite number"
             raise CheckpointError(f"{self.path}: hyper-parameter {key} {problem}")
         return value
 
@@ -74,18 +68,32 @@ class GGUFFile:
         """A metadata value that must be an integer."""
         value = self.number(key, default)
         if not isinstance(value, int):
-            raise CheckpointError(f"{self.path}: hyper-parameter {key} is {value!r}, not an integer")
+            raise CheckpointError(f"{self.path}: hyper-parameter {key} is {shown(value)}, expected an integer")
         return value
 
-    def tensor(self, name: str, size: tuple[int, ...]):
+    def layer_count(self, key: str, layers: int, default: int | None = None) -> int:
+        """A metadata value that must be an integer, or a list of the same one for every layer."""
+        field = self.fields.get(key)
+        if field is None or field.count is None:
+            return self.count(key, default)
+        value = field.value()
+        if len(value) != layers or any(type(item) is not int for item in value):
+            raise CheckpointError(f"{self.path}: hyper-parameter {key} is {shown(value)}, expected an integer for each "
+                                  f"of {layers} layers")
+        if len(set(value)) > 1:
+            raise UnsupportedError(f"{self.path}: hyper-parameter {key} is {shown(value)}: layers that differ are not "
+                                   "supported")
+        return value[0]
+
+    def tensor(self, name: str, size: tuple[int, ...]) -> StoredTensor:
         """The tensor, checked for presence, type and size (rows first)."""
         tensor = self.tensors.get(name)
         if tensor is None:
             raise CheckpointError(f"{self.path}: tensor {name} is missing")
         if tensor.tensor_type.name not in SUPPORTED_TYPES:
-            raise CheckpointError(f"{self.path}: tensor {name} has type {tensor.tensor_type.name}, supported are "
-                                  f"{', '.join(SUPPORTED_TYPES)}")
-        found = tuple(int(n) for n in reversed(tensor.shape))
+            raise UnsupportedError(f"{self.path}: tensor {name} has type {tensor.type_name}, supported are "
+                                   f"{', '.join(SUPPORTED_TYPES)}")
+        found = tuple(reversed(tensor.shape))
         if found != size:
             raise CheckpointError(f"{self.path}: tensor {name} has size {found}, expected {size}")
         return tensor

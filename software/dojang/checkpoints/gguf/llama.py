@@ -1,14 +1,13 @@
 """Models of the architecture ``llama``."""
 
-from pathlib import Path
-
 import numpy as np
 
-from ..checkpoint import Checkpoint, Embedding, quantised_message
-from ..errors import CheckpointError
+from ..checkpoint import Checkpoint, Embedding, import_messages
+from ..errors import CheckpointError, UnsupportedError, named, shown
 from ..matrix import Matrix
 from ..shape import LlamaShape
 from .file import GGUFFile
+from .keys import check_keys
 from .rotary import rope_factors
 from .tensors import floats, matrix, rows
 from .vocabulary import tokenizer_data
@@ -16,42 +15,71 @@ from .vocabulary import tokenizer_data
 __all__ = ["load_gguf"]
 
 
-def load_gguf(path: Path, name: str, weights_bits: int) -> Checkpoint:
-    """Open a GGUF file of the ``llama`` architecture; see `dojang.checkpoints.load`."""
-    file = GGUFFile(path)
-    try:
-        return _checkpoint(file, name, weights_bits)
-    except CheckpointError:
-        raise
-    except Exception as error:  # the package raises whatever a damaged byte leads to
-        raise CheckpointError(f"{path} is truncated or corrupt: {error}") from None
+def load_gguf(file: GGUFFile, weights_bits: int) -> Checkpoint:
+    """The model of a GGUF file of the ``llama`` architecture; see `dojang.checkpoints.load`."""
+    if file.architecture != "llama":
+        architecture = shown(file.architecture)
+        raise UnsupportedError(f"{file.path}: architecture {architecture} is not supported, only 'llama' is")
+    if not file.tensors:
+        raise UnsupportedError(f"{file.path} has no tensors, only a header")
+    if file.order != "<":
+        raise UnsupportedError(f"{file.path} is a big-endian file, of which only the header is supported")
+    unknown = check_keys(file)
+    shape = _shape(file)
+    types = _tensor_types(file, shape)
+    messages = import_messages(types, shape.tied, weights_bits)
+    messages.extend(unknown)
+
+    def load_vector(tensor_name: str) -> np.ndarray:
+        values = floats(file.tensors[tensor_name].data, types[tensor_name])
+        if not np.isfinite(values).all():
+            raise CheckpointError(f"{file.path}: tensor {tensor_name} holds NaN or infinite values")
+        return values
+
+    def load_matrix(tensor_name: str) -> Matrix:
+        return matrix(tensor_name, file.tensors[tensor_name].data, types[tensor_name], weights_bits, messages.tell)
+
+    table = file.tensors["token_embd.weight"].data
+    embedding = Embedding((shape.vocab, shape.d), lambda ids: rows(table[ids], types["token_embd.weight"]))
+    return Checkpoint(file.name, shape, embedding, types, messages, load_matrix, load_vector,
+                      lambda: tokenizer_data(file), file.size,
+                      load_floats=lambda tensor_name: rows(file.tensors[tensor_name].data, types[tensor_name]))
 
 
 def _shape(file: GGUFFile) -> LlamaShape:
-    architecture = file.field("general.architecture")
-    if architecture != "llama":
-        raise CheckpointError(f"{file.path}: architecture {architecture!r} is not supported, only 'llama' is")
-    if file.count("llama.expert_count", 0):
-        raise CheckpointError(f"{file.path}: mixtures of experts are not supported")
-    d, heads = file.count("llama.embedding_length"), file.count("llama.attention.head_count")
-    rotary = file.count("llama.rope.dimension_count", d // max(heads, 1))
-    head_dim = file.count("llama.attention.key_length", rotary)
-    if head_dim != rotary or head_dim != file.count("llama.attention.value_length", head_dim):
-        raise CheckpointError(f"{file.path}: key, value and rotary sizes of a head differ, which is not supported")
-    if "token_embd.weight" not in file.tensors:
+    table = file.tensors.get("token_embd.weight")
+    if table is None:
         raise CheckpointError(f"{file.path}: tensor token_embd.weight is missing")
-    return LlamaShape(
-        layers=file.count("llama.block_count"), d=d, heads=heads,
-        kv_heads=file.count("llama.attention.head_count_kv", heads), head_dim=head_dim,
-        ffn=file.count("llama.feed_forward_length"), vocab=int(file.tensors["token_embd.weight"].shape[-1]),
-        context=file.count("llama.context_length"),
-        rms_eps=file.number("llama.attention.layer_norm_rms_epsilon", 1e-5),
+    layers, d, context = (file.count(f"llama.{key}") for key in ("block_count", "embedding_length", "context_length"))
+    heads = file.layer_count("llama.attention.head_count", layers)
+    key_dim, value_dim = (file.count(f"llama.attention.{key}_length", d // max(heads, 1)) for key in ("key", "value"))
+    if not key_dim == value_dim == file.count("llama.rope.dimension_count", key_dim):
+        raise UnsupportedError(f"{file.path}: key, value and rotary sizes of a head differ, which is not supported")
+    shape = LlamaShape(
+        layers=layers, d=d, heads=heads, kv_heads=file.layer_count("llama.attention.head_count_kv", layers, heads),
+        head_dim=key_dim, ffn=file.layer_count("llama.feed_forward_length", layers),
+        vocab=table.shape[-1] if len(table.shape) == 2 else 0, context=context,
+        rms_eps=file.number("llama.attention.layer_norm_rms_epsilon"),
         rope_base=file.number("llama.rope.freq_base", 10000.0), tied="output.weight" not in file.tensors,
-        rope_factors=rope_factors(file, head_dim))
+        rope_factors=rope_factors(file, key_dim))
+    _check_others(file, shape)
+    return shape
 
 
-def _checkpoint(file: GGUFFile, name: str, weights_bits: int) -> Checkpoint:
-    shape = _shape(file)
+def _check_others(file: GGUFFile, shape: LlamaShape) -> None:
+    """Sizes that must agree with those of the shape."""
+    window = file.number("llama.attention.sliding_window", 0)
+    if window != 0 and not window >= shape.context:
+        raise UnsupportedError(f"{file.path}: a sliding window is not supported: key llama.attention.sliding_window is "
+                               f"{window}, expected 0 or at least the context of {shape.context}")
+    for key, expected in (("llama.vocab_size", shape.vocab), ("llama.embedding_length_out", shape.d)):
+        if file.count(key, expected) != expected:
+            raise CheckpointError(f"{file.path}: hyper-parameter {key} is {file.count(key)}, expected {expected} as "
+                                  "tensor token_embd.weight has")
+
+
+def _tensor_types(file: GGUFFile, shape: LlamaShape) -> dict[str, str]:
+    """Stored type by name of the tensors that a pass uses; each is there and has its size, and there are no others."""
     sizes: dict[str, tuple[int, ...]] = {"token_embd.weight": (shape.vocab, shape.d),
                                          "output_norm.weight": (shape.d,)}
     if not shape.tied:
@@ -61,24 +89,8 @@ def _checkpoint(file: GGUFFile, name: str, weights_bits: int) -> Checkpoint:
     for layer in range(shape.layers):
         sizes |= {f"blk.{layer}.{kind}.weight": size for kind, size in shape.matrices().items()}
         sizes |= {f"blk.{layer}.{kind}.weight": (shape.d,) for kind in ("attn_norm", "ffn_norm")}
-    for tensor, size in sizes.items():
-        file.tensor(tensor, size)
     unknown = sorted(set(file.tensors) - set(sizes) - {"rope_freqs.weight"})
     if unknown:
-        raise CheckpointError(f"{file.path}: tensor {unknown[0]} is not part of the supported Llama architecture")
-    types = {tensor: file.tensors[tensor].tensor_type.name for tensor in sizes}
-
-    def load_vector(tensor_name: str) -> np.ndarray:
-        values = floats(file.tensors[tensor_name].data, types[tensor_name])
-        if not np.isfinite(values).all():
-            raise CheckpointError(f"{file.path}: tensor {tensor_name} holds NaN or infinite values")
-        return values
-
-    def load_matrix(tensor_name: str) -> Matrix:
-        return matrix(tensor_name, file.tensors[tensor_name].data, types[tensor_name], weights_bits)
-
-    table = file.tensors["token_embd.weight"].data
-    embedding = Embedding((shape.vocab, shape.d), lambda ids: rows(table[ids], types["token_embd.weight"]))
-    return Checkpoint(name, shape, embedding, types, quantised_message(types, shape.tied, weights_bits),
-                      load_matrix, load_vector, lambda: tokenizer_data(file), file.path.stat().st_size,
-                      load_floats=lambda tensor_name: floats(file.tensors[tensor_name].data, types[tensor_name]))
+        raise UnsupportedError(f"{file.path}: tensor {named(unknown[0])} is not part of the supported Llama "
+                               "architecture")
+    return {name: file.tensor(name, size).type_name for name, size in sizes.items()}

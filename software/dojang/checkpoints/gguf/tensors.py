@@ -3,16 +3,18 @@
 import gguf
 import numpy as np
 
-from ..matrix import FLOAT_TYPES, Matrix, from_blocks, quantize
+from ..importing import Tell, from_blocks, quantize
+from ..matrix import Matrix
+from ..tensor_types import FLOAT_TYPES
 
 __all__ = ["floats", "matrix", "rows"]
 
 
-def matrix(name: str, data: np.ndarray, source: str, weights_bits: int) -> Matrix:
-    """The tensor as codes and scales; one stored as floats gets ``weights_bits`` bits."""
+def matrix(name: str, data: np.ndarray, source: str, weights_bits: int, tell: Tell) -> Matrix:
+    """The tensor as codes and scales; one stored as floats gets ``weights_bits`` bits. ``tell``: see `from_blocks`."""
     if source in FLOAT_TYPES:
-        return quantize(name, floats(data, source), source, weights_bits)
-    return from_blocks(name, data, source)
+        return quantize(name, floats(data, source), source, weights_bits, tell)
+    return from_blocks(name, data, source, tell)
 
 
 def floats(data: np.ndarray, source: str) -> np.ndarray:

@@ -1,9 +1,11 @@
 """GGUF import: round trips over a grid of models, and a sentence for every kind of damage."""
 
+import math
+
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape, load
+from dojang.checkpoints import CheckpointError, LlamaShape, UnsupportedError, load
 from dojang.checkpoints.synthetic import write_synthetic
 
 SHAPE = LlamaShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, rms_eps=2.0**-17,
@@ -64,35 +66,6 @@ def test_smollm2():
 
 # --- damage ---------------------------------------------------------------------------------------------------------
 
-def rewrite(source, target, skip=(), replace_fields=(), tensors=None):
-    """Copy a GGUF, leaving out or replacing fields and changing tensors."""
-    reader = gguf.GGUFReader(source)
-    replaced = dict(replace_fields)
-    writer = gguf.GGUFWriter(target, replaced.get("general.architecture", "llama"))
-    for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name in skip or name == "general.architecture":
-            continue
-        value = replaced.get(name, field.contents())
-        kind = field.types[0]
-        writer.add_key_value(name, value, kind, field.types[1] if kind == gguf.GGUFValueType.ARRAY else None)
-    for name in set(replaced) - set(reader.fields):
-        value = replaced[name]
-        writer.add_string(name, value) if isinstance(value, str) else writer.add_uint32(name, value)
-    stored = {tensor.name: (np.array(tensor.data), tensor.tensor_type) for tensor in reader.tensors}
-    for name, (data, kind) in (tensors or (lambda all_tensors: all_tensors))(stored).items():
-        writer.add_tensor(name, data, raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return target
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return write_synthetic(tmp_path_factory.mktemp("gguf") / "model.gguf", SHAPE, "Q8_0")
-
-
 def without(name):
     return lambda tensors: {key: value for key, value in tensors.items() if key != name}
 
@@ -106,7 +79,6 @@ BAD_SCALE[7, 0:2] = [0, 0x7C]
 
 DAMAGES = [
     ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, only 'llama' is"),
-    ({"replace_fields": {"llama.expert_count": 8}}, "mixtures of experts are not supported"),
     ({"replace_fields": {"llama.rope.scaling.type": "yarn"}}, "rotary scaling 'yarn' is not supported"),
     ({"replace_fields": {"llama.rope.dimension_count": 16}}, "rotary sizes of a head differ"),
     ({"replace_fields": {"llama.attention.head_count_kv": 2}}, "kv_heads=2, expected a divisor of heads=3"),
@@ -115,12 +87,29 @@ DAMAGES = [
     ({"replace_fields": {"llama.block_count": 3}}, "tensor blk.2.attn_q.weight is missing"),
     ({"replace_fields": {"llama.block_count": 2_000_000_000}}, "2000000000 layers but only"),
     ({"skip": ("llama.block_count",)}, "hyper-parameter llama.block_count is missing"),
+    ({"skip": ("llama.attention.layer_norm_rms_epsilon",)}, "llama.attention.layer_norm_rms_epsilon is missing"),
+    ({"replace_fields": {"llama.block_count": True}}, "llama.block_count is True, expected a finite number"),
+    ({"replace_fields": {"llama.block_count": 2.0}}, "llama.block_count is 2.0, expected an integer"),
+    ({"replace_fields": {"llama.block_count": "2"}}, "llama.block_count is '2', expected a finite number"),
+    ({"replace_fields": {"llama.block_count": "9" * 5000}}, "…' of 5,000 characters, expected a finite number"),
+    ({"replace_fields": {"llama.block_count": [2, 2]}}, "llama.block_count is [2, 2], expected a finite number"),
+    ({"replace_fields": {"llama.block_count": 0}}, "model has layers=0, expected a positive integer"),
+    ({"replace_fields": {"llama.rope.freq_base": math.nan}}, "llama.rope.freq_base is nan, expected a finite number"),
+    ({"replace_fields": {"llama.attention.layer_norm_rms_epsilon": math.inf}}, "rms_epsilon is inf, expected a finite"),
+    ({"replace_fields": {"llama.attention.head_count": [3, 1]}},
+     "llama.attention.head_count is [3, 1]: layers that differ are not supported"),
+    ({"replace_fields": {"llama.attention.head_count_kv": [1, 1, 1]}},
+     "llama.attention.head_count_kv is [1, 1, 1], expected an integer for each of 2 layers"),
+    ({"replace_fields": {"llama.feed_forward_length": ["a", "a"]}},
+     "llama.feed_forward_length is ['a', 'a'], expected an integer for each of 2 layers"),
+    ({"replace_fields": {"llama.vocab_size": 130}},
+     "hyper-parameter llama.vocab_size is 130, expected 131 as tensor token_embd.weight has"),
     ({"tensors": without("blk.1.ffn_up.weight")}, "tensor blk.1.ffn_up.weight is missing"),
     ({"tensors": without("token_embd.weight")}, "tensor token_embd.weight is missing"),
     ({"tensors": with_tensor("blk.0.attn_q.bias", np.zeros(96, np.float32), "F32")},
      "tensor blk.0.attn_q.bias is not part of the supported Llama architecture"),
-    ({"tensors": with_tensor("blk.0.attn_q.weight", np.zeros((96, 96 // 32 * 22), np.uint8), "Q5_0")},
-     "tensor blk.0.attn_q.weight has type Q5_0, supported are F32, F16, BF16, Q4_0, Q4_1, Q8_0"),
+    ({"tensors": with_tensor("blk.0.attn_q.weight", np.zeros((96, 96 // 32 * 40), np.uint8), "Q8_1")},
+     "tensor blk.0.attn_q.weight has type Q8_1, supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0,"),
     ({"tensors": with_tensor("output_norm.weight", np.full(96, np.nan, np.float32), "F32")},
      "tensor output_norm.weight holds NaN or infinite values"),
     ({"tensors": with_tensor("blk.0.attn_q.weight", BAD_SCALE, "Q8_0")},
@@ -138,8 +127,8 @@ def use(path):
 
 
 @pytest.mark.parametrize("change, message", DAMAGES, ids=[message[:40] for _, message in DAMAGES])
-def test_damage_is_named(model, tmp_path, change, message):
-    path = rewrite(model, tmp_path / "bad.gguf", **change)
+def test_damage_is_named(raw, model, tmp_path, change, message):
+    path = raw.rewrite(model, tmp_path / "bad.gguf", **change)
     with pytest.raises(CheckpointError) as error:
         use(path)
     assert message in str(error.value) and "\n" not in str(error.value)
@@ -148,50 +137,40 @@ def test_damage_is_named(model, tmp_path, change, message):
 def test_missing_file_and_foreign_files(tmp_path):
     with pytest.raises(CheckpointError, match=r"model file .*none\.gguf does not exist"):
         load(tmp_path / "none.gguf")
-    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
-        load(tmp_path)
     for content in (b"", b"GG", b"PK\x03\x04 something else"):
         (tmp_path / "x.gguf").write_bytes(content)
         with pytest.raises(CheckpointError, match=r"x\.gguf is not a GGUF file"):
             load(tmp_path / "x.gguf")
 
 
-def test_truncation_at_any_place(model, tmp_path):
+def test_truncation_of_the_data(model, tmp_path):
     content = model.read_bytes()
     end = max(tensor.data_offset + tensor.n_bytes for tensor in gguf.GGUFReader(model).tensors)  # padding follows
-    rng = np.random.default_rng(7)
-    for size in [4, 8, 24, 30, end - 1, *rng.integers(4, end, 60)]:
+    for size in (end - 1, end - 5000, end // 2):
         (tmp_path / "cut.gguf").write_bytes(content[:size])
-        with pytest.raises(CheckpointError, match=r"cut\.gguf is truncated or corrupt: "):
+        with pytest.raises(CheckpointError, match=r"cut\.gguf is truncated or corrupt: tensor .* ends at byte"):
             load(tmp_path / "cut.gguf")
+    (tmp_path / "cut.gguf").write_bytes(content[:end])
+    use(tmp_path / "cut.gguf")
 
 
-def test_flipped_bytes_give_a_model_or_a_sentence(model, tmp_path):
-    content = bytearray(model.read_bytes())
-    header = gguf.GGUFReader(model).data_offset
-    rng = np.random.default_rng(8)
-    refused = 0
-    for _ in range(150):
-        damaged = content.copy()
-        for at in rng.integers(4, header, 3):
-            damaged[at] = rng.integers(256)
-        (tmp_path / "flip.gguf").write_bytes(damaged)
-        try:
-            use(tmp_path / "flip.gguf")
-        except CheckpointError:
-            refused += 1
-    assert refused > 30
+@pytest.mark.parametrize("change", [
+    {"llama.attention.head_count": [3, 3], "llama.attention.head_count_kv": [1, 1],
+     "llama.feed_forward_length": [160, 160]},
+    {"llama.vocab_size": 131, "llama.embedding_length_out": 96}])
+def test_lists_of_one_value_and_sizes_that_agree(raw, model, tmp_path, change):
+    assert load(raw.rewrite(model, tmp_path / "m.gguf", replace_fields=change)).shape == SHAPE
 
 
-def test_huge_counts_end_at_once(model, tmp_path):
-    content = bytearray(model.read_bytes())
-    at = content.index(b"tokenizer.ggml.token_type") + len("tokenizer.ggml.token_type") + 8
-    for position in (8, 16, at):  # tensors, fields, array elements
-        damaged = content.copy()
-        damaged[position:position + 8] = (1 << 62).to_bytes(8, "little")
-        (tmp_path / "huge.gguf").write_bytes(damaged)
-        with pytest.raises(CheckpointError, match=r"huge\.gguf is truncated or corrupt"):
-            load(tmp_path / "huge.gguf")
+def test_big_endian_files_are_refused(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama", endianess=gguf.GGUFEndian.BIG)
+    writer.add_tensor("token_embd.weight", np.ones((4, 4), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(UnsupportedError, match=r"m\.gguf is a big-endian file"):
+        load(tmp_path / "m.gguf")
 
 
 def test_weights_bits_out_of_range():
