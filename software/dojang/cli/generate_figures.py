@@ -28,10 +28,8 @@ def figures(model: Loaded, place: Place, session: Session, answers: Sequence[Ans
         "cycles": sum(run.cycles for run in runs),
         "dram_utilization": summary["dram_utilization"], "engine_utilization": summary["engine_utilization"],
         "golden_match": all_match([run.golden_match for run in runs]), "wall_seconds": seconds,
-        "simulated_hz": summary["simulated_hz"],
+        "simulated_hz": summary["simulated_hz"], "saturated": summary["saturated"],
     }
-    if "saturated" in summary:
-        result["saturated"] = summary["saturated"]
     if isinstance(session, BoardSession):
         upload, decoding = session.upload, answers[-1].seconds
         result["board"] = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..checkpoints import Checkpoint, ScaleSet, load
-from ..sessions import BoardSession, Session, Waves, open_board, open_session
+from ..sessions import BoardSession, Session, Waves, open_board, open_session, saturation_message
 from ..tokenizer import Tokenizer
 from .console import console, working
 from .options import Backend, Place
@@ -45,12 +45,8 @@ class Loaded:
 
     def tell_of(self, session: Session) -> None:
         """A warning if numbers left the chip's formats."""
-        if saturated := session.summary().get("saturated"):
-            name = next(iter(saturated))
-            layer, _, value = name.rpartition(".")
-            where = f"in layer {layer} ({value})" if layer else f"in {value}"
-            self.tell([f"{sum(saturated.values()):,} values beyond ±65504 (FP16) were clipped, first {where}: the "
-                       "text may be wrong"])
+        message = saturation_message(session.summary()["saturated"])
+        self.tell([] if message is None else [message])
 
 
 def chip_of(session: Session, place: Place):

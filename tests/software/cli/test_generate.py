@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 JSON_FIELDS = {"model", "set", "chip", "backend", "context", "stop", "prompt_tokens", "tokens", "text", "ended",
                "end_token", "turns", "cycles", "prefill_cycles", "decode_cycles", "dram_bytes", "dram_utilization",
-               "engine_utilization", "golden_match", "wall_seconds", "simulated_hz"}
+               "engine_utilization", "golden_match", "wall_seconds", "simulated_hz", "saturated"}
 
 DOJANG = [sys.executable, "-m", "dojang.main"]
 
