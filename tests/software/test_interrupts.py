@@ -100,7 +100,7 @@ except KeyboardInterrupt:
 def test_children_of_children_end():
     nested = f"import subprocess; subprocess.run({[*PYTHON, 'import time; time.sleep(60)']!r})"
     process = subprocess.Popen([*PYTHON, nested])
-    threads = f"/proc/{process.pid}/task/{process.pid}/children"
+    threads, inner = f"/proc/{process.pid}/task/{process.pid}/children", []
     for _ in range(200):
         time.sleep(0.02)
         with open(threads) as file:

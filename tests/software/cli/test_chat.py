@@ -29,7 +29,9 @@ def answer(model, prompt, count):
     ids = tokenizer.encode(prompt)
     rows, tokens = session.prefill(ids), []
     while len(tokens) < count:
-        tokens.append(int(rows[-1].candidates[0][0]))
+        candidates = rows[-1].candidates
+        assert candidates is not None
+        tokens.append(int(candidates[0][0]))
         rows = [session.decode(tokens[-1])]
     return tokenizer.decode(tokens)
 
