@@ -16,12 +16,12 @@ def test_logits_after_going_back_are_those_of_a_fresh_session(tmp_path):
         return open_session(checkpoint, preset("sim-1x1"), backend, compare_golden=backend == "rtl", context=40)
 
     with session("golden") as fresh:
-        expected = fresh.prefill(kept + new)[-2:] + [fresh.decode(22)]
+        expected = [*fresh.prefill(kept + new)[-2:], fresh.decode(22)]
     for backend in ("golden", "rtl"):
         with session(backend) as used:
             used.prefill(kept + dropped)
             used.decode(13)
             used.rewind(len(kept))
-            got = used.prefill(new) + [used.decode(22)]
+            got = [*used.prefill(new), used.decode(22)]
         assert [(step.logits == other.logits).all() for step, other in zip(got, expected, strict=True)] == [True] * 3
         assert backend == "golden" or all(step.golden_match for step in got)
