@@ -3,6 +3,7 @@
 import pytest
 import typer
 from dojang.checkpoints import CheckpointError
+from dojang.cli import app as dojang
 from dojang.cli.boundary import ErrorBoundary
 from dojang.driver.link import LinkTimeout
 from dojang.driver.transport import TransportError
@@ -60,3 +61,21 @@ def test_a_value_that_is_none_is_one_line():
     result = CliRunner().invoke(app, ["take", "many"])
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith("dojang: number") and "'many'" in result.stderr and "integer" in result.stderr
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (("--foo",), "no such option: --foo"), (("nope",), "no such command 'nope'."),
+    (("generate",), "missing argument 'MODEL'."), (("generate", "m", "--foo"), "no such option: --foo"),
+    (("generate", "m", "n [q8_0]"), "got unexpected extra argument(s) (n [q8_0])"),
+    (("generate", "m", "--tokens"), "option '--tokens' requires an argument."),
+    (("generate", "m", "--backend", "z"), "--backend 'z': 'z' is not one of 'rtl', 'golden', 'fast'."),
+])
+def test_what_cannot_be_understood_is_one_line(arguments, sentence):
+    result = CliRunner().invoke(dojang, arguments)
+    assert (result.exit_code, result.stdout, result.stderr.lower()) == (2, "", f"dojang: {sentence}\n".lower())
+
+
+@pytest.mark.parametrize("arguments", [(), ("bench",)])
+def test_help_is_no_error_to_be_told(arguments):
+    result = CliRunner().invoke(dojang, arguments)
+    assert "Usage" in result.output and "dojang: " not in result.output
