@@ -40,11 +40,11 @@ class Loaded:
                     self.checkpoint, place.chip, place.backend.value, memory=place.memory, context=context,
                     waves=Waves(place.waves, place.wave_cycles) if place.waves else None,
                     compare_golden=place.backend is Backend.RTL, progress=progress)
-        self.tell(self.checkpoint.messages)  # some matrices are decoded only when they are needed
+        self.tell(self.checkpoint.messages)
         return session
 
     def tell_of(self, session: Session) -> None:
-        """Warnings if numbers left the chip's formats, and of matrices that were decoded on the way."""
+        """What came up while it worked: matrices that were decoded only then, numbers that left the chip's formats."""
         message = saturation_message(session.summary()["saturated"])
         self.tell([*self.checkpoint.messages, *([] if message is None else [message])])
 
