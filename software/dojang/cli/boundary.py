@@ -19,6 +19,9 @@ from .console import console
 __all__ = ["ErrorBoundary"]
 
 
+ON_DEMAND = (("dojang_sim.toolchain", "ToolchainError"), ("dojang_fpga.memory.core", "CoreError"))
+"""Errors of modules that are imported when they are needed; before, they cannot have been raised."""
+
 USAGE_ERROR = typer.BadParameter.__mro__[1]
 """Of click, which typer has inside or beside it."""
 
@@ -50,7 +53,7 @@ def _boundary() -> Iterator[None]:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        console.print(f"dojang: {' '.join(sentence.split())}")
+        console.print(f"dojang: {' '.join(line.strip() for line in sentence.splitlines())}")
         raise typer.Exit(2) from None
 
 
@@ -81,7 +84,5 @@ def _small(sentence: str) -> str:
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    # The simulator is imported on demand; while it is not, it cannot have raised its error.
-    toolchain = sys.modules.get("dojang_sim.toolchain")
-    simulator = () if toolchain is None else (toolchain.ToolchainError,)
-    return DojangError, ConfigError, LinkError, TransportError, *simulator
+    found = (getattr(sys.modules.get(module), error, None) for module, error in ON_DEMAND)
+    return DojangError, ConfigError, LinkError, TransportError, *filter(None, found)
