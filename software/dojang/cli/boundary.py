@@ -1,6 +1,7 @@
 """The one place where expected errors become a sentence on stderr and exit code 2."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -53,6 +54,7 @@ def _boundary() -> Iterator[None]:
         sentence = _sentence(error)
         if sentence is None:
             raise
+        warnings.simplefilter("ignore")  # what is left half made is no news
         console.print(f"dojang: {' '.join(line.strip() for line in sentence.splitlines())}")
         raise typer.Exit(2) from None
 
