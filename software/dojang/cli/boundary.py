@@ -1,6 +1,7 @@
 """The one place where expected errors become a sentence on stderr and exit code 2."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -18,6 +19,9 @@ from .console import console
 
 __all__ = ["ErrorBoundary"]
 
+
+ON_DEMAND = (("dojang_sim.toolchain", "ToolchainError"), ("dojang_fpga.memory.core", "CoreError"))
+"""Errors of modules that are imported when they are needed; before, they cannot have been raised."""
 
 USAGE_ERROR = typer.BadParameter.__mro__[1]
 """Of click, which typer has inside or beside it."""
@@ -50,7 +54,8 @@ def _boundary() -> Iterator[None]:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        console.print(f"dojang: {' '.join(sentence.split())}")
+        warnings.simplefilter("ignore")  # what is left half made is no news
+        console.print(f"dojang: {' '.join(line.strip() for line in sentence.splitlines())}")
         raise typer.Exit(2) from None
 
 
@@ -81,7 +86,5 @@ def _small(sentence: str) -> str:
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    # The simulator is imported on demand; while it is not, it cannot have raised its error.
-    toolchain = sys.modules.get("dojang_sim.toolchain")
-    simulator = () if toolchain is None else (toolchain.ToolchainError,)
-    return DojangError, ConfigError, LinkError, TransportError, *simulator
+    found = (getattr(sys.modules.get(module), error, None) for module, error in ON_DEMAND)
+    return DojangError, ConfigError, LinkError, TransportError, *filter(None, found)

@@ -7,6 +7,7 @@ from dojang.cli import app as dojang
 from dojang.cli.boundary import ErrorBoundary
 from dojang.driver.link import LinkTimeout
 from dojang.driver.transport import TransportError
+from dojang_fpga.memory.core import CoreError
 from dojang_hdl.config import ConfigError
 from dojang_sim.toolchain import ToolchainError
 from typer.testing import CliRunner
@@ -26,7 +27,8 @@ def run(error):
     return CliRunner().invoke(app, ["fail"])
 
 
-@pytest.mark.parametrize("kind", [CheckpointError, ConfigError, LinkTimeout, TransportError, ToolchainError])
+@pytest.mark.parametrize("kind", [CheckpointError, ConfigError, LinkTimeout, TransportError, ToolchainError,
+                                  CoreError])
 def test_expected_errors_are_one_line(kind):
     result = run(kind("something is\n  missing"))
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "dojang: something is missing\n")
