@@ -174,5 +174,7 @@ def amplified(checkpoint: Checkpoint, factors: Mapping[str, float]) -> Checkpoin
     for name, factor in factors.items():
         tensor = checkpoint.tensor(name)
         own = tensor.scale if isinstance(tensor, Matrix) else tensor
+        if own is None:
+            raise ValueError(f"{name} is neither matrix nor gain of {checkpoint.name}")
         values[name] = (own * factor).astype(own.dtype)
     return checkpoint.with_set(ScaleSet("amplified", values))

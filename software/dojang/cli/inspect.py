@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
+from ..tokenizer import TokenizerError, require_supported
 from .console import console, output
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
@@ -21,7 +22,7 @@ ROWS = 256
 def inspect(model: Model, weights: Weights = 8):
     """Show the header of a GGUF file of any kind, and of a model that can run its shape and bytes per token.
 
-    Why a model cannot run is said on standard error.
+    Why a model cannot run, or its prompts cannot be encoded, is said on standard error.
     """
     file = open_gguf(model)
     if file is not None:
@@ -29,7 +30,8 @@ def inspect(model: Model, weights: Weights = 8):
     try:
         checkpoint = load(model if file is None else file, weights)
     except UnsupportedError as error:
-        assert file is not None
+        if file is None:
+            raise
         _print_types(file)
         console.print(f"this model cannot run: {error}")
         return
@@ -37,6 +39,8 @@ def inspect(model: Model, weights: Weights = 8):
     _print_costs(checkpoint, _costs(checkpoint, file, weights))
     for message in checkpoint.messages:
         output.print(message)
+    if file is not None:
+        _tell_tokenizer(file)
 
 
 def _print_header(file: GGUFFile) -> None:
@@ -63,6 +67,15 @@ def _print_types(file: GGUFFile) -> None:
         tensors.add_row(name, f"{number:,}", f"{weights[name]:,}", f"{size[name]:,}")
     if count:
         output.print(tensors)
+
+
+def _tell_tokenizer(file: GGUFFile) -> None:
+    """Say if prompts cannot be encoded; the vocabulary itself is not read."""
+    model, pre = (file.fields.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
+    try:
+        require_supported(str(model), None if pre is None else str(pre))
+    except TokenizerError as error:
+        console.print(f"prompts cannot be encoded: {error}")
 
 
 def _span(factors: tuple[float, ...] | None) -> str:
