@@ -155,6 +155,7 @@ def test_q2_k_of_one_level(kept):
 
 @pytest.mark.parametrize("source", [name for name in BLOCK_TYPES if HALVES.get(name, True)])
 @pytest.mark.parametrize("bits", [0x7C00, 0xFC00, 0x7E00])
+@pytest.mark.filterwarnings("error")
 def test_non_finite_scale_is_refused(source, bits):
     raw = random_blocks(source, 4, 3)
     for at in HALVES.get(source, (0,)):
