@@ -51,7 +51,7 @@ class StopTexts:
 
 
 class Answer:
-    """The printed text of a generation.
+    """The printed text of a generation; `begins`: it does not go on from the prompt's text, but answers it.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class Answer:
     seconds: spent on decoding.
     """
 
-    def __init__(self, run: Generation, tokenizer: Tokenizer, stops: Sequence[str] = ()):
+    def __init__(self, run: Generation, tokenizer: Tokenizer, stops: Sequence[str] = (), begins: bool = True):
         self.run, self.text, self.seconds = run, "", 0.0
-        self._stream, self._stops = TextStream(tokenizer), StopTexts(stops)
+        self._stream, self._stops = TextStream(tokenizer, begins), StopTexts(stops)
 
     def print(self, limit: int, contexts: int) -> None:
         """Prefill, ``contexts`` positions a pass, and decode; Ctrl-C ends it as any other reason does."""

@@ -87,7 +87,8 @@ def generate(
                 asked.answered(answers[-1].text)
                 ids = asked.ask(text)
             check_prompt(ids, shape, session.context)
-            answers.append(Answer(conversation.generation(ids, chosen, tokenizer.eos_ids), tokenizer, stops))
+            run = conversation.generation(ids, chosen, tokenizer.eos_ids)
+            answers.append(Answer(run, tokenizer, stops, begins=bool(chat)))
             answers[-1].print(tokens, contexts)
             if answers[-1].run.ended is Ended.INTERRUPT:
                 break

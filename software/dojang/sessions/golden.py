@@ -1,6 +1,7 @@
 """A session with the golden model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..checkpoints import Checkpoint, ScaleSet
 from ..sampling import best_candidates
@@ -19,7 +20,8 @@ class GoldenSession(Session):
             pass
         self._model = self._open(checkpoint, context)
 
-    def _open(self, checkpoint: Checkpoint, context: int):
+    def _open(self, checkpoint: Checkpoint, context: int) -> Any:
+        """The model: a `Llama`, or what has its interface."""
         from dojang_sim.golden.llama import Llama
 
         return Llama(checkpoint, context)

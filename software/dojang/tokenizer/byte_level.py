@@ -43,7 +43,8 @@ class ByteLevel:
         self._tokens, self._types = data.tokens, special.types
         self._missing = frozenset(byte for character, byte in BYTES.items() if character not in ids)
         self._tokenizer = tokenizers.Tokenizer(models.BPE(vocab=ids, merges=merges, ignore_merges=pre.whole_words))
-        steps = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in pre.splits]
+        steps: list[pre_tokenizers.PreTokenizer] = [pre_tokenizers.Split(Regex(pattern), "isolated")
+                                                    for pattern in pre.splits]
         steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
         if self._missing:  # what is on either side of a dropped byte must not merge
             characters = "".join(rf"\x{{{ord(c):x}}}" for c, byte in BYTES.items() if byte in self._missing)

@@ -42,7 +42,7 @@ NO_ENDS = (
 KEEPS_SPACE = ("<unk>", "<s>", "<|endoftext|>")
 """Tokens that do not swallow white space where others do (`TokenizerData.strip_after`)."""
 
-LOOKS_LIKE_MARKUP = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
+LOOKS_LIKE_MARKUP = re.compile(r"<[|｜].*[|｜]>|\[/?[A-Z][A-Z_]+\]", re.DOTALL)
 
 
 class SpecialTokens:

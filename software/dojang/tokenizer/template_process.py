@@ -6,15 +6,20 @@ nothing of this package, so that it starts in a tenth of a second.
 
 import json
 import sys
+from contextlib import suppress
 from datetime import datetime
 
 import jinja2
+import jinja2.exceptions
 import jinja2.ext
 import jinja2.nodes
 import jinja2.sandbox
 
 LONGEST = 1 << 24
 """Characters of a rendered text."""
+
+PROBE = "dojangwoodenhall"
+"""A word that no template has."""
 
 
 class Generation(jinja2.ext.Extension):
@@ -53,9 +58,22 @@ def plain(value):
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
+def printed(value):
+    """What is None is not there, and shows nothing; a word for it would only lead a model astray."""
+    return "" if value is None else value
+
+
+class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
+    """Refuses at once what a template may not, even if it only wants to print it."""
+
+    def unsafe_undefined(self, obj, attribute):
+        raise jinja2.exceptions.SecurityError(
+            f"access to attribute {attribute!r} of {type(obj).__name__!r} object is unsafe.")
+
+
 def environment(undefined=jinja2.Undefined):
-    made = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, undefined=undefined,
+    made = Sandbox(
+        trim_blocks=True, lstrip_blocks=True, undefined=undefined, finalize=printed,
         extensions=["jinja2.ext.loopcontrols", Generation])
     made.filters["tojson"] = to_json
     made.globals["raise_exception"] = refuse
@@ -75,18 +93,26 @@ def rendered(source, messages, variables):
             raise error from None
 
 
-def in_either_form(source, messages, variables):
-    """Rendered text; contents are given in parts if the template does not show them as they are."""
-    text = rendered(source, messages, variables)
-    last = messages[-1]["content"].strip()
-    if last in text:
-        return text
-    parts = [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in messages]
-    try:
-        other = rendered(source, parts, variables)
-    except Exception:  # it takes no parts: the first answer stands
-        return text
-    return other if last in other else text
+def takes_parts(source, messages, variables):
+    """The template shows contents only if they are lists of parts, as those of models that see pictures may."""
+    def shown(content):
+        try:
+            return rendered(source, [{**message, "content": content} for message in messages], variables)
+        except Exception:  # whatever it says will be said of the true contents
+            return ""
+
+    if PROBE in shown(PROBE):
+        return False
+    text = shown([{"type": "text", "text": PROBE}])
+    before, found, _ = text.partition(PROBE)
+    return bool(found) and "type" not in before[-30:]  # else it shows the list itself
+
+
+def in_its_form(source, messages, variables):
+    """Rendered text, from contents in the form that the template takes."""
+    if takes_parts(source, messages, variables):
+        messages = [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in messages]
+    return rendered(source, messages, variables)
 
 
 def answer(request):
@@ -94,7 +120,7 @@ def answer(request):
     answers = []
     for messages in request["messages"]:
         try:
-            text = in_either_form(request["template"], messages, request["variables"])
+            text = in_its_form(request["template"], messages, request["variables"])
             if len(text) > LONGEST:
                 raise jinja2.TemplateError(f"its text is longer than {LONGEST} characters")
             answers.append({"text": text})
@@ -106,14 +132,15 @@ def answer(request):
 
 
 def limit(memory, seconds):
-    """Limits of this process, in bytes and seconds, where the system has such."""
+    """Limits of this process, in bytes and seconds, where the system has such; the seconds in case nobody waits."""
     try:
         import resource
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_CPU: seconds + 1, resource.RLIMIT_CORE: 0}
+    for kind, value in limits.items():
+        with suppress(OSError, ValueError):  # a lower limit is there already, or the system has none
+            resource.setrlimit(kind, (value, value))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ MEMORY = 512 << 20
 Message = Mapping[str, str]
 """``role`` and ``content``."""
 
+ANSWER = "assistant"
+"""Role of the model's own texts."""
+
 
 def render(template: str, conversations: Sequence[Sequence[Message]], variables: Mapping[str, str]) -> list[str]:
     """Prompt text of each conversation.
@@ -29,19 +32,23 @@ def render(template: str, conversations: Sequence[Sequence[Message]], variables:
     """
     request = {"template": template, "messages": [list(messages) for messages in conversations],
                "variables": dict(variables), "memory": MEMORY, "seconds": SECONDS}
-    program = Path(__file__).with_name("template_process.py")
-    try:
-        done = subprocess.run([sys.executable, "-P", str(program)], input=json.dumps(request).encode(),
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS)
-        answers = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        raise TokenizerError(f"the model's chat template does not end within {SECONDS} seconds") from None
-    except (OSError, ValueError):
-        raise TokenizerError("the model's chat template fails: its process ended without an answer") from None
+    answers = _ask(request)
     for answer in answers:
         if "error" in answer:
             raise TokenizerError(f"the model's chat template fails: {_line(answer['error'])}")
     return [answer["text"] for answer in answers]
+
+
+def _ask(request: Mapping) -> list[dict[str, str]]:
+    program = Path(__file__).with_name("template_process.py")
+    try:
+        done = subprocess.run([sys.executable, "-P", str(program)], input=json.dumps(request).encode(),
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS)
+        return json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        raise TokenizerError(f"the model's chat template does not end within {SECONDS} seconds") from None
+    except (OSError, ValueError):
+        raise TokenizerError("the model's chat template fails: its process ended without an answer") from None
 
 
 def _line(text: str) -> str:
@@ -75,13 +82,14 @@ class Protection:
         return bool(self._hidden)
 
     def firsts(self) -> list[Message]:
-        """The messages without any first character of a marker."""
+        """The messages without any first character of a marker; answers as in `markers`."""
         table = str.maketrans(self._hidden)
-        return [{**message, "content": message["content"].translate(table)} for message in self._messages]
+        return [message if message["role"] == ANSWER else {**message, "content": message["content"].translate(table)}
+                for message in self.markers()]
 
     def markers(self) -> list[Message]:
         """The messages without markers, whole ones or ones that the next text could complete."""
-        return [{**message, "content": self._without(message["content"], self._markers[message["role"] != "assistant"])}
+        return [{**message, "content": self._without(message["content"], self._markers[message["role"] != ANSWER])}
                 for message in self._messages]
 
     def restore(self, text: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..checkpoints import TokenizerData
+from ..checkpoints.errors import shown
 from .byte_level import ByteLevel
 from .errors import TokenizerError
 from .glassllm import GlassLLM
@@ -13,7 +14,7 @@ from .spaced_bpe import SpacedBpe
 from .special import CONTROL, UNKNOWN, UNUSED, SpecialTokens
 from .templates import Message, Protection, render
 
-__all__ = ["MODELS", "Tokenizer"]
+__all__ = ["MODELS", "Tokenizer", "require_supported"]
 
 MODELS = {
     "gpt2": "byte-level BPE, split by its pre-tokenizer",
@@ -37,6 +38,7 @@ class Tokenizer:
     ----------
     eos_ids: all ids that end generation.
     messages: what a user should know about the tokenizer, one sentence each.
+    space_prefix: the vocabulary puts a space in front of a text, which is none of it.
 
     Raises
     ------
@@ -46,10 +48,9 @@ class Tokenizer:
     def __init__(self, data: TokenizerData):
         self._data = data
         self.messages: list[str] = []
-        if data.model not in MODELS and data.tokens:
-            raise _unsupported("tokenizer model", data.model, MODELS)
         if not data.tokens:
             raise TokenizerError("the model file holds no tokenizer")
+        require_supported(data.model, data.pre)
         self._special = SpecialTokens(data)
         self.eos_ids = self._special.ends
         try:
@@ -58,6 +59,7 @@ class Tokenizer:
             raise
         except Exception as error:  # the library raises plain Exception
             raise TokenizerError(f"the tokenizer of the model is corrupt: {error}") from None
+        self.space_prefix = isinstance(self._vocabulary, SentencePiece) and self._vocabulary.space_prefix
         self._begin = data.bos if (begin if data.add_bos is None else data.add_bos) else None
 
     def _make(self):
@@ -72,9 +74,7 @@ class Tokenizer:
         if data.pre is None:
             self.messages.append("the file names no pre-tokenizer (tokenizer.ggml.pre): texts are split by 'default', "
                                  "other than the model may have been trained with")
-        pre = PRE_TOKENIZERS.get(data.pre or "default")
-        if pre is None:
-            raise _unsupported("pre-tokenizer", data.pre, PRE_TOKENIZERS)
+        pre = PRE_TOKENIZERS[data.pre or "default"]
         return (SpacedBpe(data, special) if pre.spaced else ByteLevel(data, special, pre)), pre.begin
 
     @property
@@ -113,16 +113,10 @@ class Tokenizer:
         """Prompt text of a conversation that the model is to answer, by its chat template."""
         return self._render([self._prepared(messages)[0]])[0]
 
-    def decode(self, ids: Sequence[int], continued: bool = False) -> str:
-        """Text of `ids` without control tokens; bytes that are not UTF-8 become U+FFFD.
-
-        continued: a space that starts it is a part of it, as it goes on from another text. Otherwise it is the one that
-        a SentencePiece vocabulary puts in front of a text.
-        """
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of `ids` without control tokens; bytes that are not UTF-8 become U+FFFD."""
         text = b"".join(self.token_bytes(token) for token in ids).decode("utf-8", errors="replace")
-        if not continued and isinstance(self._vocabulary, SentencePiece) and self._vocabulary.space_prefix:
-            text = text.removeprefix(" ")
-        return text
+        return text.removeprefix(" ") if self.space_prefix else text
 
     def token_bytes(self, token: int) -> bytes:
         """UTF-8 bytes of one token, possibly a part of a character; empty for control tokens and unknown ids."""
@@ -133,10 +127,6 @@ class Tokenizer:
     def dropped(self, text: str) -> list[str]:
         """Sentences about what the vocabulary has no token for in `text`."""
         return self._vocabulary.dropped(_clean(text))
-
-    def chat(self, user: str) -> str:
-        """Prompt text for one message of a user, by the model's chat template."""
-        return self.render([{"role": "user", "content": user}])
 
     def _begun(self, parts: Sequence[str | int]) -> list[int]:
         ids = []
@@ -162,9 +152,16 @@ class Tokenizer:
         return "" if token is None or not 0 <= token < self.vocab_size else self._data.tokens[token]
 
 
+def require_supported(model: str, pre: str | None) -> None:
+    """Raises `TokenizerError` for a kind of tokenizer or pre-tokenizer that is not supported."""
+    if model not in MODELS:
+        raise _unsupported("tokenizer model", model, MODELS)
+    if model == "gpt2" and (pre or "default") not in PRE_TOKENIZERS:
+        raise _unsupported("pre-tokenizer", pre, PRE_TOKENIZERS)
+
+
 def _unsupported(what: str, name: str | None, known: Iterable[str]) -> TokenizerError:
-    shown = repr(name) if len(repr(name)) <= 60 else repr(name)[:60] + "…"
-    return TokenizerError(f"{what} {shown} is not supported, expected one of {', '.join(known)}")
+    return TokenizerError(f"{what} {shown(name)} is not supported, expected one of {', '.join(known)}")
 
 
 def _clean(text: str) -> str:

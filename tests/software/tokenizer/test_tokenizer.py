@@ -1,12 +1,11 @@
-"""Tokenizers: known ids, round trips, streaming, chat, errors."""
+"""Tokenizers: known ids, round trips, streaming, errors."""
 
 import random
-from dataclasses import replace
 
 import glassllm
 import pytest
-from dojang.checkpoints import TokenizerData, load
-from dojang.tokenizer import PRE_TOKENIZERS, TextStream, Tokenizer, TokenizerError, byte_characters
+from dojang.checkpoints import load
+from dojang.tokenizer import PRE_TOKENIZERS, TextStream, Tokenizer, TokenizerError
 
 TEXTS = ["The capital of France is", "  two  spaces\n\n\tand tabs \r\n", "2025-11-22: 3.14159, 1000000",
          "naïve café, 日本語のテキスト, emoji 🎉👩‍👩‍👧", "def f(x):\n    return x**2  # don't\n", "안녕하세요 도장",
@@ -18,19 +17,11 @@ def smollm2():
     return Tokenizer(load("smollm2").tokenizer)
 
 
-def bytes_model(**changes):
-    """A model with one token per byte, a few merges and special tokens."""
-    table = byte_characters()
-    tokens = [*table, "ab", "abc", "<|end|>", "<|user|>"]
-    types = [1] * 258 + [3, 4]
-    data = TokenizerData("gpt2", "default", tokens, types, ["a b", "ab c"], bos=258, eos=258, eos_ids=frozenset({258}))
-    return replace(data, **changes)
-
-
 def test_known_ids(smollm2):
     assert smollm2.encode("The capital of France is") == [504, 3575, 282, 4649, 314]
     assert smollm2.encode("2025")[-4:] == [34, 32, 34, 37]  # digits are single
-    assert smollm2.eos_ids == {0, 2, 4}  # end of text, of turn, of file
+    assert smollm2.eos_ids == {0, 2, 4}  # end of text, of turn, of repository
+    assert smollm2.vocab_size == 49152 and smollm2.messages == []
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -55,75 +46,70 @@ def test_stream_never_emits_half_a_character(smollm2):
         assert "".join(pieces) + stream.flush() == text
 
 
-def test_stream_replaces_an_unfinished_character():
-    tokenizer = Tokenizer(bytes_model())
+def test_stream_replaces_an_unfinished_character(bytes_data):
+    tokenizer = Tokenizer(bytes_data())
     stream = TextStream(tokenizer)
     assert stream.push(0xE6) == "" and stream.push(0x97) == ""
     assert stream.flush() == "\ufffd"
     assert stream.push(0xE6) + stream.push(0x97) + stream.push(0xA5) == "日"
 
 
-def test_special_tokens():
-    tokenizer = Tokenizer(bytes_model())
-    assert tokenizer.encode("xabc<|end|>ab<|user|>") == [ord("x"), 257, 258, 256, 259]
-    assert tokenizer.decode([257, 258, 259]) == "abc<|user|>"  # control tokens are not text, user-defined ones are
-    assert tokenizer.decode([100_000]) == ""
-
-
-def test_begin_token_once():
-    tokenizer = Tokenizer(bytes_model(add_bos=True))
-    assert tokenizer.encode("x") == [258, ord("x")] and tokenizer.encode("<|end|>x") == [258, ord("x")]
-
-
 @pytest.mark.parametrize("pre", [name for name, pre in PRE_TOKENIZERS.items() if not pre.spaced])
-def test_every_pre_tokenizer_keeps_the_text(pre):
-    tokenizer = Tokenizer(bytes_model(pre=pre))
+def test_every_pre_tokenizer_keeps_the_text(pre, bytes_data):
+    tokenizer = Tokenizer(bytes_data(pre=pre))
     for text in TEXTS:
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_whole_words_ignore_merges():
+def test_whole_words_ignore_merges(bytes_data):
     # "abc" is reachable as a word but not by merges
-    assert Tokenizer(bytes_model(pre="gpt-2", merges=["a b"])).encode("abc") == [256, ord("c")]
-    assert Tokenizer(bytes_model(pre="llama-bpe", merges=["a b"])).encode("abc") == [257]
+    assert Tokenizer(bytes_data(pre="gpt-2", merges=["a b"])).encode("abc") == [256, ord("c")]
+    assert Tokenizer(bytes_data(pre="llama-bpe", merges=["a b"], add_bos=False)).encode("abc") == [257]
+    spelled = bytes_data({"end": 3}, pre="llama-bpe", add_bos=False)
+    assert Tokenizer(spelled).encode("end", special=False) == [*b"end"]
 
 
-def test_chat_template_of_smollm2(smollm2):
-    text = smollm2.chat("Hi <b>")
-    assert text == ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
-                    "<|im_end|>\n<|im_start|>user\nHi <b><|im_end|>\n<|im_start|>assistant\n")
-    ids = smollm2.encode(text)
-    assert (ids.count(1), ids.count(2)) == (3, 2)
+@pytest.mark.parametrize("text, read", [("x\udcff", "x\ufffd"), ("\ud83d\ud83dy", "\ufffd\ufffdy")])
+def test_what_is_no_character_is_replaced(text, read, bytes_data):
+    tokenizer = Tokenizer(bytes_data(chat_template="{{ messages[0].content }}"))
+    assert tokenizer.encode(text) == tokenizer.encode_chat([{"role": "user", "content": text}]) == [*read.encode()]
 
 
-@pytest.mark.parametrize("template, message", [
-    (None, "the model has no chat template, give it a plain prompt"),
-    ("{% for x in", "the model's chat template fails: "),
-    ("{{ raise_exception('no users here') }}", "the model's chat template fails: no users here"),
-    ("{{ ''.__class__.__mro__ }}", "the model's chat template fails: access to attribute"),
-])
-def test_chat_errors(template, message):
-    with pytest.raises(TokenizerError) as error:
-        Tokenizer(bytes_model(chat_template=template)).chat("x")
-    assert str(error.value).startswith(message)
+def test_dropped_bytes_are_told(bytes_data):
+    data = bytes_data()
+    gone = {data.tokens[byte]: f"[{byte}]" for byte in (0x04, 0xED)}
+    tokenizer = Tokenizer(bytes_data(tokens=[gone.get(token, token) for token in data.tokens]))
+    assert tokenizer.dropped("abc é") == []
+    assert tokenizer.dropped("z한 한") == ["byte 0xED of the prompt has no token and is dropped (in 한)"]
+    (sentence,) = tokenizer.dropped("\x04한")
+    assert sentence == "bytes 0x04, 0xED of the prompt have no token and are dropped (in U+0004, 한)"
+    assert tokenizer.encode("a\x04b") == [ord("a"), ord("b")]  # not "ab": they are not neighbours
 
 
-def test_chat_sees_begin_and_end_tokens():
-    template = "{{ bos_token }}{% for m in messages %}{{ m['role'] }}:{{ m.content }}{% endfor %}{{ eos_token }}"
-    assert Tokenizer(bytes_model(chat_template=template)).chat("q") == "<|end|>user:q<|end|>"
+def test_many_dropped_characters_stay_a_line(bytes_data):
+    tokenizer = Tokenizer(bytes_data(tokens=[*"abcdefgh", *(f"[{n}]" for n in range(252))], merges=[]))
+    (sentence,) = tokenizer.dropped("".join(map(chr, range(0x100, 0x200))))
+    assert len(sentence) < 250 and "and 248 more" in sentence
 
 
 @pytest.mark.parametrize("changes, message", [
     ({"model": "t5"}, "tokenizer model 't5' is not supported, expected one of gpt2, llama, "),
+    ({"model": "x" * 999}, "tokenizer model 'xxxxxxxx"),
     ({"pre": "nobody"}, "pre-tokenizer 'nobody' is not supported, expected one of default, gpt-2, "),
     ({"tokens": [], "types": []}, "the model file holds no tokenizer"),
     ({"merges": ["a q"]}, "the tokenizer of the model is corrupt: "),
-    ({"types": [1]}, "the tokenizer of the model is corrupt: "),
+    ({"types": [1]}, "the tokenizer of the model is corrupt: 1 token types for 260 tokens"),
 ])
-def test_unsupported_and_corrupt(changes, message):
+def test_unsupported_and_corrupt(changes, message, bytes_data):
     with pytest.raises(TokenizerError) as error:
-        Tokenizer(bytes_model(**changes))
-    assert str(error.value).startswith(message)
+        Tokenizer(bytes_data(**changes))
+    assert str(error.value).startswith(message) and len(str(error.value)) < 1400
+
+
+def test_a_missing_pre_tokenizer_is_told(bytes_data):
+    tokenizer = Tokenizer(bytes_data(pre=None))
+    assert len(tokenizer.messages) == 1 and "names no pre-tokenizer (tokenizer.ggml.pre)" in tokenizer.messages[0]
+    assert tokenizer.encode("x 1234") == Tokenizer(bytes_data()).encode("x 1234")
 
 
 def test_glassllm_equals_the_packages_own():
@@ -137,3 +123,5 @@ def test_glassllm_equals_the_packages_own():
         assert ids == reference.encode(text)
         assert tokenizer.decode(ids) == reference.decode(ids)
     assert tokenizer.decode([0, 2, 3]) == ""
+    assert tokenizer.dropped("Once") == []
+    assert tokenizer.dropped("a 도장") == ["characters 도, 장 of the prompt have no token: read as <unk>"]

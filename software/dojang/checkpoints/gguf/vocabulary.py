@@ -3,13 +3,13 @@
 from typing import Any
 
 from ..checkpoint import TokenizerData
-from ..errors import CheckpointError
+from ..errors import CheckpointError, shown
 from .file import GGUFFile
 
 __all__ = ["tokenizer_data"]
 
-NO_TOKEN = (-1, 2**32 - 1)
-"""Ids that mean that there is no such token; the second is the first without its sign."""
+NO_TOKEN = (-1, 2**32 - 1, 2**64 - 1)
+"""Ids that mean that there is no such token: -1, and -1 without its sign."""
 
 STRIPPING = ("phi-3", "phi3")
 """Parts of names of models whose control tokens swallow the white space after them; no key says so."""
@@ -44,7 +44,7 @@ class _Keys:
         for key in ("fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"):
             ends[key] = self._token(key, len(tokens), used=False)
         named = template is not None and "bos_token" in template
-        bos = self._token("bos_token_id", len(tokens), used=bool(add_bos) or named)
+        bos = self._token("bos_token_id", len(tokens), used=add_bos is not False or named)
         model = self._one("tokenizer.ggml.model", str, "a text") or "none"
         if add_bos and bos is None and self._file.field("tokenizer.ggml.bos_token_id") is not None:
             raise self._wrong("tokenizer.ggml.bos_token_id", f"a token id below {len(tokens)}, as add_bos_token is set")
@@ -55,7 +55,7 @@ class _Keys:
         return TokenizerData(
             model=model, pre=self._one("tokenizer.ggml.pre", str, "a text"), tokens=tokens, types=types,
             merges=self._all("merges", str, "texts"), bos=bos, eos=ends["eos_token_id"], add_bos=add_bos,
-            eos_ids=frozenset(ends.values()) - {None}, chat_template=template,
+            eos_ids=frozenset(token for token in ends.values() if token is not None), chat_template=template,
             scores=self._all("scores", (int, float), "numbers"), add_space_prefix=self._flag("add_space_prefix"),
             strip_after=isinstance(name, str) and any(part in name.lower() for part in STRIPPING))
 
@@ -98,6 +98,4 @@ class _Keys:
         return usual if missing and usual < len(tokens) else token
 
     def _wrong(self, key: str, expected: str) -> CheckpointError:
-        value = repr(self._file.field(key))
-        shown = value if len(value) <= 60 else value[:60] + "…"
-        return CheckpointError(f"{self._file.path}: {key} is {shown}, expected {expected}")
+        return CheckpointError(f"{self._file.path}: {key} is {shown(self._file.field(key))}, expected {expected}")
