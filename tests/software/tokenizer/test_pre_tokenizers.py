@@ -61,7 +61,11 @@ def pieces(pre, text):
     ("ufakzeka", "Ali's", ["Ali", "'s"]),
     ("bailingmoe", "'SUP x 12", ["'S", "UP", " x", " ", "1", "2"]),
     ("minicpm5", "1234", ["123", "4"]),
-    ("falcon", "a`12345", ["a", "`", "123", "45"]),
+    ("falcon", "`€12345", ["`", "€", "123", "45"]),
+    ("starcoder", "a12", ["a", "1", "2"]),
+    ("qwen35", "!!\u0301", ["!!", "\u0301"]),
+    ("qwen2", "!!\u0301", ["!!\u0301"]),
+    ("deepseek-llm", "ÀµÿЖ Жa", ["ÀµÿЖ", " Ж", "a"]),
     ("default", "12345+", ["123", "45", "+"]),
 ])
 def test_splits(pre, text, expected):
