@@ -105,6 +105,7 @@ def test_many_dropped_characters_stay_a_line(bytes_data):
     ({"pre": "nobody"}, "pre-tokenizer 'nobody' is not supported, expected one of default, gpt-2, "),
     ({"tokens": [], "types": []}, "the model file holds no tokenizer"),
     ({"merges": ["a q"]}, "the tokenizer of the model is corrupt: "),
+    ({"merges": ["ab"]}, "the tokenizer of the model is corrupt: merge 'ab' has one side"),
     ({"types": [1]}, "the tokenizer of the model is corrupt: 1 token types for 260 tokens"),
 ])
 def test_unsupported_and_corrupt(changes, message, bytes_data):
