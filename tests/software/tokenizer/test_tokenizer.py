@@ -117,6 +117,7 @@ def test_unsupported_and_corrupt(changes, message, bytes_data):
 def test_a_missing_pre_tokenizer_is_told(bytes_data):
     tokenizer = Tokenizer(bytes_data(pre=None))
     assert len(tokenizer.messages) == 1 and "names no pre-tokenizer (tokenizer.ggml.pre)" in tokenizer.messages[0]
+    assert Tokenizer(bytes_data(pre="")).messages == tokenizer.messages
     assert tokenizer.encode("x 1234") == Tokenizer(bytes_data()).encode("x 1234")
 
 
