@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from .checkpoints import Checkpoint
 
-__all__ = ["Evaluation", "GoldenModel", "bytes_per_token", "bits_per_weight", "evaluate", "float_model"]
+__all__ = ["Evaluation", "GoldenModel", "Numerics", "bytes_per_token", "bits_per_weight", "evaluate", "float_model"]
 
 Model = Callable[[np.ndarray], np.ndarray]
 """Function of the ids of a window to its logits, float32 [length, vocab]."""
@@ -72,12 +73,21 @@ class GoldenModel:
         return self._model.saturated
 
 
+class FastModel(GoldenModel):
+    """The same logits, compiled: several times as fast."""
+
+    def __init__(self, checkpoint: Checkpoint, length: int):
+        from .fast import FastLlama
+
+        self._model = FastLlama(checkpoint, length)
+
+
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
     from .compress.forward import Forward, LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
-    head = checkpoint.head.dequantize()
+    head = checkpoint.floats(checkpoint.head_name)
 
     def run(ids):
         forward = Forward(checkpoint, ids[None], workers)
@@ -86,6 +96,20 @@ def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
         return forward.logits(0, head)
 
     return run
+
+
+class Numerics(StrEnum):
+    """The chip's, bit for bit, by numpy or compiled; or float32."""
+
+    GOLDEN = "golden"
+    FAST = "fast"
+    FLOAT = "float"
+
+    def open(self, checkpoint: Checkpoint, length: int) -> Model:
+        """The model for windows of up to ``length``."""
+        if self is Numerics.FLOAT:
+            return float_model(checkpoint)
+        return (FastModel if self is Numerics.FAST else GoldenModel)(checkpoint, length)
 
 
 def bits_per_weight(checkpoint: Checkpoint) -> float:

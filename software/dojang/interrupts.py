@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -78,8 +79,7 @@ class Interrupts:
         finally:
             self._reaction = before
         if self.pending and not self._raised:
-            self._raised = True
-            raise KeyboardInterrupt
+            self._raise()
 
     def _handle(self, *_) -> None:
         if self._first is not None:
@@ -90,8 +90,12 @@ class Interrupts:
         if self._reaction is Reaction.LEAVE:
             leave()
         if self._reaction is Reaction.RAISE:
-            self._raised = True
-            raise KeyboardInterrupt
+            self._raise()
+
+    def _raise(self) -> None:
+        self._raised = True
+        warnings.simplefilter("ignore")  # what is left half made is no news
+        raise KeyboardInterrupt
 
 
 def leave():

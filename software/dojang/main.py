@@ -3,6 +3,7 @@
 import os
 
 try:
+    import atexit
     import sys
 
     from .interrupts import INTERRUPTED, end_children, interrupts
@@ -21,9 +22,24 @@ def main() -> None:
         code = INTERRUPTED
     interrupts.ignore()
     if interrupts.pending:
-        end_children()
-        code = INTERRUPTED
+        _end()
     sys.exit(code)
+
+
+def _end():
+    """Exit with `INTERRUPTED`, without the end of the interpreter.
+
+    It would wait for threads that go on, warn of what is half made, and raise SIGINT once more if KeyboardInterrupt has
+    passed through an `exec`.
+    """
+    atexit._run_exitfuncs()  # removes temporary folders
+    end_children()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # nobody reads it any more
+    os._exit(INTERRUPTED)
 
 
 def _run() -> int:

@@ -28,7 +28,8 @@ def compiled(source: Path, flags: Sequence[str] = FLAGS,
 
     Raises
     ------
-    NativeError: g++ is missing or fails, or the cache cannot be written.
+    NativeError: g++ is missing or fails, or what is in the cache cannot be loaded.
+    ToolchainError: the cache cannot be written.
     """
     from dojang_sim.toolchain import build_lock, cache_root
 
@@ -39,15 +40,14 @@ def compiled(source: Path, flags: Sequence[str] = FLAGS,
     files = (source, *sorted(source.parent.glob("*.h")))
     key = hashlib.sha256(b"\0".join((*(file.read_bytes() for file in files), " ".join(flags).encode(), target)))
     path = cache_root() / f"{source.stem}-{key.hexdigest()[:16]}.so"
+    with build_lock(path):
+        if not path.exists():
+            on_build()
+            _build(source, flags, path)
     try:
-        with build_lock(path):
-            if not path.exists():
-                on_build()
-                _build(source, flags, path)
         return ctypes.CDLL(str(path))
     except OSError as error:
-        raise NativeError(f"the cache of compiled code, folder {path.parent}, cannot be used: "
-                          f"{error.strerror or error}; DOJANG_CACHE names another") from None
+        raise NativeError(f"compiled code cannot be loaded from the cache: {error}") from None
 
 
 def _build(source: Path, flags: Sequence[str], path: Path) -> None:

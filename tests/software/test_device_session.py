@@ -78,6 +78,25 @@ def test_guards_of_boards_look_at_their_slower_memory_less_often(image):
     assert BOARD_PATROL_CYCLES == 4 * PATROL_CYCLES
 
 
+def test_logits_after_going_back_are_those_of_a_fresh_session(checkpoint):
+    fresh, used = GoldenSession(checkpoint, 24), GoldenSession(checkpoint, 24)
+    used.prefill([1, 2, 9, 9, 9])
+    used.rewind(2)
+    assert np.array_equal(used.decode(3).logits, fresh.prefill([1, 2, 3])[-1].logits)
+
+
+def test_a_session_that_goes_back_takes_the_golden_model_along(checkpoint, image):
+    device = FakeDevice()
+    session = DeviceSession(device, image, golden=GoldenSession(checkpoint, 24))
+    session.prefill([1, 2, 3])
+    session.rewind(1)
+    session.decode(4)
+    assert [position for position, _ in device.sets] == [0, 1]
+    assert session._golden is not None and session._golden._position == 2
+    with pytest.raises(SessionError, match="position 3 was asked for, expected 0 to 2"):
+        session.rewind(3)
+
+
 def test_a_scale_set_is_used_from_the_next_pass_on(checkpoint):
     device = FakeDevice()
     image = compile_model(checkpoint, replace(preset("sim-2x2"), coded=True), 24, [random_set(checkpoint, "set", 1)])

@@ -107,6 +107,7 @@ def test_the_last_token_of_a_prompt_is_always_processed(prompt, calls):
     again = conversation.generation(prompt, Sampler(), ())
     list(again.prefill(4))
     assert list(again.decode(1)) == [prompt[-1] + 1] and session.calls == calls
+    assert session._position == len(prompt) == len(again.processed)
 
 
 def test_a_session_goes_back_only():

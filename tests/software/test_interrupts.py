@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import dojang
 import pytest
 from dojang.interrupts import INTERRUPTED, PATIENCE_S, Interrupts, end_children
 
@@ -100,7 +102,7 @@ except KeyboardInterrupt:
 def test_children_of_children_end():
     nested = f"import subprocess; subprocess.run({[*PYTHON, 'import time; time.sleep(60)']!r})"
     process = subprocess.Popen([*PYTHON, nested])
-    threads = f"/proc/{process.pid}/task/{process.pid}/children"
+    threads, inner = f"/proc/{process.pid}/task/{process.pid}/children", []
     for _ in range(200):
         time.sleep(0.02)
         with open(threads) as file:
@@ -110,6 +112,38 @@ def test_children_of_children_end():
     end_children(process.pid)
     process.wait(10)
     assert inner and not os.path.exists(f"/proc/{inner[0]}/exe")
+
+
+def test_nothing_that_was_interrupted_in_an_exec_is_raised_at_the_very_end(tmp_path):
+    """Python ends itself with SIGINT then, after it was caught; threads that go on are not waited for."""
+    package = tmp_path / "dojang" / "cli.py"
+    package.parent.mkdir()
+    for name in ("main", "interrupts", "streams", "errors", "__init__"):
+        (package.parent / f"{name}.py").write_text((Path(dojang.__file__).parent / f"{name}.py").read_text())
+    package.write_text('''
+import sys, threading, time, tempfile, pathlib
+
+class Unwanted:
+    def __del__(self):
+        import warnings
+        warnings.warn("half made")
+
+def app():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    folder, half = tempfile.TemporaryDirectory(dir="."), Unwanted()
+    try:
+        exec("print('r', end='', flush=True)\\nwhile True: pass")
+    except KeyboardInterrupt:
+        print("text")
+        sys.exit(0)
+''')
+    process = subprocess.Popen([sys.executable, "-m", "dojang.main"], cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert process.stdout is not None and process.stdout.read(1) == "r"
+    process.send_signal(signal.SIGINT)
+    rest, error = process.communicate(timeout=20)
+    assert (process.returncode, rest, error) == (INTERRUPTED, "text\n", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["dojang"]
 
 
 def test_a_process_that_ignores_it_keeps_doing_so(monkeypatch):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from dojang.native import NativeError, compiled
+from dojang_sim.toolchain import ToolchainError
 
 SOURCE = '#include "value.h"\nextern "C" int value() { return VALUE; }\n'
 
@@ -40,7 +41,7 @@ def test_a_cache_that_cannot_be_written_is_named(source, monkeypatch):
     blocked = source.with_name("file")
     blocked.write_text("")
     monkeypatch.setenv("DOJANG_CACHE", str(blocked / "deep"))
-    with pytest.raises(NativeError, match=f"the cache of compiled code, folder {blocked / 'deep'}, cannot be used"):
+    with pytest.raises(ToolchainError, match=f"the cache folder {blocked / 'deep'} cannot be written: Not a directory"):
         compiled(source)
 
 
@@ -49,7 +50,7 @@ def test_a_folder_without_permission(source, monkeypatch):
     folder = source.with_name("closed")
     folder.mkdir(mode=0o500)
     monkeypatch.setenv("DOJANG_CACHE", str(folder))
-    with pytest.raises(NativeError, match=f"folder {folder}, cannot be used: Permission denied"):
+    with pytest.raises(ToolchainError, match=f"folder {folder} cannot be written: Permission denied"):
         compiled(source)
 
 
@@ -60,5 +61,5 @@ def test_a_damaged_library_is_named(source, monkeypatch):
     other.mkdir()
     (other / library.name).write_text("no library")
     monkeypatch.setenv("DOJANG_CACHE", str(other))
-    with pytest.raises(NativeError, match=r"cannot be used: .*(invalid ELF header|file too short)"):
+    with pytest.raises(NativeError, match=r"cannot be loaded from the cache: .*(invalid ELF header|too short)"):
         compiled(source)

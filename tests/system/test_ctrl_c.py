@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()"]
+DOJANG = [sys.executable, "-m", "dojang.main"]
 
 
 def test_ctrl_c_reaches_only_the_command(tmp_path):
@@ -20,5 +20,6 @@ def test_ctrl_c_reaches_only_the_command(tmp_path):
     assert process.returncode == 130, error
     assert b"Traceback" not in error and b"stopped by Ctrl-C" in error
     figures = json.loads(summary.read_text())
-    assert 1 <= len(figures["tokens"]) < 100 and figures["golden_match"] is True
+    assert 1 <= len(figures["tokens"]) < 100 and figures["ended"] == "interrupt"
+    assert figures["golden_match"] is True
     assert figures["dram_utilization"] > 0 and figures["simulated_hz"] > 0

@@ -10,13 +10,17 @@ from dojang_sim.golden.llama import Llama
 def test_the_first_clipped_value_is_told(converse, random_model, chip_of, memory_of):
     shape = LlamaShape(layers=1, d=64, heads=4, kv_heads=4, head_dim=32, ffn=96, vocab=50, context=64)
     checkpoint = random_model(shape, ["Q8_0"], seed=4)
-    largest = []
-    for token in range(shape.vocab):
+
+    def largest(tokens) -> float:
+        """Of the last token's activations before ffn_down."""
         trace = {}
-        Llama(checkpoint, 1).forward([token], 0, trace)
-        largest.append(np.abs(trace["0.a"]).max())
-    quiet, loud = int(np.argmin(largest)), int(np.argmax(largest))
-    checkpoint = amplified(checkpoint, {"blk.0.ffn_up.weight": 1.5 * 65504 / max(largest)})
+        Llama(checkpoint, 8).forward(tokens, 0, trace)
+        return float(np.abs(trace["0.a"][-1]).max())
+
+    quiet = min(range(shape.vocab), key=lambda token: largest([token]))
+    loud = max(range(shape.vocab), key=lambda token: largest([quiet] * 4 + [token]))
+    factor = 1.5 * 65504 / largest([quiet] * 4 + [loud])
+    checkpoint = amplified(checkpoint, {"blk.0.ffn_up.weight": factor})
     name = "sim-1x1"
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
         conversation.prefill([quiet] * 3)

@@ -26,15 +26,17 @@ _QUERIES = 64
 
 
 def rotary_tables(shape, positions) -> tuple[np.ndarray, np.ndarray]:
-    """Rows C and S, float32 [len(positions), head_dim], for `positions` of a model of `shape` (a `LlamaShape`)."""
-    pairs = np.arange(shape.head_dim // 2)
-    theta = np.float64(shape.rope_base) ** (-2.0 * pairs / shape.head_dim)
+    """Rows C and S, float32 [len(positions), key_dim], for `positions` of a model of `shape` (a `LlamaShape`)."""
+    pairs, rotated = np.arange(shape.rotary_dim // 2), slice(shape.rotary_dim)
+    theta = np.float64(shape.rope_base) ** (-2.0 * pairs / shape.rotary_dim)
     if shape.rope_factors is not None:
         theta = theta / np.array(shape.rope_factors, np.float64)
     angle = np.asarray(positions, np.float64)[:, None] * theta
-    cosine, sine = np.cos(angle), np.sin(angle)
-    C = np.repeat(cosine, 2, axis=1).astype(np.float32)
-    S = np.stack([-sine, sine], axis=-1).reshape(C.shape).astype(np.float32)
+    cosine, sine = np.cos(angle) * shape.rope_magnitude, np.sin(angle) * shape.rope_magnitude
+    C = np.ones((len(angle), shape.key_dim), np.float32)
+    S = np.zeros_like(C)
+    C[:, rotated] = np.repeat(cosine, 2, axis=1)
+    S[:, rotated] = np.stack([-sine, sine], axis=-1).reshape(S[:, rotated].shape)
     return C, S
 
 
@@ -61,14 +63,14 @@ class Llama:
         self.length = 0
         self.nonfinite = False
         self.saturated: dict[str, int] = {}
-        shape = self.shape = checkpoint.shape
+        shape = self.shape = checkpoint.shape.at(context)
         self._prepared: dict[tuple[int, str], PreparedMatrix] = {}
         size, groups = (shape.layers, shape.kv_heads, context), shape.head_dim // BLOCK
         self._k_codes = np.zeros((*size, 2 * groups, BLOCK), np.int8)
         self._k_scale = np.zeros((*size, 2 * groups), np.float16)
-        self._v_codes = np.zeros((*size, 2 * shape.head_dim), np.int8)
+        self._v_codes = np.zeros((*size, 2 * shape.value_dim), np.int8)
         self._v_scale = np.zeros(size, np.float32)
-        self._score_factor = np.float32(_LOG2_E / np.sqrt(shape.head_dim))
+        self._score_factor = np.float32(_LOG2_E * shape.score_scale)
         self._mean_factor, self._eps = np.float32(1 / shape.d), np.float32(shape.rms_eps)
 
     def forward(self, tokens, position: int, trace: dict[str, np.ndarray] | None = None) -> np.ndarray:
@@ -122,12 +124,12 @@ class Llama:
     def _attention(self, x, index, layer, positions, tables, note, traced):
         shape, count = self.shape, len(x)
         h = self._norm(f"{index}.attn_norm", x, layer.attn_norm)
-        q = self._weights(index, "attn_q", layer, h).reshape(count, shape.heads, shape.head_dim)
-        k = self._weights(index, "attn_k", layer, h).reshape(count, shape.kv_heads, shape.head_dim)
-        v = self._weights(index, "attn_v", layer, h).reshape(count, shape.kv_heads, shape.head_dim)
+        q = self._weights(index, "attn_q", layer, h).reshape(count, shape.heads, shape.key_dim)
+        k = self._weights(index, "attn_k", layer, h).reshape(count, shape.kv_heads, shape.key_dim)
+        v = self._weights(index, "attn_v", layer, h).reshape(count, shape.kv_heads, shape.value_dim)
         q, k = self._fp16(f"{index}.q", _rotate(q, *tables)), _rotate(k, *tables)
         self._store(index, positions, k, v)
-        o = np.empty_like(q)
+        o = np.empty((count, shape.heads, shape.value_dim), np.float32)
         inner = np.zeros((2, count, shape.heads, int(positions[-1]) + 1), np.float32) if traced else None
         for at in range(0, count, _QUERIES):
             block = slice(at, at + _QUERIES)
@@ -151,7 +153,7 @@ class Llama:
     def _store(self, index, positions, k, v):
         """Quantise rotated keys and values [token, KV head, element] into the cache."""
         convert = partial(self._fp16, f"{index}.k_scale")
-        k = k.reshape(*k.shape[:2], -1, BLOCK)
+        k = self._whole(k).reshape(*k.shape[:2], -1, BLOCK)
         s1 = _int8_scale(k, convert)
         c1 = add(add(mul(k, recip(s1)), _ROUNDER), -_ROUNDER)
         r = add(mul(c1, mul(s1, np.float32(-1))), k)
@@ -172,9 +174,9 @@ class Llama:
         position].
         """
         held = int(positions[-1]) + 1
-        count, heads, size = q.shape
+        (count, heads), size = q.shape[:2], self.shape.value_dim
         keys = PreparedMatrix(self._k_codes[index, kv_head, :held], self._k_scale[index, kv_head, :held])
-        twice = np.concatenate([q, q], axis=2).reshape(count * heads, 2 * size)
+        twice = np.concatenate([self._whole(q)] * 2, axis=2).reshape(count * heads, -1)
         score = self._product(keys, twice).reshape(count, heads, held)
         beyond = (np.arange(held) > positions[:, None])[:, None]
         m = reduce_max(np.where(beyond, np.float32(-np.inf), score))[..., None]
@@ -188,6 +190,10 @@ class Llama:
         y = self._product(values, w.reshape(count * heads, held)).reshape(count, heads, 2, size)
         o = add(mul(y[:, :, 1], np.float32(2.0 ** -8)), y[:, :, 0])
         return o, np.where(beyond, np.float32(0), score), w
+
+    def _whole(self, x):
+        """Queries or keys [..., key_dim] with zeros up to whole groups, as the cache has them."""
+        return np.pad(x, ((0, 0), (0, 0), (0, self.shape.head_dim - self.shape.key_dim)))
 
     def _ffn(self, x, index, layer, note):
         h = self._norm(f"{index}.ffn_norm", x, layer.ffn_norm)

@@ -93,7 +93,7 @@ def write_container(path: Path, contents: Contents) -> None:
         arrays[name] = np.ascontiguousarray(vector, np.float32)
     for label, parts in contents.scale_sets.items():
         arrays |= {f"{label}/{name}": np.ascontiguousarray(values) for name, values in parts.items()}
-    shape, tokenizer = asdict(contents.shape), asdict(contents.tokenizer)
+    shape, tokenizer = contents.shape.stored(), asdict(contents.tokenizer)
     tokenizer["eos_ids"] = sorted(contents.tokenizer.eos_ids)
     description = {
         "version": VERSION, "name": contents.name, "shape": shape, "tokenizer": tokenizer, "tensors": tensors,
@@ -216,8 +216,9 @@ class _Container:
 
     def checkpoint(self, name: str, weights_bits: int) -> Checkpoint:
         fields = dict(self.description["shape"])
-        if fields.get("rope_factors") is not None:
-            fields["rope_factors"] = tuple(fields["rope_factors"])
+        for factors in ("rope_factors", "rope_factors_long"):
+            if fields.get(factors) is not None:
+                fields[factors] = tuple(fields[factors])
         shape = LlamaShape(**fields)
         tensors = self.description["tensors"]
         sizes = {"token_embd.weight": (shape.vocab, shape.d)}
@@ -248,6 +249,7 @@ class _Container:
                                       f"{', '.join(FLOAT_TYPES)}")
 
         messages = import_messages(floats, shape.tied, weights_bits)
+        messages.extend(shape.messages())
 
         def load_floats(tensor: str) -> np.ndarray:
             return self.array(tensor).astype(np.float32) if tensor in floats else self.matrix(tensor).dequantize()

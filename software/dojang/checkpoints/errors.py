@@ -14,14 +14,14 @@ class UnsupportedError(CheckpointError):
     """A checkpoint is sound, but of a kind that is not supported; the message names what is not."""
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = LONGEST) -> str:
     """A value out of a file as messages have it: printable, and short however long it is; texts in quotes."""
     if isinstance(value, str):
-        head = repr(value[:LONGEST])
-        cut = len(value) > LONGEST or len(head) > LONGEST + 2
-        return f"{head[:LONGEST]}…{head[0]} of {len(value):,} characters" if cut else head
+        head = repr(value[:longest])
+        cut = len(value) > longest or len(head) > longest + 2
+        return f"{head[:longest]}…{head[0]} of {len(value):,} characters" if cut else head
     if isinstance(value, list | tuple):
-        head = ", ".join(shown(item) for item in value[:4])
+        head = ", ".join(shown(item, longest // 8) for item in value[:4])
         return f"a list of {len(value):,}: {head}, …" if len(value) > 4 else f"[{head}]"
     return repr(value)[:LONGEST]
 

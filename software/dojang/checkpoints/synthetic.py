@@ -22,7 +22,8 @@ END = "<|end|>"
 
 def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequence[str] = "Q4_1",
                     embedding_type: str | None = None, head_type: str | None = None, seed: int = 0,
-                    eos: bool = False) -> Path:
+                    eos: bool = False, keys: Mapping[str, int | float | str] | None = None,
+                    sharpness: float = 1.0) -> Path:
     """Write a random model of `shape` with a byte-level tokenizer and return its path.
 
     Parameters
@@ -34,6 +35,8 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
         None.
     seed: of all weights.
     eos: name an end token, which a random model may then hit; without, generation never ends by itself.
+    keys: further metadata, by key without ``llama.`` in front.
+    sharpness: factor of queries and of keys; above 1 attention, and so what is rotated, decides more.
     """
     rng = np.random.default_rng(seed)
     kinds = [matrix_type] if isinstance(matrix_type, str) else list(matrix_type)
@@ -45,10 +48,9 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
     writer.add_feed_forward_length(shape.ffn)
     writer.add_head_count(shape.heads)
     writer.add_head_count_kv(shape.kv_heads)
-    writer.add_key_length(shape.head_dim)
-    writer.add_value_length(shape.head_dim)
-    writer.add_rope_dimension_count(shape.head_dim)
-    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_key_length(shape.key_dim)
+    writer.add_value_length(shape.value_dim)
+    _add_rotary(writer, shape, keys or {})
     writer.add_layer_norm_rms_eps(shape.rms_eps)
     writer.add_vocab_size(shape.vocab)
     _add_tokenizer(writer, shape.vocab, eos)
@@ -67,17 +69,41 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
         add(f"blk.{layer}.attn_norm.weight", gain(), "F32")
         add(f"blk.{layer}.ffn_norm.weight", gain(), "F32")
         for kind, size in shape.matrices().items():
-            add(f"blk.{layer}.{kind}.weight", matrix(*size), next(turns))
+            factor = sharpness if kind in ("attn_q", "attn_k") else 1.0
+            add(f"blk.{layer}.{kind}.weight", factor * matrix(*size), next(turns))
     add("output_norm.weight", gain(), "F32")
     if not shape.tied:
         add("output.weight", matrix(shape.vocab, shape.d), head_type or kinds[-1])
-    if shape.rope_factors is not None:
-        add("rope_freqs.weight", np.array(shape.rope_factors), "F32")
+    for name, factors in _rotary_tensors(shape).items():
+        add(name, np.array(factors), "F32")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return Path(path)
+
+
+def _add_rotary(writer: gguf.GGUFWriter, shape: LlamaShape, keys: Mapping[str, int | float | str]) -> None:
+    """What differs from the defaults, and ``keys``."""
+    writer.add_rope_dimension_count(shape.rotary_dim)
+    writer.add_rope_freq_base(shape.rope_base)
+    if shape.score_scale != 1 / np.sqrt(shape.key_dim):
+        writer.add_attention_scale(shape.score_scale)
+    if shape.rope_magnitude != 1:
+        writer.add_rope_scaling_attn_factors(shape.rope_magnitude)
+    if shape.rope_factors_long is not None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        writer.add_rope_scaling_orig_ctx_len(shape.original_context)
+    for key, value in keys.items():
+        add = {str: writer.add_string, int: writer.add_uint32, float: writer.add_float32}[type(value)]
+        add(f"llama.{key}", value)
+
+
+def _rotary_tensors(shape: LlamaShape) -> dict[str, tuple[float, ...]]:
+    if shape.rope_factors_long is None:
+        return {} if shape.rope_factors is None else {"rope_freqs.weight": shape.rope_factors}
+    short = shape.rope_factors or (1.0,) * (shape.rotary_dim // 2)
+    return {"rope_factors_short.weight": short, "rope_factors_long.weight": shape.rope_factors_long}
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, vocab: int, eos: bool) -> None:
@@ -148,5 +174,7 @@ def amplified(checkpoint: Checkpoint, factors: Mapping[str, float]) -> Checkpoin
     for name, factor in factors.items():
         tensor = checkpoint.tensor(name)
         own = tensor.scale if isinstance(tensor, Matrix) else tensor
+        if own is None:
+            raise ValueError(f"{name} is neither matrix nor gain of {checkpoint.name}")
         values[name] = (own * factor).astype(own.dtype)
     return checkpoint.with_set(ScaleSet("amplified", values))

@@ -9,6 +9,7 @@ import typer
 
 from .area import area
 from .bench import bench
+from .bench_backends import backends
 from .bench_board import board
 from .bench_compression import compression
 from .bench_conversions import conversions
@@ -42,6 +43,7 @@ app.command("compress")(compress_model)
 app.command("eval")(eval_model)
 app.command("tune")(tune_model)
 bench.command()(board)
+bench.command()(backends)
 bench.command()(lpddr4)
 bench.command()(faults)
 bench.command()(compression)

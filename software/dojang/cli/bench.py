@@ -1,6 +1,8 @@
 """``dojang bench``, how fast things are, and ``dojang bench decode``."""
 
+import platform
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -63,6 +65,15 @@ def decode(
     }
     write_json(json_file, figures)
     output.print(_table(figures))
+
+
+def processor_name() -> str:
+    """As Linux calls it, or the machine's name for its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _table(figures: dict) -> Table:

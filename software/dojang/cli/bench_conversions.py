@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 
 from ..checkpoints import load
-from ..checkpoints.tensor_types import BLOCK_TYPES, SUPPORTED_TYPES
-from ..conversions import TYPES, measure
+from ..checkpoints.tensor_types import BLOCK_TYPES, SUPPORTED_TYPES, is_exact
+from ..conversions import EVERY, TYPES, measure
+from ..evaluation import Evaluation
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, windows
 from ..tokenizer import Tokenizer
 from .bench import BenchError
@@ -37,7 +38,8 @@ def conversions(
     """Store a model's matrices in tensor types and measure what the import of each costs on the builtin texts.
 
     Weights as the type has them against weights as the chip has them, both in float32; some four minutes a type for
-    smollm2 on one core. With the default FILE the table in docs/reference/tensor-types.md is made anew.
+    smollm2 on one core. With the default FILE the table in docs/reference/tensor-types.md is made anew. Types that
+    import takes over exactly are not among them.
 
     Example: dojang bench conversions Q6_K Q4_K --json build/conversions.json
     """
@@ -56,11 +58,9 @@ def conversions(
                "label": "measured", "numerics": "float"}
     for name in chosen:
         with working(name) as progress:
-            bits, results = measure(source, name, found, threads or os.cpu_count() or 1, progress)
-        row = {"type": name, "bits_per_weight": bits, "texts": {text: {
-            "perplexity_stored": result.other_perplexity, "perplexity": result.perplexity,
-            "change_percent": 100 * (result.perplexity / result.other_perplexity - 1),
-            "kl": result.kl, "top1": result.top1} for text, result in results.items()}}
+            results = measure(source, name, found, threads or os.cpu_count() or 1, progress)
+        row = {"type": name, "every": EVERY.get(name, 1), "texts": {
+            text: _figures(result) for text, result in results.items()}}
         known = read_figures(json_file)  # another run may have added rows
         rows = known.get("rows", []) if {key: known.get(key) for key in setting} == setting else []
         rows = [other for other in rows if other["type"] != name] + [row]
@@ -71,16 +71,26 @@ def conversions(
         update_document(DOCUMENT, known, {"types": document_table})
     table = Table("type", *BUILTIN, "KL (nats)", title=f"{known['model']}: perplexity, and what import adds")
     for row in known["rows"]:
-        table.add_row(row["type"], *_cost(row["texts"]))
+        table.add_row(row["type"], *_cost(row))
     output.print(table)
     console.print(f"figures: {json_file}")
 
 
+def _figures(result: Evaluation) -> dict:
+    stored = result.other_perplexity
+    assert stored is not None
+    return {"perplexity_stored": stored, "perplexity": result.perplexity,
+            "change_percent": 100 * (result.perplexity / stored - 1), "kl": result.kl, "top1": result.top1}
+
+
 def document_table(figures: dict) -> str:
     """Every type, measured or not, as Markdown."""
-    measured = {row["type"]: row["texts"] for row in figures["rows"]}
+    measured = {row["type"]: row for row in figures["rows"]}
     lines = [list(TITLES), ["---", *["--:" if "bits" in title else "---" for title in TITLES[1:]]]]
-    lines += [[name, *_form(name), *_cost(measured.get(name))] for name in SUPPORTED_TYPES]
+    for name in SUPPORTED_TYPES:
+        known = ["nothing", "0"] if is_exact(name) else ["not measured", ""]
+        cost = _cost(measured[name]) if name in measured else known[:1] * len(BUILTIN) + known[1:]
+        lines.append([name, *_form(name), *cost])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -93,8 +103,7 @@ def _form(name: str) -> list[str]:
     return [stored, str(kind), f"{kind.bits_per_weight:g}", kind.kept.value]
 
 
-def _cost(texts: dict | None) -> list[str]:
-    if texts is None:
-        return ["not measured"] * len(BUILTIN) + [""]
+def _cost(row: dict) -> list[str]:
+    texts = row["texts"]
     cells = [f"{texts[text]['perplexity_stored']:.2f}, {texts[text]['change_percent']:+.3f} %" for text in BUILTIN]
     return [*cells, f"{max(texts[text]['kl'] for text in BUILTIN):.1e}"]

@@ -1,7 +1,6 @@
 """``dojang bench encoder`` and ``dojang bench care-bits``: the encoder's speed, and what XOR codes match."""
 
 import os
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from .bench import processor_name
 from .console import console, output, working
 from .documents import update_document
 from .output_file import JsonFile, prepare, write_json
@@ -30,7 +30,7 @@ def encoder(json_file: JsonFile = None):
 
     with working("encoding random weights"):
         codes = encoder_figures()
-    figures = {"codes": codes, "processor": _processor(), "load": os.getloadavg()[0], "cores": os.cpu_count()}
+    figures = {"codes": codes, "processor": processor_name(), "load": os.getloadavg()[0], "cores": os.cpu_count()}
     _finish("encoder", figures, json_file, encoder_rows(figures))
 
 
@@ -91,12 +91,3 @@ def _finish(name: str, figures: dict, json_file: Path | None, rows: list[list[st
     for row in rows[1:]:
         table.add_row(*row)
     output.print(table)
-
-
-def _processor() -> str:
-    """As Linux calls it, or the machine's name for its kind."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

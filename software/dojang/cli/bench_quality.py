@@ -19,7 +19,7 @@ from ..checkpoints.container import SUFFIX, read_description
 from ..compress.calibration import Moments, hessians
 from ..compress.compress import compress
 from ..compress.plan import RECIPES, Options, Plan
-from ..evaluation import GoldenModel, bytes_per_token, evaluate, float_model
+from ..evaluation import Numerics, bytes_per_token, evaluate
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, calibration_windows, windows
 from ..tokenizer import Tokenizer
 from ..tune.options import Options as Training
@@ -27,7 +27,6 @@ from ..tune.options import best_precision
 from .bench import BenchError
 from .console import console, output, working
 from .documents import read_figures, update_document
-from .eval import Numerics
 from .output_file import prepare, write_json
 from .tune import aim, check_torch, train
 
@@ -62,8 +61,8 @@ def quality(
     names: Annotated[list[str] | None, typer.Argument(metavar="[ROW]...", show_default=False, help=(
         f"Some of {', '.join(map(repr, ROWS))}; all without any."))] = None,
     model: Annotated[str, typer.Option(help="Path of a model file, smollm2 or glassllm.")] = "smollm2",
-    numerics: Annotated[Numerics, typer.Option(help="Of the evaluation: float32, or the chip's, which takes some ten "
-                                               "times as long.")] = Numerics.FLOAT,
+    numerics: Annotated[Numerics, typer.Option(help="Of the evaluation: float32, or the chip's, by numpy, which "
+                                               "takes some ten times as long, or compiled (fast).")] = Numerics.FLOAT,
     count: Annotated[int, typer.Option("--windows", min=1, help="Of each text, for evaluation.")] = EVALUATION,
     threads: Annotated[int | None, typer.Option(min=1, show_default=False, help="Default: all cores.")] = None,
     tune: Annotated[int | None, typer.Option(
@@ -98,7 +97,7 @@ def quality(
     calibration, _ = calibration_windows(tokenizer, length=length)
 
     def perplexities(checkpoint: Checkpoint, text: str) -> dict[str, float]:
-        opened = GoldenModel(checkpoint, length) if numerics is Numerics.GOLDEN else float_model(checkpoint)
+        opened = numerics.open(checkpoint, length)
         result = {}
         for name, ids in found.items():
             with working(f"{text}: {name}"):

@@ -27,8 +27,8 @@ def build(
     baud: Annotated[int | None, typer.Option(show_default=False,
                     help="Rate of the serial port; the board's fastest without.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The bitstream goes to DIR/BOARD.")] = OUT,
-    jobs: Annotated[int, typer.Option(min=1, help="Placements at a time; each takes a core and 2 GB.")]
-        = min(2, os.cpu_count() or 1),
+    jobs: Annotated[int, typer.Option(min=1, show_default=False, help="Placements at a time; each takes a core and 2 "
+                                      "GB. 2 without, or 1 on a single core.")] = min(2, os.cpu_count() or 1),
 ):
     """Make a bitstream: netlist, synthesis (yosys), place and route (nextpnr), pack (ecppack).
 

@@ -1,7 +1,6 @@
 """``dojang eval``: how well a model predicts text."""
 
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from ..checkpoints import load
 from ..errors import DojangError
-from ..evaluation import Evaluation, GoldenModel, bits_per_weight, bytes_per_token, evaluate, float_model
+from ..evaluation import Evaluation, GoldenModel, Numerics, bits_per_weight, bytes_per_token, evaluate
 from ..sessions import saturation_message
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, installed_texts, read_text, windows
 from ..tokenizer import Tokenizer
@@ -19,11 +18,6 @@ from .console import console, output, progress_bar
 from .output_file import JsonFile, prepare, write_json
 
 MODEL = "Path of a model file, smollm2 or glassllm."
-
-
-class Numerics(StrEnum):
-    GOLDEN = "golden"
-    FLOAT = "float"
 
 
 def eval_model(
@@ -39,8 +33,8 @@ def eval_model(
     count: Annotated[int, typer.Option("--windows", min=1, help="Windows of each text, from its beginning; each is a "
                                        "text of its own.")] = EVALUATION,
     length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = LENGTH,
-    numerics: Annotated[Numerics, typer.Option(help="The chip's, bit for bit, or float32, which is faster.")
-                        ] = Numerics.GOLDEN,
+    numerics: Annotated[Numerics, typer.Option(help="The chip's, bit for bit, by numpy or compiled (fast), "
+                                              "or float32.")] = Numerics.GOLDEN,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
     json_file: JsonFile = None,
 ):
@@ -74,11 +68,11 @@ def eval_model(
         else:
             found_texts[given] = builtin_text(given) if given in BUILTIN else read_text(Path(given))
     texts = {name: windows(found, tokenizer, count, length, name) for name, found in found_texts.items()}
-    open_model = float_model if numerics is Numerics.FLOAT else lambda found: GoldenModel(found, length)
     found: dict[str, Evaluation] = {}
     with progress_bar(MofNCompleteColumn()) as progress:
         task = progress.add_task("windows", total=count * len(texts))
-        ours, theirs = open_model(checkpoint), None if other is None else open_model(other)
+        ours = numerics.open(checkpoint, length)
+        theirs = None if other is None else numerics.open(other, length)
         for number, (name, ids) in enumerate(texts.items()):
             progress.update(task, description=name)
             found[name] = evaluate(ours, ids, theirs, lambda done, at=number * count: progress.update(

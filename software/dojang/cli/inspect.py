@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
+from ..tokenizer import TokenizerError, require_supported
 from .console import console, output
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
@@ -21,7 +22,7 @@ ROWS = 256
 def inspect(model: Model, weights: Weights = 8):
     """Show the header of a GGUF file of any kind, and of a model that can run its shape and bytes per token.
 
-    Why a model cannot run is said on standard error.
+    Why a model cannot run, or its prompts cannot be encoded, is said on standard error.
     """
     file = open_gguf(model)
     if file is not None:
@@ -29,7 +30,8 @@ def inspect(model: Model, weights: Weights = 8):
     try:
         checkpoint = load(model if file is None else file, weights)
     except UnsupportedError as error:
-        assert file is not None
+        if file is None:
+            raise
         _print_types(file)
         console.print(f"this model cannot run: {error}")
         return
@@ -37,6 +39,8 @@ def inspect(model: Model, weights: Weights = 8):
     _print_costs(checkpoint, _costs(checkpoint, file, weights))
     for message in checkpoint.messages:
         output.print(message)
+    if file is not None:
+        _tell_tokenizer(file)
 
 
 def _print_header(file: GGUFFile) -> None:
@@ -65,15 +69,33 @@ def _print_types(file: GGUFFile) -> None:
         output.print(tensors)
 
 
+def _tell_tokenizer(file: GGUFFile) -> None:
+    """Say if prompts cannot be encoded; the vocabulary itself is not read."""
+    model, pre = (file.fields.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
+    try:
+        require_supported(str(model), None if pre is None else str(pre))
+    except TokenizerError as error:
+        console.print(f"prompts cannot be encoded: {error}")
+
+
+def _span(factors: tuple[float, ...] | None) -> str:
+    return "none" if factors is None else f"{min(factors):g} to {max(factors):g}"
+
+
 def _print_shape(checkpoint: Checkpoint) -> None:
     shape = checkpoint.shape
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
-    factors = "none" if shape.rope_factors is None else f"{min(shape.rope_factors):g} to {max(shape.rope_factors):g}"
+    values = "" if shape.value_dim == shape.key_dim else f", values {shape.value_dim}"
+    factors = _span(shape.rope_factors)
+    if shape.rope_factors_long is not None:
+        factors += f"; beyond {shape.original_context:,} positions {_span(shape.rope_factors_long)}"
     for name, value in (
-        ("layers", shape.layers), ("embedding d", shape.d), ("heads × KV heads × size",
-         f"{shape.heads} × {shape.kv_heads} × {shape.head_dim}"), ("FFN", shape.ffn), ("vocabulary", shape.vocab),
-        ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"), ("rotary base", f"{shape.rope_base:g}"),
-        ("rotary frequency factors", factors), ("head", "tied to the embedding" if shape.tied else "own matrix"),
+        ("layers", shape.layers), ("embedding d", shape.d),
+        ("heads × KV heads × size", f"{shape.heads} × {shape.kv_heads} × {shape.key_dim}{values}"),
+        ("FFN", shape.ffn), ("vocabulary", shape.vocab), ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"),
+        ("rotated elements", shape.rotary_dim), ("rotary base", f"{shape.rope_base:g}"),
+        ("rotary frequency factors", factors), ("rotary magnitude", f"{shape.rope_magnitude:g}"),
+        ("score scale", f"{shape.score_scale:g}"), ("head", "tied to the embedding" if shape.tied else "own matrix"),
     ):
         hyper.add_row(name, str(value))
     output.print(hyper)

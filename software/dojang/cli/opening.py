@@ -40,13 +40,13 @@ class Loaded:
                     self.checkpoint, place.chip, place.backend.value, memory=place.memory, context=context,
                     waves=Waves(place.waves, place.wave_cycles) if place.waves else None,
                     compare_golden=place.backend is Backend.RTL, progress=progress)
-        self.tell(self.checkpoint.messages)  # some matrices are decoded only when they are needed
+        self.tell(self.checkpoint.messages)
         return session
 
     def tell_of(self, session: Session) -> None:
-        """A warning if numbers left the chip's formats."""
+        """What came up while it worked: matrices that were decoded only then, numbers that left the chip's formats."""
         message = saturation_message(session.summary()["saturated"])
-        self.tell([] if message is None else [message])
+        self.tell([*self.checkpoint.messages, *([] if message is None else [message])])
 
 
 def chip_of(session: Session, place: Place):

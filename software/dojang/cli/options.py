@@ -33,8 +33,8 @@ class Backend(StrEnum):
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
 Tokens = Annotated[int, typer.Option(min=1, help="Most tokens to generate for an answer.")]
-System = Annotated[str | None, typer.Option(metavar="TEXT", help="System message, before those of --chat.")]
-Raw = Annotated[bool, typer.Option("--raw", help="Markers in messages, such as <|im_end|>, are tokens, not text.")]
+System = Annotated[str | None, typer.Option(metavar="TEXT", help="System message, before all others.")]
+Raw = Annotated[bool, typer.Option("--raw", help="What looks like a special token in messages is one, not text.")]
 Stop = Annotated[list[str] | None, typer.Option(
     metavar="TEXT", help="End before this text; several times for several.")]
 Context = Annotated[int | None, typer.Option(

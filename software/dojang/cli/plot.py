@@ -8,6 +8,7 @@ import typer
 
 from ..plots import PlotError, check_installed, draw_lockstep, draw_quality
 from .console import console
+from .output_file import prepare
 
 plot = typer.Typer(no_args_is_help=True, help="Draw figures of a JSON that another command has written.")
 
@@ -40,15 +41,12 @@ def lockstep(
 
 def _draw(draw, path: Path, svg: Path) -> None:
     check_installed()
+    prepare(svg, path)
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlotError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         raise PlotError(f"{path} is not JSON, expected the figures of a command") from None
-    try:
-        svg.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PlotError(f"cannot write {svg}: {error.strerror}") from None
     draw(figures, svg)
     console.print(f"picture: {svg}")

@@ -63,7 +63,7 @@ def _tiles(w: Writer, c: int, first: int, count: int, mul: int) -> Count:
 
 def _put_value(w: Writer, layer: LayerLayout, head: int, c: int, after: int) -> None:
     """V codes and scale of a position; ``after``: the context before, which may write the same tile."""
-    b, cache, n = w.buffers, layer.caches[head], w.shape.head_dim
+    b, cache, n = w.buffers, layer.caches[head], w.shape.value_dim
     value = _gathered(w, layer, 2, head * n, c)
     place = {"addr": cache.values.start, "channel": w.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
              "m_mul": _tile_words(w)}
@@ -75,9 +75,9 @@ def _put_value(w: Writer, layer: LayerLayout, head: int, c: int, after: int) -> 
     w.vec(n, b.value_rounding, add=Add.IMM, imm1=bits(-INTEGER), d=b.value_term)
     w.vec(n, b.value_term, round=Round.INT8, d=b.value_codes)
     w.vec(n, b.value_term, mul=Mul.IMM, imm0=bits(-1), add=Add.B, b=b.ratio, mul2=Mul2.S, s=TERM_RATIO,
-          round=Round.INT8, d=b.value_codes + b.head_words)
+          round=Round.INT8, d=b.value_codes + b.value_words)
     w.builder.stream(Stream.PLANES, _tile_words(w), after, **place)
-    w.builder.consume(Op.VPUT, TERMS * b.head_words, a=b.value_codes, **place, **w.position(c))
+    w.builder.consume(Op.VPUT, TERMS * b.value_words, a=b.value_codes, **place, **w.position(c))
     w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=SCALE, wide=1, **w.position(c))
 
 
@@ -91,12 +91,14 @@ def _scale_words(w: Writer) -> Count:
 
 
 def _put_key(w: Writer, layer: LayerLayout, head: int, c: int) -> None:
-    b, n = w.buffers, w.shape.head_dim
+    """K codes and scales of a position, 32 elements at a time; zeros behind the last element."""
+    b, n = w.buffers, w.shape.key_dim
     _rotate(w, _gathered(w, layer, 1, head * n, c), n, c)
     for group in range(w.model.groups):
         at = group * BLOCK // ELEMENTS
         key = b.key + at
-        w.vec(BLOCK, b.product + at, add=Add.B, b=b.swapped + at, d=key, reduce=Reduce.MAXABS, s_out=MAXIMUM)
+        w.vec(min(BLOCK, n - group * BLOCK), b.product + at, add=Add.B, b=b.swapped + at, d=key, pad32=1,
+              reduce=Reduce.MAXABS, s_out=MAXIMUM)
         w.scalar(MAXIMUM, SCALE, mul=Mul.IMM, imm0=INT8_STEP, round=Round.FP16)
         w.scalar(SCALE, RECIPROCAL, fn=Fn.RECIP)
         w.scalar(SCALE, NEGATED, mul=Mul.IMM, imm0=bits(-1))
@@ -125,7 +127,7 @@ def _key_group_words(w: Writer) -> int:
 
 
 def _tile_words(w: Writer) -> int:
-    return TERMS * w.shape.head_dim * KV_BITS // ELEMENTS
+    return TERMS * w.shape.value_dim * KV_BITS // ELEMENTS
 
 
 def _rotate(w: Writer, a: int, n: int, c: int) -> None:
@@ -133,16 +135,16 @@ def _rotate(w: Writer, a: int, n: int, c: int) -> None:
     b = w.buffers
     cos = b.rotary + c * b.rotary_stride
     w.vec(n, a, mul=Mul.B, b=cos, d=b.product)
-    w.vec(n, a, mul=Mul.B, b=cos + b.group_words, swap=1, d=b.swapped)
+    w.vec(n, a, mul=Mul.B, b=cos + b.keys_words, swap=1, d=b.swapped)
 
 
 def _attend(w: Writer, layer: LayerLayout, head: int, c: int, index: int, written: int) -> None:
-    b, n, group = w.buffers, w.shape.head_dim, w.shape.group
+    b, n, group = w.buffers, w.shape.key_dim, w.shape.group
     _rotate(w, _gathered(w, layer, 0, head * group * n, c), group * n, c)
     for query in range(group):
-        source = query * b.head_words
+        source = query * b.key_words
         for term in range(TERMS):
-            w.vec(n, b.product + source, add=Add.B, b=b.swapped + source, round=Round.FP16,
+            w.vec(n, b.product + source, add=Add.B, b=b.swapped + source, round=Round.FP16, pad32=1,
                   d=b.query + (query * TERMS + term) * b.head_words)
     for first in range(0, group, b.pass_heads):
         count = min(b.pass_heads, group - first)
@@ -151,10 +153,10 @@ def _attend(w: Writer, layer: LayerLayout, head: int, c: int, index: int, writte
             _softmax(w, b.scores + query * b.scores_stride, c, index, wait=c == first == query == 0)
         _values(w, layer.caches[head], c, first, count, written)
     for query in range(group):
-        first_term = b.value_sums + query * TERMS * b.head_words
-        w.vec(n, first_term + b.head_words, mul=Mul.IMM, imm0=bits(1 / VALUE_RATIO), add=Add.B, b=first_term,
-              round=Round.FP16, d=b.o + query * b.head_words)
-    w.send(b.group_words, b.o, b.gathers.o + c * b.o_stride + head * b.group_words)
+        first_term = b.value_sums + query * TERMS * b.value_words
+        w.vec(w.shape.value_dim, first_term + b.value_words, mul=Mul.IMM, imm0=bits(1 / VALUE_RATIO), add=Add.B,
+              b=first_term, round=Round.FP16, d=b.o + query * b.value_words)
+    w.send(b.values_words, b.o, b.gathers.o + c * b.o_stride + head * b.values_words)
 
 
 def _scores(w: Writer, cache: CacheRegions, c: int, first: int, count: int, written: int) -> None:
@@ -179,7 +181,7 @@ def _scores(w: Writer, cache: CacheRegions, c: int, first: int, count: int, writ
 
 def _softmax(w: Writer, scores: int, c: int, index: int, wait: bool) -> None:
     """Scores to weights times V scales, in place, zeros up to the tile's end."""
-    factor = math.log2(math.e) / math.sqrt(w.shape.head_dim)
+    factor = math.log2(math.e) * w.shape.score_scale
     n = Count(base=c + 1, reg=Reg.POS, limit=(1 << 16) - 1, mul=1)
     w.vec(n, scores, reduce=Reduce.MAX, s_out=MAXIMUM)
     w.scalar(MAXIMUM, SHIFT, mul=Mul.IMM, imm0=bits(-factor))
@@ -193,13 +195,13 @@ def _softmax(w: Writer, scores: int, c: int, index: int, wait: bool) -> None:
 
 def _values(w: Writer, cache: CacheRegions, c: int, first: int, count: int, written: int) -> None:
     """Weighted sums of V for ``count`` query heads."""
-    b, rows = w.buffers, TERMS * w.shape.head_dim
+    b, rows = w.buffers, TERMS * w.shape.value_dim
     tile_words, tiles = _tile_words(w), w.model.positions // BLOCK
     piece = ((1 << 16) - 1) // tile_words
     for start in range(0, tiles, piece):
         w.builder.stream(Stream.PLANES, _tiles(w, c, start, min(piece, tiles - start), tile_words), written,
                          addr=cache.values.start + start * tile_words, channel=w.channel)
     w.builder.consume(
-        Op.GEMV, _tiles(w, c, 0, tiles, 1), a=b.scores, d=b.value_sums + first * TERMS * b.head_words, rows=rows,
+        Op.GEMV, _tiles(w, c, 0, tiles, 1), a=b.scores, d=b.value_sums + first * TERMS * b.value_words, rows=rows,
         bits=KV_BITS, signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride,
-        out_stride=TERMS * b.head_words, n_is_groups=1)
+        out_stride=TERMS * b.value_words, n_is_groups=1)

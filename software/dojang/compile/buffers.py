@@ -17,10 +17,12 @@ class Buffers:
     def __init__(self, model: ModelLayout, contexts: int):
         self.contexts = contexts
         shape, config = model.shape, model.config
-        nodes, head_words = config.nodes, shape.head_dim // ELEMENTS
+        nodes = config.nodes
+        head_words, key_words, value_words = (
+            size // ELEMENTS for size in (shape.head_dim, shape.key_dim, shape.value_dim))
         heads = max(sum(model.owner(h) == node for h in range(shape.kv_heads)) for node in range(nodes))
-        self.head_words = head_words
-        self.group_words = shape.group * head_words
+        self.head_words, self.key_words, self.value_words = head_words, key_words, value_words
+        self.keys_words, self.values_words = shape.group * key_words, shape.group * value_words
         self.pass_heads = min(shape.group, config.contexts)
 
         self.local = local = Bank("LOCAL", 0)
@@ -38,28 +40,28 @@ class Buffers:
         self.out = local.allocate("results", contexts * max(
             self.inputs_stride, self.rows_stride, 2 * self.ffn_words, logit_block))
         self.a_slice = local.allocate("activation", self.ffn_words)
-        self.product, self.swapped = (local.allocate(name, self.group_words) for name in ("product", "swapped"))
+        self.product, self.swapped = (local.allocate(name, self.keys_words) for name in ("product", "swapped"))
         self.query = local.allocate("query", shape.group * TERMS * head_words)
         self.key = local.allocate("key", head_words)
         self.ratio, self.value_rounding, self.value_term = (
-            local.allocate(name, head_words) for name in ("ratio", "value rounding", "value term"))
-        self.value_codes = local.allocate("value codes", TERMS * head_words)
+            local.allocate(name, value_words) for name in ("ratio", "value rounding", "value term"))
+        self.value_codes = local.allocate("value codes", TERMS * value_words)
         self.rounding, self.term, self.rest, self.codes1, self.codes2 = (
             local.allocate(name, BLOCK // ELEMENTS) for name in ("rounding", "term", "rest", "codes1", "codes2"))
         self.scores_stride = model.positions // ELEMENTS
         self.scores = local.allocate("scores", self.pass_heads * self.scores_stride)
-        self.value_sums = local.allocate("value sums", shape.group * TERMS * head_words)
-        self.o = local.allocate("o", self.group_words)
+        self.value_sums = local.allocate("value sums", shape.group * TERMS * value_words)
+        self.o = local.allocate("o", self.values_words)
 
         self.rx = rx = Bank("RX", RX)
         self.gain = [rx.allocate(f"gain{i}", self.x_stride) for i in range(2)]
-        self.rotary_stride = 2 * self.group_words
+        self.rotary_stride = 2 * self.keys_words
         self.rotary = rx.allocate("rotary", contexts * self.rotary_stride)
         self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(heads, 2))]
         self.dummy = rx.allocate("dummy", nodes)
         self.gathered_inputs_stride = nodes * self.inputs_stride
-        self.o_words = shape.heads * head_words
-        self.o_stride = vector_words(shape.heads * shape.head_dim, groups.o)
+        self.o_words = shape.heads * value_words
+        self.o_stride = vector_words(shape.heads * shape.value_dim, groups.o)
         self.gathered_rows_stride = nodes * self.rows_stride
         self.a_gathered_words = nodes * self.ffn_words
         self.a_stride = max(self.a_gathered_words, vector_words(shape.ffn, groups.a))

@@ -138,7 +138,7 @@ class Image:
     def cache_bytes_per_position(self) -> int:
         """Bytes of K and V of one position, all layers."""
         shape = self.shape
-        codes = 2 * TERMS * shape.head_dim
+        codes = TERMS * (shape.head_dim + shape.value_dim)
         return shape.layers * shape.kv_heads * (codes + 2 * TERMS * self._model.groups + 4)
 
 

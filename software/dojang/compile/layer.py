@@ -39,9 +39,9 @@ def _load_rotary(w: Writer) -> None:
     for c in range(w.contexts):
         for half in range(2):
             for query in range(w.shape.group):
-                target = b.rotary + c * b.rotary_stride + half * b.group_words + query * b.head_words
-                w.load(IN_ORDER, b.head_words, target, w.model.rotary[w.channel].start + half * b.head_words,
-                       m_reg=Reg.POS, m_bias=c, m_mul=2 * b.head_words)
+                target = b.rotary + c * b.rotary_stride + half * b.keys_words + query * b.key_words
+                w.load(IN_ORDER, b.key_words, target, w.model.rotary[w.channel].start + half * b.key_words,
+                       m_reg=Reg.POS, m_bias=c, m_mul=2 * b.key_words)
 
 
 def _norm(w: Writer, index: int) -> None:

@@ -26,6 +26,9 @@ TERMS = 2
 CONTEXT_LIMIT = 16_000
 """The largest context whose row blocks fit the field ``n_bias``."""
 
+VOCAB_LIMIT = 1 << 20
+"""Token ids that an address follows; nodes multiply so many bits."""
+
 
 @dataclass(frozen=True)
 class CacheRegions:
@@ -78,7 +81,7 @@ class ModelLayout:
                  sets: Sequence[ScaleSet] = ()):
         self.checkpoint, self.config, self.context, self.memory = checkpoint, config, context, memory
         self.sets, self._variants = sets, [checkpoint, *map(checkpoint.with_set, sets)]
-        self.shape = shape = checkpoint.shape
+        self.shape = shape = checkpoint.shape.at(context)
         self.positions = round_up(context, BLOCK)
         self.groups = shape.head_dim // BLOCK
         self._check()
@@ -89,7 +92,7 @@ class ModelLayout:
         for linear in self._linears():
             linear.allocate(memory, 1 + len(sets))
         memory.end_tiles()
-        self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.head_dim // ELEMENTS)
+        self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.key_dim // ELEMENTS)
                        for channel in channels]
         self.gain_words = vector_words(shape.d)
         self.gains = [[memory.allocate(f"norm.gains.set{number}" if number else "norm.gains", channel,
@@ -113,10 +116,13 @@ class ModelLayout:
             raise CompileError(f"{sets} scale sets were given, expected {(1 << SET_BITS) - 1} at most")
         if not 1 <= self.context <= CONTEXT_LIMIT:
             raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
-        largest = min(QUEUE // TERMS * BLOCK, config.acc_rows // TERMS)
-        if shape.head_dim > largest:
-            raise CompileError(f"the model's heads have {shape.head_dim} elements, chip {config.name!r} takes "
-                               f"{largest} at most")
+        if shape.vocab > VOCAB_LIMIT:
+            raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
+        for part, size, largest in (("keys", shape.head_dim, QUEUE // TERMS * BLOCK),
+                                    ("values", shape.value_dim, config.acc_rows // TERMS)):
+            if size > largest:
+                raise CompileError(f"the model's heads have {part} of {size} elements, chip {config.name!r} takes "
+                                   f"{largest} at most")
         for name, matrix in self.checkpoint.matrices() if not config.coded else ():
             if matrix.form != Form(matrix.bits, matrix.signed):
                 raise CompileError(f"{name} is compressed ({matrix.form}), chip {config.name!r} takes plain codes in "
@@ -166,7 +172,8 @@ class ModelLayout:
         group_words = self.positions * KV_BITS // ELEMENTS
         terms = TERMS * self.groups
         sizes = {"keys": terms * group_words, "key_scales": terms * self.positions // 8,
-                 "values": terms * group_words, "value_scales": self.positions // ELEMENTS}
+                 "values": TERMS * self.shape.value_dim * group_words // BLOCK,
+                 "value_scales": self.positions // ELEMENTS}
         return CacheRegions(**{part: self.memory.allocate(f"{name}.{part}", channel, words)
                                for part, words in sizes.items()})
 
@@ -202,15 +209,19 @@ class ModelLayout:
 
 
 def rotary_table(shape, positions: int) -> np.ndarray:
-    """float32 [positions, 2, head_dim]: C and S of numerics.md, computed in float64."""
-    theta = shape.rope_base ** (-np.arange(0, shape.head_dim, 2, dtype=np.float64) / shape.head_dim)
+    """float32 [positions, 2, key_dim]: C and S of numerics.md, computed in float64."""
+    size = shape.rotary_dim
+    theta = shape.rope_base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
     if shape.rope_factors is not None:
         theta = theta / np.array(shape.rope_factors)
     angle = np.arange(positions)[:, None] * theta
-    table = np.empty((positions, 2, shape.head_dim // 2, 2), np.float64)
-    table[:, 0] = np.cos(angle)[:, :, None]
-    table[:, 1] = np.sin(angle)[:, :, None] * [-1, 1]
-    return table.reshape(positions, 2, shape.head_dim).astype("<f4")
+    turns = np.empty((positions, 2, size // 2, 2), np.float64)
+    turns[:, 0] = np.cos(angle)[:, :, None]
+    turns[:, 1] = np.sin(angle)[:, :, None] * [-1, 1]
+    table = np.zeros((positions, 2, shape.key_dim), "<f4")
+    table[:, 0, size:] = 1
+    table[:, :, :size] = (turns * shape.rope_magnitude).reshape(positions, 2, size)
+    return table
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -164,7 +164,7 @@ class _Run:
     def _flips(self, index: int) -> dict[str, np.ndarray]:
         """Signs of each input: random where every matrix that reads it is written anew, and so is what makes it."""
         shape = self.shape
-        sizes = {"attn_in": shape.d, "o_in": shape.kv_heads * shape.head_dim, "ffn_in": shape.d, "down_in": shape.ffn}
+        sizes = {"attn_in": shape.d, "o_in": shape.kv_heads * shape.value_dim, "ffn_in": shape.d, "down_in": shape.ffn}
         makers = {"o_in": ("attn_v",), "down_in": ("ffn_up",)}
         flips = {}
         for kind, size in sizes.items():

@@ -102,10 +102,10 @@ class Forward:
 
         h = self._norm(x.reshape(-1, d), weights.attn_norm)
         tap("attn_in", h)
-        q, k, v = (product(f"attn_{name}", h).reshape(count, length, -1, shape.head_dim).swapaxes(1, 2)
-                   for name in "qkv")
-        q, k = self._turn(q) * np.float32(1 / np.sqrt(shape.head_dim)), self._turn(k)
-        o = np.empty((count, length, shape.heads, shape.head_dim), np.float32)
+        q, k, v = (product(f"attn_{name}", h).reshape(count, length, -1, size).swapaxes(1, 2)
+                   for name, size in (("q", shape.key_dim), ("k", shape.key_dim), ("v", shape.value_dim)))
+        q, k = self._turn(q) * np.float32(shape.score_scale), self._turn(k)
+        o = np.empty((count, length, shape.heads, shape.value_dim), np.float32)
         future = np.triu(np.full((length, length), -np.inf, np.float32), 1)
         for head in range(shape.heads):
             score = q[:, head] @ k[:, head // shape.group].swapaxes(1, 2) + future
@@ -132,20 +132,24 @@ class Forward:
 
     def _turn(self, x):
         """Rotary embedding of [window, head, position, element]; pairs are adjacent elements."""
-        even, odd = x[..., 0::2], x[..., 1::2]
+        size = self.shape.rotary_dim
+        even, odd = x[..., 0:size:2], x[..., 1:size:2]
         result = np.empty(x.shape, np.float32)
-        result[..., 0::2] = even * self._cosine - odd * self._sine
-        result[..., 1::2] = even * self._sine + odd * self._cosine
+        result[..., 0:size:2] = even * self._cosine - odd * self._sine
+        result[..., 1:size:2] = even * self._sine + odd * self._cosine
+        result[..., size:] = x[..., size:]
         return result
 
 
 def rotary(shape: LlamaShape, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines, float32 [length, head_dim / 2], of the rotary embedding's angles."""
-    theta = shape.rope_base ** (-np.arange(0, shape.head_dim, 2) / shape.head_dim)
+    """Cosines and sines, float32 [length, rotary_dim / 2], of the rotary embedding's angles, times its magnitude."""
+    shape = shape.at(length)
+    theta = shape.rope_base ** (-np.arange(0, shape.rotary_dim, 2) / shape.rotary_dim)
     if shape.rope_factors is not None:
         theta = theta / np.array(shape.rope_factors)
     angle = np.arange(length)[:, None] * theta
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    cosine, sine = (turn(angle) * shape.rope_magnitude for turn in (np.cos, np.sin))
+    return cosine.astype(np.float32), sine.astype(np.float32)
 
 
 def _ignore(kind, values):

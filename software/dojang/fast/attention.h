@@ -13,38 +13,48 @@ struct Head {
     Memory<float> v_scale;  // of each position
 
     Head() = default;
-    Head(long size, long context) : v_scale(context) {
+    Head(long key_dim, long value_dim, long context) : v_scale(context) {
         keys.group = values.group = BLOCK;
         keys.rows = context;
-        keys.products = 2 * size / BLOCK;
+        keys.products = 2 * ((key_dim + BLOCK - 1) / BLOCK);
         keys.reserve(-127, 127);
         keys.scale = Memory<uint16_t>(keys.blocks() * keys.products * ROWS);
-        values.rows = 2 * size;
+        values.rows = 2 * value_dim;
         values.products = (context + BLOCK - 1) / BLOCK;
         values.reserve(-127, 127);
     }
 
-    static float scale_of(const float *x, long count) { return mul(reduce_maxabs(x, count), float(1.0 / 127)); }
-
-    void store(const Tables &tables, long position, const float *k, const float *v, long size,
+    void store(const Tables &tables, long position, const float *k, long key_dim, const float *v, long value_dim,
                int64_t &clipped) {
-        for (long at = 0; at < size; at += BLOCK) {
-            const float s1 = round_fp16(scale_of(k + at, BLOCK), clipped);
+        store_key(tables, position, k, key_dim, clipped);
+        store_value(tables, position, v, value_dim);
+    }
+
+  private:
+    void store_key(const Tables &tables, long position, const float *k, long size, int64_t &clipped) {
+        const long groups = keys.products / 2;
+        uint16_t *scales = &keys.scale[position / ROWS * keys.products * ROWS + position % ROWS];
+        for (long group = 0; group < groups; group++) {
+            const long at = group * BLOCK;
+            float x[BLOCK] = {}, rest[BLOCK];
+            std::copy(k + at, k + std::min(at + BLOCK, size), x);
+            const float s1 = round_fp16(scale_of(x, BLOCK), clipped);
             const float up = recip(tables, s1), down = mul(s1, -1);
-            float rest[BLOCK];
             for (int j = 0; j < BLOCK; j++) {
-                const float c1 = add(add(mul(k[at + j], up), ROUNDER), -ROUNDER);
-                rest[j] = add(mul(c1, down), k[at + j]);
+                const float c1 = add(add(mul(x[j], up), ROUNDER), -ROUNDER);
+                rest[j] = add(mul(c1, down), x[j]);
                 keys.put(keys.bytes.data(), position, at + j, round_int8(c1));
             }
             const float s2 = round_fp16(scale_of(rest, BLOCK), clipped);
             const float up2 = recip(tables, s2);
             for (int j = 0; j < BLOCK; j++)
-                keys.put(keys.bytes.data(), position, size + at + j, round_int8(mul(rest[j], up2)));
-            uint16_t *scales = &keys.scale[position / ROWS * keys.products * ROWS + position % ROWS];
-            scales[at / BLOCK * ROWS] = fp16_bits(s1);
-            scales[(size + at) / BLOCK * ROWS] = fp16_bits(s2);
+                keys.put(keys.bytes.data(), position, groups * BLOCK + at + j, round_int8(mul(rest[j], up2)));
+            scales[group * ROWS] = fp16_bits(s1);
+            scales[(groups + group) * ROWS] = fp16_bits(s2);
         }
+    }
+
+    void store_value(const Tables &tables, long position, const float *v, long size) {
         const float s = scale_of(v, size), up = recip(tables, s);
         for (long at = 0; at < size; at++) {
             const float t = mul(v[at], up), c1 = add(add(t, ROUNDER), -ROUNDER);
@@ -53,6 +63,8 @@ struct Head {
         }
         v_scale[position] = s;
     }
+
+    static float scale_of(const float *x, long count) { return mul(reduce_maxabs(x, count), float(1.0 / 127)); }
 };
 
 // Attention of several query vectors of one KV head; keeps its arrays from call to call.
@@ -63,14 +75,14 @@ class Attention {
   public:
     bool nonfinite = false;
 
-    // q, o: [contexts][size], `stride` elements apart; context c sees held[c] positions, the last one the most.
-    void run(const Tables &tables, Head &head, float factor, const std::vector<const float *> &q,
-             const std::vector<float *> &o, const std::vector<long> &held, long size, int64_t &clipped) {
+    // q: rows of key_dim elements, o: rows of value_dim; context c sees held[c] positions.
+    void run(const Tables &tables, Head &head, float factor, const std::vector<const float *> &q, long key_dim,
+             const std::vector<float *> &o, long value_dim, const std::vector<long> &held, int64_t &clipped) {
         const long contexts = q.size(), most = *std::max_element(held.begin(), held.end());
-        y.resize(contexts * 2 * size);
+        y.resize(contexts * std::max(key_dim, 2 * value_dim));
         for (long c = 0; c < contexts; c++)
-            std::copy(q[c], q[c] + size, &y[c * size]);
-        x.set(y.data(), contexts, size, size, BLOCK, false);
+            std::copy(q[c], q[c] + key_dim, &y[c * key_dim]);
+        x.set(y.data(), contexts, key_dim, key_dim, BLOCK, false);
         x.repeat(2);
         w.resize(contexts * most);
         head.keys.rows = most;
@@ -80,11 +92,11 @@ class Attention {
         x.set(w.data(), contexts, most, most, BLOCK, false);
         nonfinite |= x.nonfinite;
         head.values.products = x.groups;
-        multiply(head.values, x, y.data(), 2 * size);
+        multiply(head.values, x, y.data(), 2 * value_dim);
         for (long c = 0; c < contexts; c++)
-            for (long at = 0; at < size; at++) {
-                const float *sums = &y[c * 2 * size + at];
-                o[c][at] = round_fp16(add(mul(sums[size], 0x1p-8f), sums[0]), clipped);
+            for (long at = 0; at < value_dim; at++) {
+                const float *sums = &y[c * 2 * value_dim + at];
+                o[c][at] = round_fp16(add(mul(sums[value_dim], 0x1p-8f), sums[0]), clipped);
             }
     }
 

@@ -8,7 +8,7 @@ namespace {
 
 // As `Sizes` of model.py.
 struct Sizes {
-    int64_t layers, d, heads, kv_heads, head_dim, ffn, vocab, context;
+    int64_t layers, d, heads, kv_heads, key_dim, value_dim, ffn, vocab, context;
     float mean_factor, eps, score_factor, sigmoid_factor;
 };
 
@@ -51,7 +51,7 @@ struct Model {
         tables = {coefficients.data(), coefficients.data() + TABLE, coefficients.data() + 2 * TABLE};
         for (Layer &layer : layers)
             for (int64_t head = 0; head < sizes.kv_heads; head++)
-                layer.heads.emplace_back(sizes.head_dim, sizes.context);
+                layer.heads.emplace_back(sizes.key_dim, sizes.value_dim, sizes.context);
     }
 
     Matrix &matrix(int64_t layer, int64_t kind) { return layer < 0 ? head : layers[layer].matrices[kind]; }
@@ -83,7 +83,7 @@ struct Model {
 
     // x·C + swap(x)·S of every head
     void rotate(Rows &x, long tokens, const float *C, const float *S) {
-        const long dim = sizes.head_dim, across = x.size() / tokens;
+        const long dim = sizes.key_dim, across = x.size() / tokens;
         for (size_t at = 0; at < x.size(); at += 2) {
             const long row = at / across * dim + at % across % dim;
             const float a = x[at], b = x[at + 1];
@@ -98,7 +98,7 @@ struct Model {
     }
 
     void attend(Layer &layer, Rows &x, long tokens, long position, const float *C, const float *S) {
-        const long dim = sizes.head_dim, group = sizes.heads / sizes.kv_heads;
+        const long key_dim = sizes.key_dim, value_dim = sizes.value_dim, group = sizes.heads / sizes.kv_heads;
         const Rows h = norm(x, layer.attn_norm, layer.clipped[ATTN_NORM]);
         Rows q = product(layer.matrices[Q], h, tokens), k = product(layer.matrices[K], h, tokens);
         const Rows v = product(layer.matrices[V], h, tokens);
@@ -106,22 +106,24 @@ struct Model {
         rotate(k, tokens, C, S);
         for (float &element : q)
             element = round_fp16(element, layer.clipped[QUERIES]);
-        Rows o(q.size());
+        Rows o(tokens * sizes.heads * value_dim);
         for (long kv_head = 0; kv_head < sizes.kv_heads; kv_head++) {
             Head &head = layer.heads[kv_head];
             std::vector<const float *> from;
             std::vector<float *> to;
             std::vector<long> held;
             for (long token = 0; token < tokens; token++) {
-                const long at = (token * sizes.kv_heads + kv_head) * dim;
-                head.store(tables, position + token, &k[at], &v[at], dim, layer.clipped[K_SCALE]);
+                const long at = token * sizes.kv_heads + kv_head;
+                head.store(tables, position + token, &k[at * key_dim], key_dim, &v[at * value_dim], value_dim,
+                           layer.clipped[K_SCALE]);
                 for (long query = kv_head * group; query < (kv_head + 1) * group; query++) {
-                    from.push_back(&q[(token * sizes.heads + query) * dim]);
-                    to.push_back(&o[(token * sizes.heads + query) * dim]);
+                    from.push_back(&q[(token * sizes.heads + query) * key_dim]);
+                    to.push_back(&o[(token * sizes.heads + query) * value_dim]);
                     held.push_back(position + token + 1);
                 }
             }
-            attention.run(tables, head, sizes.score_factor, from, to, held, dim, layer.clipped[ATTENDED]);
+            attention.run(tables, head, sizes.score_factor, from, key_dim, to, value_dim, held,
+                          layer.clipped[ATTENDED]);
         }
         accumulate(x, product(layer.matrices[OUTPUT], o, tokens));
     }
@@ -202,7 +204,7 @@ void dojang_fast_gain(void *model, int64_t layer, int64_t which, const float *ga
         .assign(gain, gain + to.sizes.d);
 }
 
-// x: embedding rows; C, S: [tokens][head_dim]; logits: [tokens][vocab].
+// x: embedding rows; C, S: [tokens][key_dim]; logits: [tokens][vocab].
 bool dojang_fast_forward(void *model, const float *x, int64_t tokens, int64_t position, const float *C, const float *S,
                          float *logits) {
     try {

@@ -24,7 +24,7 @@ typedef int8_t Bytes __attribute__((vector_size(2 * ROWS)));
 typedef uint8_t Nibbles __attribute__((vector_size(2 * ROWS)));
 typedef int16_t Halves __attribute__((vector_size(4 * ROWS)));
 
-// Two columns of sixteen rows: what is added to `Matrix::base`.
+// Codes of a column and, above it, of the second column after it; both are added to `Matrix::base`.
 struct Nibble {
     uint8_t both;
     static constexpr int COLUMNS = 4;
@@ -118,9 +118,10 @@ struct Matrix {
         if (high - low < 16) {
             base = low;
             nibbles = Memory<Nibble>(count / 2);
-        } else if (low >= INT8_MIN && high <= INT8_MAX)
+        } else if (high - low < 256) {
+            base = low >= INT8_MIN && high <= INT8_MAX ? 0 : low - INT8_MIN;
             bytes = Memory<Byte>(count);
-        else
+        } else
             halves = Memory<Half>(count);
     }
 

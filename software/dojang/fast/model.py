@@ -29,9 +29,9 @@ _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 class Sizes(ctypes.Structure):
     """As in ``forward.cpp``."""
 
-    _fields_ = [*((name, _LONG) for name in (
-        "layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context")), *((name, _FLOAT) for name in (
-            "mean_factor", "eps", "score_factor", "sigmoid_factor"))]
+    _fields_ = [(name, _LONG) for name in (
+        "layers", "d", "heads", "kv_heads", "key_dim", "value_dim", "ffn", "vocab", "context")]
+    _fields_ += [(name, _FLOAT) for name in ("mean_factor", "eps", "score_factor", "sigmoid_factor")]
 
 
 class Layout(ctypes.Structure):
@@ -85,9 +85,10 @@ class FastLlama:
         progress("preparing the fast back end")
         self.context, self.length = context, 0
         self.saturated: dict[str, int] = {}
-        shape = self.shape = checkpoint.shape
-        sizes = Sizes(shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn, shape.vocab,
-                      context, 1 / shape.d, shape.rms_eps, np.log2(np.e) / np.sqrt(shape.head_dim), -np.log2(np.e))
+        shape = self.shape = checkpoint.shape.at(context)
+        sizes = Sizes(shape.layers, shape.d, shape.heads, shape.kv_heads, shape.key_dim, shape.value_dim, shape.ffn,
+                      shape.vocab, context, 1 / shape.d, shape.rms_eps, np.log2(np.e) * shape.score_scale,
+                      -np.log2(np.e))
         rsqrt = np.concatenate([special.table("rsqrt_even"), special.table("rsqrt_odd")])
         tables = [np.ascontiguousarray(table) for table in (special.table("exp2"), special.table("recip"), rsqrt)]
         self._handle = self._need(self._library.dojang_fast_open(sizes, *(table.ctypes.data for table in tables)))
@@ -156,10 +157,9 @@ class FastLlama:
             None if matrix.offset is None else _halves(matrix.offset).ctypes.data))
         at_once = matrix.rows if form.window else ROWS  # a window code's columns are decoded from the first row on
         for first in range(0, matrix.rows, at_once):
-            count = min(at_once, matrix.rows - first)
-            part = matrix if form.window else replace(matrix, rows=count, codes=matrix.codes[first:first + count])
+            part = matrix if form.window else _part(matrix, slice(first, first + at_once))
             values = np.ascontiguousarray(integers(part), np.int16)
-            self._library.dojang_fast_fill(self._handle, index, kind, first, count, values.ctypes.data)
+            self._library.dojang_fast_fill(self._handle, index, kind, first, len(values), values.ctypes.data)
 
     def _rescale(self, index: int, kind: int, matrix: Matrix) -> None:
         self._need(self._library.dojang_fast_rescale(self._handle, index, kind, _halves(matrix.scale).ctypes.data))
@@ -191,6 +191,13 @@ def _floats(values: np.ndarray) -> np.ndarray:
 
 def _halves(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, np.float16)
+
+
+def _part(matrix: Matrix, rows: slice) -> Matrix:
+    """Some rows of plain codes."""
+    codes = matrix.codes[rows]
+    return replace(matrix, rows=len(codes), codes=codes, scale=matrix.scale[rows],
+                   offset=None if matrix.offset is None else matrix.offset[rows])
 
 
 def _range(matrix: Matrix) -> tuple[int, int]:

@@ -62,9 +62,14 @@ def unpack_logits(text: str, positions: int) -> np.ndarray:
 
 
 class LlamaCpp:
-    """llama.cpp in FP32 throughout: dequantised weights, F32 key/value cache, no flash attention."""
+    """llama.cpp in FP32 throughout: dequantised weights, F32 key/value cache, no flash attention.
 
-    def __init__(self, gguf_path: str | Path, context: int):
+    Parameters
+    ----------
+    parameters: further ones of its context.
+    """
+
+    def __init__(self, gguf_path: str | Path, context: int, **parameters: float):
         import llama_cpp  # the extra `oracle`  # pyright: ignore[reportMissingImports]  (an optional extra)
 
         with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +77,7 @@ class LlamaCpp:
             f32 = llama_cpp.GGML_TYPE_F32
             self._model = llama_cpp.Llama(str(path), n_ctx=context, n_batch=context, n_ubatch=context, n_threads=1,
                                           n_threads_batch=1, logits_all=True, flash_attn=False, type_k=f32, type_v=f32,
-                                          use_mmap=False, verbose=False)
+                                          use_mmap=False, verbose=False, **parameters)
 
     @property
     def vocab(self) -> int:

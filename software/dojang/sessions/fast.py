@@ -1,6 +1,7 @@
 """A session with the golden model's compiled equal."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..checkpoints import Checkpoint, ScaleSet
 from .golden import GoldenSession
@@ -16,7 +17,7 @@ class FastSession(GoldenSession):
         self._progress = progress
         super().__init__(checkpoint, context, sets)
 
-    def _open(self, checkpoint: Checkpoint, context: int):
+    def _open(self, checkpoint: Checkpoint, context: int) -> Any:
         from ..fast import FastLlama
 
         return FastLlama(checkpoint, context, self._progress)

@@ -1,6 +1,7 @@
 """A session with the golden model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..checkpoints import Checkpoint, ScaleSet
 from ..sampling import best_candidates
@@ -15,9 +16,12 @@ class GoldenSession(Session):
     def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = ()):
         self.context, self.sets = context, 1 + len(sets)
         self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
+        for _ in checkpoint.matrices():  # decoded here: damage, and what there is to tell, comes before the first token
+            pass
         self._model = self._open(checkpoint, context)
 
-    def _open(self, checkpoint: Checkpoint, context: int):
+    def _open(self, checkpoint: Checkpoint, context: int) -> Any:
+        """The model: a `Llama`, or what has its interface."""
         from dojang_sim.golden.llama import Llama
 
         return Llama(checkpoint, context)

@@ -14,7 +14,7 @@ from .spaced_bpe import SpacedBpe
 from .special import CONTROL, UNKNOWN, UNUSED, SpecialTokens
 from .templates import Message, Protection, render
 
-__all__ = ["MODELS", "Tokenizer"]
+__all__ = ["MODELS", "Tokenizer", "require_supported"]
 
 MODELS = {
     "gpt2": "byte-level BPE, split by its pre-tokenizer",
@@ -48,10 +48,9 @@ class Tokenizer:
     def __init__(self, data: TokenizerData):
         self._data = data
         self.messages: list[str] = []
-        if data.model not in MODELS and data.tokens:
-            raise _unsupported("tokenizer model", data.model, MODELS)
         if not data.tokens:
             raise TokenizerError("the model file holds no tokenizer")
+        require_supported(data.model, data.pre)
         self._special = SpecialTokens(data)
         self.eos_ids = self._special.ends
         try:
@@ -75,9 +74,7 @@ class Tokenizer:
         if not data.pre:
             self.messages.append("the file names no pre-tokenizer (tokenizer.ggml.pre): texts are split by 'default', "
                                  "other than the model may have been trained with")
-        pre = PRE_TOKENIZERS.get(data.pre or "default")
-        if pre is None:
-            raise _unsupported("pre-tokenizer", data.pre, PRE_TOKENIZERS)
+        pre = PRE_TOKENIZERS[data.pre or "default"]
         return (SpacedBpe(data, special) if pre.spaced else ByteLevel(data, special, pre)), pre.begin
 
     @property
@@ -153,6 +150,14 @@ class Tokenizer:
 
     def _text(self, token: int | None) -> str:
         return "" if token is None or not 0 <= token < self.vocab_size else self._data.tokens[token]
+
+
+def require_supported(model: str, pre: str | None) -> None:
+    """Raises `TokenizerError` for a kind of tokenizer or pre-tokenizer that is not supported."""
+    if model not in MODELS:
+        raise _unsupported("tokenizer model", model, MODELS)
+    if model == "gpt2" and (pre or "default") not in PRE_TOKENIZERS:
+        raise _unsupported("pre-tokenizer", pre, PRE_TOKENIZERS)
 
 
 def _unsupported(what: str, name: str | None, known: Iterable[str]) -> TokenizerError:

@@ -70,10 +70,11 @@ class Llama:
                     for name in names]
 
         h = self._norm(f"blk.{layer}.attn_norm.weight", x, factors)
-        q, k, v = (part.reshape(*size, -1, shape.head_dim).transpose(1, 2)
-                   for part in multiply(h, "attn_q", "attn_k", "attn_v"))
+        sizes = shape.key_dim, shape.key_dim, shape.value_dim
+        q, k, v = (part.reshape(*size, -1, own).transpose(1, 2)
+                   for part, own in zip(multiply(h, "attn_q", "attn_k", "attn_v"), sizes, strict=True))
         o = functional.scaled_dot_product_attention(_turned(q, *turn), _turned(k, *turn), v, is_causal=True,
-                                                    enable_gqa=shape.group > 1)
+                                                    scale=shape.score_scale, enable_gqa=shape.group > 1)
         x = x + multiply(o.transpose(1, 2).reshape(len(x), -1), "attn_output")[0]
         gate, up = multiply(self._norm(f"blk.{layer}.ffn_norm.weight", x, factors), "ffn_gate", "ffn_up")
         return x + multiply(functional.silu(gate) * up, "ffn_down")[0]
@@ -171,5 +172,7 @@ def _walsh() -> Tensor:
 
 def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotary embedding of [window, head, position, element]; pairs are adjacent elements."""
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).flatten(-2)
+    size = 2 * cosine.shape[-1]
+    even, odd = x[..., 0:size:2], x[..., 1:size:2]
+    turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).flatten(-2)
+    return torch.cat([turned, x[..., size:]], -1)

@@ -210,6 +210,31 @@ def test_logits_are_the_golden_ones(case, tmp_path):
         machine.check(rng.integers(0, vocab, contexts).tolist())
 
 
+@pytest.mark.parametrize("heads, kv_heads, head_dim, fields, name, passes", [
+    (4, 2, 64, {"key_dim": 48}, "sim-2x2", (4, 1, 1)),
+    (2, 1, 96, {"key_dim": 80, "rotary_dim": 48, "rope_magnitude": 1.25}, "sim-2x2", (3, 1)),
+    (3, 1, 128, {"key_dim": 100, "score_scale": 0.5}, "sim-1x1", (2, 1)),
+    (5, 5, 32, {"key_dim": 20, "rotary_dim": 6}, "odd", (2, 1)),
+    (4, 2, 32, {"key_dim": 4, "value_dim": 28}, "odd", (1, 2)),
+    (2, 2, 96, {"value_dim": 36}, "sim-1x1", (4, 1)),
+])
+def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
+    shape = LlamaShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, 2.0**-17, **fields)
+    machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0)), chip(name), 40)
+    assert machine.golden.shape == shape
+    for contexts in passes:
+        machine.check(np.random.default_rng(contexts).integers(0, 50, contexts).tolist())
+
+
+@pytest.mark.parametrize("context", [32, 33])
+def test_factors_follow_the_reserved_context(context, tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 32, 96, 50, 64, rope_factors=(1.5,) * 16, rope_factors_long=(8.0,) * 16,
+                       original_context=32)
+    machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16")), preset("sim-1x1"), context)
+    assert machine.image.shape.rope_factors == (8.0 if context > 32 else 1.5,) * 16
+    machine.check([3, 1, 4])
+
+
 def test_the_embedding_is_the_head_only_where_it_is_so_to_the_last_bit(tmp_path):
     shape = LlamaShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
     for kind, name, same in (("Q8_0", "row", True), ("F16", "row", False), ("Q4_0", "row", False),
@@ -238,6 +263,13 @@ def test_a_large_context_at_its_beginning(tmp_path):
     machine = Machine(model(tmp_path, shape, "Q8_0"), replace(ODD, acc_rows=128), 1000)
     machine.check([3, 1])
     machine.check([4])
+
+
+def test_ids_of_a_large_vocabulary(tmp_path):
+    """Beyond 16 bits: rows of the embedding, row blocks of the head and candidates."""
+    machine = Machine(model(tmp_path, LlamaShape(1, 32, 2, 1, 32, 32, 1 << 18, 64), "Q8_0"), preset("sim-1x1"), 40)
+    machine.check([(1 << 18) - 1, 200_000, 65_536])
+    machine.check([1 << 17])
 
 
 def test_types_may_differ_within_a_layer(tmp_path):

@@ -67,6 +67,24 @@ def test_everything_comes_back(model, written):
     assert np.array_equal(found.layers[1].ffn_norm, model.layers[1].ffn_norm)
 
 
+@pytest.mark.parametrize("fields", [
+    {"rotary_dim": 20, "rope_magnitude": 1.25, "score_scale": 0.5},
+    {"rope_factors_long": (2.0,) * 16, "original_context": 32}])
+def test_rotary_rules_come_back(model, tmp_path, fields):
+    shape = replace(SHAPE, rope_factors=(1.0,) * (fields.get("rotary_dim", 32) // 2), **fields)
+    write_container(tmp_path / "m.dojang", contents(replace(model, shape=shape)))
+    found = load(tmp_path / "m.dojang")
+    assert found.shape == shape and list(found.messages) == shape.messages()
+
+
+def test_a_description_from_before_heads_had_several_sizes(model, written):
+    with safe_open(written, "numpy") as file:
+        shape = json.loads(file.metadata()[KEY])["shape"]
+    assert set(shape) == {"layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context", "rms_eps",
+                          "rope_base", "tied", "rope_factors"}
+    assert load(written).shape == model.shape
+
+
 def test_payload_takes_as_many_bytes_as_the_matrix_says(model, written):
     with safe_open(written, "numpy") as file:
         for name, matrix in model.matrices():

@@ -77,6 +77,13 @@ def test_every_refused_key_is_refused(raw, model, tmp_path):
             load(raw.rewrite(model, tmp_path / "m.gguf", replace_fields={key: 77}))
 
 
+def test_a_key_of_a_group_is_named_shortly(raw, model, tmp_path):
+    path = raw.rewrite(model, tmp_path / "m.gguf", replace_fields={"llama.ssm.\n" + "x" * 60_000: 77})
+    with pytest.raises(UnsupportedError, match=r"key llama\.ssm\.\\nx+… is 77, expected 0") as error:
+        load(path)
+    assert len(str(error.value)) < len(str(path)) + 250
+
+
 def test_unknown_keys_are_named_in_one_line(raw, model, tmp_path):
     path = raw.rewrite(model, tmp_path / "m.gguf", replace_fields={
         "llama.new\n[thing]": 1, "other.key": 2, "general.new": 3, "llama.rope.base": 4})

@@ -79,8 +79,6 @@ BAD_SCALE[7, 0:2] = [0, 0x7C]
 
 DAMAGES = [
     ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, only 'llama' is"),
-    ({"replace_fields": {"llama.rope.scaling.type": "yarn"}}, "rotary scaling 'yarn' is not supported"),
-    ({"replace_fields": {"llama.rope.dimension_count": 16}}, "rotary sizes of a head differ"),
     ({"replace_fields": {"llama.attention.head_count_kv": 2}}, "kv_heads=2, expected a divisor of heads=3"),
     ({"replace_fields": {"llama.embedding_length": 128}},
      "tensor token_embd.weight has size (131, 96), expected (131, 128)"),

@@ -45,16 +45,27 @@ def chained(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture(scope="session")
-def talking(tmp_path_factory):
-    """A random model of 200 positions with a chat template and a token a byte."""
+def _write_talking(path, shape):
     original = synthetic._add_tokenizer
 
     def with_template(writer, vocab, eos):
         original(writer, vocab, eos)
         writer.add_chat_template(TEMPLATE)
 
-    shape = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=200)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic, "_add_tokenizer", with_template)
-        return str(write_synthetic(tmp_path_factory.mktemp("chat") / "chat.gguf", shape, "Q8_0"))
+        return str(write_synthetic(path, shape, "Q8_0"))
+
+
+@pytest.fixture(scope="session")
+def talking(tmp_path_factory):
+    """A random model of 200 positions with a chat template and a token a byte."""
+    shape = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=200)
+    return _write_talking(tmp_path_factory.mktemp("talking") / "talking.gguf", shape)
+
+
+@pytest.fixture(scope="session")
+def endless(tmp_path_factory):
+    """Another, which speaks for minutes if it may."""
+    shape = LlamaShape(layers=2, d=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=258, context=16384)
+    return _write_talking(tmp_path_factory.mktemp("endless") / "endless.gguf", shape)

@@ -76,6 +76,10 @@ def test_eval_by_hand(model, text, tmp_path):
     found = figures["texts"][str(text)]
     assert found["tokens"] == 30 and found["perplexity"] == pytest.approx(exp(np.mean(loss)), rel=1e-9)
     assert found["kl"] is None and figures["numerics"] == "golden"
+    run("eval", model, "--text", text, "--windows", 2, "--length", 16, "--numerics", "fast", "--json",
+        tmp_path / "fast.json")
+    fast = json.loads((tmp_path / "fast.json").read_text())
+    assert fast["texts"] == figures["texts"] and fast["numerics"] == "fast"
     matrices = list(checkpoint.matrices())
     assert figures["bits_per_weight"] == pytest.approx(
         8 * sum(m.stored_bytes for _, m in matrices) / sum(m.rows * m.cols for _, m in matrices))
@@ -143,7 +147,7 @@ def test_a_text_too_short(model, tmp_path):
 def test_eval_tells_of_values_beyond_fp16(model, text, monkeypatch):
     monkeypatch.setattr("dojang.cli.eval.load",
                         lambda path, weights: amplified(load(path, weights), {
-                            "output_norm.weight": 1e6, "token_embd.weight": 1e-4}))
+                            "output_norm.weight": 1e5, "token_embd.weight": 1e-4}))
     arguments = ("eval", model, "--text", text, "--windows", 1, "--length", 8)
     loud = run(*arguments)
     assert loud.stderr.count("clipped to FP16's range, first in the input of the head") == 1

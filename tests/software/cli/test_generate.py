@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from dojang.checkpoints import LlamaShape, ScaleSet, load, load_scale_set, write_scale_set
 from dojang.checkpoints.synthetic import random_set, write_synthetic
-from dojang.cli import app
+from dojang.cli import app, opening
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import PRESETS
 from typer.testing import CliRunner
@@ -162,6 +162,28 @@ def test_ctrl_c_keeps_the_text_so_far(model, tmp_path, monkeypatch):
     summary = json.loads((tmp_path / "s.json").read_text())
     assert result.exit_code == 130 and len(summary["tokens"]) == 3 and summary["ended"] == "interrupt"
     assert result.stdout == summary["text"] + "\n" and "stopped by Ctrl-C" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ("/none.gguf", "--prompt", "a"), ("{model}", "--chat", "a"), ("{model}", "--prompt", ""), ("{model}",),
+    ("{model}", "--prompt", "a", "--chip", "huge"), ("{model}", "--prompt", "a", "--prompt-file", "/none")])
+def test_a_run_that_fails_leaves_no_json(model, tmp_path, arguments):
+    """Neither an empty one nor that of an earlier run."""
+    for earlier in (False, True):
+        if earlier:
+            (tmp_path / "s.json").write_text("{}")
+        result = run(*(argument.format(model=model) for argument in arguments), "--backend", "golden",
+                     "--json", tmp_path / "s.json")
+        assert result.exit_code == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_before_anything_was_generated_leaves_no_json(model, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(opening, "open_session", interrupted)
+    result = run(model, "--backend", "golden", "--prompt", "abc", "--json", tmp_path / "s.json")
+    assert (result.exit_code, result.stdout, list(tmp_path.iterdir())) == (130, "", [])
 
 
 def test_real_ctrl_c_has_no_traceback(tmp_path):

@@ -30,10 +30,29 @@ def test_inspect_smollm2():
     assert table["KV bytes"] == ["24,120"]
 
 
+def test_inspect_shows_heads_and_rotation(tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 64, 96, 100, 64, key_dim=48, value_dim=32, rotary_dim=8, score_scale=0.25,
+                       rope_magnitude=1.5, rope_factors_long=(2.0,) * 3 + (4.0,), original_context=32)
+    result = run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16"))
+    table = rows(result.stdout)
+    assert table["heads × KV heads × size"] == ["2 × 1 × 48, values 32"] and table["rotated elements"] == ["8"]
+    assert table["rotary frequency factors"] == ["1 to 1; beyond 32 positions 2 to 4"]
+    assert table["rotary magnitude"] == ["1.5"] and table["score scale"] == ["0.25"]
+    assert "rotary factors for long texts are used where more than 32 positions are reserved" in " ".join(
+        (result.stdout + result.stderr).split())
+
+
 def test_inspect_counts_imported_bits(tmp_path):
     path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "F16")
     output = run("inspect", path, "--weights", 4).stdout
     assert rows(output)["F16"][-1] == "4.500" and "attn_q quantised from F16 to 4 bits" in output
+
+
+def test_inspect_counts_weights_of_heads_that_are_padded(tmp_path):
+    shape = LlamaShape(1, 64, 2, 1, 96, 96, 100, 32, key_dim=80, value_dim=48)
+    table = rows(run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16")).stdout)
+    weights = sum(rows * columns for rows, columns in shape.matrices().values()) + 100 * 64
+    assert table["F16"][1] == f"{weights:,}"
 
 
 def test_inspect_costs_are_those_of_the_decoded_matrices(tmp_path):
@@ -90,6 +109,16 @@ def test_inspect_says_why_a_llama_cannot_run(tmp_path, fields, tensors, message)
     assert rows(result.stdout)["general.architecture"] == ["llama"]
     assert result.stderr.startswith("this model cannot run: ") and message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("old, new, message", [
+    (b"gpt2", b"bert", "prompts cannot be encoded: tokenizer model 'bert' is not supported, expected one of gpt2"),
+    (b"default", b"defgult", "prompts cannot be encoded: pre-tokenizer 'defgult' is not supported, expected one of")])
+def test_inspect_says_if_prompts_cannot_be_encoded(tmp_path, old, new, message):
+    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    assert run("inspect", path).stderr == ""
+    path.write_bytes(path.read_bytes().replace(old, new))
+    assert run("inspect", path).stderr.startswith(message)
 
 
 @pytest.mark.parametrize("change, message", [

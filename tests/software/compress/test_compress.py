@@ -54,6 +54,18 @@ def test_the_model_stays_the_same(model, windows, tmp_path, plan, largest):
     assert list(tmp_path.iterdir()) == [tmp_path / "m.dojang"]
 
 
+def test_heads_whose_sizes_differ(windows, tmp_path):
+    """Window codes run down rows without gaps, and signs of V's rows reach the columns that read them."""
+    shape = LlamaShape(1, 96, 4, 2, 64, 160, 130, 64, key_dim=48, value_dim=36, rotary_dim=24, rope_magnitude=1.25)
+    model = load(write_synthetic(tmp_path / "m.gguf", shape, "F16"))
+    compress(model, tmp_path / "m.dojang", Plan(Options(Code.X4)), windows)
+    found = load(tmp_path / "m.dojang")
+    assert found.shape == model.shape and 0 < distance(found, model, windows) < 0.05
+    expected = logits(found, windows[:1])[0]
+    golden = Llama(found, 32).forward(windows[0], 0)
+    assert np.abs(golden - expected).max() < 0.03 * np.abs(expected).max()
+
+
 def test_golden_model_and_float_agree_on_the_result(model, windows, tmp_path):
     compress(model, tmp_path / "m.dojang", RECIPES["2"], windows)
     found = load(tmp_path / "m.dojang")

@@ -40,6 +40,19 @@ def test_logits_are_those_of_the_golden_model(model, windows, workers):
         assert found.dtype == np.float32 and np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("fields", [
+    {"head_dim": 64, "key_dim": 48, "value_dim": 64, "rotary_dim": 24, "rope_magnitude": 1.5, "score_scale": 0.25},
+    {"head_dim": 32, "rope_factors_long": (4.0,) * 16, "original_context": 20}])
+def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
+    shape = LlamaShape(**{"layers": 1, "d": 96, "heads": 4, "kv_heads": 2, "ffn": 160, "vocab": 300, "context": 64,
+                          **fields})
+    model = load(write_synthetic(tmp_path / "m.gguf", shape, "Q8_0", sharpness=2.0))
+    forward, head = Forward(model, windows[:2]).layers(), model.head.dequantize()
+    for window, trace in enumerate(golden_traces(model, windows[:2])):
+        expected = trace["logits"]
+        assert np.abs(forward.logits(window, head) - expected).max() < 0.03 * np.abs(expected).max()
+
+
 def test_taps_see_the_inputs_of_every_matrix(model, windows):
     """Rounded as the golden model rounds them, they are its inputs but for the roundings before."""
     names = {"attn_in": "attn_norm", "o_in": "o", "ffn_in": "ffn_norm", "down_in": "a"}

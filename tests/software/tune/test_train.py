@@ -66,6 +66,21 @@ def test_logits_are_those_of_the_tuned_model(base, windows, name):
         assert np.abs(found.numpy() - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("fields", [
+    {"key_dim": 48, "value_dim": 36, "rotary_dim": 24, "rope_magnitude": 1.5, "score_scale": 0.25},
+    {"rope_factors_long": (4.0,) * 32, "original_context": 20}])
+def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
+    import torch
+    from dojang.tune.llama import Llama
+
+    shape = LlamaShape(1, 96, 4, 2, 64, 160, 300, 64, **fields)
+    checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0))
+    model, reference = Llama(checkpoint, None, torch.float32), float_model(checkpoint)
+    for found, ids in zip(model.states(windows) @ model.head.T, windows, strict=True):
+        expected = reference(ids)
+        assert np.abs(found.numpy() - expected).max() < 1e-4 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_divergence_and_gradient(base, windows, name):
     """Along one random direction for each kind, by differences of the float64 definition."""

@@ -24,13 +24,12 @@ def symmetric(weights: np.ndarray, bits: int, wanted: np.ndarray | None = None) 
     check_finite(weights)
     limit = (1 << bits - 1) - 1
     largest = np.abs(weights).max(axis=2)
-    if wanted is None:
-        wanted = largest / limit
-    scale = half(wanted, upwards=True)
+    ideal = np.asarray(largest / limit) if wanted is None else wanted
+    scale = half(ideal, upwards=True)
     step = np.where(scale == 0, np.inf, scale.astype(np.float64))
     codes = np.clip(np.rint(weights / step[:, :, None]), -limit - 1, limit).astype(np.int8)
     vanished = (np.rint(largest / step) == 0) & (largest > 0)
-    return Parts(codes, scale, None, vanished, coarse(scale, wanted, codes, weights) & ~vanished)
+    return Parts(codes, scale, None, vanished, coarse(scale, ideal, codes, weights) & ~vanished)
 
 
 def affine(weights: np.ndarray, bits: int, wanted: np.ndarray, offset: np.ndarray) -> Parts:

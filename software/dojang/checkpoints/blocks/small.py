@@ -50,8 +50,8 @@ def read_mxfp4(blocks: np.ndarray) -> Parts:
         raise ScaleError(f"needs a scale of {scale[used].max():.3g}, beyond the range of FP16, {LARGEST:.0f}")
     held = np.where(used, np.maximum(scale, SMALLEST), SMALLEST)
     found = np.rint(codes * np.where(used, scale, SMALLEST) / held).astype(np.int8)
-    vanished = used & ~found.any(axis=1, keepdims=True)
-    coarse = (found * held != codes * scale).any(axis=1, keepdims=True) & used & ~vanished
+    vanished = np.logical_and(used, ~found.any(axis=1, keepdims=True))
+    coarse = np.logical_and(used & ~vanished, (found * held != codes * scale).any(axis=1, keepdims=True))
     return Parts(found[:, None], held.astype(np.float16), None, vanished, coarse)
 
 

@@ -104,7 +104,7 @@ def check_keys(file: GGUFFile) -> list[str]:
 
     Returns
     -------
-    A sentence that names unknown keys of the architecture, if there are any.
+    A sentence that names unknown keys of the architecture, if there are any; they are ignored.
 
     Raises
     ------
@@ -132,8 +132,8 @@ def _require(file: GGUFFile, key: str, neutral: tuple[Any, ...], what: str) -> N
     value = file.field(key)
     for item in value if isinstance(value, list) else [value]:
         if not any(item == other and isinstance(item, bool) == isinstance(other, bool) for other in neutral):
-            raise UnsupportedError(f"{file.path}: {what} not supported: key {key} is {shown(value)}, expected "
-                                   f"{_either(neutral)}")
+            raise UnsupportedError(f"{file.path}: {what} not supported: key {named(key)} is {shown(value)}, "
+                                   f"expected {_either(neutral)}")
 
 
 def _either(values: tuple[Any, ...]) -> str:

@@ -4,11 +4,12 @@ import numpy as np
 
 from ..checkpoint import Checkpoint, Embedding, import_messages
 from ..errors import CheckpointError, UnsupportedError, named, shown
+from ..form import BLOCK
 from ..matrix import Matrix
 from ..shape import LlamaShape
 from .file import GGUFFile
 from .keys import check_keys
-from .rotary import rope_factors
+from .rotary import rotary_fields, rotary_tensors
 from .tensors import floats, matrix, rows
 from .vocabulary import tokenizer_data
 
@@ -28,7 +29,7 @@ def load_gguf(file: GGUFFile, weights_bits: int) -> Checkpoint:
     shape = _shape(file)
     types = _tensor_types(file, shape)
     messages = import_messages(types, shape.tied, weights_bits)
-    messages.extend(unknown)
+    messages.extend([*unknown, *shape.messages()])
 
     def load_vector(tensor_name: str) -> np.ndarray:
         values = floats(file.tensors[tensor_name].data, types[tensor_name])
@@ -53,17 +54,27 @@ def _shape(file: GGUFFile) -> LlamaShape:
     layers, d, context = (file.count(f"llama.{key}") for key in ("block_count", "embedding_length", "context_length"))
     heads = file.layer_count("llama.attention.head_count", layers)
     key_dim, value_dim = (file.count(f"llama.attention.{key}_length", d // max(heads, 1)) for key in ("key", "value"))
-    if not key_dim == value_dim == file.count("llama.rope.dimension_count", key_dim):
-        raise UnsupportedError(f"{file.path}: key, value and rotary sizes of a head differ, which is not supported")
+    for key, size in (("key", key_dim), ("value", value_dim)):
+        if size < 1 or size % 4:
+            raise UnsupportedError(f"{file.path}: a {key} of a head has {size} elements, supported are multiples of 4")
     shape = LlamaShape(
         layers=layers, d=d, heads=heads, kv_heads=file.layer_count("llama.attention.head_count_kv", layers, heads),
-        head_dim=key_dim, ffn=file.layer_count("llama.feed_forward_length", layers),
+        head_dim=-(-key_dim // BLOCK) * BLOCK, ffn=file.layer_count("llama.feed_forward_length", layers),
         vocab=table.shape[-1] if len(table.shape) == 2 else 0, context=context,
         rms_eps=file.number("llama.attention.layer_norm_rms_epsilon"),
-        rope_base=file.number("llama.rope.freq_base", 10000.0), tied="output.weight" not in file.tensors,
-        rope_factors=rope_factors(file, key_dim))
+        tied="output.weight" not in file.tensors, key_dim=key_dim, value_dim=value_dim, score_scale=_score_scale(file),
+        **rotary_fields(file, key_dim, context))
     _check_others(file, shape)
     return shape
+
+
+def _score_scale(file: GGUFFile) -> float:
+    """Of `LlamaShape`: 0 for the usual one."""
+    scale = file.number("llama.attention.scale", 0.0)
+    if scale < 0:
+        raise CheckpointError(f"{file.path}: hyper-parameter llama.attention.scale is {scale:g}, expected a positive "
+                              "number, or 0 for 1 / √key length")
+    return scale
 
 
 def _check_others(file: GGUFFile, shape: LlamaShape) -> None:
@@ -89,7 +100,7 @@ def _tensor_types(file: GGUFFile, shape: LlamaShape) -> dict[str, str]:
     for layer in range(shape.layers):
         sizes |= {f"blk.{layer}.{kind}.weight": size for kind, size in shape.matrices().items()}
         sizes |= {f"blk.{layer}.{kind}.weight": (shape.d,) for kind in ("attn_norm", "ffn_norm")}
-    unknown = sorted(set(file.tensors) - set(sizes) - {"rope_freqs.weight"})
+    unknown = sorted(set(file.tensors) - set(sizes) - rotary_tensors(file))
     if unknown:
         raise UnsupportedError(f"{file.path}: tensor {named(unknown[0])} is not part of the supported Llama "
                                "architecture")

@@ -1,0 +1,31 @@
+"""What all tests of the compiled model do."""
+
+import numpy as np
+import pytest
+from dojang.checkpoints import Checkpoint
+from dojang.fast import FastLlama
+from dojang_sim.golden.llama import Llama
+
+PIECES = ((1,) * 40, (40,), (7, 26, 7), (33, 1, 6))
+"""Ways of feeding forty tokens."""
+
+
+def same_as_golden(checkpoint: Checkpoint, tokens=None, pieces=PIECES, context: int | None = None) -> None:
+    """Fail unless every way of feeding the tokens (random ones) gives all of golden's bits, and what it has noticed."""
+    if tokens is None:
+        tokens = np.random.default_rng(1).integers(0, checkpoint.shape.vocab, sum(pieces[0]))
+    golden = Llama(checkpoint, context or len(tokens))
+    expected = golden.forward(tokens, 0)
+    for sizes in pieces:
+        fast, found, at = FastLlama(checkpoint, context or len(tokens)), [], 0
+        for size in sizes:
+            found.append(fast.forward(tokens[at:at + size], at))
+            at += size
+        assert at == len(tokens) == fast.length
+        np.testing.assert_array_equal(np.concatenate(found).view(np.uint32), expected.view(np.uint32))
+        assert (fast.nonfinite, fast.saturated) == (golden.nonfinite, golden.saturated)
+
+
+@pytest.fixture(scope="session")
+def check():
+    return same_as_golden

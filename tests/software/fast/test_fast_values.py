@@ -1,0 +1,126 @@
+"""The compiled model against the golden model, bit for bit, where values are tiny, huge or not finite; fuzzing."""
+
+import numpy as np
+import pytest
+from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LlamaShape, Matrix, TokenizerData
+from dojang.checkpoints.checkpoint import Messages
+from dojang.fast import FastLlama
+from dojang_hdl.isa import Code
+from dojang_hdl.window_code import CODES
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+
+def wild(shape: LlamaShape, forms: list[Form], seed: int, low: int, high: int, masks: bool = False) -> Checkpoint:
+    """Values of any size: embedding and gains from 2^low to 2^high, FP16 scales from the smallest to the largest."""
+    rng = np.random.default_rng(seed)
+
+    def floats(*size):
+        values = rng.choice([-1, 1], size) * np.exp2(rng.uniform(low, high, size))
+        return np.where(rng.random(size) < 0.1, 0, values).astype(np.float32)
+
+    def halves(*size):
+        least, most = ((-24, 16), (-10, -4), (-24, -14))[rng.integers(3)]
+        values = rng.choice([-1, 1], size) * np.exp2(rng.uniform(least, most, size))
+        return np.where(rng.random(size) < 0.05, 0, np.clip(values, -65504, 65504)).astype(np.float16)
+
+    table = floats(shape.vocab, shape.d)
+    sizes = {f"blk.{layer}.{name}.weight": size for layer in range(shape.layers)
+             for name, size in shape.matrices().items()} | {"output.weight": (shape.vocab, shape.d)}
+    matrices = {}
+    for index, (name, (rows, cols)) in enumerate(sizes.items()):
+        form = forms[index % len(forms)]
+        blocks = -(-cols // form.group) * form.group // BLOCK * form.terms
+        least = -(1 << form.bits - 1) if form.signed else 0
+        codes = rng.integers(least, least + (1 << form.symbol_bits), (-(-rows // form.step_rows), blocks, BLOCK))
+        codes[:, rng.random(blocks) < 0.1] = rng.choice([least, least + (1 << form.symbol_bits) - 1])
+        factors = (rows,) if form.row_scale else (rows, blocks * BLOCK // form.group)
+        plain = not (form.window or form.row_scale or form.terms > 1)
+        around = form.window and (form.double, form.zero) == (True, -form.window.maximum)
+        matrices[name] = Matrix(
+            name, rows, cols, codes.astype(np.int8 if form.signed else np.uint8), form, halves(*factors),
+            halves(*factors) if plain and rng.random() < 0.5 else None, "random",
+            rng.random((rows, blocks, BLOCK)) < 0.5 if masks and around else None)
+    vectors: dict[str, np.ndarray] = {}
+    embedding = Embedding(table.shape, lambda ids: table[ids])
+    return Checkpoint("wild", shape, embedding, {}, Messages(), matrices.__getitem__,
+                      lambda name: vectors.setdefault(name, floats(shape.d)), lambda: TokenizerData("gpt2"), 0)
+
+
+@pytest.mark.parametrize("low, high", [
+    (-149, -120), (-130, -60), (-70, -50), (-1, 1), (10, 20), (40, 70), (100, 127.9)])
+@pytest.mark.parametrize("eps", [0.0, 1e-5])
+def test_values_of_any_size(low, high, eps, check):
+    """Denormals, zeros, saturation, infinities and NaN on the way."""
+    shape = LlamaShape(2, 70, 4, 2, 32, 50, 40, 64, rms_eps=eps)
+    checkpoint = wild(shape, [Form(4, signed=True), Form(8), Form(4, group=64, rotated=True)], 3, low, high)
+    check(checkpoint, np.arange(40), ((40,), (1,) * 40))
+
+
+def test_a_row_of_zeros_without_epsilon_is_noticed(check):
+    checkpoint = wild(LlamaShape(1, 40, 1, 1, 32, 32, 4, 8, rms_eps=0.0), [Form(4)], 1, -1, 1)
+    table = np.zeros((4, 40), np.float32)
+    table[1:] = 1
+    checkpoint.embedding = Embedding(table.shape, lambda ids: table[ids])
+    check(checkpoint, [1, 2], ((2,),))
+    assert not FastLlama(checkpoint, 4).nonfinite
+    check(checkpoint, [1, 0, 1], ((3,), (1, 1, 1)))
+    fast = FastLlama(checkpoint, 4)
+    fast.forward([0], 0)
+    assert fast.nonfinite
+
+
+@st.composite
+def forms(draw) -> Form:
+    group = draw(st.sampled_from((32, 64, 128)))
+    rotated = group > 32 and draw(st.booleans())
+    code = draw(st.sampled_from((Code.PLAIN, Code.PLAIN, *CODES)))
+    row_scale = draw(st.booleans())
+    if code is not Code.PLAIN:
+        planes, largest = CODES[code].planes, CODES[code].maximum
+        return Form(planes, code=code, group=group, rotated=rotated, row_scale=row_scale, double=True, zero=-largest)
+    signed, double = draw(st.booleans()), draw(st.booleans())
+    limit = (1 << 13) // group
+    bits = draw(st.integers(1, min(8, limit.bit_length() - 1 - double + signed)))
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    low, high = low << double, high << double
+    zero = draw(st.integers(max(-512, -limit - low), min(511, limit - high)))
+    return Form(bits, signed, group=group, row_scale=row_scale, rotated=rotated, double=double, zero=zero,
+                terms=1 if row_scale else draw(st.sampled_from((1, 1, 2, 3))))
+
+
+@st.composite
+def cases(draw):
+    kv_heads, group = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    key_dim, value_dim = draw(st.sampled_from((32, 64, 128)) | st.integers(1, 33).map(lambda n: 4 * n)), draw(
+        st.just(0) | st.integers(1, 33).map(lambda n: 4 * n))
+    pairs = draw(st.just(key_dim // 2) | st.integers(1, key_dim // 2))
+    factors = draw(st.none() | st.lists(st.floats(0.1, 50), min_size=pairs, max_size=pairs).map(tuple))
+    shape = LlamaShape(draw(st.integers(1, 2)), draw(st.integers(1, 140)), kv_heads * group, kv_heads,
+                       -(-key_dim // 32) * 32, draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128,
+                       rms_eps=draw(st.sampled_from((0.0, 1e-5, 1e-38))), rope_factors=factors, key_dim=key_dim,
+                       value_dim=value_dim, rotary_dim=2 * pairs, rope_magnitude=draw(st.floats(0.5, 2)),
+                       score_scale=draw(st.just(0.0) | st.floats(0.01, 2)))
+    low = draw(st.floats(-149, 120))
+    pieces = draw(st.lists(st.integers(1, 40), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) < 100))
+    return shape, draw(st.lists(forms(), min_size=1, max_size=6)), draw(st.integers(0, 1 << 30)), low, \
+        low + draw(st.floats(0, 7)), draw(st.booleans()), tuple(pieces)
+
+
+def check_case(case, check):
+    shape, kinds, seed, low, high, masks, pieces = case
+    checkpoint = wild(shape, kinds, seed, low, high, masks)
+    check(checkpoint, None, (pieces,), context=128)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(case=cases())
+def test_whatever_shape_and_form(check, case):
+    check_case(case, check)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(case=cases())
+def test_whatever_shape_and_form_at_length(check, case):
+    check_case(case, check)
