@@ -54,7 +54,7 @@ def test_generate_reserves_what_is_needed(tmp_path, monkeypatch, options, contex
         asked.append(context)
         raise board.SessionError("no board here")
 
-    monkeypatch.setattr(import_module("dojang.cli.generate"), "open_board", ask)
+    monkeypatch.setattr(import_module("dojang.cli.opening"), "open_board", ask)
     arguments = ["generate", path, "--prompt", "abc", "--board", "port", *options]
     assert CliRunner().invoke(app, list(map(str, arguments))).exit_code == 2
     assert asked == [context]
