@@ -54,7 +54,7 @@ def _run() -> int:
             app()
         except SystemExit as end:
             sys.stdout.flush()
-            return end.code if isinstance(end.code, int) else 0
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
         raise AssertionError("the command line ends with SystemExit")
     except OutputError as error:
         if str(error):

@@ -35,7 +35,8 @@ class Sampler:
         if self.temperature == 0:
             return int(ids[order[0]])
         logits = np.asarray(values, np.float64)[order]
-        weights = np.exp((logits - logits[0]) / self.temperature)
+        with np.errstate(over="ignore"):  # at a temperature next to 0 all others are as good as impossible
+            weights = np.exp((logits - logits[0]) / self.temperature)
         total = np.cumsum(weights)
         kept = int(np.searchsorted(total, self.top_p * total[-1])) + 1
         point = self._rng.random() * total[min(kept, len(total)) - 1]

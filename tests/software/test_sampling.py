@@ -62,3 +62,9 @@ def test_best_candidates_are_the_first_of_all_in_order(size, levels):
 def test_bad_settings(arguments, message):
     with pytest.raises(ValueError, match=message):
         Sampler(*arguments)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [1e-300, 5e-324])
+def test_next_to_greedy_without_a_warning(temperature):
+    assert Sampler(temperature, 1.0, 1).choose(np.arange(3), np.array([1.0, 9.0, 2.0])) == 1
