@@ -69,6 +69,14 @@ def test_readme_quotes_boards(marker, name, least):
         assert quoted("smollm2-speed") == f"{simulated['tokens_per_s_predicted']:.1f}"
 
 
+def test_readme_quotes_the_fast_back_end():
+    measured = figures("backends")
+    assert (measured["model"], measured["label"], measured["equal"]) == ("smollm2", "measured", True)
+    assert quoted("fast-speed") == f"{1 / measured['fast']['decode_cpu_seconds']:.0f}"
+    assert quoted("fast-times") == f"{measured['times_as_fast']:.0f}"
+    assert 1 / measured["fast"]["decode_cpu_seconds"] >= 20
+
+
 def test_compressed_forms_and_their_table():
     simulated = figures("compression-cycles")
     assert (simulated["model"], simulated["chip"], simulated["memory"]) == ("smollm2", "sim-2x2", "ideal")
