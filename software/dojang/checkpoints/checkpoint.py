@@ -60,11 +60,11 @@ class Messages(list[str]):
         if sentence not in self:
             self.append(sentence)
 
-    def tell_of(self, kind: str, source: str) -> None:
-        """Add a sentence if ``kind`` of tensors is stored in a block type that import converts."""
+    def tell_of(self, kinds: str, source: str) -> None:
+        """Add a sentence if these kinds of tensors are stored in a block type that import converts."""
         if source in BLOCK_TYPES and BLOCK_TYPES[source].kept is not Kept.EXACT:
             how = ", products of scales rounded to FP16" if BLOCK_TYPES[source].kept is Kept.ROUNDED else ""
-            self.tell(f"{kind} converted from {source} to {BLOCK_TYPES[source]}{how}")
+            self.tell(f"{kinds} converted from {source} to {BLOCK_TYPES[source]}{how}")
 
 
 class Embedding:
@@ -283,19 +283,21 @@ class Checkpoint:
 
 
 def import_messages(types: Mapping[str, str], tied: bool, bits: int) -> Messages:
-    """One sentence per kind of matrix and stored type of which import takes over no exact weights.
+    """What import does not take over exactly: a sentence per kind of matrix that floats are of, one per block type.
 
     Parameters
     ----------
     types: of tensors, by name. tied: the head is the embedding. bits: that floats are quantised to.
     """
-    messages = Messages()
+    messages, converted = Messages(), dict[str, list[str]]()
     for name, source in types.items():
         kind = "head" if name == ("token_embd.weight" if tied else "output.weight") else name.split(".")[-2]
         if kind.endswith("norm") or kind == "token_embd":
             continue
         if source in FLOAT_TYPES:
             messages.tell(f"{kind} quantised from {source} to {bits} bits")
-        else:
-            messages.tell_of(kind, source)
+        elif kind not in converted.setdefault(source, []):
+            converted[source].append(kind)
+    for source, kinds in converted.items():
+        messages.tell_of(", ".join(kinds), source)
     return messages
