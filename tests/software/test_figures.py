@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from dojang.cli.bench_compression import FORMS, document_table
+from dojang.cli.bench_conversions import document_table as conversions_table
 from dojang.cli.bench_quality import ROWS
 from dojang.cli.bench_quality import document_table as quality_table
+from dojang.conversions import TYPES
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,3 +84,13 @@ def test_the_guide_has_the_measured_perplexities():
     assert (measured["model"], measured["windows"], measured["length"]) == ("smollm2", 12, 256)
     assert {row["name"] for row in measured["rows"]} <= set(ROWS)
     assert f"\n{quality_table(measured)}\n<!-- quality:end -->" in (ROOT / "docs/user/compress.md").read_text()
+
+
+def test_import_of_blocks_costs_less_than_a_thousandth():
+    measured = figures("conversions")
+    assert (measured["model"], measured["windows"], measured["length"]) == ("smollm2", 12, 256)
+    assert measured["label"] == "measured" and {row["type"] for row in measured["rows"]} <= set(TYPES)
+    assert all(cost["change_percent"] < 0.1 for row in measured["rows"] if row["type"] != "F16"
+               for cost in row["texts"].values())
+    page = (ROOT / "docs/reference/tensor-types.md").read_text()
+    assert f"\n{conversions_table(measured)}\n<!-- types:end -->" in page

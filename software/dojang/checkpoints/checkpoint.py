@@ -60,6 +60,12 @@ class Messages(list[str]):
         if sentence not in self:
             self.append(sentence)
 
+    def tell_of(self, kind: str, source: str) -> None:
+        """Add a sentence if ``kind`` of tensors is stored in a block type that import converts."""
+        if source in BLOCK_TYPES and BLOCK_TYPES[source].kept is not Kept.EXACT:
+            how = ", products of scales rounded to FP16" if BLOCK_TYPES[source].kept is Kept.ROUNDED else ""
+            self.tell(f"{kind} converted from {source} to {BLOCK_TYPES[source]}{how}")
+
 
 class Embedding:
     """Embedding table; rows are decoded when asked for, exactly, as float32.
@@ -290,7 +296,6 @@ def import_messages(types: Mapping[str, str], tied: bool, bits: int) -> Messages
             continue
         if source in FLOAT_TYPES:
             messages.tell(f"{kind} quantised from {source} to {bits} bits")
-        elif BLOCK_TYPES[source].kept is not Kept.EXACT:
-            how = ", products of scales rounded to FP16" if BLOCK_TYPES[source].kept is Kept.ROUNDED else ""
-            messages.tell(f"{kind} converted from {source} to {BLOCK_TYPES[source]}{how}")
+        else:
+            messages.tell_of(kind, source)
     return messages

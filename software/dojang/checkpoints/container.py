@@ -250,7 +250,10 @@ class _Container:
                 raise CheckpointError(f"{self.path}: tensor {tensor} has type {source}, expected one of "
                                       f"{', '.join(FLOAT_TYPES)}")
 
-        messages = import_messages(floats, shape.tied, weights_bits)
+        messages = import_messages({tensor: source for tensor, source in types.items()
+                                    if tensor in floats or source not in FLOAT_TYPES}, shape.tied, weights_bits)
+        if not shape.tied:  # rows of the embedding are in its form too, unlike those of a GGUF file
+            messages.tell_of("embedding", types["token_embd.weight"])
         messages.extend(shape.messages())
 
         def load_floats(tensor: str) -> np.ndarray:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
-import gguf
 import numpy as np
 
 from .blocks import large, small
-from .blocks.nearest import symmetric
 from .blocks.parts import Parts
-from .form import BLOCK, Form
+from .blocks.tables import read_table
+from .form import Form
 
 __all__ = ["BLOCK_TYPES", "FLOAT_TYPES", "SUPPORTED_TYPES", "BlockType", "Kept", "is_exact"]
 
@@ -52,17 +52,6 @@ class BlockType:
         return f"{self.form}, with an offset" if self.offset else str(self.form)
 
 
-def _values(name: str) -> BlockType:
-    """A type whose weights are looked up in tables of the package gguf."""
-    form = Form(8, signed=True)
-
-    def read(blocks: np.ndarray) -> Parts:
-        weights = gguf.dequantize(blocks, gguf.GGMLQuantizationType[name])
-        return symmetric(weights.astype(np.float64).reshape(len(blocks), -1, BLOCK), form.bits)
-
-    return BlockType(read, form, Kept.NEAREST)
-
-
 BLOCK_TYPES = {
     "Q4_0": BlockType(small.read_q4_0, Form(4, signed=True)),
     "Q4_1": BlockType(small.read_q4_1, Form(4), offset=True),
@@ -79,7 +68,9 @@ BLOCK_TYPES = {
     "MXFP4": BlockType(small.read_mxfp4, Form(5, signed=True)),
     "TQ1_0": BlockType(large.read_tq1_0, Form(2, signed=True)),
     "TQ2_0": BlockType(large.read_tq2_0, Form(2, signed=True)),
-    **{name: _values(name) for name in ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")},
+    **{name: BlockType(partial(read_table, name=name), Form(8, signed=True), kept) for name, kept in {
+        "IQ1_S": Kept.ROUNDED, "IQ1_M": Kept.NEAREST, "IQ2_XXS": Kept.ROUNDED, "IQ2_XS": Kept.NEAREST,
+        "IQ2_S": Kept.NEAREST, "IQ3_XXS": Kept.ROUNDED, "IQ3_S": Kept.ROUNDED}.items()},
 }
 """By the name that GGUF has for the type."""
 

@@ -4,6 +4,8 @@ import tokenizers
 from tokenizers import Regex, models, pre_tokenizers
 
 from ..checkpoints import TokenizerData
+from ..checkpoints.errors import shown
+from .errors import TokenizerError
 from .pre_tokenizers import PreTokenizer
 from .sentences import dropped_bytes
 from .special import BYTE, CONTROL, UNKNOWN, USER_DEFINED, SpecialTokens
@@ -75,10 +77,12 @@ def vocabulary(data: TokenizerData) -> dict[str, int]:
 
 
 def merge_pairs(data: TokenizerData) -> list[tuple[str, str]]:
-    """The two sides of each merge."""
+    """The two sides of each merge. Raises `TokenizerError` for one without a space."""
     pairs = []
     for merge in data.merges:
         at = merge.find(" ", 1)  # the left side may itself be a space
+        if at < 0:
+            raise TokenizerError(f"the tokenizer of the model is corrupt: merge {shown(merge)} has one side")
         pairs.append((merge[:at], merge[at + 1:]))
     return pairs
 

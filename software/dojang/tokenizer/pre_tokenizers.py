@@ -19,7 +19,7 @@ PUNCTUATION = r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]"""
 DEEPSEEK3 = (PUNCTUATION + r"[A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+")
 KANA = "[一-龥぀-ゟ゠-ヿ]+"
 UPPER, LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
-THOUSANDS = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
+GROUPS = r"(?<!\p{N})\p{N}{1,2}(?=(?:\p{N}{3})+(?!\p{N}))|\p{N}{3}"  # looks ahead but once a number
 NO_HAN = r"&&[^\p{Han}]"
 SENTENCES = r" ?[^(\s|.,!?…。，、।۔،)]+"
 NEWLINES = r"[^\n]+|\n+"
@@ -86,7 +86,7 @@ FAMILIES = (
     PreTokenizer(("tekken",), (_cased(UPPER, LOWER, "", r"\p{N}"),), whole_words=True, begin=True),
     PreTokenizer(("gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"), (GPT4O,)),
     PreTokenizer(("granite-embed-multi-97m",), (GPT4O,), whole_words=True),
-    PreTokenizer(("tiny_aya", "cohere2moe"), (THOUSANDS, GPT4O)),
+    PreTokenizer(("tiny_aya", "cohere2moe"), (GROUPS + r"|\p{N}{1,2}", GPT4O)),
     PreTokenizer(("kimi-k2",), (r"\p{Han}+|" + _cased(UPPER + NO_HAN, LOWER + NO_HAN, CONTRACTION + "?", r"\p{N}{1,3}")
                                 .replace(r"[\r\n/]*", r"[\r\n]*"),)),
     PreTokenizer(("poro-chat", "bloom", "gpt3-finnish"), (SENTENCES,)),
@@ -95,12 +95,12 @@ FAMILIES = (
                                r"|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s",)),
     PreTokenizer(("chameleon",), ("<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", r"([\t\n]|    |  )",
                                   r"\p{N}", r"[\p{P}!-/:-@\[-`{-~]", GPT2), begin=True),
-    PreTokenizer(("superbpe",), (r"\p{N}+", r"(?=(\d{3})+(?!\d))")),
+    PreTokenizer(("superbpe",), (r"\p{N}+", GROUPS.replace("\\p{N}", "\\d"))),
     PreTokenizer(("bailingmoe", "bailingmoe2", "llada-moe"),
                  (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + SIGNS + r"|\s*[\r\n]|\s+(?!\S)|\s+",)),
     PreTokenizer(("seed-coder",), (WORD + r"|\p{N}| ?[^\s\p{L}\p{N}\r\n]+" + LINES,)),
     PreTokenizer(("ufakzeka",), (r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + SIGNS + LINES,)),
-    PreTokenizer(("afmoe",), (THOUSANDS, "[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+",
+    PreTokenizer(("afmoe",), (GROUPS + r"|\p{N}{1,2}", "[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+",
                               DEEPSEEK3 + r"[\r\n]*" + LINES)),
     PreTokenizer(("laguna",), (NEWLINES, QWEN2)),
     PreTokenizer(("exaone-moe",), (CONTRACTION + r"|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}"

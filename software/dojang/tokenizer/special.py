@@ -52,7 +52,7 @@ class SpecialTokens:
     ----------
     types: GGUF type of each id, after the well-known names have been given theirs.
     ends: ids that end generation.
-    markers: texts that are markup, in no order: control tokens, and user-defined ones that look so or that the chat
+    markers: texts that are markup: control tokens, and user-defined ones that look so or that the chat
         template names.
     controls: those of `markers` that a model's own text cannot hold, as they are never shown.
 
@@ -73,9 +73,9 @@ class SpecialTokens:
             if any(needed <= ids.keys() for needed in companions):
                 ended = [pair for pair in ended if pair[0] != name]
         self.ends = frozenset(index for _, index in ended) | data.eos_ids
-        for index in (*self.ends, *(ids[name] for name in MARKUP if name in ids)):
-            if index in self.ends or self.types[index] == NORMAL:
-                self.types[index] = CONTROL
+        ordinary = [ids[name] for name in MARKUP if name in ids and self.types[ids[name]] == NORMAL]
+        for index in (*(index for _, index in ended), *ordinary):
+            self.types[index] = CONTROL
         for name in SHOWN:
             if name in ids:
                 self.types[ids[name]] = USER_DEFINED

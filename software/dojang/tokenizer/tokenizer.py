@@ -71,7 +71,7 @@ class Tokenizer:
             return SpacedBpe(data, special), True
         if data.model == "glassllm":
             return GlassLLM(data), False
-        if data.pre is None:
+        if not data.pre:
             self.messages.append("the file names no pre-tokenizer (tokenizer.ggml.pre): texts are split by 'default', "
                                  "other than the model may have been trained with")
         pre = PRE_TOKENIZERS[data.pre or "default"]

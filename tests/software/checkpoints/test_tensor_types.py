@@ -1,5 +1,6 @@
 """Models of every tensor type: what is told of them, and what stays exact."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import gguf
@@ -90,15 +91,20 @@ def test_weights_that_vanish_are_told_when_a_session_is_open(tmp_path):
         assert len(checkpoint.messages) == len(before) + 1
 
 
+def test_blocks_that_vanish_are_told(tmp_path):
+    path = write_synthetic(tmp_path / "m.gguf", SHAPE, "MXFP4")
+    blocks = next(tensor for tensor in gguf.GGUFReader(path, "r+").tensors if tensor.name == "blk.0.attn_k.weight").data
+    blocks[7, ::17] = 90
+    checkpoint = load(path)
+    assert list(checkpoint.matrices()) and checkpoint.messages == [
+        "blk.0.attn_k.weight: weights are too small for FP16 scales: of 2,048 groups 8 vanish (all zero)"]
+
+
 def test_a_model_is_known_by_the_weights_of_its_file(tmp_path):
     """Not by what import makes of them."""
-    paths = [write_synthetic(tmp_path / f"{seed}.gguf", SHAPE, ["Q6_K", "Q4_0"], seed=seed) for seed in (1, 1, 2)]
-    same, again, other = (source_sha256(load(path)) for path in paths)
+    paths = [write_synthetic(tmp_path / f"{seed}.gguf", SHAPE, "Q6_K", seed=seed) for seed in (1, 1, 2)]
+    same, again, other = (source_sha256(replace(load(path), load_matrix=pytest.fail)) for path in paths)
     assert same == again != other
-    reader = gguf.GGUFReader(paths[0], "r+")
-    block = next(tensor for tensor in reader.tensors if tensor.name == "blk.0.attn_q.weight").data
-    block[0, 0] ^= 1
-    assert source_sha256(load(paths[0])) != same
 
 
 def test_types_of_the_turns_cover_all():

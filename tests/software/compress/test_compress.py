@@ -212,3 +212,15 @@ def test_moments_may_be_given(model, windows, tmp_path):
     assert (tmp_path / "a.dojang").read_bytes() == (tmp_path / "b.dojang").read_bytes()
     compress(model, tmp_path / "c.dojang", plan, windows, moments=moments[::-1])
     assert (tmp_path / "a.dojang").read_bytes() != (tmp_path / "c.dojang").read_bytes()
+
+
+def test_kept_matrices_of_converted_types_are_told(windows, tmp_path):
+    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 256, 8, 8, 32, 256, 300, 64), ["Q4_0"], "Q4_K", "Q6_K")
+    source = load(path)
+    compress(source, tmp_path / "m.dojang", Plan(Options(4, method="rtn", rotate=False)), windows)
+    found = load(tmp_path / "m.dojang")
+    assert found.messages == [
+        "head converted from Q6_K to 8 bits, groups of 32",
+        "embedding converted from Q4_K to 4 bits, groups of 32, with an offset, products of scales rounded to FP16"]
+    np.testing.assert_array_equal(found.head.dequantize(), source.head.dequantize())
+    assert found.embedding[7] == pytest.approx(source.embedding[7], rel=0, abs=5e-3)

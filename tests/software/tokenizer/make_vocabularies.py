@@ -3,9 +3,9 @@
     python tests/software/tokenizer/make_vocabularies.py MODELS
 
 MODELS is the folder ``vendor/llama.cpp/models`` of llama-cpp-python's source package. Kept of a vocabulary are the
-bytes, every merge that its algorithm looks up and finds in these texts, the tokens they make, the words taken whole,
-and user-defined tokens that occur. The expected answers are those beside the vocabularies, as texts of tokens, not
-what this package answers.
+bytes, every merge that its algorithm looks up and finds in these texts, split or not, the tokens they make, the words
+taken whole, and user-defined tokens that occur. The expected answers are those beside the vocabularies, as texts of
+tokens, not what this package answers.
 """
 
 import json
@@ -70,6 +70,7 @@ def reduced(models: Path, name: str) -> dict:
         pre = Tokenizer(data)._vocabulary._tokenizer.pre_tokenizer
         words = [word for text, _ in texts for word, _ in pre.pre_tokenize_str(text)]
         whole = [word for word in words if word in set(data.tokens)] if PRE_TOKENIZERS[data.pre].whole_words else []
+        words += ["".join(byte_characters()[byte] for byte in text.encode()) for text, _ in texts]  # to miss the splits
     pairs = found_merges(words, lambda left, right: ranks.get((left, right)))
     made = {left + right for left, right in pairs} | {*byte_characters(), *kept["defined"]}
     return {**kept, "merges": [f"{left} {right}" for left, right in sorted(pairs, key=ranks.__getitem__)],

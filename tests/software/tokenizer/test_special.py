@@ -43,6 +43,12 @@ def test_ends(specials, ends, bytes_data):
     assert Tokenizer(bytes_data(specials)).eos_ids == ends
 
 
+def test_an_end_by_key_may_be_an_ordinary_token(bytes_data):
+    tokenizer = Tokenizer(bytes_data(eos_ids=frozenset({98, 99_999}), bos=None))
+    assert tokenizer.eos_ids == {98, 99_999} and tokenizer.encode("abc b") == [257, ord(" "), 98]
+    assert tokenizer.token_bytes(98) == b"b"
+
+
 @pytest.mark.parametrize("name", ["<|im_end|>", "<|im_start|>", "<|eot_id|>", "<start_of_turn>", "<fim_prefix>"])
 def test_control_tokens_typed_normal(name, bytes_data):
     tokenizer = Tokenizer(bytes_data({"<|x|>": 3, name: 1}))

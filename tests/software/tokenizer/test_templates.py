@@ -182,6 +182,8 @@ def test_markers_of_users_are_text(content, bytes_data):
     ("{{ messages[0].content | trim + messages[1].content }}<|x|>", ["<|im_ \n", "end|>"], [*plain("<|im_end|>"), X]),
     ("{{ messages[0].content.replace('~', '') }}", ["<|im~_end|>"], plain("<|im_end|>")),
     ("{% if '<' in messages[0].content %}A{% endif %}{{ messages[0].content }}", ["b<c<|x|>"], plain("Ab<c<|x|>")),
+    ("{% if '<' in messages[0].content %}A{% endif %}{{ messages[0].content + messages[1].content }}",
+     ["< <|im_", "end|>"], plain("A< <|im_end|>")),
     ("{{ messages[0].content | length }}{{ messages[0].content }}", ["<|x|>"], plain("5<|x|>")),
     ("{{ messages[0].content | tojson }}", ["<|x|>\n"], plain('"<|x|>\\n"')),
     ("{{ messages | length }}{% for m in messages %}{{ m.role[0] + m.content }}<|x|>{% endfor %}",

@@ -83,7 +83,14 @@ def test_dropped_bytes_are_told(bytes_data):
     assert tokenizer.dropped("z한 한") == ["byte 0xED of the prompt has no token and is dropped (in 한)"]
     (sentence,) = tokenizer.dropped("\x04한")
     assert sentence == "bytes 0x04, 0xED of the prompt have no token and are dropped (in U+0004, 한)"
-    assert tokenizer.encode("a\x04b") == [ord("a"), ord("b")]  # not "ab": they are not neighbours
+    assert tokenizer.encode("z한") == [ord("z"), 0x95, 0x9C]
+
+
+def test_what_is_beside_a_dropped_byte_does_not_merge(bytes_data):
+    data = bytes_data(pre="gpt-2")
+    gone = {data.tokens[byte]: f"[{byte}]" for byte in "é".encode()}
+    tokenizer = Tokenizer(bytes_data(pre="gpt-2", tokens=[gone.get(token, token) for token in data.tokens]))
+    assert tokenizer.encode("aéb") == [ord("a"), ord("b")] and tokenizer.encode("ab") == [256]
 
 
 def test_many_dropped_characters_stay_a_line(bytes_data):
@@ -98,6 +105,7 @@ def test_many_dropped_characters_stay_a_line(bytes_data):
     ({"pre": "nobody"}, "pre-tokenizer 'nobody' is not supported, expected one of default, gpt-2, "),
     ({"tokens": [], "types": []}, "the model file holds no tokenizer"),
     ({"merges": ["a q"]}, "the tokenizer of the model is corrupt: "),
+    ({"merges": ["ab"]}, "the tokenizer of the model is corrupt: merge 'ab' has one side"),
     ({"types": [1]}, "the tokenizer of the model is corrupt: 1 token types for 260 tokens"),
 ])
 def test_unsupported_and_corrupt(changes, message, bytes_data):
@@ -109,6 +117,7 @@ def test_unsupported_and_corrupt(changes, message, bytes_data):
 def test_a_missing_pre_tokenizer_is_told(bytes_data):
     tokenizer = Tokenizer(bytes_data(pre=None))
     assert len(tokenizer.messages) == 1 and "names no pre-tokenizer (tokenizer.ggml.pre)" in tokenizer.messages[0]
+    assert Tokenizer(bytes_data(pre="")).messages == tokenizer.messages
     assert tokenizer.encode("x 1234") == Tokenizer(bytes_data()).encode("x 1234")
 
 

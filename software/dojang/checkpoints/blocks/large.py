@@ -2,17 +2,14 @@
 
 import numpy as np
 
-from .nearest import affine, symmetric
+from .nearest import affine
+from .neighbours import affine_neighbours, signed_neighbours
 from .packing import halves, unpack
 from .parts import Parts, half
 from .small import LEVELS
 
 __all__ = ["read_iq4_xs", "read_q2_k", "read_q3_k", "read_q4_k", "read_q5_k", "read_q6_k", "read_tq1_0",
            "read_tq2_0", "six_bits"]
-
-STEPS = 16
-"""Steps that are tried for two neighbours of Q2_K; scales are integers below it."""
-
 
 def read_q4_k(blocks: np.ndarray) -> Parts:
     return _with_minima(blocks, unpack(blocks[:, 16:], 32, 4))
@@ -23,16 +20,13 @@ def read_q5_k(blocks: np.ndarray) -> Parts:
 
 
 def read_q2_k(blocks: np.ndarray) -> Parts:
-    """Sixteen weights share integer scale and minimum.
-
-    The codes of two neighbours make the one with the larger scale exact, in the step, of a few, that suits the other.
-    """
+    """Sixteen weights share integer scale and minimum."""
     d, least = halves(blocks, 80), halves(blocks, 82)
     scales = (d * (blocks[:, :16] & 15)).reshape(-1, 8, 2)
     minima = -(least * (blocks[:, :16] >> 4)).reshape(-1, 8, 2)
     codes = unpack(blocks[:, 16:80], 32, 2).reshape(-1, 8, 2, 16)
     weights = (codes * scales[..., None] + minima[..., None]).reshape(-1, 8, 32)
-    return affine(weights, 8, *_common_step(scales, minima))
+    return affine(weights, 8, *affine_neighbours(scales, minima))
 
 
 def read_q3_k(blocks: np.ndarray) -> Parts:
@@ -46,23 +40,11 @@ def read_q3_k(blocks: np.ndarray) -> Parts:
 
 
 def read_q6_k(blocks: np.ndarray) -> Parts:
-    """Sixteen weights share an integer scale.
-
-    The step of two neighbours makes one of them exact, and where it can both.
-    """
+    """Sixteen weights share an integer scale."""
     scales = np.ascontiguousarray(blocks[:, 192:208]).view(np.int8).astype(np.int64)
     codes = unpack(blocks[:, :128], 64, 4) | unpack(blocks[:, 128:192], 32, 2) << np.uint8(4)
-    integers = ((codes.astype(np.int64).reshape(-1, 16, 16) - 32) * scales[:, :, None]).reshape(-1, 8, 32)
-    low, high = -integers.min(axis=2), integers.max(axis=2)
-    largest, limit = np.maximum(low, high), np.where(low == high, 127, 128)  # -128 is a code, 128 is none
-    scales = np.abs(scales).reshape(-1, 8, 2)
-    common = np.gcd(scales[:, :, 0], scales[:, :, 1])
-    parts = limit[:, :, None] * scales // np.maximum(largest, 1)[:, :, None]
-    step = np.where(parts > 0, scales / np.maximum(parts, 1), np.inf).min(axis=2)
-    step = np.where(largest <= limit * common, common, step)
-    d = halves(blocks, 208)
-    wanted = np.where(largest > 0, step, 0) * d * np.where(high > low, -1, 1)
-    return symmetric(integers * d[:, :, None], 8, wanted)
+    integers = (codes.astype(np.int64).reshape(-1, 16, 16) - 32) * scales[:, :, None]
+    return signed_neighbours(integers.reshape(-1, 8, 2, 16), np.abs(scales).reshape(-1, 8, 2), halves(blocks, 208))
 
 
 def read_iq4_xs(blocks: np.ndarray) -> Parts:
@@ -102,27 +84,3 @@ def _digits(packed: np.ndarray, count: int) -> np.ndarray:
 
 def _ternary(codes: np.ndarray, scale: np.ndarray) -> Parts:
     return Parts(codes.reshape(-1, 8, 32), half(np.repeat(scale, 8, axis=1)))
-
-
-def _common_step(scales: np.ndarray, minima: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and offset, float64 [n, 8], for codes of 8 bits; of two neighbours' scales and minima [n, 8, 2]."""
-    ends = np.stack([minima, minima + 3 * scales])
-    low = ends.min(axis=(0, 3))
-    span = ends.max(axis=(0, 3)) - low
-    larger = np.abs(scales).argmax(axis=2)[..., None]
-    own, other = (np.take_along_axis(scales, index, axis=2)[..., 0] for index in (larger, 1 - larger))
-    start, others = (np.take_along_axis(minima, index, axis=2)[..., 0] for index in (larger, 1 - larger))
-    start, own = np.minimum(start, start + 3 * own), np.abs(own)
-    finest = 254 * own // np.where(span > 0, span, 1)  # one code is for where the steps begin
-    scale, offset = np.where(own > 0, span / 255, span), low
-    best = np.full(own.shape, np.inf)
-    for fewer in range(STEPS):
-        parts = finest - fewer
-        step = own / np.maximum(parts, 1)
-        begin = start - step * np.ceil((start - low) / np.where(step > 0, step, 1))
-        levels = [(others + code * other - begin) / np.where(step > 0, step, 1) for code in range(4)]
-        error = step ** 2 * sum((level - np.rint(level)) ** 2 for level in levels)
-        better = (parts > 0) & (error < best)
-        best, scale, offset = (np.where(better, new, old) for new, old in
-                               ((error, best), (step, scale), (begin, offset)))
-    return scale, offset

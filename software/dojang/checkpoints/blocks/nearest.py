@@ -25,11 +25,9 @@ def symmetric(weights: np.ndarray, bits: int, wanted: np.ndarray | None = None) 
     limit = (1 << bits - 1) - 1
     largest = np.abs(weights).max(axis=2)
     ideal = np.asarray(largest / limit) if wanted is None else wanted
-    scale = half(ideal, upwards=True)
-    step = np.where(scale == 0, np.inf, scale.astype(np.float64))
-    codes = np.clip(np.rint(weights / step[:, :, None]), -limit - 1, limit).astype(np.int8)
-    vanished = (np.rint(largest / step) == 0) & (largest > 0)
-    return Parts(codes, scale, None, vanished, coarse(scale, ideal, codes, weights) & ~vanished)
+    scale, codes = _fitted(weights, ideal, -limit - 1, limit)
+    vanished = ~codes.any(axis=2) & (largest > 0)
+    return Parts(codes.astype(np.int8), scale, None, vanished, coarse(scale, ideal, codes, weights) & ~vanished)
 
 
 def affine(weights: np.ndarray, bits: int, wanted: np.ndarray, offset: np.ndarray) -> Parts:
@@ -46,8 +44,18 @@ def affine(weights: np.ndarray, bits: int, wanted: np.ndarray, offset: np.ndarra
     ScaleError: a weight is not finite, or a scale or an offset beyond FP16.
     """
     check_finite(weights)
-    scale, offset = half(wanted, upwards=True), half(offset)
-    step = np.where(scale == 0, np.inf, scale.astype(np.float64))
+    offset = half(offset)
     rest = weights - offset.astype(np.float64)[:, :, None]
-    codes = np.clip(np.rint(rest / step[:, :, None]), 0, (1 << bits) - 1).astype(np.uint8)
-    return Parts(codes, scale, offset, None, coarse(scale, wanted, codes, rest))
+    scale, codes = _fitted(rest, wanted, 0, (1 << bits) - 1)
+    return Parts(codes.astype(np.uint8), scale, offset, None, coarse(scale, wanted, codes, rest))
+
+
+def _fitted(weights: np.ndarray, wanted: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """The FP16 scales [n, groups] nearest to the wanted ones, or the next where codes would not fit, and the codes."""
+    scale = half(wanted)
+    found = scale.astype(np.float64)
+    codes = np.rint(weights / np.where(found == 0, np.inf, found)[:, :, None])
+    over = (codes.min(axis=2) < low) | (codes.max(axis=2) > high) | ((found == 0) & (wanted != 0))
+    scale[over] = np.nextafter(scale[over], np.copysign(np.inf, wanted[over]).astype(np.float16))
+    codes[over] = np.rint(weights[over] / scale[over].astype(np.float64)[:, None])
+    return scale, np.clip(codes, low, high)

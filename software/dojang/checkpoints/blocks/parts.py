@@ -7,7 +7,6 @@ import numpy as np
 __all__ = ["LARGEST", "Parts", "ScaleError", "check_finite", "coarse", "half"]
 
 LARGEST = float(np.finfo(np.float16).max)
-SMALLEST_NORMAL = float(np.finfo(np.float16).smallest_normal)
 
 LOOSE = 9 / 8
 """A step so many times as large as the one that would use all codes is told of."""
@@ -32,8 +31,8 @@ class Parts(NamedTuple):
     coarse: np.ndarray | None = None
 
 
-def half(values: np.ndarray, upwards: bool = False) -> np.ndarray:
-    """To the nearest float16; ``upwards``: where that is denormal the next one that is not nearer to zero.
+def half(values: np.ndarray) -> np.ndarray:
+    """To the nearest float16.
 
     Raises
     ------
@@ -45,9 +44,6 @@ def half(values: np.ndarray, upwards: bool = False) -> np.ndarray:
     if not np.isfinite(found).all():
         raise ScaleError(f"needs a scale of {values.flat[np.abs(values).argmax()]:.3g}, beyond the range of FP16, "
                          f"{LARGEST:.0f}")
-    if upwards:
-        small = (np.abs(found) < np.abs(values)) & (np.abs(values) < SMALLEST_NORMAL)
-        found[small] = np.nextafter(found[small], np.copysign(np.float16(1), values[small]).astype(np.float16))
     return found
 
 
