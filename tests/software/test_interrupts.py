@@ -157,7 +157,8 @@ def test_a_process_that_ignores_it_keeps_doing_so(monkeypatch):
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("delays", [(0.0,), (0.02,), (0.05, 0.055), (0.15,), (0.25, 0.26, 0.27), (0.4,), (0.8, 0.81), (1.5,)],
+@pytest.mark.parametrize("delays", [(0.0,), (0.02,), (0.05, 0.055), (0.15,), (0.25, 0.26, 0.27), (0.4,),
+                                    (0.8, 0.81), (1.5,)],
                          ids=str)
 def test_the_command_at_any_moment(tmp_path, delays):
     """From the imports over reading to decoding; the JSON is there if there was anything to write, and valid."""
