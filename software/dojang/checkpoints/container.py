@@ -107,6 +107,8 @@ def write_container(path: Path, contents: Contents) -> None:
         os.replace(draft, path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error.strerror}") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} cannot be written: {error}") from None
     finally:
         draft.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..checkpoints import Checkpoint, Matrix
@@ -244,8 +244,13 @@ class _Run:
         assert isinstance(done.matrix, Matrix)
         entry = {**describe(done.matrix), "error": done.error, "mse": done.mse, "seconds": done.seconds}
         draft = self._file(name).with_suffix(f".{os.getpid()}")
-        save_file(pack(done.matrix), draft, {"entry": json.dumps(entry)})
-        os.replace(draft, self._file(name))
+        try:
+            save_file(pack(done.matrix), draft, {"entry": json.dumps(entry)})
+            os.replace(draft, self._file(name))
+        except (OSError, SafetensorError) as error:
+            raise CompressError(f"{draft} cannot be written: {error}") from None
+        finally:
+            draft.unlink(missing_ok=True)
         self.report.tensors[name] = done
 
     def _resume(self) -> int:

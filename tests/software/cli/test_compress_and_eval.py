@@ -1,6 +1,7 @@
 """``dojang compress`` and ``dojang eval``: what they write, and their sentences."""
 
 import json
+from importlib import import_module
 from math import exp
 
 import numpy as np
@@ -11,6 +12,7 @@ from dojang.checkpoints.synthetic import amplified, write_synthetic
 from dojang.cli import app
 from dojang.texts import TextError, builtin_text, calibration_windows
 from dojang.tokenizer import Tokenizer
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 SHAPE = LlamaShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
@@ -135,6 +137,19 @@ def test_bad_options_are_one_sentence(model, text, tmp_path, arguments, message)
 def test_the_source_is_not_overwritten(model, tmp_path):
     assert "it is the source" in run("compress", model, model, "--recipe", 3, code=2).stderr
     assert "it is a folder" in run("compress", model, tmp_path, "--recipe", 3, code=2).stderr
+
+
+@pytest.mark.parametrize("module", ["dojang.compress.compress", "dojang.checkpoints.container"])
+def test_a_full_disk(model, text, tmp_path, monkeypatch, module):
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(import_module(module), "save_file", full)
+    result = run("compress", model, tmp_path / "o.dojang", "--recipe", 3, "--calibration", text, code=2)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"dojang: {tmp_path}") and last.endswith("cannot be written: I/O error: No space left on "
+                                                                    "device")
+    assert not (tmp_path / "o.dojang").exists()
 
 
 def test_a_text_too_short(model, tmp_path):
