@@ -58,7 +58,8 @@ def reduced(models: Path, name: str) -> dict:
         words = ["▁" + text.replace(" ", "▁") for text, _ in texts]
         pairs = found_merges(words, lambda left, right: -scores[left + right] if left + right in scores else None)
         tokens = {left + right for left, right in pairs} | {c for word in words for c in word if c in scores}
-        return {**kept, "scores": {token: scores[token] for token in sorted(tokens, key=lambda token: -scores[token])}}
+        order = sorted(tokens, key=lambda token: (-scores[token], token))
+        return {**kept, "scores": {token: scores[token] for token in order}}
     ranks = {}
     for rank, merge in enumerate(data.merges):
         at = merge.find(" ", 1)
