@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..generation import Conversation, Ended, check_prompt
+from ..generation import Conversation, Ended, PromptError, check_prompt
 from ..interrupts import INTERRUPTED, interrupts
 from ..sessions import Memory
 from . import options
@@ -79,19 +79,26 @@ def generate(
     needed = asked.longest(texts, tokens) if chat else len(ids) + tokens
     reserved = place.context(context, needed, shape.context)
     answers: list[Answer] = []
+    refused: PromptError | None = None
     with loaded.open(place, reserved) as session:
         conversation, contexts = Conversation(session), chip_of(session, place).contexts
         for number, text in enumerate(texts):
             if number:
-                print()
                 asked.answered(answers[-1].text)
                 ids = asked.ask(text)
-            check_prompt(ids, shape, session.context)
+            try:
+                check_prompt(ids, shape, session.context)
+            except PromptError as error:  # what was answered before is kept
+                refused = error
+                break
+            print("\n" * bool(number), end="")
             run = conversation.generation(ids, chosen, tokenizer.eos_ids)
             answers.append(Answer(run, tokenizer, stops, begins=bool(chat)))
             answers[-1].print(tokens, contexts)
             if answers[-1].run.ended is Ended.INTERRUPT:
                 break
+        if refused and not answers:
+            raise refused
         with interrupts.held():
             result = figures(loaded, place, session, answers, stops, bool(chat), time.perf_counter() - started)
             loaded.tell_of(session)
@@ -100,6 +107,8 @@ def generate(
             _report(loaded, result)
             if waves is not None:
                 console.print(f"waveform of the first {wave_cycles:,} cycles: {write_save_file(waves, place.chip)}")
+    if refused:
+        raise refused
     if answers[-1].run.ended is Ended.INTERRUPT:
         console.print("stopped by Ctrl-C")
         raise typer.Exit(INTERRUPTED)

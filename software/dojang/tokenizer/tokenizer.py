@@ -145,8 +145,8 @@ class Tokenizer:
         return [{**message, "content": _clean(message["content"])} for message in messages], self._data.chat_template
 
     def _render(self, conversations: Sequence[Sequence[Message]]) -> list[str]:
-        return render(self._data.chat_template or "", conversations,
-                      {"bos_token": self._text(self._data.bos), "eos_token": self._text(self._data.eos)})
+        names = {"bos_token": self._text(self._data.bos), "eos_token": self._text(self._data.eos)}
+        return [_clean(text) for text in render(self._data.chat_template or "", conversations, names)]
 
     def _text(self, token: int | None) -> str:
         return "" if token is None or not 0 <= token < self.vocab_size else self._data.tokens[token]

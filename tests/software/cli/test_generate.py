@@ -33,9 +33,9 @@ def run(*arguments):
     return CliRunner().invoke(app, ["generate", *map(str, arguments)])
 
 
-def generated(model, tmp_path, *arguments):
+def generated(model, tmp_path, *arguments, code=0):
     result = run(model, "--backend", "golden", "--json", tmp_path / "deep" / "s.json", *arguments)
-    assert result.exit_code == 0, result.stderr
+    assert result.exit_code == code, result.stderr
     return result, json.loads((tmp_path / "deep" / "s.json").read_text())
 
 
@@ -134,6 +134,14 @@ def test_several_messages_are_answered_one_after_the_other(talking, tmp_path):
     assert {key: summary[key] for key in second} == second and len(first["tokens"]) == 3
     alone = generated(talking, tmp_path, "--prompt", bytes(second["prompt_tokens"]).decode(), "--tokens", 3)[1]
     assert alone["tokens"] == second["tokens"]  # though most of the prompt was in the cache
+
+
+def test_a_message_that_does_not_fit_leaves_the_answers_before_it(talking, tmp_path):
+    result, summary = generated(talking, tmp_path, "--chat", "ab", "--chat", "c" * 40, "--tokens", 3, "--context", 40,
+                                code=2)
+    assert "longer than the context of 40" in result.stderr
+    assert [bytes(turn["prompt_tokens"]) for turn in summary["turns"]] == [b"user:ab|assistant:"]
+    assert result.stdout == summary["text"] + "\n"
 
 
 def test_quantised_matrices_are_announced(tmp_path):

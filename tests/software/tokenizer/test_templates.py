@@ -224,3 +224,9 @@ def test_begin_token_of_the_template_is_not_doubled(bytes_data):
     assert tokenizer.encode_chat([{"role": "user", "content": "<|end|>"}]) == [258, *b"<|end|>", 258]
     without = Tokenizer(bytes_data(bos=None, eos=None, chat_template="{{ bos_token }}{{ eos_token }}."))
     assert without.encode_chat([{"role": "user", "content": "q"}]) == [ord(".")]
+
+
+def test_what_is_no_character_is_replaced(bytes_data):
+    tokenizer = Tokenizer(bytes_data(chat_template=r"{{ '\ud800' }}{{ messages[0]['content'] }}"))
+    assert tokenizer.render([{"role": "user", "content": "\udcff."}]) == "\ufffd\ufffd."
+    assert bytes(tokenizer.encode_chat([{"role": "user", "content": "."}])) == "\ufffd.".encode()
