@@ -20,7 +20,7 @@ demo: system-tools $(VENV)/.models
 	@echo "summary: build/demo/summary.json"
 
 test: system-tools $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 waves: system-tools $(VENV)/.models
 	$(BIN)/dojang waves --out build/waves

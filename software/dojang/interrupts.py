@@ -101,11 +101,16 @@ class Interrupts:
 def leave():
     """End this process and those it has started, without any clean-up."""
     end_children()
+    note()
+    os._exit(INTERRUPTED)
+
+
+def note() -> None:
+    """Say that it was Ctrl-C."""
     try:
         os.write(2, (SHOW_CURSOR if os.isatty(2) else b"") + NOTE)
     except OSError:
         pass  # nobody listens
-    os._exit(INTERRUPTED)
 
 
 def end_children(pid: int | None = None) -> None:

@@ -6,7 +6,7 @@ try:
     import atexit
     import sys
 
-    from .interrupts import INTERRUPTED, end_children, interrupts
+    from .interrupts import INTERRUPTED, end_children, interrupts, note
 except KeyboardInterrupt:
     os._exit(130)
 
@@ -18,7 +18,8 @@ def main() -> None:
     interrupts.install()
     try:
         code = _run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # outside of commands, which say so themselves
+        note()
         code = INTERRUPTED
     interrupts.ignore()
     if interrupts.pending:

@@ -121,7 +121,7 @@ def test_nothing_that_was_interrupted_in_an_exec_is_raised_at_the_very_end(tmp_p
     for name in ("main", "interrupts", "streams", "errors", "__init__"):
         (package.parent / f"{name}.py").write_text((Path(dojang.__file__).parent / f"{name}.py").read_text())
     package.write_text('''
-import sys, threading, time, tempfile, pathlib
+import os, sys, threading, time, tempfile, pathlib
 
 class Unwanted:
     def __del__(self):
@@ -132,7 +132,7 @@ def app():
     threading.Thread(target=time.sleep, args=(60,)).start()
     folder, half = tempfile.TemporaryDirectory(dir="."), Unwanted()
     try:
-        exec("print('r', end='', flush=True)\\nwhile True: pass")
+        exec("os.write(1, b'r')\\nwhile True: pass")
     except KeyboardInterrupt:
         print("text")
         sys.exit(0)

@@ -50,6 +50,7 @@ def _boundary() -> Iterator[None]:
         raise  # of `dojang.main`: there may be nowhere to print to
     except Exception as error:
         if interrupts.pending and not isinstance(error, typer.Exit):  # what Ctrl-C made of something
+            console.print("stopped by Ctrl-C")
             raise typer.Exit(INTERRUPTED) from None
         sentence = _sentence(error)
         if sentence is None:

@@ -1,5 +1,6 @@
 """What commands print: results to standard output, everything else to standard error."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ class PlainConsole(Console):
     def print(self, *objects, **options):
         if all(isinstance(found, str) for found in objects):
             options.setdefault("soft_wrap", True)
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdigit() and int(columns):
+            self.width = int(columns)  # for a dumb terminal, too
         super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:

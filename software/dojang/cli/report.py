@@ -55,7 +55,6 @@ def report(
     Example: dojang report node --hierarchy
     """
     json_file = json_file or (HIERARCHY if instances else FIGURES)
-    prepare(json_file, keep=not instances)
     if instances:
         return _hierarchy([block.value for block in blocks or (Block.NODE,)], json_file, timeout)
     try:
@@ -65,6 +64,7 @@ def report(
         raise DojangError(f"dojang report needs the package {error.name}, which is not installed") from None
     try:
         require_tools()
+        prepare(json_file, keep=True)
         from dojang_fpga.report import BLOCKS, measure
 
         folder = Path("build/fpga")
@@ -96,6 +96,7 @@ def _hierarchy(names: list[str], json_file: Path, timeout: int) -> None:
         from dojang_fpga.synth import DEVICE, SynthesisError, tool_versions
     except ModuleNotFoundError as error:
         raise DojangError(f"dojang report needs the package {error.name}, which is not installed") from None
+    prepare(json_file)
     folder = Path("build/fpga")
     try:
         with working("synthesis") as progress:

@@ -165,7 +165,7 @@ NAMES = ("factor", "attn_factor", "original_context_length", "yarn_ext_factor", 
          "yarn_beta_slow", "yarn_log_multiplier")
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SCALINGS), st.dictionaries(st.sampled_from(NAMES), NUMBERS), NUMBERS)
 def test_any_numbers_give_finite_tables_or_a_sentence(kind, numbers, base):

@@ -118,5 +118,6 @@ def test_on_a_terminal(endless, key, code):
     assert b"Traceback" not in terminal.until(b"\n> ")
     terminal.send(b"/reset\n")
     terminal.until(b"> ")
+    time.sleep(0.5)  # Ctrl-C between the prompt and the reading of the line is seen with the next key
     terminal.send(key)
     assert terminal.exit_code() == code
