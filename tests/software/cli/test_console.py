@@ -11,6 +11,12 @@ from typer.testing import CliRunner
 NAMES = ["model [q8_0] (1)", "a[bold]b", "[/]", ":smile:", "한글 모델", "x" * 120]
 
 
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch):
+    """It would go before the width of a test."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def printed(*objects, width=200):
     console = PlainConsole()
     console.width = width
