@@ -22,9 +22,6 @@ MODES = (ScaleMode.NONE, ScaleMode.SCALE, ScaleMode.AFFINE)
 MOST = 96
 """Elements of a vector, at most."""
 
-MODES = (ScaleMode.NONE, ScaleMode.SCALE, ScaleMode.AFFINE)
-"""Of chips that are not coded."""
-
 
 def random_memory(words: int, seed: int) -> np.ndarray:
     """Bytes of a memory channel with the areas filled."""
