@@ -60,9 +60,9 @@ class GoldenModel:
     """A `Model` with the chip's numerics, bit for bit; windows of up to ``length``."""
 
     def __init__(self, checkpoint: Checkpoint, length: int):
-        from dojang_sim.golden.llama import Llama  # the models of the hardware are needed here only
+        from dojang_sim.golden.model import GoldenModel  # the models of the hardware are needed here only
 
-        self._model = Llama(checkpoint, length)
+        self._model = GoldenModel(checkpoint, length)
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:
         return self._model.forward(ids, 0)
@@ -77,9 +77,9 @@ class FastModel(GoldenModel):
     """The same logits, compiled: several times as fast."""
 
     def __init__(self, checkpoint: Checkpoint, length: int):
-        from .fast import FastLlama
+        from .fast import FastModel
 
-        self._model = FastLlama(checkpoint, length)
+        self._model = FastModel(checkpoint, length)
 
 
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:

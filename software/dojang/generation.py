@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from enum import StrEnum
 
-from .checkpoints import LlamaShape
+from .checkpoints import ModelShape
 from .errors import DojangError
 from .sampling import Sampler
 from .sessions import Session, Step
@@ -13,7 +13,7 @@ class PromptError(DojangError):
     """The prompt is empty, longer than the context, or holds ids the model does not know."""
 
 
-def check_prompt(ids: list[int], shape: LlamaShape, context: int | None = None) -> None:
+def check_prompt(ids: list[int], shape: ModelShape, context: int | None = None) -> None:
     """Raise `PromptError` unless `ids` can be processed and leave room for one token."""
     context = shape.context if context is None else context
     if not ids:

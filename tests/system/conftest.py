@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, ScaleSet, load
+from dojang.checkpoints import ModelShape, ScaleSet, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sampling import best_candidates
 from dojang.sessions import device as device_session
@@ -91,7 +91,7 @@ def converse(monkeypatch):
 @pytest.fixture
 def random_model(tmp_path):
     """``random_model(shape, types, seed)``: a checkpoint in a GGUF file; the matrices take turns of tensor types."""
-    def make(shape: LlamaShape, types: Sequence[str], seed: int = 0):
+    def make(shape: ModelShape, types: Sequence[str], seed: int = 0):
         return load(write_synthetic(tmp_path / f"random-{seed}.gguf", shape, types, seed=seed))
     return make
 

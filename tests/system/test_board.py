@@ -9,14 +9,14 @@ import time
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang_hdl.config import WORD_BYTES, preset
 from dojang_sim.benches.host_relay import Relay
 from dojang_sim.chip.build import build_chip
 
 CHIP = preset("sim-1x1")
-SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()", "generate"]
 LIMIT_S = 240
 RUN_FRAME = b"\xd0\x6a\x04"

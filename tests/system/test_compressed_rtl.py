@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LlamaShape
+from dojang.checkpoints import Form, ModelShape
 from dojang.checkpoints.synthetic import with_forms
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
@@ -47,7 +47,7 @@ GRID = [
     for case in GRID])
 def test_forms(case, converse, random_model, chip_of, memory_of):
     _, forms, name, layers, d, ffn, heads, kv_heads, head_dim, passes = case
-    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, 67, 64)
+    shape = ModelShape(layers, d, heads, kv_heads, head_dim, ffn, 67, 64)
     checkpoint = with_forms(random_model(shape, ["F16"], seed=heads), forms, seed=d)
     rng = np.random.default_rng(d)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:

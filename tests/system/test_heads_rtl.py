@@ -5,7 +5,7 @@ Rotary rules that only change the tables need no chip of their own: one stands f
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 
 GRID = [
     # chip, heads, KV heads, head_dim, further fields, tokens of the passes
@@ -19,7 +19,7 @@ GRID = [
 
 @pytest.mark.parametrize("name, heads, kv_heads, head_dim, fields, passes", GRID)
 def test_heads(name, heads, kv_heads, head_dim, fields, passes, converse, random_model, chip_of, memory_of):
-    shape = LlamaShape(1, 64, heads, kv_heads, head_dim, 96, 50, 64, **fields)
+    shape = ModelShape(1, 64, heads, kv_heads, head_dim, 96, 50, 64, **fields)
     rng = np.random.default_rng(head_dim)
     checkpoint = random_model(shape, ["F16"], seed=heads)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
@@ -33,7 +33,7 @@ def test_heads(name, heads, kv_heads, head_dim, fields, passes, converse, random
 
 def test_tiles_of_narrow_values(converse, random_model, chip_of, memory_of):
     """Positions beyond 32 begin another tile of V, whose rows are no power of two."""
-    checkpoint = random_model(LlamaShape(1, 32, 2, 1, 64, 32, 33, 64, key_dim=36, value_dim=12), ["F16"])
+    checkpoint = random_model(ModelShape(1, 32, 2, 1, 64, 32, 33, 64, key_dim=36, value_dim=12), ["F16"])
     tokens = np.random.default_rng(9).integers(0, 33, 35).tolist()
     with converse(checkpoint, chip_of("sim-1x1"), 36, memories=memory_of("sim-1x1")) as conversation:
         conversation.prefill(tokens[:-1])

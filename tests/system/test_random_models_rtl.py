@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang.checkpoints.blocks.writing import WRITABLE
 from dojang.checkpoints.tensor_types import BLOCK_TYPES
 
@@ -44,7 +44,7 @@ def label(case) -> str:
     pytest.param(case, marks=pytest.mark.slow if case[0] == "sim-4x4" else (), id=label(case)) for case in GRID])
 def test_shapes(case, converse, random_model, chip_of, memory_of):
     name, heads, kv_heads, head_dim, layers, d, ffn, vocab, types, tied, passes = case
-    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
+    shape = ModelShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=tied)
     rng = np.random.default_rng(vocab)
     checkpoint = random_model(shape, types, seed=heads)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
@@ -61,7 +61,7 @@ def test_shapes(case, converse, random_model, chip_of, memory_of):
 def test_tiles_of_v_and_blocks_of_scores(name, positions, converse, random_model, chip_of, memory_of):
     """Positions beyond 32, 64 and 96 begin a tile of V; on the odd chip 64 begins a block of scores."""
     longest = 5 if positions > 34 else 33  # sixteen simulated nodes are slow: few passes
-    checkpoint = random_model(LlamaShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
+    checkpoint = random_model(ModelShape(1, 32, 4, 2, 32, 32, 33, 256), ["Q8_0"])
     rng = np.random.default_rng(9)
     with converse(checkpoint, chip_of(name), positions, memories=memory_of(name)) as conversation:
         while conversation.position < positions:

@@ -1,11 +1,11 @@
 """A session that goes back, as a conversation does: the chip takes the new tokens, and what lay behind is forgotten."""
 
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.sessions import open_session
 from dojang_hdl.config import preset
 
-SHAPE = LlamaShape(layers=2, d=64, heads=4, kv_heads=2, head_dim=32, ffn=96, vocab=260, context=64)
+SHAPE = ModelShape(layers=2, d=64, heads=4, kv_heads=2, head_dim=32, ffn=96, vocab=260, context=64)
 
 
 def test_logits_after_going_back_are_those_of_a_fresh_session(tmp_path):

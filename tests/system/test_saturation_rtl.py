@@ -1,20 +1,20 @@
 """A value beyond FP16: the logits stay the golden model's, and the session says where it was."""
 
 import numpy as np
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang.checkpoints.synthetic import amplified
 from dojang.sessions import saturation_message
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
 
 def test_the_first_clipped_value_is_told(converse, random_model, chip_of, memory_of):
-    shape = LlamaShape(layers=1, d=64, heads=4, kv_heads=4, head_dim=32, ffn=96, vocab=50, context=64)
+    shape = ModelShape(layers=1, d=64, heads=4, kv_heads=4, head_dim=32, ffn=96, vocab=50, context=64)
     checkpoint = random_model(shape, ["Q8_0"], seed=4)
 
     def largest(tokens) -> float:
         """Of the last token's activations before ffn_down."""
         trace = {}
-        Llama(checkpoint, 8).forward(tokens, 0, trace)
+        GoldenModel(checkpoint, 8).forward(tokens, 0, trace)
         return float(np.abs(trace["0.a"][-1]).max())
 
     quiet = min(range(shape.vocab), key=lambda token: largest([token]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LlamaShape, ScaleSet
+from dojang.checkpoints import Form, ModelShape, ScaleSet
 from dojang.checkpoints.synthetic import random_set, with_forms
 from dojang.sessions import SessionError
 from dojang_hdl.config import preset
@@ -15,7 +15,7 @@ COMPRESSED = [Form(4, code=Code.X3, group=64, row_scale=True, rotated=True, doub
 @pytest.mark.parametrize("forms", [[], COMPRESSED], ids=["plain", "compressed"])
 def test_sets_change_within_a_conversation(forms, converse, random_model):
     """The cache stays; guards see that the streams of every set are tiles of their own."""
-    shape = LlamaShape(2, 96, 4, 2, 32, 160, 131, 64)
+    shape = ModelShape(2, 96, 4, 2, 32, 160, 131, 64)
     checkpoint = random_model(shape, ["Q4_0", "Q8_0", "Q4_1"], seed=5)
     if forms:
         checkpoint = with_forms(checkpoint, forms, seed=5)

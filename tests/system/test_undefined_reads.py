@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang_hdl.block_memory import BlockMemory
 from dojang_hdl.config import ChipConfig
 from dojang_sim.chip.memories import Ideal
@@ -32,7 +32,7 @@ def inverted_on_collision(self, platform):
 @pytest.mark.slow
 def test_nothing_needs_a_word_that_is_being_written(monkeypatch, converse, random_model):
     monkeypatch.setattr(BlockMemory, "elaborate", inverted_on_collision)
-    checkpoint = random_model(LlamaShape(2, 96, 4, 2, 32, 160, 131, 64, tied=True), ["Q8_0"], seed=3)
+    checkpoint = random_model(ModelShape(2, 96, 4, 2, 32, 160, 131, 64, tied=True), ["Q8_0"], seed=3)
     rng = np.random.default_rng(3)
     with converse(checkpoint, CHIP, 70, memories=Ideal(latency=30, pauses=7)) as conversation:
         for token in rng.integers(0, 131, 60).tolist():

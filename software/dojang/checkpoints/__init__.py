@@ -12,10 +12,12 @@ from .glassllm import load_glassllm
 from .matrix import Matrix
 from .regular import require_regular
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
-from .shape import LlamaShape
+from .rules import Activation, LayerKind, Norm, QKNorm, Rotation
+from .shape import ModelShape
 
-__all__ = ["BLOCK", "Checkpoint", "CheckpointError", "Embedding", "Form", "GGUFFile", "Layer", "LlamaShape", "Matrix",
-           "ScaleSet", "TokenizerData", "UnsupportedError", "load", "load_scale_set", "open_gguf", "write_scale_set"]
+__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Form", "GGUFFile", "Layer",
+           "LayerKind", "Matrix", "ModelShape", "Norm", "QKNorm", "Rotation", "ScaleSet", "TokenizerData",
+           "UnsupportedError", "load", "load_scale_set", "open_gguf", "write_scale_set"]
 
 
 def load(model: str | Path | GGUFFile, weights_bits: int = 8) -> Checkpoint:

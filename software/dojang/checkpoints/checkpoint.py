@@ -12,7 +12,7 @@ import numpy as np
 from .errors import CheckpointError
 from .matrix import Matrix
 from .scale_set import ScaleSet, load_scale_set
-from .shape import LlamaShape
+from .shape import ModelShape
 from .tensor_types import BLOCK_TYPES, FLOAT_TYPES, Kept
 
 
@@ -93,47 +93,18 @@ class Embedding:
 
 
 class Layer:
-    """One layer: float32 gains ``attn_norm``, ``ffn_norm`` and a `Matrix` per linear map, decoded on first use."""
+    """Tensors of one layer, decoded on first use."""
 
-    def __init__(self, index: int, matrix: Callable[[str], Matrix], vector: Callable[[str], np.ndarray]):
-        self.index = index
-        self._matrix, self._vector = matrix, vector
+    def __init__(self, index: int, checkpoint: "Checkpoint"):
+        self.index, self._checkpoint = index, checkpoint
 
-    @cached_property
-    def attn_norm(self) -> np.ndarray:
-        return self._vector(f"blk.{self.index}.attn_norm.weight")
+    def matrix(self, name: str) -> Matrix:
+        """``matrix("attn_q")``."""
+        return self._checkpoint.matrix(f"blk.{self.index}.{name}.weight")
 
-    @cached_property
-    def ffn_norm(self) -> np.ndarray:
-        return self._vector(f"blk.{self.index}.ffn_norm.weight")
-
-    @cached_property
-    def attn_q(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.attn_q.weight")
-
-    @cached_property
-    def attn_k(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.attn_k.weight")
-
-    @cached_property
-    def attn_v(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.attn_v.weight")
-
-    @cached_property
-    def attn_output(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.attn_output.weight")
-
-    @cached_property
-    def ffn_gate(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.ffn_gate.weight")
-
-    @cached_property
-    def ffn_up(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.ffn_up.weight")
-
-    @cached_property
-    def ffn_down(self) -> Matrix:
-        return self._matrix(f"blk.{self.index}.ffn_down.weight")
+    def vector(self, name: str) -> np.ndarray:
+        """float32 gain or bias: ``vector("attn_norm.weight")``, ``vector("attn_q.bias")``."""
+        return self._checkpoint.vector(f"blk.{self.index}.{name}")
 
 
 @dataclass(eq=False)
@@ -151,13 +122,14 @@ class Checkpoint:
     load_matrix, load_vector: decode a tensor by name.
     load_tokenizer: reads the tokenizer data.
     file_bytes: size of the file with the weights.
+    positions: rows that are added to those of the embedding, by position, exact; None if the model has none.
     scale_sets: readers of the scale sets that the model's file holds, by name.
     load_floats: float32 values of a matrix as the file has them, before import rounds any; None where matrices are
         exact.
     """
 
     name: str
-    shape: LlamaShape
+    shape: ModelShape
     embedding: Embedding
     types: dict[str, str]
     messages: "Messages"
@@ -165,8 +137,13 @@ class Checkpoint:
     load_vector: Callable[[str], np.ndarray] = field(repr=False)
     load_tokenizer: Callable[[], TokenizerData] = field(repr=False)
     file_bytes: int
+    positions: Embedding | None = field(default=None, repr=False)
     scale_sets: Mapping[str, Callable[[], ScaleSet]] = field(default_factory=dict, repr=False)
     load_floats: Callable[[str], np.ndarray] | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        self._matrices: dict[str, Matrix] = {}
+        self._vectors: dict[str, np.ndarray] = {}
 
     def floats(self, name: str) -> np.ndarray:
         """Weights of the matrix ``name``, float32 [rows, cols], as exactly as the file has them."""
@@ -174,24 +151,26 @@ class Checkpoint:
             return self.load_floats(name)
         return self.load_matrix(name).dequantize()
 
+    def matrix(self, name: str) -> Matrix:
+        """The matrix of that tensor name, decoded once."""
+        if name not in self._matrices:
+            self._matrices[name] = self.load_matrix(name)
+        return self._matrices[name]
+
+    def vector(self, name: str) -> np.ndarray:
+        """The gain or bias of that tensor name, float32, decoded once."""
+        if name not in self._vectors:
+            self._vectors[name] = self.load_vector(name)
+        return self._vectors[name]
+
     @cached_property
     def layers(self) -> list[Layer]:
-        return [Layer(index, self.load_matrix, self.load_vector) for index in range(self.shape.layers)]
-
-    @cached_property
-    def output_norm(self) -> np.ndarray:
-        """Gain of the final norm, float32 [d]."""
-        return self.load_vector("output_norm.weight")
-
-    @cached_property
-    def head(self) -> Matrix:
-        """Matrix of the logits, [vocab, d]; the embedding's if tied."""
-        return self.load_matrix(self.head_name)
+        return [Layer(index, self) for index in range(self.shape.layers)]
 
     @property
-    def head_name(self) -> str:
-        """Tensor name of the matrix of the logits."""
-        return "token_embd.weight" if self.shape.tied else "output.weight"
+    def head(self) -> Matrix:
+        """Matrix of the logits, [vocab, d]; the embedding's if tied."""
+        return self.matrix(self.shape.head_name)
 
     @cached_property
     def tokenizer(self) -> TokenizerData:
@@ -201,23 +180,24 @@ class Checkpoint:
         """Every matrix read for a token, in order of use: (name, `Matrix`)."""
         for layer in self.layers:
             for name in self.shape.matrices():
-                yield f"blk.{layer.index}.{name}", getattr(layer, name)
+                yield f"blk.{layer.index}.{name}", layer.matrix(name)
         yield "head", self.head
 
+    @cached_property
+    def vector_names(self) -> frozenset[str]:
+        """Tensor names of all gains and biases."""
+        return frozenset(name for name, size in self.shape.tensors().items() if len(size) == 1)
+
     def tensor(self, name: str) -> Matrix | np.ndarray | None:
-        """The matrix or the gain of that tensor name, decoded once; None if a pass uses no such tensor.
+        """The matrix, gain or bias of that tensor name, decoded once; None if a pass uses no such tensor.
 
         That of a tied embedding is the head; its rows as an input are `embedding`.
         """
-        if name == self.head_name:
-            return self.head
-        if name == "output_norm.weight":
-            return self.output_norm
+        if name in self.vector_names:
+            return self.vector(name)
         match = re.fullmatch(r"blk\.(0|[1-9]\d*)\.(\w+)\.weight", name)
-        kinds = (*self.shape.matrices(), "attn_norm", "ffn_norm")
-        if match is None or int(match[1]) >= self.shape.layers or match[2] not in kinds:
-            return None
-        return getattr(self.layers[int(match[1])], match[2])
+        of_layer = match is not None and int(match[1]) < self.shape.layers and match[2] in self.shape.matrices()
+        return self.matrix(name) if of_layer or name == self.shape.head_name else None
 
     @cached_property
     def codes_sha256(self) -> str:
@@ -292,7 +272,7 @@ def import_messages(types: Mapping[str, str], tied: bool, bits: int) -> Messages
     messages, converted = Messages(), dict[str, list[str]]()
     for name, source in types.items():
         kind = "head" if name == ("token_embd.weight" if tied else "output.weight") else name.split(".")[-2]
-        if kind.endswith("norm") or kind == "token_embd":
+        if kind.endswith("norm") or kind in ("token_embd", "position_embd") or name.endswith(".bias"):
             continue
         if source in FLOAT_TYPES:
             messages.tell(f"{kind} quantised from {source} to {bits} bits")

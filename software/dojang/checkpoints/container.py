@@ -21,7 +21,7 @@ from .form import BLOCK, Form
 from .importing import quantize
 from .matrix import Matrix
 from .scale_set import ScaleSet, from_stored
-from .shape import LlamaShape
+from .shape import ModelShape
 from .tensor_types import FLOAT_TYPES
 
 __all__ = ["SUFFIX", "Contents", "describe", "is_container", "load_container", "pack", "read_description",
@@ -52,7 +52,7 @@ class Contents:
     """
 
     name: str
-    shape: LlamaShape
+    shape: ModelShape
     tokenizer: TokenizerData
     matrices: Mapping[str, Matrix | np.ndarray]
     vectors: Mapping[str, np.ndarray]
@@ -217,19 +217,11 @@ class _Container:
         return values
 
     def checkpoint(self, name: str, weights_bits: int) -> Checkpoint:
-        fields = dict(self.description["shape"])
-        for factors in ("rope_factors", "rope_factors_long"):
-            if fields.get(factors) is not None:
-                fields[factors] = tuple(fields[factors])
-        shape = LlamaShape(**fields)
+        shape = ModelShape.restored(self.description["shape"])
         tensors = self.description["tensors"]
-        sizes = {"token_embd.weight": (shape.vocab, shape.d)}
-        if not shape.tied:
-            sizes["output.weight"] = (shape.vocab, shape.d)
-        vectors = ["output_norm.weight"]
-        for layer in range(shape.layers):
-            sizes |= {f"blk.{layer}.{kind}.weight": size for kind, size in shape.matrices().items()}
-            vectors += [f"blk.{layer}.{kind}.weight" for kind in ("attn_norm", "ffn_norm")]
+        sizes_of = shape.tensors()
+        vectors = [name for name, size in sizes_of.items() if len(size) == 1]
+        sizes = {name: size for name, size in sizes_of.items() if len(size) == 2}
         for tensor, size in sizes.items():
             entry = tensors.get(tensor)
             stored = f"{tensor}.codes" if entry is not None and "form" in entry else tensor
@@ -266,8 +258,8 @@ class _Container:
 
         def load_vector(tensor: str) -> np.ndarray:
             values = self.array(tensor)
-            if values.shape != (shape.d,) or values.dtype != np.float32 or not np.isfinite(values).all():
-                raise CheckpointError(f"{self.path}: tensor {tensor} is not {shape.d} finite numbers")
+            if values.shape != sizes_of[tensor] or values.dtype != np.float32 or not np.isfinite(values).all():
+                raise CheckpointError(f"{self.path}: tensor {tensor} is not {sizes_of[tensor][0]} finite numbers")
             return values
 
         return Checkpoint(name, shape, self.embedding(shape, "token_embd.weight" in floats), types,
@@ -288,7 +280,7 @@ class _Container:
         except Exception as error:
             raise CheckpointError(f"{self.path}: tensor {tensor} is corrupt: {error}") from None
 
-    def embedding(self, shape: LlamaShape, floats: bool) -> Embedding:
+    def embedding(self, shape: ModelShape, floats: bool) -> Embedding:
         table: list[np.ndarray | Matrix] = []
 
         def decode(ids):

@@ -9,7 +9,8 @@ import numpy as np
 from .checkpoint import Checkpoint, Embedding, TokenizerData, import_messages
 from .errors import CheckpointError
 from .importing import quantize
-from .shape import LlamaShape
+from .rules import LayerKind, Norm, Rotation
+from .shape import ModelShape
 
 NAMES = {"attn.W_Q": "attn_q", "attn.W_K": "attn_k", "attn.W_V": "attn_v", "attn.W_O": "attn_output",
          "ffn.W1": "ffn_gate", "ffn.W3": "ffn_up", "ffn.W2": "ffn_down", "norm1.gamma": "attn_norm",
@@ -23,11 +24,11 @@ def load_glassllm(folder: Path, language: str, weights_bits: int) -> Checkpoint:
         with np.load(folder / f"{language}.npz") as data:
             config = json.loads(str(data["__config__"]))
             tensors = {_gguf_name(name): data[name] for name in data.files if name != "__config__"}
-        shape = LlamaShape(
+        shape = ModelShape(
             layers=config["n_layers"], d=config["d_model"], heads=config["n_heads"], kv_heads=config["n_kv_heads"],
             head_dim=config["d_model"] // config["n_heads"], ffn=tensors["blk.0.ffn_gate.weight"].shape[1],
-            vocab=config["vocab_size"], context=config["max_len"], rms_eps=config["eps"],
-            rope_base=config["rope_base"], tied=True)
+            vocab=config["vocab_size"], context=config["max_len"], norm=Norm(config["eps"]),
+            kinds=(LayerKind(Rotation(config["rope_base"])),), tied=True)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise CheckpointError(f"{folder / language}.npz is missing or damaged: {error}") from None
 

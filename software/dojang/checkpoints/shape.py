@@ -1,47 +1,51 @@
-"""Hyper-parameters of a Llama-family model."""
+"""The description of a model: sizes and rules, everything but the weights."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from dojang_hdl.config import BLOCK
 
-from .errors import CheckpointError, shown
+from .rules import TINY, Activation, LayerKind, Norm, QKNorm, Rotation, require
 
-__all__ = ["LlamaShape"]
+__all__ = ["NORMS", "ModelShape"]
 
-TINY, HUGE = 1e-9, 1e38
-"""Bounds of what scales angles; what they give stays finite."""
+NORMS = ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
+"""Where a layer may normalise: the input and the result of attention, those of the feed-forward part."""
 
-USUAL: dict[str, Callable[["LlamaShape"], Any]] = {
+USUAL: dict[str, Callable[["ModelShape"], Any]] = {
     "key_dim": lambda shape: shape.head_dim, "value_dim": lambda shape: shape.key_dim,
-    "rotary_dim": lambda shape: shape.key_dim, "score_scale": lambda shape: 1 / math.sqrt(shape.key_dim),
-    "rope_magnitude": lambda shape: 1.0, "rope_factors_long": lambda shape: None,
-    "original_context": lambda shape: 0}
-"""What most models have; files and names of models leave it out."""
+    "score_scale": lambda shape: 1 / math.sqrt(shape.key_dim),
+    "kinds": lambda shape: (LayerKind(Rotation().of_keys(shape.key_dim)),)}
+"""What stands for 0 or a default; files and names of models leave it out, as they do other defaults."""
 
 
 @dataclass(frozen=True)
-class LlamaShape:
-    """Validated hyper-parameters.
+class ModelShape:
+    """Validated sizes and rules of a decoder, in the order of numerics.md.
+
+    A layer is ``x += residual_scale · post_attention_norm(attention(attn_norm(x)))``, then the same with the
+    feed-forward part between ``ffn_norm`` and ``post_ffw_norm``; norms that `norms` does not name are left out.
 
     Parameters
     ----------
     layers, d, heads, kv_heads, ffn, vocab: sizes; ``heads * key_dim`` need not equal ``d``.
     head_dim: elements of a key in the cache: `key_dim` up to a whole block.
     context: positions the model was trained for.
-    rms_eps: added to the mean square in RMSNorm.
-    rope_base: base of the rotary angles; pairs are adjacent elements (2i, 2i+1).
+    norm: of all vectors; `norms`: where a layer has them, some of `NORMS`.
+    kinds: what layers differ in; `pattern`: index into it of every layer, empty if there is one kind.
     tied: the head is the embedding matrix.
-    rope_factors: divisors of the rotary frequencies, ``rotary_dim / 2`` of them, or None for all ones.
     key_dim, value_dim: elements of a head's query and key, and of its value: multiples of 4. 0 stands for
         `head_dim` and for `key_dim`.
-    rotary_dim: elements at a head's start that are rotated; 0 stands for `key_dim`.
-    rope_magnitude: factor of rotated elements.
     score_scale: factor of the scores; 0 stands for ``1 / sqrt(key_dim)``.
-    rope_factors_long: the divisors where more than `original_context` positions are reserved, or None for the same.
-    original_context: see `rope_factors_long`; 0 without.
+    score_cap, logit_cap: scores and logits become cap · tanh(them / cap); 0 for none.
+    qk_norm: normalisation of queries and keys, with the eps of `norm`.
+    biases: names of the matrices whose products a bias is added to, in the order of `matrices`.
+    gated: the activation of ``ffn_gate`` times ``ffn_up``; without, the activation of ``ffn_up`` alone.
+    activation: its function.
+    learned_positions: rows of a table ``position_embd`` of `context` positions are added to the embedding.
+    embedding_scale, residual_scale, logit_scale: factors of embedding rows, of what a layer adds, and of logits.
     """
 
     layers: int
@@ -52,22 +56,29 @@ class LlamaShape:
     ffn: int
     vocab: int
     context: int
-    rms_eps: float = 1e-5
-    rope_base: float = 10000.0
+    norm: Norm = Norm()
+    norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
+    kinds: tuple[LayerKind, ...] = (LayerKind(),)
+    pattern: tuple[int, ...] = ()
     tied: bool = False
-    rope_factors: tuple[float, ...] | None = None
     key_dim: int = 0
     value_dim: int = 0
-    rotary_dim: int = 0
-    rope_magnitude: float = 1.0
     score_scale: float = 0.0
-    rope_factors_long: tuple[float, ...] | None = None
-    original_context: int = 0
+    score_cap: float = 0.0
+    qk_norm: QKNorm = QKNorm.NONE
+    biases: tuple[str, ...] = ()
+    gated: bool = True
+    activation: Activation = Activation.SILU
+    learned_positions: bool = False
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    logit_scale: float = 1.0
+    logit_cap: float = 0.0
 
     def __post_init__(self):
-        self._fill("key_dim", "value_dim", "rotary_dim")
+        self._fill("key_dim", "value_dim")
         for field in ("layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context", "key_dim",
-                      "value_dim", "rotary_dim"):
+                      "value_dim"):
             value = getattr(self, field)
             self._check(isinstance(value, int) and 0 < value < 1 << 31, field, "a positive integer")
         self._check(self.heads % self.kv_heads == 0, "kv_heads", f"a divisor of heads={self.heads}")
@@ -77,18 +88,27 @@ class LlamaShape:
                         "a multiple of 4 up to 512")
         self._check(self.head_dim - BLOCK < self.key_dim <= self.head_dim, "key_dim",
                     f"{self.head_dim - BLOCK + 4} to head_dim={self.head_dim}")
-        self._check(self.rotary_dim % 2 == 0 and self.rotary_dim <= self.key_dim, "rotary_dim",
-                    f"an even number of at most key_dim={self.key_dim}")
-        self._check(math.isfinite(self.rms_eps) and self.rms_eps >= 0, "rms_eps", "a number of at least 0")
         self._fill("score_scale")
-        for field in ("rope_magnitude", "score_scale"):
+        for field in ("score_scale", "embedding_scale", "residual_scale", "logit_scale"):
             self._check(TINY <= getattr(self, field) <= 1 / TINY, field, f"a number from {TINY:g} to {1 / TINY:g}")
-        self._check(TINY <= self.rope_base <= HUGE, "rope_base", f"a number from {TINY:g} to {HUGE:g}")
-        for field in ("rope_factors", "rope_factors_long"):
-            self._check_factors(field)
-        long = self.rope_factors_long is not None
-        self._check(isinstance(self.original_context, int) and self.original_context >= long, "original_context",
-                    "a positive integer" if long else "an integer of at least 0")
+        for field in ("score_cap", "logit_cap"):
+            value = getattr(self, field)
+            self._check(value == 0 or 1e-3 <= value <= 1e6, field, "0 for none, or a number from 0.001 to 1e+06")
+        self._check(self.norms == tuple(name for name in NORMS if name in self.norms), "norms",
+                    f"some of {', '.join(NORMS)}, in this order")
+        self._check(self.biases == tuple(name for name in self.matrices() if name in self.biases), "biases",
+                    f"some of {', '.join(self.matrices())}, in this order")
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        self._check(len(self.kinds) > 0, "kinds", "one kind of layer at least")
+        self._check(len(self.pattern) == self.layers or (not self.pattern and len(self.kinds) == 1), "pattern",
+                    f"the kind of each of {self.layers} layers")
+        self._check(all(0 <= kind < len(self.kinds) for kind in self.pattern), "pattern",
+                    f"indexes below {len(self.kinds)}")
+        kinds = tuple(LayerKind(kind.rotation and kind.rotation.of_keys(self.key_dim), kind.window)
+                      for kind in self.kinds)
+        object.__setattr__(self, "kinds", kinds)
 
     def _fill(self, *names: str) -> None:
         for name in names:
@@ -96,41 +116,39 @@ class LlamaShape:
                 object.__setattr__(self, name, USUAL[name](self))
 
     def _check(self, ok: bool, field: str, expected: str) -> None:
-        if not ok:
-            raise CheckpointError(f"model has {field}={shown(getattr(self, field))}, expected {expected}")
-
-    def _check_factors(self, field: str) -> None:
-        factors: Sequence[float] | None = getattr(self, field)
-        if factors is None:
-            return
-        if len(factors) != self.rotary_dim // 2:
-            raise CheckpointError(f"model has {len(factors)} {field}, expected {self.rotary_dim // 2}")
-        for factor in factors:
-            if not TINY <= factor <= HUGE:
-                raise CheckpointError(f"model has {factor!r} among its {field}, expected numbers from {TINY:g} to "
-                                      f"{HUGE:g}")
+        require(ok, field, getattr(self, field), expected)
 
     def stored(self) -> dict[str, Any]:
-        """Arguments that make this shape again; what is `USUAL` is left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if name not in USUAL or value != USUAL[name](self)}
+        """Arguments that make this shape again (`restored`), as JSON has them; what is usual is left out."""
+        usual = {field.name: field.default for field in fields(self)} | {name: of(self) for name, of in USUAL.items()}
+        return {name: value for name, value in asdict(self).items() if getattr(self, name) != usual[name]}
 
     def __repr__(self) -> str:
-        return f"LlamaShape({', '.join(f'{name}={value!r}' for name, value in self.stored().items())})"
+        return f"ModelShape({', '.join(f'{name}={getattr(self, name)!r}' for name in self.stored())})"
 
-    def at(self, context: int) -> "LlamaShape":
-        """The shape with the rotary factors of a session that reserves ``context`` positions."""
-        if self.rope_factors_long is None:
-            return self
-        factors = self.rope_factors_long if context > self.original_context else self.rope_factors
-        return replace(self, rope_factors=factors, rope_factors_long=None, original_context=0)
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> "ModelShape":
+        """The shape of what `stored` gave, lists in place of tuples or not. Raises TypeError, ValueError and KeyError
+        besides `CheckpointError` where it is something else.
+        """
+        made = {"norm": lambda norm: Norm(**norm), "kinds": lambda kinds: tuple(map(_kind, kinds)), "norms": tuple,
+                "pattern": tuple, "biases": tuple, "qk_norm": QKNorm, "activation": Activation}
+        return cls(**{name: made[name](value) if name in made else value for name, value in values.items()})
+
+    def at(self, context: int) -> "ModelShape":
+        """The shape of a session that reserves ``context`` positions: its rotary factors, its windows."""
+        return replace(self, kinds=tuple(kind.at(context) for kind in self.kinds))
+
+    def kind(self, layer: int) -> LayerKind:
+        """That of a layer."""
+        return self.kinds[self.pattern[layer] if self.pattern else 0]
 
     def messages(self) -> list[str]:
         """What the number of positions that a session reserves changes, a sentence each."""
-        if self.rope_factors_long is None:
-            return []
-        return [f"rotary factors for long texts are used where more than {self.original_context:,} positions are "
-                "reserved, those for short ones elsewhere"]
+        originals = {kind.rotation.original_context for kind in self.kinds
+                     if kind.rotation and kind.rotation.factors_long}
+        return [f"rotary factors for long texts are used where more than {original:,} positions are reserved, those "
+                "for short ones elsewhere" for original in sorted(originals)]
 
     @property
     def group(self) -> int:
@@ -150,5 +168,45 @@ class LlamaShape:
         """(rows, columns) of a layer's matrices, by name."""
         q, kv = self.heads * self.key_dim, self.kv_heads * self.key_dim
         v, o = self.kv_heads * self.value_dim, self.heads * self.value_dim
+        gate = {"ffn_gate": (self.ffn, self.d)} if self.gated else {}
         return {"attn_q": (q, self.d), "attn_k": (kv, self.d), "attn_v": (v, self.d), "attn_output": (self.d, o),
-                "ffn_gate": (self.ffn, self.d), "ffn_up": (self.ffn, self.d), "ffn_down": (self.d, self.ffn)}
+                **gate, "ffn_up": (self.ffn, self.d), "ffn_down": (self.d, self.ffn)}
+
+    def vectors(self) -> dict[str, int]:
+        """Elements of a layer's gains (``NAME.weight``) and biases (``NAME.bias``), by name in order of use."""
+        matrices = self.matrices()
+        norms = {name: self._of_norm(name) if name in self.norms else {} for name in NORMS}
+        biases = {name: {f"{name}.bias": matrices[name][0]} if name in self.biases else {} for name in matrices}
+        of_qk = {QKNorm.NONE: {}, QKNorm.HEAD: {"attn_q_norm.weight": self.key_dim, "attn_k_norm.weight": self.key_dim},
+                 QKNorm.VECTOR: {"attn_q_norm.weight": self.heads * self.key_dim,
+                                 "attn_k_norm.weight": self.kv_heads * self.key_dim}}[self.qk_norm]
+        return {**norms["attn_norm"], **biases["attn_q"], **biases["attn_k"], **biases["attn_v"], **of_qk,
+                **biases["attn_output"], **norms["post_attention_norm"], **norms["ffn_norm"],
+                **biases.get("ffn_gate", {}), **biases["ffn_up"], **biases["ffn_down"], **norms["post_ffw_norm"]}
+
+    def _of_norm(self, name: str) -> dict[str, int]:
+        return {f"{name}.weight": self.d, **({f"{name}.bias": self.d} if self.norm.bias else {})}
+
+    @property
+    def head_name(self) -> str:
+        """Tensor name of the matrix of the logits."""
+        return "token_embd.weight" if self.tied else "output.weight"
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Size of every tensor of the model, by the name GGUF has for it: rows first."""
+        sizes: dict[str, tuple[int, ...]] = {"token_embd.weight": (self.vocab, self.d)}
+        if self.learned_positions:
+            sizes["position_embd.weight"] = (self.context, self.d)
+        for layer in range(self.layers):
+            sizes |= {f"blk.{layer}.{name}.weight": size for name, size in self.matrices().items()}
+            sizes |= {f"blk.{layer}.{name}": (size,) for name, size in self.vectors().items()}
+        sizes |= {name: (size,) for name, size in self._of_norm("output_norm").items()}
+        return sizes | {self.head_name: (self.vocab, self.d)}
+
+
+def _kind(values: Mapping[str, Any]) -> LayerKind:
+    rotation = values["rotation"]
+    if rotation is not None:
+        lists = {name: tuple(rotation[name]) for name in ("factors", "factors_long") if rotation[name] is not None}
+        rotation = Rotation(**{**rotation, **lists})
+    return LayerKind(rotation, values["window"])

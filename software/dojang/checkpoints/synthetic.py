@@ -15,12 +15,13 @@ from .checkpoint import Checkpoint
 from .form import BLOCK, Form
 from .matrix import Matrix
 from .scale_set import ScaleSet
-from .shape import LlamaShape
+from .rules import Rotation
+from .shape import ModelShape
 
 END = "<|end|>"
 
 
-def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequence[str] = "Q4_1",
+def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequence[str] = "Q4_1",
                     embedding_type: str | None = None, head_type: str | None = None, seed: int = 0,
                     eos: bool = False, keys: Mapping[str, int | float | str] | None = None,
                     sharpness: float = 1.0) -> Path:
@@ -51,7 +52,7 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
     writer.add_key_length(shape.key_dim)
     writer.add_value_length(shape.value_dim)
     _add_rotary(writer, shape, keys or {})
-    writer.add_layer_norm_rms_eps(shape.rms_eps)
+    writer.add_layer_norm_rms_eps(shape.norm.eps)
     writer.add_vocab_size(shape.vocab)
     _add_tokenizer(writer, shape.vocab, eos)
 
@@ -83,27 +84,35 @@ def write_synthetic(path: str | Path, shape: LlamaShape, matrix_type: str | Sequ
     return Path(path)
 
 
-def _add_rotary(writer: gguf.GGUFWriter, shape: LlamaShape, keys: Mapping[str, int | float | str]) -> None:
+def _add_rotary(writer: gguf.GGUFWriter, shape: ModelShape, keys: Mapping[str, int | float | str]) -> None:
     """What differs from the defaults, and ``keys``."""
-    writer.add_rope_dimension_count(shape.rotary_dim)
-    writer.add_rope_freq_base(shape.rope_base)
+    rotation = _rotation(shape)
+    writer.add_rope_dimension_count(rotation.dim)
+    writer.add_rope_freq_base(rotation.base)
     if shape.score_scale != 1 / np.sqrt(shape.key_dim):
         writer.add_attention_scale(shape.score_scale)
-    if shape.rope_magnitude != 1:
-        writer.add_rope_scaling_attn_factors(shape.rope_magnitude)
-    if shape.rope_factors_long is not None:
+    if rotation.magnitude != 1:
+        writer.add_rope_scaling_attn_factors(rotation.magnitude)
+    if rotation.factors_long is not None:
         writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
-        writer.add_rope_scaling_orig_ctx_len(shape.original_context)
+        writer.add_rope_scaling_orig_ctx_len(rotation.original_context)
     for key, value in keys.items():
         add = {str: writer.add_string, int: writer.add_uint32, float: writer.add_float32}[type(value)]
         add(f"llama.{key}", value)
 
 
-def _rotary_tensors(shape: LlamaShape) -> dict[str, tuple[float, ...]]:
-    if shape.rope_factors_long is None:
-        return {} if shape.rope_factors is None else {"rope_freqs.weight": shape.rope_factors}
-    short = shape.rope_factors or (1.0,) * (shape.rotary_dim // 2)
-    return {"rope_factors_short.weight": short, "rope_factors_long.weight": shape.rope_factors_long}
+def _rotary_tensors(shape: ModelShape) -> dict[str, tuple[float, ...]]:
+    rotation = _rotation(shape)
+    if rotation.factors_long is None:
+        return {} if rotation.factors is None else {"rope_freqs.weight": rotation.factors}
+    short = rotation.factors or (1.0,) * (rotation.dim // 2)
+    return {"rope_factors_short.weight": short, "rope_factors_long.weight": rotation.factors_long}
+
+
+def _rotation(shape: ModelShape) -> Rotation:
+    rotation = shape.kinds[0].rotation
+    assert rotation is not None
+    return rotation
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, vocab: int, eos: bool) -> None:
@@ -143,10 +152,7 @@ def random_set(checkpoint: Checkpoint, name: str, seed: int) -> ScaleSet:
         return (values * rng.uniform(0.75, 1.25, values.shape)).astype(values.dtype)
 
     values = {matrix.name: changed(matrix.scale) for _, matrix in checkpoint.matrices()}
-    for layer in checkpoint.layers:
-        values[f"blk.{layer.index}.attn_norm.weight"] = changed(layer.attn_norm)
-        values[f"blk.{layer.index}.ffn_norm.weight"] = changed(layer.ffn_norm)
-    values["output_norm.weight"] = changed(checkpoint.output_norm)
+    values |= {name: changed(checkpoint.vector(name)) for name in sorted(checkpoint.vector_names)}
     return ScaleSet(name, values, checkpoint.codes_sha256)
 
 

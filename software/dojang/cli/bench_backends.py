@@ -34,9 +34,9 @@ def backends(
 
     Example: dojang bench backends --model glassllm --tokens 16 --json figures.json
     """
-    from dojang_sim.golden.llama import Llama
+    from dojang_sim.golden.model import GoldenModel
 
-    from ..fast import FastLlama
+    from ..fast import FastModel
 
     prepare(json_file, model)
     with working("reading the model") as progress:
@@ -45,9 +45,9 @@ def backends(
             raise BenchError(f"{tokens} tokens after a first one are more than the context of {context}")
         ids = np.random.default_rng(0).integers(0, checkpoint.shape.vocab, tokens + 1)
         # The fast one first: the process is at its largest then, before golden's floats are in it.
-        fast, logits = _measure("fast", FastLlama(checkpoint, tokens + 1, progress), ids, progress)
+        fast, logits = _measure("fast", FastModel(checkpoint, tokens + 1, progress), ids, progress)
         fast["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        golden, expected = _measure("golden", Llama(checkpoint, tokens + 1), ids, progress)
+        golden, expected = _measure("golden", GoldenModel(checkpoint, tokens + 1), ids, progress)
     figures = {
         "label": "measured", "model": checkpoint.name, "tokens": tokens, "golden": golden, "fast": fast,
         "times_as_fast": golden["decode_cpu_seconds"] / fast["decode_cpu_seconds"],

@@ -8,7 +8,7 @@ import numpy as np
 from dojang_hdl.config import ELEMENTS, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import INSTRUCTION_WORDS
 
-from ..checkpoints import LlamaShape
+from ..checkpoints import ModelShape
 from .model import TERMS, ModelLayout
 from .protection import Protection
 from .regions import Region
@@ -56,7 +56,7 @@ class Image:
     def __init__(self, model: ModelLayout, programs: dict[int, RunParameters], code: list[tuple[Region, np.ndarray]]):
         self._model, self._code = model, code
         self.config: ChipConfig = model.config
-        self.shape: LlamaShape = model.shape
+        self.shape: ModelShape = model.shape
         self.name = model.checkpoint.name
         self.context = model.context
         self.sets = 1 + len(model.sets)

@@ -50,7 +50,7 @@ def _norm(w: Writer, index: int) -> None:
     for c in range(w.contexts):
         x = b.x + c * b.x_stride
         w.vec(d, x, mul=Mul.A, reduce=Reduce.SUM, s_out=SQUARES)
-        w.scalar(SQUARES, ROOT, nan=True, mul=Mul.IMM, imm0=bits(1 / d), add=Add.IMM, imm1=bits(w.shape.rms_eps),
+        w.scalar(SQUARES, ROOT, nan=True, mul=Mul.IMM, imm0=bits(1 / d), add=Add.IMM, imm1=bits(w.shape.norm.eps),
                  fn=Fn.RSQRT)
         if c == 0:
             w.wait(IN_ORDER, w.model.gain_words)

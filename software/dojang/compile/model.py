@@ -132,7 +132,7 @@ class ModelLayout:
         """A layer with nothing allocated yet."""
         config, layer = self.config, self.checkpoint.layers[index]
         name = f"layer{index}"
-        q, k, v = layer.attn_q, layer.attn_k, layer.attn_v
+        q, k, v = (layer.matrix(f"attn_{part}") for part in "qkv")
         stacks = [[q]]
         for matrix in (k, v):
             if compatible(stacks[-1][-1], matrix):
@@ -147,13 +147,13 @@ class ModelLayout:
                 at.append(start + before)
                 before += matrix.rows
             start += linear.rows * config.nodes
-        gate, up = layer.ffn_gate, layer.ffn_up
+        gate, up = layer.matrix("ffn_gate"), layer.matrix("ffn_up")
         if compatible(gate, up):
             ffn_inputs = [Linear(f"{name}.ffn_gate_up", config, [gate], [up])]
         else:
             ffn_inputs = [Linear(f"{name}.ffn_gate", config, [gate]), Linear(f"{name}.ffn_up", config, [up])]
-        return LayerLayout(inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.attn_output]),
-                           ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.ffn_down]))
+        return LayerLayout(inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.matrix("attn_output")]),
+                           ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.matrix("ffn_down")]))
 
     def input_groups(self) -> InputGroups:
         """Of normed vectors, of attention's result and of the activation."""
@@ -203,24 +203,25 @@ class ModelLayout:
         """float32 [norms, elements of whole words], in order of use."""
         gains = np.zeros((2 * self.shape.layers + 1, self.gain_words * ELEMENTS), "<f4")
         for index, layer in enumerate(checkpoint.layers):
-            gains[2 * index:2 * index + 2, :self.shape.d] = layer.attn_norm, layer.ffn_norm
-        gains[-1, :self.shape.d] = checkpoint.output_norm
+            gains[2 * index:2 * index + 2, :self.shape.d] = [layer.vector(f"{name}.weight") for name in self.shape.norms]
+        gains[-1, :self.shape.d] = checkpoint.vector("output_norm.weight")
         return gains
 
 
 def rotary_table(shape, positions: int) -> np.ndarray:
     """float32 [positions, 2, key_dim]: C and S of numerics.md, computed in float64."""
-    size = shape.rotary_dim
-    theta = shape.rope_base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
-    if shape.rope_factors is not None:
-        theta = theta / np.array(shape.rope_factors)
+    rotation = shape.kinds[0].rotation
+    size = rotation.dim
+    theta = rotation.base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
+    if rotation.factors is not None:
+        theta = theta / np.array(rotation.factors)
     angle = np.arange(positions)[:, None] * theta
     turns = np.empty((positions, 2, size // 2, 2), np.float64)
     turns[:, 0] = np.cos(angle)[:, :, None]
     turns[:, 1] = np.sin(angle)[:, :, None] * [-1, 1]
     table = np.zeros((positions, 2, shape.key_dim), "<f4")
     table[:, 0, size:] = 1
-    table[:, :, :size] = (turns * shape.rope_magnitude).reshape(positions, 2, size)
+    table[:, :, :size] = (turns * rotation.magnitude).reshape(positions, 2, size)
     return table
 
 

@@ -1,6 +1,6 @@
 """Forward pass of a Llama checkpoint in float32, a layer at a time over many windows of text; numpy only.
 
-It takes none of the chip's roundings: it is for calibration and for quick evaluation. ``dojang_sim.golden.llama`` is
+It takes none of the chip's roundings: it is for calibration and for quick evaluation. ``dojang_sim.golden.model`` is
 what the chip computes.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checkpoints import Checkpoint, LlamaShape
+from ..checkpoints import Checkpoint, ModelShape
 
 __all__ = ["INPUTS", "Forward", "LayerWeights", "Tap", "inputs_of", "rotary"]
 
@@ -91,7 +91,7 @@ class Forward:
 
     def logits(self, window: int, head: np.ndarray) -> np.ndarray:
         """Logits [length, vocab] of one window, after all layers; ``head`` float32 [vocab, d]."""
-        return self._norm(self.x[window], self.checkpoint.output_norm) @ head.T
+        return self._norm(self.x[window], self.checkpoint.vector("output_norm.weight")) @ head.T
 
     def _layer(self, x, weights, tap):
         count, length, d = x.shape
@@ -128,11 +128,11 @@ class Forward:
 
     def _norm(self, x, gain):
         mean = np.einsum("...i,...i->...", x, x)[..., None] * np.float32(1 / x.shape[-1])
-        return x / np.sqrt(mean + np.float32(self.shape.rms_eps)) * gain
+        return x / np.sqrt(mean + np.float32(self.shape.norm.eps)) * gain
 
     def _turn(self, x):
         """Rotary embedding of [window, head, position, element]; pairs are adjacent elements."""
-        size = self.shape.rotary_dim
+        size = 2 * self._cosine.shape[-1]
         even, odd = x[..., 0:size:2], x[..., 1:size:2]
         result = np.empty(x.shape, np.float32)
         result[..., 0:size:2] = even * self._cosine - odd * self._sine
@@ -141,14 +141,16 @@ class Forward:
         return result
 
 
-def rotary(shape: LlamaShape, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines, float32 [length, rotary_dim / 2], of the rotary embedding's angles, times its magnitude."""
-    shape = shape.at(length)
-    theta = shape.rope_base ** (-np.arange(0, shape.rotary_dim, 2) / shape.rotary_dim)
-    if shape.rope_factors is not None:
-        theta = theta / np.array(shape.rope_factors)
+def rotary(shape: ModelShape, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines, float32 [length, rotated elements / 2], of the rotary embedding's angles, times its magnitude.
+    """
+    turn = shape.at(length).kinds[0].rotation
+    assert turn is not None
+    theta = turn.base ** (-np.arange(0, turn.dim, 2) / turn.dim)
+    if turn.factors is not None:
+        theta = theta / np.array(turn.factors)
     angle = np.arange(length)[:, None] * theta
-    cosine, sine = (turn(angle) * shape.rope_magnitude for turn in (np.cos, np.sin))
+    cosine, sine = (of(angle) * turn.magnitude for of in (np.cos, np.sin))
     return cosine.astype(np.float32), sine.astype(np.float32)
 
 

@@ -1,5 +1,5 @@
 """The golden model's forward pass in compiled C++: the same logits, bit for bit, several times as fast."""
 
-from .model import FastLlama
+from .model import FastModel
 
-__all__ = ["FastLlama"]
+__all__ = ["FastModel"]

@@ -1,4 +1,4 @@
-// Key/value cache of a KV head and the attention of its query heads (docs/reference/numerics.md: Llama forward pass).
+// Key/value cache of a KV head and the attention of its query heads (docs/reference/numerics.md: Forward pass).
 #pragma once
 
 #include "product.h"

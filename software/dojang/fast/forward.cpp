@@ -1,4 +1,4 @@
-// Forward pass of a Llama-family model with the chip's numerics (docs/reference/numerics.md: Llama forward pass).
+// Forward pass of a Llama-family model with the chip's numerics (docs/reference/numerics.md: Forward pass).
 
 #include "attention.h"
 

@@ -1,4 +1,4 @@
-"""A Llama-family model in C++ (``forward.cpp``), with the interface of `dojang_sim.golden.llama.Llama`."""
+"""A Llama-family model in C++ (``forward.cpp``), with the interface of `dojang_sim.golden.model.Llama`."""
 
 import ctypes
 import weakref
@@ -11,7 +11,7 @@ import numpy as np
 from ..checkpoints import BLOCK, Checkpoint, Matrix
 from ..native import FLAGS, NativeError, compiled
 
-__all__ = ["FastLlama"]
+__all__ = ["FastModel"]
 
 SOURCE = Path(__file__).with_name("forward.cpp")
 PASS = 32
@@ -54,7 +54,7 @@ _FUNCTIONS = {
 }
 
 
-class FastLlama:
+class FastModel:
     """A model with its key/value cache; logits and attributes are those of the golden model, bit for bit.
 
     Parameters
@@ -87,7 +87,7 @@ class FastLlama:
         self.saturated: dict[str, int] = {}
         shape = self.shape = checkpoint.shape.at(context)
         sizes = Sizes(shape.layers, shape.d, shape.heads, shape.kv_heads, shape.key_dim, shape.value_dim, shape.ffn,
-                      shape.vocab, context, 1 / shape.d, shape.rms_eps, np.log2(np.e) * shape.score_scale,
+                      shape.vocab, context, 1 / shape.d, shape.norm.eps, np.log2(np.e) * shape.score_scale,
                       -np.log2(np.e))
         rsqrt = np.concatenate([special.table("rsqrt_even"), special.table("rsqrt_odd")])
         tables = [np.ascontiguousarray(table) for table in (special.table("exp2"), special.table("recip"), rsqrt)]
@@ -97,7 +97,7 @@ class FastLlama:
         for index in range(shape.layers):
             for kind, name in enumerate(self._kinds):
                 self._load(index, kind, checkpoint.load_matrix(f"blk.{index}.{name}.weight"))
-        self._load(-1, 0, checkpoint.load_matrix(checkpoint.head_name))
+        self._load(-1, 0, checkpoint.load_matrix(shape.head_name))
         self._take(checkpoint)
 
     @property
@@ -114,7 +114,7 @@ class FastLlama:
         ------
         ValueError: a token id out of range, or positions that the cache cannot hold or would leave a gap in it.
         """
-        from dojang_sim.golden.llama import rotary_tables
+        from dojang_sim.golden.model import rotary_tables
 
         tokens = np.asarray(tokens, np.int64)
         if tokens.ndim != 1 or not tokens.size:
@@ -129,7 +129,7 @@ class FastLlama:
         for at in range(0, len(tokens), PASS):
             part = tokens[at:at + PASS]
             x = np.ascontiguousarray(self._embedding[part], np.float32)
-            C, S = rotary_tables(self.shape, np.arange(position, position + len(part)))
+            C, S = rotary_tables(self.shape.kinds[0].rotation, self.shape.key_dim, np.arange(position, position + len(part)))
             self._need(self._library.dojang_fast_forward(
                 self._handle, x.ctypes.data, len(part), position, C.ctypes.data, S.ctypes.data,
                 logits[at:].ctypes.data))
@@ -142,7 +142,7 @@ class FastLlama:
         """Go on with ``checkpoint``, the same codes with other scales and gains; the cache stays as it is."""
         for index, layer in enumerate(checkpoint.layers):
             for kind, name in enumerate(self._kinds):
-                self._rescale(index, kind, getattr(layer, name))
+                self._rescale(index, kind, layer.matrix(name))
         self._rescale(-1, 0, checkpoint.head)
         self._take(checkpoint)
 
@@ -168,8 +168,8 @@ class FastLlama:
         """Gains and embedding."""
         self._embedding = checkpoint.embedding
         gains = {(index, which): gain for index, layer in enumerate(checkpoint.layers)
-                 for which, gain in enumerate((layer.attn_norm, layer.ffn_norm))}
-        for (index, which), gain in {**gains, (-1, 0): checkpoint.output_norm}.items():
+                 for which, gain in enumerate(layer.vector(f"{name}.weight") for name in self.shape.norms)}
+        for (index, which), gain in {**gains, (-1, 0): checkpoint.vector("output_norm.weight")}.items():
             self._library.dojang_fast_gain(self._handle, index, which, _floats(gain).ctypes.data)
 
     def _note_clipped(self) -> None:

@@ -16,7 +16,7 @@ GAP = 0.25
 
 
 def compare_prompt(model, prompt: dict, logit_ids) -> dict:
-    """Greedy comparison of a golden `Llama` with one prompt of the reference.
+    """Greedy comparison of a golden `GoldenModel` with one prompt of the reference.
 
     The reference's own tokens are fed, all at once: every position is compared, also after a first difference. A
     batch's logits equal one-by-one decoding bit for bit, so up to there it is what free decoding gives.
@@ -60,12 +60,12 @@ def figures(model, reference: dict) -> dict:
 
 
 def main(reference_path: str, target: str) -> None:
-    from dojang_sim.golden.llama import Llama
+    from dojang_sim.golden.model import GoldenModel
 
     from dojang.checkpoints import load
 
     reference = json.loads(Path(reference_path).read_text())
-    result = figures(Llama(load("smollm2"), reference["perplexity"]["window"]), reference)
+    result = figures(GoldenModel(load("smollm2"), reference["perplexity"]["window"]), reference)
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     Path(target).write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps({key: result[key] for key in ("mean_logit_error", "perplexity")}))

@@ -60,17 +60,17 @@ class PlainLlama:
 
     def __init__(self, checkpoint):
         self.checkpoint, self.shape = checkpoint, checkpoint.shape
-        self.layers = [{name: getattr(layer, name).dequantize().T for name in self.shape.matrices()}
+        self.layers = [{name: layer.matrix(name).dequantize().T for name in self.shape.matrices()}
                        for layer in checkpoint.layers]
         self.head = checkpoint.head.dequantize().T
 
     def norm(self, x, gain):
         mean = np.square(x, dtype=np.float64).mean(axis=-1, keepdims=True)
-        return (x / np.sqrt(mean + self.shape.rms_eps)).astype(np.float32) * gain
+        return (x / np.sqrt(mean + self.shape.norm.eps)).astype(np.float32) * gain
 
     def rotate(self, x):
         size = self.shape.head_dim
-        theta = self.shape.rope_base ** (-np.arange(0, size, 2) / size)
+        theta = self.shape.kinds[0].rotation.base ** (-np.arange(0, size, 2) / size)
         angle = np.arange(len(x))[:, None, None] * theta
         turned = (x[..., 0::2] + 1j * x[..., 1::2]) * np.exp(1j * angle)
         return np.stack([turned.real, turned.imag], axis=-1).reshape(x.shape).astype(np.float32)
@@ -81,7 +81,7 @@ class PlainLlama:
         future = np.triu(np.full((count, count), -np.inf, np.float32), 1)
         x = self.checkpoint.embedding[tokens]
         for layer, matrices in zip(self.checkpoint.layers, self.layers, strict=True):
-            h = activations(self.norm(x, layer.attn_norm))
+            h = activations(self.norm(x, layer.vector("attn_norm.weight")))
             q, k, v = ((h @ matrices[f"attn_{name}"]).reshape(count, -1, shape.head_dim) for name in "qkv")
             q, k, v = activations(self.rotate(q)), keys(self.rotate(k)), values(v)
             k, v = k.repeat(shape.group, axis=1), v.repeat(shape.group, axis=1)
@@ -90,11 +90,11 @@ class PlainLlama:
             weight /= weight.sum(axis=-1, keepdims=True)
             o = activations((weight @ v.swapaxes(0, 1)).swapaxes(0, 1).reshape(count, -1))
             x = x + o @ matrices["attn_output"]
-            h = activations(self.norm(x, layer.ffn_norm))
+            h = activations(self.norm(x, layer.vector("ffn_norm.weight")))
             gate = h @ matrices["ffn_gate"]
             a = activations(gate / (1 + np.exp(-gate)) * (h @ matrices["ffn_up"]))
             x = x + a @ matrices["ffn_down"]
-        return activations(self.norm(x, self.checkpoint.output_norm)) @ self.head
+        return activations(self.norm(x, self.checkpoint.vector("output_norm.weight"))) @ self.head
 
 
 def measure(model: PlainLlama, reference: dict) -> dict:

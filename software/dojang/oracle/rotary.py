@@ -21,7 +21,7 @@ import gguf
 import numpy as np
 import typer
 
-from ..checkpoints import LlamaShape
+from ..checkpoints import LayerKind, ModelShape, Norm, Rotation
 from ..checkpoints.synthetic import write_synthetic
 from .reference import LlamaCpp, pack_logits
 
@@ -42,7 +42,7 @@ class Case:
     Parameters
     ----------
     size, heads: of a head; how many.
-    fields: of the model's `LlamaShape`.
+    rotation: fields of the model's `Rotation`.
     keys: further metadata, without ``llama.``.
     context: positions to reserve, a multiple of 256 as llama.cpp rounds them up.
     parameters: of its context, for keys that it reads for other architectures only.
@@ -50,16 +50,17 @@ class Case:
 
     size: int = 32
     heads: int = 2
-    fields: Mapping[str, object] = field(default_factory=dict)
+    rotation: Mapping[str, object] = field(default_factory=dict)
     keys: Mapping[str, int | float | str] = field(default_factory=dict)
     context: int = 256
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def shape(self) -> LlamaShape:
-        return LlamaShape(**{"layers": 2, "d": 64, "heads": self.heads, "kv_heads": self.heads // 2, "ffn": 96,
+    def shape(self) -> ModelShape:
+        return ModelShape(**{"layers": 2, "d": 64, "heads": self.heads, "kv_heads": self.heads // 2, "ffn": 96,
                              "head_dim": math.ceil(self.size / 32) * 32, "key_dim": self.size, "vocab": VOCAB,
-                             "context": 1024, "rms_eps": 2.0 ** -17, **self.fields})
+                             "context": 1024, "norm": Norm(2.0 ** -17),
+                             "kinds": (LayerKind(Rotation(**self.rotation)),)})
 
 
 def _scaling(kind: str | None, factor: float, **others: int | float) -> dict[str, int | float | str]:
@@ -68,36 +69,36 @@ def _scaling(kind: str | None, factor: float, **others: int | float) -> dict[str
 
 
 THIRDS = tuple(1 + i / 4 for i in range(16))
-LONGROPE = {"rope_factors": (1.0,) * 8 + (1.25,) * 8, "rope_factors_long": (1.5,) * 8 + (8.0,) * 8,
+LONGROPE = {"factors": (1.0,) * 8 + (1.25,) * 8, "factors_long": (1.5,) * 8 + (8.0,) * 8,
             "original_context": 300}
 BETAS = {"yarn_beta_fast": 8.0, "yarn_beta_slow": 2.0}
 
 CASES = {
     "plain": Case(),
-    "base": Case(fields={"rope_base": 5e5}),
+    "base": Case(rotation={"base": 5e5}),
     "linear": Case(keys=_scaling("linear", 4.0)),
     "factor without a type": Case(keys=_scaling(None, 2.5)),
     "older key": Case(keys={"rope.scale_linear": 4.0}),
     "both keys": Case(keys={"rope.scale_linear": 4.0, **_scaling(None, 2.0)}),
     "factor of a type none": Case(keys=_scaling("none", 4.0)),
     "factor 0": Case(keys=_scaling("linear", 0.0)),
-    "factors": Case(fields={"rope_factors": THIRDS}),
-    "factors, linear": Case(fields={"rope_factors": THIRDS}, keys=_scaling("linear", 4.0)),
-    "magnitude": Case(fields={"rope_magnitude": 1.25}),
+    "factors": Case(rotation={"factors": THIRDS}),
+    "factors, linear": Case(rotation={"factors": THIRDS}, keys=_scaling("linear", 4.0)),
+    "magnitude": Case(rotation={"magnitude": 1.25}),
     "yarn": Case(keys=_scaling("yarn", 4.0, original_context_length=256)),
     "yarn of the whole context": Case(keys=_scaling("yarn", 4.0)),
     "yarn, factor below 1": Case(keys=_scaling("yarn", 0.5, original_context_length=256)),
-    "yarn, magnitude": Case(fields={"rope_magnitude": 1.25}, keys=_scaling("yarn", 4.0, original_context_length=64)),
-    "yarn, factors": Case(fields={"rope_factors": THIRDS}, keys=_scaling("yarn", 4.0, original_context_length=256)),
+    "yarn, magnitude": Case(rotation={"magnitude": 1.25}, keys=_scaling("yarn", 4.0, original_context_length=64)),
+    "yarn, factors": Case(rotation={"factors": THIRDS}, keys=_scaling("yarn", 4.0, original_context_length=256)),
     "yarn, betas": Case(keys=_scaling("yarn", 8.0, original_context_length=256, **BETAS), parameters=BETAS),
     "yarn, half extrapolated": Case(keys=_scaling("yarn", 4.0, original_context_length=256, yarn_ext_factor=0.5),
                                     parameters={"yarn_ext_factor": 0.5}),
     "yarn, not extrapolated": Case(
         keys=_scaling("yarn", 4.0, yarn_ext_factor=0.0, yarn_attn_factor=1.25),
         parameters={"yarn_ext_factor": 0.0, "yarn_attn_factor": 1.25}),
-    "longrope, short": Case(fields=LONGROPE),
-    "longrope, long": Case(fields=LONGROPE, context=512),
-    "longrope, factor, magnitude": Case(fields={**LONGROPE, "rope_magnitude": 1.125},
+    "longrope, short": Case(rotation=LONGROPE),
+    "longrope, long": Case(rotation=LONGROPE, context=512),
+    "longrope, factor, magnitude": Case(rotation={**LONGROPE, "magnitude": 1.125},
                                         keys={"rope.scaling.factor": 2.0}, context=512),
     "longrope without factors": Case(keys=_scaling("longrope", 2.0)),
     "heads of 48": Case(48, 2), "heads of 80": Case(80, 2), "heads of 96": Case(96, 2), "heads of 100": Case(100, 8),

@@ -18,6 +18,6 @@ class FastSession(GoldenSession):
         super().__init__(checkpoint, context, sets)
 
     def _open(self, checkpoint: Checkpoint, context: int) -> Any:
-        from ..fast import FastLlama
+        from ..fast import FastModel
 
-        return FastLlama(checkpoint, context, self._progress)
+        return FastModel(checkpoint, context, self._progress)

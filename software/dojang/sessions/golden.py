@@ -21,10 +21,10 @@ class GoldenSession(Session):
         self._model = self._open(checkpoint, context)
 
     def _open(self, checkpoint: Checkpoint, context: int) -> Any:
-        """The model: a `Llama`, or what has its interface."""
-        from dojang_sim.golden.llama import Llama
+        """The model: a `GoldenModel`, or what has its interface."""
+        from dojang_sim.golden.model import GoldenModel
 
-        return Llama(checkpoint, context)
+        return GoldenModel(checkpoint, context)
 
     def prefill(self, tokens: Sequence[int]) -> list[Step]:
         logits = self._model.forward(list(tokens), self._position)

@@ -50,7 +50,7 @@ class Parameters:
                 if checkpoint.types[name] in FLOAT_TYPES and not kind.endswith("norm"):
                     continue
                 self._add(name, checkpoint.tensor(name))
-        self._add("output_norm.weight", checkpoint.output_norm)
+        self._add("output_norm.weight", checkpoint.vector("output_norm.weight"))
         self.codes_sha256 = checkpoint.codes_sha256
 
     def _add(self, name: str, tensor: Matrix | np.ndarray | None) -> None:

@@ -12,7 +12,7 @@ import torch  # pyright: ignore[reportMissingImports]  (an optional extra)
 from ..checkpoints import Checkpoint
 from ..compress.source import source_sha256
 from .errors import TuneError
-from .llama import Llama, divergence
+from .model import TorchModel, divergence
 from .options import Options, Report
 from .parameters import GAIN, SCALE, Parameters
 from .state import State, read_state, write_state
@@ -48,7 +48,7 @@ class Target:
     def __init__(self, checkpoint: Checkpoint, windows: np.ndarray, precision: str):
         self.name, self.windows, self.precision = checkpoint.name, windows, precision
         self.sha256 = source_sha256(checkpoint)
-        self.model = Llama(checkpoint, None, getattr(torch, precision))
+        self.model = TorchModel(checkpoint, None, getattr(torch, precision))
         self._states: dict[int, torch.Tensor] = {}
 
     def states(self, index: int) -> torch.Tensor:
@@ -91,7 +91,7 @@ class _Run:
                 "text": hashlib.sha256(np.ascontiguousarray(self.windows).tobytes()).hexdigest()}
         found = read_state(path, said)
         self.state, self.resumed = found or State(said), found.steps if found else 0
-        self.model = Llama(checkpoint, self.parameters, getattr(torch, options.precision))
+        self.model = TorchModel(checkpoint, self.parameters, getattr(torch, options.precision))
         self.logs = {kind: torch.zeros(count, requires_grad=True) for kind, count in self.parameters.counts.items()}
         self.optimiser = torch.optim.AdamW([{"params": [values]} for values in self.logs.values()])
         self._restore()

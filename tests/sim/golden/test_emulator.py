@@ -6,14 +6,14 @@ from operator import or_
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LlamaShape, ScaleSet, load
+from dojang.checkpoints import Form, LayerKind, ModelShape, Rotation, ScaleSet, load
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
 from dojang.compile.regions import of_set as regions_of_set
 from dojang_hdl.config import ChipConfig, preset
 from dojang_hdl.isa import Code, Flag
 from dojang_sim.golden.emulator import Emulator, HazardError
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
 ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=256,
                  scale_fifo=256, channel_mib=16)
@@ -36,7 +36,7 @@ class Machine:
         self.memories = [np.zeros(config.channel_words * 16, np.uint8) for _ in range(config.channels)]
         self.image.fill(self.memories)
         self.emulator = Emulator(config, self.memories, seed)
-        self.golden = Llama(checkpoint, context)
+        self.golden = GoldenModel(checkpoint, context)
         self.position, self.set = 0, 0
 
     def run(self, tokens, **options):
@@ -114,7 +114,7 @@ COMPRESSED = [
 @pytest.mark.parametrize("case", COMPRESSED, ids=lambda c: "-".join(str(x) for x in c[1:]))
 def test_logits_of_compressed_models(case, tmp_path):
     forms, name, d, ffn, heads, head_dim, passes = case
-    shape = LlamaShape(2, d, heads, heads, head_dim, ffn, 67, 64)
+    shape = ModelShape(2, d, heads, heads, head_dim, ffn, 67, 64)
     checkpoint = with_forms(model(tmp_path, shape, "F16"), forms, seed=d)
     machine = Machine(checkpoint, replace(chip(name), coded=True), 40)
     rng = np.random.default_rng(d)
@@ -135,7 +135,7 @@ SETS = [
 def test_scale_sets_change_between_passes(case, tmp_path):
     """Each pass is the golden model's with the set's scales and gains, on the cache that earlier sets have left."""
     forms, name, d, ffn, tied = case
-    shape = LlamaShape(2, d, 4, 4, 32, ffn, 267, 64, tied=tied)
+    shape = ModelShape(2, d, 4, 4, 32, ffn, 267, 64, tied=tied)
     plain = isinstance(forms, str)
     checkpoint = model(tmp_path, shape, forms if plain else "F16")
     checkpoint = checkpoint if plain else with_forms(checkpoint, forms, seed=d)
@@ -151,7 +151,7 @@ def test_scale_sets_change_between_passes(case, tmp_path):
         machine.golden.rescale(variants[number])
         machine.check(rng.integers(0, 267, count).tolist())
     # A golden model that was switched says what one says that knew no other set, and each set something of its own.
-    fresh = [Llama(variant, 2).forward([5, 7], 0) for variant in variants]
+    fresh = [GoldenModel(variant, 2).forward([5, 7], 0) for variant in variants]
     for variant, expected in zip(variants, fresh, strict=True):
         machine.golden.rescale(variant)
         assert np.array_equal(machine.golden.forward([5, 7], 0), expected)
@@ -160,7 +160,7 @@ def test_scale_sets_change_between_passes(case, tmp_path):
 
 def test_scale_sets_cost_no_bytes_of_a_pass(tmp_path):
     """Planes and programs are there once, and a pass reads as much as without sets."""
-    shape = LlamaShape(1, 128, 4, 4, 32, 192, 67, 64)
+    shape = ModelShape(1, 128, 4, 4, 32, 192, 67, 64)
     checkpoint = with_forms(model(tmp_path, shape, "F16"), [X2, X3])
     config = replace(ODD, coded=True)
     one, three = (Machine(checkpoint, config, 40, sets=[random_set(checkpoint, "set", i) for i in range(sets)])
@@ -176,7 +176,7 @@ def test_scale_sets_cost_no_bytes_of_a_pass(tmp_path):
 
 
 def test_scale_sets_that_a_chip_cannot_hold_are_named(tmp_path):
-    checkpoint = model(tmp_path, LlamaShape(1, 64, 2, 2, 32, 64, 67, 64), "Q4_0")
+    checkpoint = model(tmp_path, ModelShape(1, 64, 2, 2, 32, 64, 67, 64), "Q4_0")
     one = random_set(checkpoint, "set", 1)
     with pytest.raises(CompileError, match=r"1 scale sets were given, chip 'sim-1x1' has no register that chooses one"):
         compile_model(checkpoint, replace(preset("sim-1x1"), coded=False), 40, [one])
@@ -185,7 +185,7 @@ def test_scale_sets_that_a_chip_cannot_hold_are_named(tmp_path):
 
 
 def test_a_chip_that_does_not_take_compressed_matrices_says_so(tmp_path):
-    shape = LlamaShape(1, 64, 2, 2, 32, 64, 67, 64)
+    shape = ModelShape(1, 64, 2, 2, 32, 64, 67, 64)
     checkpoint = with_forms(model(tmp_path, shape, "F16"), [X3])
     with pytest.raises(CompileError, match=r"blk.0.attn_q is compressed \(X3, groups of 64, rotated, a scale a row\), "
                        r"chip 'sim-1x1' takes plain codes in groups of 32 only"):
@@ -193,7 +193,7 @@ def test_a_chip_that_does_not_take_compressed_matrices_says_so(tmp_path):
 
 
 def test_a_gemv_for_coded_chips_is_noticed(tmp_path):
-    shape = LlamaShape(1, 64, 2, 2, 32, 64, 67, 64)
+    shape = ModelShape(1, 64, 2, 2, 32, 64, 67, 64)
     machine = Machine(with_forms(model(tmp_path, shape, "F16"), [X3]), replace(preset("sim-1x1"), coded=True), 40)
     machine.emulator.config = replace(machine.emulator.config, coded=False)
     with pytest.raises(HazardError, match="a GEMV for coded chips"):
@@ -203,7 +203,7 @@ def test_a_gemv_for_coded_chips_is_noticed(tmp_path):
 @pytest.mark.parametrize("case", GRID, ids=lambda c: "-".join(str(x) for x in c[:9]))
 def test_logits_are_the_golden_ones(case, tmp_path):
     heads, kv_heads, head_dim, layers, d, ffn, vocab, kind, name, passes = case
-    shape = LlamaShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=kind == "Q8_0")
+    shape = ModelShape(layers, d, heads, kv_heads, head_dim, ffn, vocab, 64, tied=kind == "Q8_0")
     machine = Machine(model(tmp_path, shape, kind, seed=heads), chip(name), 40, seed=layers)
     rng = np.random.default_rng(vocab)
     for contexts in passes:
@@ -219,7 +219,7 @@ def test_logits_are_the_golden_ones(case, tmp_path):
     (2, 2, 96, {"value_dim": 36}, "sim-1x1", (4, 1)),
 ])
 def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
-    shape = LlamaShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, 2.0**-17, **fields)
+    shape = ModelShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, 2.0**-17, **fields)
     machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0)), chip(name), 40)
     assert machine.golden.shape == shape
     for contexts in passes:
@@ -228,15 +228,14 @@ def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
 
 @pytest.mark.parametrize("context", [32, 33])
 def test_factors_follow_the_reserved_context(context, tmp_path):
-    shape = LlamaShape(1, 64, 2, 1, 32, 96, 50, 64, rope_factors=(1.5,) * 16, rope_factors_long=(8.0,) * 16,
-                       original_context=32)
+    shape = ModelShape(1, 64, 2, 1, 32, 96, 50, 64, kinds=(LayerKind(Rotation(factors=(1.5,) * 16, factors_long=(8.0,) * 16, original_context=32)),))
     machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16")), preset("sim-1x1"), context)
     assert machine.image.shape.rope_factors == (8.0 if context > 32 else 1.5,) * 16
     machine.check([3, 1, 4])
 
 
 def test_the_embedding_is_the_head_only_where_it_is_so_to_the_last_bit(tmp_path):
-    shape = LlamaShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
+    shape = ModelShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
     for kind, name, same in (("Q8_0", "row", True), ("F16", "row", False), ("Q4_0", "row", False),
                              ("Q8_0", "odd", False)):
         image = compile_model(model(tmp_path, shape, kind), chip(name), 40)
@@ -249,7 +248,7 @@ def test_the_embedding_is_the_head_only_where_it_is_so_to_the_last_bit(tmp_path)
 
 @pytest.mark.parametrize("name, context", [("sim-2x2", 40), ("odd", 100)])
 def test_a_context_of_several_tiles_and_score_blocks(name, context, tmp_path):
-    shape = LlamaShape(1, 32, 2, 1, 32, 32, 33, 256)
+    shape = ModelShape(1, 32, 2, 1, 32, 32, 33, 256)
     machine = Machine(model(tmp_path, shape, "Q8_0"), chip(name), context)
     rng = np.random.default_rng(9)
     width = machine.image.contexts
@@ -259,7 +258,7 @@ def test_a_context_of_several_tiles_and_score_blocks(name, context, tmp_path):
 
 def test_a_large_context_at_its_beginning(tmp_path):
     """Most row blocks of the scores are empty: their streams and GEMVs do nothing."""
-    shape = LlamaShape(1, 32, 2, 1, 64, 32, 33, 1024)
+    shape = ModelShape(1, 32, 2, 1, 64, 32, 33, 1024)
     machine = Machine(model(tmp_path, shape, "Q8_0"), replace(ODD, acc_rows=128), 1000)
     machine.check([3, 1])
     machine.check([4])
@@ -267,13 +266,13 @@ def test_a_large_context_at_its_beginning(tmp_path):
 
 def test_ids_of_a_large_vocabulary(tmp_path):
     """Beyond 16 bits: rows of the embedding, row blocks of the head and candidates."""
-    machine = Machine(model(tmp_path, LlamaShape(1, 32, 2, 1, 32, 32, 100_000, 64), "Q8_0"), preset("sim-1x1"), 40)
+    machine = Machine(model(tmp_path, ModelShape(1, 32, 2, 1, 32, 32, 100_000, 64), "Q8_0"), preset("sim-1x1"), 40)
     machine.check([99_999, 70_000, 65_536])
     machine.check([1])
 
 
 def test_types_may_differ_within_a_layer(tmp_path):
-    shape = LlamaShape(1, 64, 4, 2, 32, 96, 50, 64)
+    shape = ModelShape(1, 64, 4, 2, 32, 96, 50, 64)
     first, second = (model(tmp_path, shape, kind) for kind in ("Q4_1", "Q8_0"))
 
     def matrix(name):
@@ -291,7 +290,7 @@ def test_glassllm():
 
 
 def test_prefill_is_the_same_in_batches_and_one_by_one(tmp_path):
-    shape = LlamaShape(2, 64, 4, 2, 32, 96, 50, 64)
+    shape = ModelShape(2, 64, 4, 2, 32, 96, 50, 64)
     checkpoint = model(tmp_path, shape, "Q4_0")
     tokens = [3, 1, 4, 1, 5, 9]
     batches, single = (Machine(checkpoint, preset("sim-2x2"), 40, seed) for seed in range(2))
@@ -313,9 +312,9 @@ ROUNDED = {"0.attn_norm": ("attn_norm", INPUTS), "0.q": ("attn_q", ()), "0.k_sca
 @pytest.mark.parametrize("config", [preset("sim-1x1"), ODD], ids=lambda config: config.name)
 def test_every_clipped_value_raises_the_flag(value, config, tmp_path):
     """Whichever it is: a model a little louder than one that still fits."""
-    checkpoint = model(tmp_path, LlamaShape(1, 64, 4, 2, 32, 96, 50, 64), "F32")
+    checkpoint = model(tmp_path, ModelShape(1, 64, 4, 2, 32, 96, 50, 64), "F32")
     trace = {}
-    Llama(checkpoint, 2).forward([7, 3], 0, trace)
+    GoldenModel(checkpoint, 2).forward([7, 3], 0, trace)
     tensor, others = ROUNDED[value]
     for louder, expected in ((0.9, Flag(0)), (1.1, Flag.SATURATED)):
         factor = louder * 65520 / np.abs(trace[value].astype(np.float64)).max()
@@ -328,7 +327,7 @@ def test_every_clipped_value_raises_the_flag(value, config, tmp_path):
 
 
 def test_trace_and_traffic(tmp_path):
-    shape = LlamaShape(1, 64, 4, 2, 32, 96, 50, 64)
+    shape = ModelShape(1, 64, 4, 2, 32, 96, 50, 64)
     machine = Machine(model(tmp_path, shape, "Q4_0"), preset("sim-2x2"), 40)
     result = machine.run([3], trace=True)
     assert len(result.trace) == sum(result.instructions)
@@ -341,7 +340,7 @@ def test_trace_and_traffic(tmp_path):
 # Broken compilers: each rule of docs/reference/program.md, broken, is noticed whatever the interleaving.
 
 def broken(tmp_path, **shape):
-    shape = LlamaShape(**{"layers": 2, "d": 64, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 96, "vocab": 50,
+    shape = ModelShape(**{"layers": 2, "d": 64, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 96, "vocab": 50,
                           "context": 64} | shape)
     machine = Machine(model(tmp_path, shape, "Q4_0"), preset("sim-2x2"), 40)
     for _ in range(2):
@@ -405,7 +404,7 @@ def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("wrong", [lambda regions: {}, lambda regions: regions_of_set(regions) | {"m_mul": 32}],
                          ids=["the first set's", "another distance"])
 def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):
-    checkpoint = model(tmp_path, LlamaShape(1, 64, 2, 2, 32, 96, 50, 64), "Q4_0")
+    checkpoint = model(tmp_path, ModelShape(1, 64, 2, 2, 32, 96, 50, 64), "Q4_0")
     monkeypatch.setattr(part, "of_set", wrong)
     machine = Machine(checkpoint, replace(ODD, coded=True), 40, sets=[random_set(checkpoint, "set", 1)])
     machine.check([3])

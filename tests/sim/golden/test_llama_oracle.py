@@ -10,7 +10,7 @@ import pytest
 from dojang.checkpoints import load
 from dojang.oracle.accuracy import compare_perplexity, compare_prompt, figures
 from dojang.oracle.reference import LlamaCpp, make_reference, pack_logits, smollm2_path, unpack_logits
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
 REFERENCE = Path(__file__).parent / "data" / "smollm2_oracle.json"
 MEAN_LOGIT_ERROR = 0.04
@@ -26,7 +26,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def model(reference):
-    return Llama(load("smollm2"), reference["perplexity"]["window"])
+    return GoldenModel(load("smollm2"), reference["perplexity"]["window"])
 
 
 def test_prompts(model, reference):

@@ -8,11 +8,11 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.oracle.reference import unpack_logits
 from dojang.oracle.rotary import CASES, GAP, answer, write_case
-from dojang_sim.golden.llama import Llama, rotary_tables
+from dojang_sim.golden.model import GoldenModel, rotary_tables
 
 KEPT = json.loads((Path(__file__).parent / "data" / "rotary_oracle.json").read_text())["cases"]
 
@@ -42,9 +42,8 @@ class Model:
     context: int = 64
 
     @property
-    def shape(self) -> LlamaShape:
-        return LlamaShape(2, 64, self.heads, self.kv_heads, -(-self.key // 32) * 32, 96, 70, 256, 2.0 ** -17,
-                          key_dim=self.key, value_dim=self.value, rotary_dim=self.rotary, **self.fields)
+    def shape(self) -> ModelShape:
+        return ModelShape(2, 64, self.heads, self.kv_heads, -(-self.key // 32) * 32, 96, 70, 256, 2.0 ** -17, key_dim=self.key, value_dim=self.value, **self.fields, kinds=(LayerKind(Rotation(dim=self.rotary)),))
 
     def logits(self, weights, ids) -> np.ndarray:
         """[len(ids), vocab] by float64 all the way."""
@@ -162,7 +161,7 @@ def test_golden_against_float64(name, tmp_path):
     model = MODELS[name]
     path = write_synthetic(tmp_path / "m.gguf", model.shape, "Q8_0", seed=3, keys=model.keys, sharpness=2.0)
     ids = np.random.default_rng(4).integers(0, 70, LENGTH)
-    found, weights = Llama(load(path), model.context).forward(ids, 0), stored_weights(path)
+    found, weights = GoldenModel(load(path), model.context).forward(ids, 0), stored_weights(path)
     assert near(found, model.logits(weights, ids))
     changed = [other for other in (replace(model, divisors=1.0), replace(model, magnitude=1.0),
                                    replace(model, rotary=model.key), replace(model, scale=None)) if other != model]
@@ -178,7 +177,7 @@ def test_golden_against_the_kept_answers(name, tmp_path):
     assert kept["gap"] >= GAP > 2 * LARGEST_ERROR
     checkpoint = load(write_case(case, kept["seed"], tmp_path / "m.gguf"))
     ids, tokens = kept["ids"], kept["tokens"]
-    found = Llama(checkpoint, case.context).forward(ids + tokens[:-1], 0)[len(ids) - 1:]
+    found = GoldenModel(checkpoint, case.context).forward(ids + tokens[:-1], 0)[len(ids) - 1:]
     assert found.argmax(axis=1).tolist() == tokens
     assert near(found, unpack_logits(kept["logits"], len(tokens)))
 
@@ -193,7 +192,7 @@ def test_kept_answers_are_those_of_llama_cpp():
 
 
 def test_elements_behind_the_rotated_ones_stay():
-    shape = replace(MODELS["24 of 48"].shape, rope_magnitude=1.5)
+    shape = replace(MODELS["24 of 48"].shape, kinds=(LayerKind(Rotation(magnitude=1.5)),))
     C, S = rotary_tables(shape, [0, 7])
     assert C.shape == S.shape == (2, 48)
     assert (C[:, 24:] == 1).all() and not S[:, 24:].any() and not np.signbit(S[:, 24:]).any()

@@ -62,13 +62,13 @@ def test_what_the_waveform_lacks_is_told(waveform):
 @pytest.mark.slow
 def test_a_real_waveform(tmp_path):
     """Every signal named for the save file exists, and the sequencer goes through its states in order."""
-    from dojang.checkpoints import LlamaShape, load
+    from dojang.checkpoints import ModelShape, load
     from dojang.checkpoints.synthetic import write_synthetic
     from dojang.sessions import Waves, open_session
 
     config = ChipConfig("waves-test", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=512,
                         plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32)
-    model = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 32, 1, 1, 32, 32, 260, 24), "Q4_1")
+    model = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 32, 1, 1, 32, 32, 260, 24), "Q4_1")
     waveform, cycles, told = tmp_path / "run.vcd", 3000, []
     with open_session(load(str(model), 8), config, waves=Waves(waveform, cycles), progress=told.append) as session:
         assert session.decode(1).cycles > cycles

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import LayerKind, ModelShape, Norm, Rotation
 from dojang.checkpoints.synthetic import write_synthetic
 
 LETTERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
@@ -77,8 +77,7 @@ def raw():
     return SimpleNamespace(text=text, field=field, tensor=tensor, file=file, rewrite=rewrite)
 
 
-SHAPE = LlamaShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, rms_eps=2.0**-17,
-                   rope_base=5000.0)
+SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, Form, LlamaShape, load
+from dojang.checkpoints import CheckpointError, Form, LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.container import KEY, Contents, write_container
 from dojang.checkpoints.synthetic import with_forms, write_synthetic
 from dojang_hdl.isa import Code
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-SHAPE = LlamaShape(2, 96, 2, 1, 32, 70, 101, 64, rope_base=5000.0, tied=True, rope_factors=(1.0,) * 15 + (8.0,))
+SHAPE = ModelShape(2, 96, 2, 1, 32, 70, 101, 64, tied=True, kinds=(LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,))),))
 FORMS = (
     Form(4, signed=True, group=128), Form(1, double=True, zero=-1, group=64), Form(2, zero=-1),
     (Form(3, code=Code.X2, group=64, row_scale=True, rotated=True, double=True, zero=-7), 0.5),
@@ -63,15 +63,15 @@ def test_everything_comes_back(model, written):
     assert len(forms) == len(FORMS)
     for ids in (slice(None), [3, 100, 3], 7):
         assert np.array_equal(found.embedding[ids], model.embedding[ids])
-    assert np.array_equal(found.output_norm, model.output_norm)
-    assert np.array_equal(found.layers[1].ffn_norm, model.layers[1].ffn_norm)
+    assert np.array_equal(found.vector("output_norm.weight"), model.vector("output_norm.weight"))
+    assert np.array_equal(found.layers[1].vector("ffn_norm.weight"), model.layers[1].vector("ffn_norm.weight"))
 
 
 @pytest.mark.parametrize("fields", [
     {"rotary_dim": 20, "rope_magnitude": 1.25, "score_scale": 0.5},
     {"rope_factors_long": (2.0,) * 16, "original_context": 32}])
 def test_rotary_rules_come_back(model, tmp_path, fields):
-    shape = replace(SHAPE, rope_factors=(1.0,) * (fields.get("rotary_dim", 32) // 2), **fields)
+    shape = replace(SHAPE, **fields, kinds=(LayerKind(Rotation(factors=(1.0,) * (fields.get("rotary_dim", 32) // 2))),))
     write_container(tmp_path / "m.dojang", contents(replace(model, shape=shape)))
     found = load(tmp_path / "m.dojang")
     assert found.shape == shape and list(found.messages) == shape.messages()
@@ -94,7 +94,7 @@ def test_payload_takes_as_many_bytes_as_the_matrix_says(model, written):
 
 
 def test_floats_stay_floats(tmp_path):
-    source = load(write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 64, 70, 32), "BF16"))
+    source = load(write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 64, 70, 32), "BF16"))
     floats = {name: np.random.default_rng(0).standard_normal(source.load_matrix(name).dequantize().shape)
               .astype(np.float32) for name in source.types if not name.endswith("norm.weight")}
     path = tmp_path / "m.dojang"
@@ -111,9 +111,9 @@ def test_scale_sets(model, tmp_path):
     write_container(path, contents(model, scale_sets={"tuned": {f"{name}.scale": scale, gain: vector}}))
     plain = load(path)
     tuned = plain.with_set(plain.find_set("tuned"))
-    assert np.array_equal(tuned.layers[0].attn_q.scale, scale) and np.array_equal(tuned.output_norm, vector)
-    assert np.array_equal(plain.layers[0].attn_q.scale, model.layers[0].attn_q.scale)
-    assert np.array_equal(tuned.layers[0].attn_q.codes, plain.layers[0].attn_q.codes)
+    assert np.array_equal(tuned.layers[0].matrix("attn_q").scale, scale) and np.array_equal(tuned.vector("output_norm.weight"), vector)
+    assert np.array_equal(plain.layers[0].matrix("attn_q").scale, model.layers[0].matrix("attn_q").scale)
+    assert np.array_equal(tuned.layers[0].matrix("attn_q").codes, plain.layers[0].matrix("attn_q").codes)
     with pytest.raises(CheckpointError, match="has no scale set of that name, only tuned"):
         plain.find_set("other")
 
@@ -128,7 +128,7 @@ def test_a_failed_write_leaves_the_old_file(written, model, monkeypatch):
 
 def use(path):
     checkpoint = load(path)
-    return list(checkpoint.matrices()), checkpoint.embedding[0], checkpoint.output_norm, checkpoint.tokenizer
+    return list(checkpoint.matrices()), checkpoint.embedding[0], checkpoint.vector("output_norm.weight"), checkpoint.tokenizer
 
 
 @pytest.mark.parametrize("length", [0, 5, 9, 1000, -1, -5000])

@@ -8,7 +8,7 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape, load, open_gguf
+from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Rotation, load, open_gguf
 from dojang.checkpoints.gguf.keys import KNOWN, NEUTRAL
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.tokenizer import Tokenizer, TokenizerError
@@ -27,7 +27,7 @@ ODD_NUMBERS = (0, 1, 2, 31, 32, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Bytes of a sound file whose header is short, and the header's length."""
-    shape = LlamaShape(1, 32, 1, 1, 32, 32, 40, 64, rope_factors=(1.0,) * 16)
+    shape = ModelShape(1, 32, 1, 1, 32, 32, 40, 64, kinds=(LayerKind(Rotation(factors=(1.0,) * 16)),))
     path = write_synthetic(tmp_path_factory.mktemp("fuzz") / "tiny.gguf", shape, ["Q4_0", "Q8_0", "F16"], eos=True)
     return path.read_bytes(), min(tensor.offset for tensor in open_gguf(path).tensors.values())
 
@@ -38,8 +38,8 @@ def use(path) -> bool:
         file = open_gguf(path)
         _ = [str(field) for field in file.fields.values()]
         checkpoint = load(file)
-        _ = checkpoint.tokenizer, checkpoint.embedding[:], checkpoint.output_norm, checkpoint.codes_sha256
-        _ = [(layer.attn_norm, layer.ffn_norm) for layer in checkpoint.layers]
+        _ = checkpoint.tokenizer, checkpoint.embedding[:], checkpoint.vector("output_norm.weight"), checkpoint.codes_sha256
+        _ = [(layer.vector("attn_norm.weight"), layer.vector("ffn_norm.weight")) for layer in checkpoint.layers]
         Tokenizer(checkpoint.tokenizer).encode("a b")
     except (CheckpointError, TokenizerError) as error:
         longest = 300 if isinstance(error, CheckpointError) else 2000  # which may list all that is supported

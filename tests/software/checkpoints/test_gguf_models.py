@@ -5,18 +5,17 @@ import math
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape, UnsupportedError, load
+from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Norm, Rotation, UnsupportedError, load
 from dojang.checkpoints.synthetic import write_synthetic
 
-SHAPE = LlamaShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, rms_eps=2.0**-17,
-                   rope_base=5000.0)
+SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
 
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("shape", [
-    SHAPE, LlamaShape(1, 64, 2, 2, 64, 96, 300, 128, 2.0**-20, 1e4, True),
-    LlamaShape(3, 128, 2, 1, 128, 32, 77, 64, 2.0**-17, 1e4, True, tuple(1 + i / 8 for i in range(64)))])
+    SHAPE, ModelShape(1, 64, 2, 2, 64, 96, 300, 128, 2.0**-20, 1e4, True),
+    ModelShape(3, 128, 2, 1, 128, 32, 77, 64, 2.0**-17, 1e4, True, tuple(1 + i / 8 for i in range(64)))])
 def test_synthetic_models_round_trip(tmp_path, shape, kind):
     checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, kind))
     assert checkpoint.shape == shape
@@ -30,7 +29,7 @@ def test_synthetic_models_round_trip(tmp_path, shape, kind):
     np.testing.assert_array_equal(checkpoint.embedding[:], embedding)
     np.testing.assert_array_equal(checkpoint.embedding[5], embedding[5])
     np.testing.assert_array_equal(checkpoint.embedding[[3, 1, 3]], embedding[[3, 1, 3]])
-    np.testing.assert_array_equal(checkpoint.output_norm, tensors["output_norm.weight"].data)
+    np.testing.assert_array_equal(checkpoint.vector("output_norm.weight"), tensors["output_norm.weight"].data)
     names = [*(f"blk.{layer}.{name}.weight" for layer in range(shape.layers) for name in shape.matrices()),
              "token_embd.weight" if shape.tied else "output.weight"]
     found = dict(zip(names, (matrix for _, matrix in checkpoint.matrices()), strict=True))
@@ -41,7 +40,7 @@ def test_synthetic_models_round_trip(tmp_path, shape, kind):
             assert (np.abs(matrix.dequantize() - dequantized(name)) <= 0.6 * step).all()
         else:
             np.testing.assert_array_equal(matrix.dequantize(), dequantized(name))
-    np.testing.assert_array_equal(checkpoint.layers[-1].ffn_norm,
+    np.testing.assert_array_equal(checkpoint.layers[-1].vector("ffn_norm.weight"),
                                   tensors[f"blk.{shape.layers - 1}.ffn_norm.weight"].data)
 
 
@@ -49,7 +48,7 @@ def test_messages_say_what_was_quantised(tmp_path):
     path = write_synthetic(tmp_path / "m.gguf", SHAPE, "F16", embedding_type="F32", head_type="Q8_0")
     messages = load(path, weights_bits=5).messages
     assert "attn_q quantised from F16 to 5 bits" in messages and len(messages) == len(SHAPE.matrices())
-    assert load(path, weights_bits=5).layers[0].attn_q.bits == 5
+    assert load(path, weights_bits=5).layers[0].matrix("attn_q").bits == 5
     assert load(write_synthetic(tmp_path / "q.gguf", SHAPE, "Q4_0")).messages == []
 
 
@@ -118,9 +117,9 @@ DAMAGES = [
 def use(path):
     """Load and touch everything."""
     checkpoint = load(path)
-    _ = checkpoint.output_norm, checkpoint.tokenizer, checkpoint.embedding[:]
+    _ = checkpoint.vector("output_norm.weight"), checkpoint.tokenizer, checkpoint.embedding[:]
     for layer in checkpoint.layers:
-        _ = layer.attn_norm, layer.ffn_norm
+        _ = layer.vector("attn_norm.weight"), layer.vector("ffn_norm.weight")
     return list(checkpoint.matrices())
 
 

@@ -16,15 +16,15 @@ def test_shape_and_tensors_are_the_packages():
     checkpoint = load("glassllm")
     shape = checkpoint.shape
     assert (shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn) == (4, 128, 4, 2, 32, 341)
-    assert (shape.vocab, shape.context, shape.rms_eps, shape.tied) == (1024, model.cfg.max_len, model.cfg.eps, True)
+    assert (shape.vocab, shape.context, shape.norm.eps, shape.tied) == (1024, model.cfg.max_len, model.cfg.eps, True)
     parameters = {name: tensor.data for name, tensor in model.named_parameters().items()}
     np.testing.assert_array_equal(checkpoint.embedding[:], parameters["E"])
-    np.testing.assert_array_equal(checkpoint.output_norm, parameters["norm_f.gamma"])
+    np.testing.assert_array_equal(checkpoint.vector("output_norm.weight"), parameters["norm_f.gamma"])
     for index, layer in enumerate(checkpoint.layers):
-        np.testing.assert_array_equal(layer.attn_norm, parameters[f"blocks.{index}.norm1.gamma"])
-        np.testing.assert_array_equal(layer.ffn_norm, parameters[f"blocks.{index}.norm2.gamma"])
+        np.testing.assert_array_equal(layer.vector("attn_norm.weight"), parameters[f"blocks.{index}.norm1.gamma"])
+        np.testing.assert_array_equal(layer.vector("ffn_norm.weight"), parameters[f"blocks.{index}.norm2.gamma"])
         for name, theirs in WEIGHTS.items():
-            matrix, weights = getattr(layer, name), parameters[f"blocks.{index}.{theirs}"].T
+            matrix, weights = layer.matrix(name), parameters[f"blocks.{index}.{theirs}"].T
             assert (matrix.rows, matrix.cols) == weights.shape
             assert np.abs(matrix.dequantize() - weights).max() <= 0.6 * matrix.scale.max()
 

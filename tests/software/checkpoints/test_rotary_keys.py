@@ -5,14 +5,14 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, GGUFFile, LlamaShape, load
+from dojang.checkpoints import CheckpointError, GGUFFile, ModelShape, load
 from dojang.checkpoints.gguf.rotary import SCALINGS, rotary_fields
 from dojang.checkpoints.synthetic import write_synthetic
-from dojang_sim.golden.llama import rotary_tables
+from dojang_sim.golden.model import rotary_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SHAPE = LlamaShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17)
+SHAPE = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17)
 NAN, INFINITE = float("nan"), float("inf")
 YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}
 
@@ -135,7 +135,7 @@ def test_factors_that_the_scaling_does_not_read(name, keys, tmp_path):
 def test_the_rotary_size_is_the_key_length_if_nothing_is_said(tmp_path):
     path = write(tmp_path / "m.gguf", (48, 16, None))
     refused(path, "tensor output_norm.weight is missing")  # all that comes before is right
-    shape = LlamaShape(1, 64, 2, 1, 64, 96, 70, 256, 2.0 ** -17, key_dim=48, value_dim=16)
+    shape = ModelShape(1, 64, 2, 1, 64, 96, 70, 256, 2.0 ** -17, key_dim=48, value_dim=16)
     found = load(write_synthetic(tmp_path / "s.gguf", shape, "F16")).shape
     assert found == shape and (found.rotary_dim, found.rope_factors) == (48, None)
 
@@ -144,7 +144,7 @@ def test_shapes_come_back(tmp_path):
     for index, fields in enumerate((
             {"rotary_dim": 16, "rope_factors": (1.0,) * 4 + (2.0,) * 4, "rope_magnitude": 1.25, "score_scale": 0.25},
             {"rope_factors": (1.5,) * 16, "rope_factors_long": (2.0,) * 16, "original_context": 128})):
-        shape = LlamaShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17, **fields)
+        shape = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17, **fields)
         checkpoint = load(write_synthetic(tmp_path / f"{index}.gguf", shape, "F16"))
         assert checkpoint.shape == shape
         assert any("more than 128 positions" in message for message in checkpoint.messages) == bool(index)
@@ -172,7 +172,7 @@ def test_any_numbers_give_finite_tables_or_a_sentence(kind, numbers, base):
     keys = {f"llama.rope.scaling.{name}": value for name, value in numbers.items()}
     file = Keys({**keys, "llama.rope.scaling.type": kind, "llama.rope.freq_base": base})
     try:
-        shape = LlamaShape(1, 64, 2, 1, 32, 96, 70, 256, **rotary_fields(file, 32, 256))
+        shape = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, **rotary_fields(file, 32, 256))
     except CheckpointError as error:
         assert len(str(error)) < 250
         return

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, Form, LlamaShape, ScaleSet, load, load_scale_set, write_scale_set
+from dojang.checkpoints import CheckpointError, Form, ModelShape, ScaleSet, load, load_scale_set, write_scale_set
 from dojang.checkpoints.scale_set import KEY
 from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
 from dojang_hdl.isa import Code
 from safetensors.numpy import save_file
 
-SHAPE = LlamaShape(layers=2, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=40, context=24, tied=True)
+SHAPE = ModelShape(layers=2, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=40, context=24, tied=True)
 SCALE, GAIN = "blk.1.ffn_down.weight", "blk.0.attn_norm.weight"
 
 
@@ -23,13 +23,13 @@ def checkpoint(tmp_path_factory):
 def test_a_set_replaces_what_it_names_and_nothing_else(checkpoint):
     scale, gain = checkpoint.tensor(SCALE).scale * np.float16(2), checkpoint.tensor(GAIN) + 1
     other = checkpoint.with_set(ScaleSet("tuned", {SCALE: scale, GAIN: gain}))
-    assert other.layers[1].ffn_down.codes is checkpoint.layers[1].ffn_down.codes
-    np.testing.assert_array_equal(other.layers[1].ffn_down.dequantize(), 2 * checkpoint.layers[1].ffn_down.dequantize())
-    np.testing.assert_array_equal(other.layers[0].attn_norm, gain)
-    assert other.layers[0].ffn_down is checkpoint.layers[0].ffn_down and other.head is checkpoint.head
-    np.testing.assert_array_equal(other.layers[1].attn_norm, checkpoint.layers[1].attn_norm)
-    np.testing.assert_array_equal(other.output_norm, checkpoint.output_norm)
-    np.testing.assert_array_equal(other.floats(SCALE), other.layers[1].ffn_down.dequantize())
+    assert other.layers[1].matrix("ffn_down").codes is checkpoint.layers[1].matrix("ffn_down").codes
+    np.testing.assert_array_equal(other.layers[1].matrix("ffn_down").dequantize(), 2 * checkpoint.layers[1].matrix("ffn_down").dequantize())
+    np.testing.assert_array_equal(other.layers[0].vector("attn_norm.weight"), gain)
+    assert other.layers[0].matrix("ffn_down") is checkpoint.layers[0].matrix("ffn_down") and other.head is checkpoint.head
+    np.testing.assert_array_equal(other.layers[1].vector("attn_norm.weight"), checkpoint.layers[1].vector("attn_norm.weight"))
+    np.testing.assert_array_equal(other.vector("output_norm.weight"), checkpoint.vector("output_norm.weight"))
+    np.testing.assert_array_equal(other.floats(SCALE), other.layers[1].matrix("ffn_down").dequantize())
     assert (other.codes_sha256, other.name) == (checkpoint.codes_sha256, "small.gguf")
 
 
@@ -45,7 +45,7 @@ def test_the_embedding_keeps_its_scales_if_the_tied_head_gets_others(checkpoint)
 def test_matrices_stored_as_floats_are_those_of_the_set(tmp_path):
     plain = load(write_synthetic(tmp_path / "floats.gguf", SHAPE, "F16"))
     other = plain.with_set(random_set(plain, "tuned", 1))
-    np.testing.assert_array_equal(other.floats(SCALE), other.layers[1].ffn_down.dequantize())
+    np.testing.assert_array_equal(other.floats(SCALE), other.layers[1].matrix("ffn_down").dequantize())
 
 
 def test_every_matrix_and_gain_can_be_named(checkpoint):

@@ -4,10 +4,10 @@ import math
 from dataclasses import replace
 
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape
+from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Norm, Rotation
 
-GOOD = LlamaShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64)
-LONG = replace(GOOD, rope_factors_long=(4.0,) * 32, original_context=48)
+GOOD = ModelShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64)
+LONG = replace(GOOD, kinds=(LayerKind(Rotation(factors_long=(4.0,) * 32, original_context=48)),))
 
 
 @pytest.mark.parametrize("field, value, expected", [
@@ -35,7 +35,7 @@ def test_bad_value_is_named(field, value, expected):
 ])
 def test_bad_factors_are_named_one_at_a_time(field, factors, message):
     with pytest.raises(CheckpointError, match=message.replace("FIELD", field)):
-        replace(GOOD, original_context=1, **{field: factors})
+        replace(GOOD, **{field: factors}, kinds=(LayerKind(Rotation(original_context=1)),))
 
 
 def test_derived_values():
@@ -47,32 +47,31 @@ def test_derived_values():
 
 
 def test_sizes_of_a_head_that_differ():
-    shape = LlamaShape(2, 96, 4, 2, 64, 160, 131, 64, key_dim=48, value_dim=36, rotary_dim=40)
+    shape = ModelShape(2, 96, 4, 2, 64, 160, 131, 64, key_dim=48, value_dim=36, kinds=(LayerKind(Rotation(dim=40)),))
     assert {name: size for name, size in shape.matrices().items() if name.startswith("attn")} == {
         "attn_q": (192, 96), "attn_k": (96, 96), "attn_v": (72, 96), "attn_output": (96, 144)}
     assert shape.score_scale == 1 / math.sqrt(48)
     assert shape.kv_bytes_per_token == 2 * 2 * ((2 * 64 + 2 * 2 * 2) + (2 * 36 + 4))
-    assert LlamaShape(2, 96, 4, 2, 64, 160, 131, 64, key_dim=48).value_dim == 48
+    assert ModelShape(2, 96, 4, 2, 64, 160, 131, 64, key_dim=48).value_dim == 48
 
 
 def test_factors_follow_the_reserved_context():
     assert GOOD.at(1) is GOOD and not GOOD.messages()
-    assert LONG.at(48) == GOOD and LONG.at(49) == replace(GOOD, rope_factors=(4.0,) * 32)
+    assert LONG.at(48) == GOOD and LONG.at(49) == replace(GOOD, kinds=(LayerKind(Rotation(factors=(4.0,) * 32)),))
     assert LONG.messages() == ["rotary factors for long texts are used where more than 48 positions are reserved, "
                                "those for short ones elsewhere"]
     with pytest.raises(CheckpointError, match="model has original_context=0, expected a positive integer"):
-        replace(LONG, original_context=0)
+        replace(LONG, kinds=(LayerKind(Rotation(original_context=0)),))
 
 
-@pytest.mark.parametrize("shape", [GOOD, LONG, replace(GOOD, key_dim=48, value_dim=80, rotary_dim=20, score_scale=0.5,
-                                                       rope_magnitude=1.25)])
+@pytest.mark.parametrize("shape", [GOOD, LONG, replace(GOOD, key_dim=48, value_dim=80, score_scale=0.5, kinds=(LayerKind(Rotation(dim=20, magnitude=1.25)),))])
 def test_what_is_stored_makes_it_again(shape):
-    assert LlamaShape(**shape.stored()) == shape
-    assert eval(repr(shape), {"LlamaShape": LlamaShape}) == shape
+    assert ModelShape(**shape.stored()) == shape
+    assert eval(repr(shape), {"ModelShape": ModelShape}) == shape
 
 
 def test_a_usual_shape_is_known_by_the_same_text_as_ever():
     """Compressed models hold its SHA-256."""
     assert repr(GOOD) == (
-        "LlamaShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64, rms_eps=1e-05, "
-        "rope_base=10000.0, tied=False, rope_factors=None)")
+        "ModelShape(layers=2, d=96, heads=4, kv_heads=2, head_dim=64, ffn=160, vocab=131, context=64, "
+        "rope_base=10000.0, tied=False, norm=Norm(1e-05), kinds=(LayerKind(Rotation(factors=None)),))")

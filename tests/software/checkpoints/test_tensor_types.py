@@ -6,7 +6,7 @@ from itertools import pairwise
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.blocks.writing import WRITABLE
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.checkpoints.tensor_types import BLOCK_TYPES, FLOAT_TYPES, is_exact
@@ -14,7 +14,7 @@ from dojang.compress.source import source_sha256
 from dojang.sessions import open_session
 from dojang_hdl.config import preset
 
-SHAPE = LlamaShape(layers=1, d=256, heads=8, kv_heads=8, head_dim=32, ffn=512, vocab=300, context=64)
+SHAPE = ModelShape(layers=1, d=256, heads=8, kv_heads=8, head_dim=32, ffn=512, vocab=300, context=64)
 TURNS = tuple(WRITABLE[at:at + 7] for at in range(0, len(WRITABLE), 7))
 
 
@@ -39,7 +39,7 @@ def test_floats_are_those_of_the_file(tmp_path, kinds):
 
 @pytest.mark.parametrize("kind", WRITABLE)
 def test_embedding_rows_are_exact(tmp_path, kind):
-    shape = LlamaShape(1, 256, 1, 1, 32, 32, 5, 64)
+    shape = ModelShape(1, 256, 1, 1, 32, 32, 5, 64)
     path = write_synthetic(tmp_path / "m.gguf", shape, "F16", embedding_type=kind)
     rows = load(path).embedding[:]
     assert rows.dtype == np.float32 and rows.any()

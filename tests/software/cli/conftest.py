@@ -3,7 +3,7 @@
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, synthetic
+from dojang.checkpoints import ModelShape, synthetic
 from dojang.checkpoints.synthetic import write_synthetic
 
 TEMPLATE = ("{% for m in messages %}{{ m.role }}:{{ m.content }}|{% endfor %}"
@@ -60,12 +60,12 @@ def _write_talking(path, shape):
 @pytest.fixture(scope="session")
 def talking(tmp_path_factory):
     """A random model of 200 positions with a chat template and a token a byte."""
-    shape = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=200)
+    shape = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=200)
     return _write_talking(tmp_path_factory.mktemp("talking") / "talking.gguf", shape)
 
 
 @pytest.fixture(scope="session")
 def endless(tmp_path_factory):
     """Another, which speaks for minutes if it may."""
-    shape = LlamaShape(layers=2, d=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=258, context=16384)
+    shape = ModelShape(layers=2, d=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=258, context=16384)
     return _write_talking(tmp_path_factory.mktemp("endless") / "endless.gguf", shape)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from dojang import conversions
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app, bench_conversions
 from dojang.cli.bench_conversions import document_table
@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 def arguments(tmp_path, monkeypatch):
     text = "It was a bright cold day in April, and nobody wrote it down. " * 5
     monkeypatch.setattr(bench_conversions, "builtin_text", lambda name: name + text)
-    model = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 96, 3, 1, 32, 64, 300, 32), "Q8_0")
+    model = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 96, 3, 1, 32, 64, 300, 32), "Q8_0")
     return ["--model", model, "--windows", 2, "--json", tmp_path / "c.json"]
 
 

@@ -4,7 +4,7 @@ import json
 from math import log
 
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app, bench_quality
 from dojang.compress.plan import Options, Plan
@@ -19,7 +19,7 @@ def arguments(tmp_path, monkeypatch):
     monkeypatch.setattr("dojang.texts.builtin_text", lambda name: name + text)
     monkeypatch.setattr("dojang.texts.EVALUATION", 1)
     monkeypatch.setattr(bench_quality, "ROWS", {"a": Plan(Options(8)), "b": Plan(Options(2, "row"))})
-    model = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 128, 300, 32, tied=True), "Q8_0")
+    model = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 128, 300, 32, tied=True), "Q8_0")
     return ["--model", model, "--windows", 2, "--folder", tmp_path / "models", "--json", tmp_path / "q.json"]
 
 

@@ -7,7 +7,7 @@ from math import exp
 import numpy as np
 import pytest
 from dojang import evaluation
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import amplified, write_synthetic
 from dojang.cli import app
 from dojang.texts import TextError, builtin_text, calibration_windows
@@ -15,7 +15,7 @@ from dojang.tokenizer import Tokenizer
 from safetensors import SafetensorError
 from typer.testing import CliRunner
 
-SHAPE = LlamaShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
+SHAPE = ModelShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
 
 
 def run(*arguments, code=0):
@@ -63,7 +63,7 @@ def test_other_commands_read_it(compressed, text, command):
 
 def test_eval_by_hand(model, text, tmp_path):
     """Against the definition, from the golden model's logits."""
-    from dojang_sim.golden.llama import Llama
+    from dojang_sim.golden.model import GoldenModel
 
     run("eval", model, "--text", text, "--windows", 2, "--length", 16, "--json", tmp_path / "e.json")
     figures = json.loads((tmp_path / "e.json").read_text())
@@ -72,7 +72,7 @@ def test_eval_by_hand(model, text, tmp_path):
     loss = []
     for start in (0, 16):
         window = ids[start:start + 16]
-        logits = Llama(checkpoint, 16).forward(window, 0).astype(float)
+        logits = GoldenModel(checkpoint, 16).forward(window, 0).astype(float)
         for at in range(15):
             loss.append(np.log(np.exp(logits[at]).sum()) - logits[at, window[at + 1]])
     found = figures["texts"][str(text)]
@@ -111,8 +111,8 @@ def test_options_reach_the_file(model, text, tmp_path):
     run("compress", model, out, "--bits", 5, "--group", 32, "--no-rotate", "--method", "rtn", "--keep", "attn_k",
         "--tensor", "attn_v:bits=x4,group=64,method=trellis,rotate=yes", "--calibration", text, "--threads", 1)
     layer = load(out).layers[0]
-    assert str(layer.attn_q.form) == "5 bits, groups of 32" and layer.attn_k.source == "Q4_1"
-    assert str(layer.attn_v.form) == "X4, groups of 64, rotated"
+    assert str(layer.matrix("attn_q").form) == "5 bits, groups of 32" and layer.matrix("attn_k").source == "Q4_1"
+    assert str(layer.matrix("attn_v").form) == "X4, groups of 64, rotated"
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -172,7 +172,7 @@ def test_eval_tells_of_values_beyond_fp16(model, text, monkeypatch):
 
 
 def test_eval_errors(model, tmp_path):
-    other = write_synthetic(tmp_path / "o.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 290, 64, tied=True), "Q4_1")
+    other = write_synthetic(tmp_path / "o.gguf", ModelShape(1, 64, 2, 1, 32, 96, 290, 64, tied=True), "Q4_1")
     assert "o.gguf has other tokens than m.gguf" in run("eval", model, "--against", other, code=2).stderr
     assert "has a context of 64" in run("eval", model, "--length", 65, code=2).stderr
 

@@ -1,7 +1,7 @@
 """What is printed is printed as it is: names are no markup, no emoji and no commands to the terminal."""
 
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
 from dojang.cli.console import PlainConsole, printable, progress_bar, working
@@ -57,7 +57,7 @@ def test_status_lines_and_bars(name, terminal, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["model [q8_0] (1).gguf", "a[bold]b.gguf", ":smile:.gguf"])
 def test_names_of_files_in_messages_and_errors(tmp_path, name):
-    shape = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+    shape = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
     path = write_synthetic(tmp_path / name, shape, "F16")
     result = CliRunner().invoke(app, ["generate", str(path), "--backend", "golden", "--prompt", "a", "--tokens", "1"])
     assert result.exit_code == 0 and f"{name}: head quantised from F16" in result.stderr

@@ -9,14 +9,14 @@ import sys
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, ScaleSet, load, load_scale_set, write_scale_set
+from dojang.checkpoints import ModelShape, ScaleSet, load, load_scale_set, write_scale_set
 from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.cli import app, opening
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import PRESETS
 from typer.testing import CliRunner
 
-SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 JSON_FIELDS = {"model", "set", "chip", "backend", "context", "stop", "prompt_tokens", "tokens", "text", "ended",
                "end_token", "turns", "cycles", "prefill_cycles", "decode_cycles", "dram_bytes", "dram_utilization",
                "engine_utilization", "golden_match", "wall_seconds", "simulated_hz", "saturated"}
@@ -195,7 +195,7 @@ def test_ctrl_c_before_anything_was_generated_leaves_no_json(model, tmp_path, mo
 
 
 def test_real_ctrl_c_has_no_traceback(tmp_path):
-    path = write_synthetic(tmp_path / "slow.gguf", LlamaShape(2, 256, 4, 2, 64, 512, 258, 16384), "Q8_0")
+    path = write_synthetic(tmp_path / "slow.gguf", ModelShape(2, 256, 4, 2, 64, 512, 258, 16384), "Q8_0")
     process = subprocess.Popen([*DOJANG, "generate", path, "--backend", "golden", "--prompt", "a", "--tokens", "16000"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.read(1)  # text has begun to come

@@ -9,14 +9,14 @@ import threading
 import tty
 
 import pytest
-from dojang.checkpoints import LlamaShape
+from dojang.checkpoints import ModelShape
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
 from dojang.sessions import board
 from dojang_sim.bridge_model import BridgeModel
 from typer.testing import CliRunner
 
-SHAPE = LlamaShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 
 
 @pytest.fixture(scope="module")

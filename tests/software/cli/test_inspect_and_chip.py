@@ -3,7 +3,7 @@
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.cli import app
 from typer.testing import CliRunner
@@ -31,8 +31,7 @@ def test_inspect_smollm2():
 
 
 def test_inspect_shows_heads_and_rotation(tmp_path):
-    shape = LlamaShape(1, 64, 2, 1, 64, 96, 100, 64, key_dim=48, value_dim=32, rotary_dim=8, score_scale=0.25,
-                       rope_magnitude=1.5, rope_factors_long=(2.0,) * 3 + (4.0,), original_context=32)
+    shape = ModelShape(1, 64, 2, 1, 64, 96, 100, 64, key_dim=48, value_dim=32, score_scale=0.25, kinds=(LayerKind(Rotation(dim=8, magnitude=1.5, factors_long=(2.0,) * 3 + (4.0,), original_context=32)),))
     result = run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16"))
     table = rows(result.stdout)
     assert table["heads × KV heads × size"] == ["2 × 1 × 48, values 32"] and table["rotated elements"] == ["8"]
@@ -43,20 +42,20 @@ def test_inspect_shows_heads_and_rotation(tmp_path):
 
 
 def test_inspect_counts_imported_bits(tmp_path):
-    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "F16")
+    path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 96, 100, 32), "F16")
     output = run("inspect", path, "--weights", 4).stdout
     assert rows(output)["F16"][-1] == "4.500" and "attn_q quantised from F16 to 4 bits" in output
 
 
 def test_inspect_counts_weights_of_heads_that_are_padded(tmp_path):
-    shape = LlamaShape(1, 64, 2, 1, 96, 96, 100, 32, key_dim=80, value_dim=48)
+    shape = ModelShape(1, 64, 2, 1, 96, 96, 100, 32, key_dim=80, value_dim=48)
     table = rows(run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16")).stdout)
     weights = sum(rows * columns for rows, columns in shape.matrices().values()) + 100 * 64
     assert table["F16"][1] == f"{weights:,}"
 
 
 def test_inspect_costs_are_those_of_the_decoded_matrices(tmp_path):
-    shape = LlamaShape(2, 96, 3, 1, 32, 160, 131, 64, tied=True)
+    shape = ModelShape(2, 96, 3, 1, 32, 160, 131, 64, tied=True)
     path = write_synthetic(tmp_path / "m.gguf", shape, ["F16", "Q4_0", "Q4_1", "Q8_0", "F32", "BF16"])
     table = rows(run("inspect", path, "--weights", 3).stdout)
     expected = {}
@@ -115,7 +114,7 @@ def test_inspect_says_why_a_llama_cannot_run(tmp_path, fields, tensors, message)
     (b"gpt2", b"bert", "prompts cannot be encoded: tokenizer model 'bert' is not supported, expected one of gpt2"),
     (b"default", b"defgult", "prompts cannot be encoded: pre-tokenizer 'defgult' is not supported, expected one of")])
 def test_inspect_says_if_prompts_cannot_be_encoded(tmp_path, old, new, message):
-    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
     assert run("inspect", path).stderr == ""
     path.write_bytes(path.read_bytes().replace(old, new))
     assert run("inspect", path).stderr.startswith(message)
@@ -126,14 +125,14 @@ def test_inspect_says_if_prompts_cannot_be_encoded(tmp_path, old, new, message):
     (lambda content: content.replace(b"GGUF\3", b"GGUF\4"), "is of version 4 of the GGUF format, expected 2 or 3"),
     (lambda content: content.replace(b"llama.block_count", b"llama.block_mount"), "llama.block_count is missing")])
 def test_inspect_of_a_damaged_file_fails(tmp_path, change, message):
-    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
     path.write_bytes(change(path.read_bytes()))
     result = run("inspect", path, code=2)
     assert result.stderr.startswith("dojang: ") and message in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_inspect_names_a_key_that_is_not_known(tmp_path):
-    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
+    path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 96, 100, 32), "Q8_0")
     path.write_bytes(path.read_bytes().replace(b"llama.vocab_size", b"llama.[b]ab_size"))
     assert "may change the model, are ignored: llama.[b]ab_size" in run("inspect", path).stdout
 
@@ -155,7 +154,7 @@ def test_memory_map_of_a_model():
 
 
 def test_model_larger_than_memory_names_both_sizes(tmp_path):
-    path = write_synthetic(tmp_path / "big.gguf", LlamaShape(1, 256, 4, 4, 64, 256, 40_000, 64), "Q8_0")
+    path = write_synthetic(tmp_path / "big.gguf", ModelShape(1, 256, 4, 4, 64, 256, 40_000, 64), "Q8_0")
     result = run("chip", "small-node", "--model", path, code=2)
     assert "big.gguf" in result.stderr and "has 32 MiB" in result.stderr and result.stderr.count("\n") == 1
 

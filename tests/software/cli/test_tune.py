@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load, load_scale_set, write_scale_set
+from dojang.checkpoints import ModelShape, load, load_scale_set, write_scale_set
 from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.cli import app
 from dojang.tune.state import State, write_state
 from typer.testing import CliRunner
 
-SHAPE = LlamaShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
+SHAPE = ModelShape(1, 64, 2, 1, 32, 96, 300, 64, tied=True)
 """Of the base."""
 
 
@@ -55,7 +55,7 @@ def test_without_pytorch(folder, tmp_path, monkeypatch):
 def test_bad_input_is_one_sentence(folder, tmp_path):
     out = tmp_path / "o.set"
     model = folder / "m.dojang"
-    other = write_synthetic(tmp_path / "o.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 290, 64), "Q8_0")
+    other = write_synthetic(tmp_path / "o.gguf", ModelShape(1, 64, 2, 1, 32, 96, 290, 64), "Q8_0")
     for arguments, expected in (
             ((folder / "m.gguf", out), "not a file that dojang compress has written"),
             (("/none.dojang", out), "/none.dojang is not a file that dojang compress has written"),

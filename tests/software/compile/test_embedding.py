@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.compile.embedding import shares_head
 from dojang_hdl.config import preset
@@ -16,7 +16,7 @@ def head(tmp_path_factory):
     """A checkpoint by the type of its matrices, with a tied head or not; three groups a row."""
     def make(kind, tied=True):
         path = tmp_path_factory.mktemp("model") / "m.gguf"
-        return load(str(write_synthetic(path, LlamaShape(1, 96, 3, 3, 32, 32, 40, 64, tied=tied), kind)))
+        return load(str(write_synthetic(path, ModelShape(1, 96, 3, 3, 32, 32, 40, 64, tied=tied), kind)))
     return make
 
 

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.compile import CompileError, compile_model, memory_map
 from dojang_hdl import isa
 from dojang_hdl.config import preset
 
-SHAPE = LlamaShape(layers=2, d=96, heads=6, kv_heads=3, head_dim=32, ffn=160, vocab=131, context=256)
+SHAPE = ModelShape(layers=2, d=96, heads=6, kv_heads=3, head_dim=32, ffn=160, vocab=131, context=256)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.compress import compress as module
 from dojang.compress.calibration import hessians
@@ -13,9 +13,9 @@ from dojang.compress.errors import CompressError
 from dojang.compress.forward import Forward
 from dojang.compress.plan import RECIPES, Options, Plan, Rule
 from dojang_hdl.isa import Code
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
-SHAPE = LlamaShape(2, 96, 4, 2, 32, 160, 130, 64, tied=True)
+SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 130, 64, tied=True)
 MATRICES = SHAPE.layers * 7
 
 
@@ -56,13 +56,13 @@ def test_the_model_stays_the_same(model, windows, tmp_path, plan, largest):
 
 def test_heads_whose_sizes_differ(windows, tmp_path):
     """Window codes run down rows without gaps, and signs of V's rows reach the columns that read them."""
-    shape = LlamaShape(1, 96, 4, 2, 64, 160, 130, 64, key_dim=48, value_dim=36, rotary_dim=24, rope_magnitude=1.25)
+    shape = ModelShape(1, 96, 4, 2, 64, 160, 130, 64, key_dim=48, value_dim=36, kinds=(LayerKind(Rotation(dim=24, magnitude=1.25)),))
     model = load(write_synthetic(tmp_path / "m.gguf", shape, "F16"))
     compress(model, tmp_path / "m.dojang", Plan(Options(Code.X4)), windows)
     found = load(tmp_path / "m.dojang")
     assert found.shape == model.shape and 0 < distance(found, model, windows) < 0.05
     expected = logits(found, windows[:1])[0]
-    golden = Llama(found, 32).forward(windows[0], 0)
+    golden = GoldenModel(found, 32).forward(windows[0], 0)
     assert np.abs(golden - expected).max() < 0.03 * np.abs(expected).max()
 
 
@@ -70,7 +70,7 @@ def test_golden_model_and_float_agree_on_the_result(model, windows, tmp_path):
     compress(model, tmp_path / "m.dojang", RECIPES["2"], windows)
     found = load(tmp_path / "m.dojang")
     expected = logits(found, windows[:1])[0]
-    golden = Llama(found, 32).forward(windows[0], 0)
+    golden = GoldenModel(found, 32).forward(windows[0], 0)
     assert np.abs(golden - expected).max() < 0.03 * np.abs(expected).max()
 
 
@@ -99,15 +99,15 @@ def test_report(model, windows, tmp_path):
     assert kept.error is None and (isinstance(kept.matrix, np.ndarray) or kept.matrix.source == "Q8_0")
     found = load(tmp_path / "m.dojang")
     assert 0 < report.tensors["blk.1.attn_q.weight"].error < 0.05
-    share = (found.layers[0].ffn_up.codes[:, :, :] == 0).mean()
-    assert 0.45 < share < 0.9 and found.layers[0].ffn_up.mask is None
-    assert found.layers[1].attn_q.source == "X3, rotated"
+    share = (found.layers[0].matrix("ffn_up").codes[:, :, :] == 0).mean()
+    assert 0.45 < share < 0.9 and found.layers[0].matrix("ffn_up").mask is None
+    assert found.layers[1].matrix("attn_q").source == "X3, rotated"
 
 
 def test_masks_of_window_codes(model, windows, tmp_path):
     plan = Plan(Options(Code.X2, sparsity=0.5, prune="magnitude", rotate=False))
     compress(model, tmp_path / "m.dojang", plan, windows)
-    matrix = load(tmp_path / "m.dojang").layers[0].ffn_down
+    matrix = load(tmp_path / "m.dojang").layers[0].matrix("ffn_down")
     assert matrix.mask is not None and abs((matrix.dequantize() == 0).mean() - 0.5) < 0.01
 
 
@@ -161,7 +161,7 @@ def test_damaged_work_is_done_again(model, windows, tmp_path, monkeypatch):
     assert len(files) == MATRICES
     files[3].write_bytes(files[3].read_bytes()[:-7])
     assert compress(model, path, plan, windows).resumed == MATRICES - 1
-    load(path).layers[1].ffn_down.dequantize()
+    load(path).layers[1].matrix("ffn_down").dequantize()
 
 
 def test_bad_weights_are_named(model, windows, tmp_path):
@@ -185,7 +185,7 @@ def test_a_matrix_of_zeros(model, windows, tmp_path):
 
     zeros = replace(model, load_floats=floats, types={**model.types, "blk.0.attn_v.weight": "F16"})
     compress(zeros, tmp_path / "m.dojang", Plan(Options(Code.X3)), windows)
-    assert not load(tmp_path / "m.dojang").layers[0].attn_v.dequantize().any()
+    assert not load(tmp_path / "m.dojang").layers[0].matrix("attn_v").dequantize().any()
 
 
 def test_contradictions_are_found_first(model, windows, tmp_path):
@@ -215,7 +215,7 @@ def test_moments_may_be_given(model, windows, tmp_path):
 
 
 def test_kept_matrices_of_converted_types_are_told(windows, tmp_path):
-    path = write_synthetic(tmp_path / "m.gguf", LlamaShape(1, 256, 8, 8, 32, 256, 300, 64), ["Q4_0"], "Q4_K", "Q6_K")
+    path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 256, 8, 8, 32, 256, 300, 64), ["Q4_0"], "Q4_K", "Q6_K")
     source = load(path)
     compress(source, tmp_path / "m.dojang", Plan(Options(4, method="rtn", rotate=False)), windows)
     found = load(tmp_path / "m.dojang")

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.compress.calibration import hessians
 from dojang.compress.forward import INPUTS, Forward, LayerWeights
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
-SHAPE = LlamaShape(2, 96, 4, 2, 32, 160, 300, 64, rope_base=5000.0, rope_factors=(1.0,) * 15 + (8.0,))
+SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 300, 64, kinds=(LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,))),))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def windows():
 
 
 def golden_traces(model, windows):
-    golden = Llama(model, windows.shape[1])
+    golden = GoldenModel(model, windows.shape[1])
     for ids in windows:
         trace = {}
         golden.forward(ids, 0, trace)
@@ -44,7 +44,7 @@ def test_logits_are_those_of_the_golden_model(model, windows, workers):
     {"head_dim": 64, "key_dim": 48, "value_dim": 64, "rotary_dim": 24, "rope_magnitude": 1.5, "score_scale": 0.25},
     {"head_dim": 32, "rope_factors_long": (4.0,) * 16, "original_context": 20}])
 def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
-    shape = LlamaShape(**{"layers": 1, "d": 96, "heads": 4, "kv_heads": 2, "ffn": 160, "vocab": 300, "context": 64,
+    shape = ModelShape(**{"layers": 1, "d": 96, "heads": 4, "kv_heads": 2, "ffn": 160, "vocab": 300, "context": 64,
                           **fields})
     model = load(write_synthetic(tmp_path / "m.gguf", shape, "Q8_0", sharpness=2.0))
     forward, head = Forward(model, windows[:2]).layers(), model.head.dequantize()
@@ -86,6 +86,6 @@ def test_floats_are_taken_as_stored(model):
     """Not as import quantises them: attn_v is F16 in this model."""
     assert model.types["blk.0.attn_v.weight"] == "F16"
     weights = LayerWeights.of(model, 0).matrices["attn_v"]
-    assert not np.array_equal(weights, model.layers[0].attn_v.dequantize())
-    np.testing.assert_allclose(weights, model.layers[0].attn_v.dequantize(), atol=0.01)
-    assert np.array_equal(LayerWeights.of(model, 0).matrices["attn_k"], model.layers[0].attn_k.dequantize())
+    assert not np.array_equal(weights, model.layers[0].matrix("attn_v").dequantize())
+    np.testing.assert_allclose(weights, model.layers[0].matrix("attn_v").dequantize(), atol=0.01)
+    assert np.array_equal(LayerWeights.of(model, 0).matrices["attn_k"], model.layers[0].matrix("attn_k").dequantize())

@@ -171,7 +171,7 @@ def test_refit_keeps_what_it_cannot_better():
 @pytest.fixture(scope="module")
 def real():
     try:
-        return load("smollm2").layers[10].attn_q.dequantize()
+        return load("smollm2").layers[10].matrix("attn_q").dequantize()
     except CheckpointError as error:
         pytest.skip(str(error))
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import Checkpoint
-from dojang.fast import FastLlama
-from dojang_sim.golden.llama import Llama
+from dojang.fast import FastModel
+from dojang_sim.golden.model import GoldenModel
 
 PIECES = ((1,) * 40, (40,), (7, 26, 7), (33, 1, 6))
 """Ways of feeding forty tokens."""
@@ -14,10 +14,10 @@ def same_as_golden(checkpoint: Checkpoint, tokens=None, pieces=PIECES, context: 
     """Fail unless every way of feeding the tokens (random ones) gives all of golden's bits, and what it has noticed."""
     if tokens is None:
         tokens = np.random.default_rng(1).integers(0, checkpoint.shape.vocab, sum(pieces[0]))
-    golden = Llama(checkpoint, context or len(tokens))
+    golden = GoldenModel(checkpoint, context or len(tokens))
     expected = golden.forward(tokens, 0)
     for sizes in pieces:
-        fast, found, at = FastLlama(checkpoint, context or len(tokens)), [], 0
+        fast, found, at = FastModel(checkpoint, context or len(tokens)), [], 0
         for size in sizes:
             found.append(fast.forward(tokens[at:at + size], at))
             at += size

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.cli import app
 from dojang.sessions import SessionError, open_session
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    shape = LlamaShape(2, 64, 4, 2, 32, 96, 300, 48)
+    shape = ModelShape(2, 64, 4, 2, 32, 96, 300, 48)
     return write_synthetic(tmp_path_factory.mktemp("fast") / "small.gguf", shape, ["Q4_0", "Q8_0", "F16"], eos=True)
 
 

@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LlamaShape, Matrix, TokenizerData
+from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LayerKind, Matrix, ModelShape, Norm, Rotation, TokenizerData
 from dojang.checkpoints.checkpoint import Messages
-from dojang.fast import FastLlama
+from dojang.fast import FastModel
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
-def wild(shape: LlamaShape, forms: list[Form], seed: int, low: int, high: int, masks: bool = False) -> Checkpoint:
+def wild(shape: ModelShape, forms: list[Form], seed: int, low: int, high: int, masks: bool = False) -> Checkpoint:
     """Values of any size: embedding and gains from 2^low to 2^high, FP16 scales from the smallest to the largest."""
     rng = np.random.default_rng(seed)
 
@@ -52,20 +52,20 @@ def wild(shape: LlamaShape, forms: list[Form], seed: int, low: int, high: int, m
 @pytest.mark.parametrize("eps", [0.0, 1e-5])
 def test_values_of_any_size(low, high, eps, check):
     """Denormals, zeros, saturation, infinities and NaN on the way."""
-    shape = LlamaShape(2, 70, 4, 2, 32, 50, 40, 64, rms_eps=eps)
+    shape = ModelShape(2, 70, 4, 2, 32, 50, 40, 64, norm=Norm(eps))
     checkpoint = wild(shape, [Form(4, signed=True), Form(8), Form(4, group=64, rotated=True)], 3, low, high)
     check(checkpoint, np.arange(40), ((40,), (1,) * 40))
 
 
 def test_a_row_of_zeros_without_epsilon_is_noticed(check):
-    checkpoint = wild(LlamaShape(1, 40, 1, 1, 32, 32, 4, 8, rms_eps=0.0), [Form(4)], 1, -1, 1)
+    checkpoint = wild(ModelShape(1, 40, 1, 1, 32, 32, 4, 8, norm=Norm(0.0)), [Form(4)], 1, -1, 1)
     table = np.zeros((4, 40), np.float32)
     table[1:] = 1
     checkpoint.embedding = Embedding(table.shape, lambda ids: table[ids])
     check(checkpoint, [1, 2], ((2,),))
-    assert not FastLlama(checkpoint, 4).nonfinite
+    assert not FastModel(checkpoint, 4).nonfinite
     check(checkpoint, [1, 0, 1], ((3,), (1, 1, 1)))
-    fast = FastLlama(checkpoint, 4)
+    fast = FastModel(checkpoint, 4)
     fast.forward([0], 0)
     assert fast.nonfinite
 
@@ -96,11 +96,7 @@ def cases(draw):
         st.just(0) | st.integers(1, 33).map(lambda n: 4 * n))
     pairs = draw(st.just(key_dim // 2) | st.integers(1, key_dim // 2))
     factors = draw(st.none() | st.lists(st.floats(0.1, 50), min_size=pairs, max_size=pairs).map(tuple))
-    shape = LlamaShape(draw(st.integers(1, 2)), draw(st.integers(1, 140)), kv_heads * group, kv_heads,
-                       -(-key_dim // 32) * 32, draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128,
-                       rms_eps=draw(st.sampled_from((0.0, 1e-5, 1e-38))), rope_factors=factors, key_dim=key_dim,
-                       value_dim=value_dim, rotary_dim=2 * pairs, rope_magnitude=draw(st.floats(0.5, 2)),
-                       score_scale=draw(st.just(0.0) | st.floats(0.01, 2)))
+    shape = ModelShape(draw(st.integers(1, 2)), draw(st.integers(1, 140)), kv_heads * group, kv_heads, -(-key_dim // 32) * 32, draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128, key_dim=key_dim, value_dim=value_dim, score_scale=draw(st.just(0.0) | st.floats(0.01, 2)), norm=Norm(draw(st.sampled_from((0.0, 1e-5, 1e-38)))), kinds=(LayerKind(Rotation(factors=factors, dim=2 * pairs, magnitude=draw(st.floats(0.5, 2)))),))
     low = draw(st.floats(-149, 120))
     pieces = draw(st.lists(st.integers(1, 40), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) < 100))
     return shape, draw(st.lists(forms(), min_size=1, max_size=6)), draw(st.integers(0, 1 << 30)), low, \

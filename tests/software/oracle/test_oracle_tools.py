@@ -3,15 +3,15 @@
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.oracle.accuracy import compare_perplexity, compare_prompt
 from dojang.oracle.f32 import write_f32
 from dojang.oracle.kv_formats import PlainLlama, exact, integers
 from dojang.oracle.reference import negative_log_likelihood, pack_logits
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
-SHAPE = LlamaShape(2, 128, 4, 2, 32, 96, 77, 64, tied=True)
+SHAPE = ModelShape(2, 128, 4, 2, 32, 96, 77, 64, tied=True)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_f32_copy_holds_the_same_model(path, tmp_path):
 def test_plain_forward_is_near_golden(path):
     checkpoint = load(path)
     tokens = np.random.default_rng(4).integers(0, SHAPE.vocab, 30)
-    golden = Llama(checkpoint, 64).forward(tokens, 0)
+    golden = GoldenModel(checkpoint, 64).forward(tokens, 0)
     plain = PlainLlama(checkpoint).forward(tokens, activations=exact)
     assert np.abs(golden - plain).mean() < 0.002 * plain.std()
 

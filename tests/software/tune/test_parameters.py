@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LlamaShape, load
+from dojang.checkpoints import CheckpointError, ModelShape, load
 from dojang.checkpoints.form import Form
 from dojang.checkpoints.synthetic import with_forms, write_synthetic
 from dojang.compress.compress import compress
@@ -13,7 +13,7 @@ from dojang.tune.parameters import GAIN, SCALE, Parameters
 from dojang.tune.state import State, read_state, state_path, write_state
 from dojang_hdl.isa import Code
 
-SHAPE = LlamaShape(2, 64, 2, 1, 32, 96, 300, 64)
+SHAPE = ModelShape(2, 64, 2, 1, 32, 96, 300, 64)
 X3 = Form(4, code=Code.X3, group=64, row_scale=True, rotated=True, double=True, zero=-15)
 
 
@@ -133,6 +133,6 @@ def test_the_base_is_missing_or_another(compressed, path, tmp_path, monkeypatch)
 
 
 def test_other_tokens(path, tmp_path):
-    other = write_synthetic(tmp_path / "o.gguf", LlamaShape(1, 64, 2, 1, 32, 96, 290, 64), "Q8_0")
+    other = write_synthetic(tmp_path / "o.gguf", ModelShape(1, 64, 2, 1, 32, 96, 290, 64), "Q8_0")
     with pytest.raises(TuneError, match=r"o.gguf has other tokens than m.gguf"):
         check_tokens(load(path), load(other))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.form import Form
 from dojang.checkpoints.synthetic import with_forms, write_synthetic
 from dojang.evaluation import evaluate, float_model
@@ -13,7 +13,7 @@ from dojang_hdl.isa import Code
 
 pytestmark = pytest.mark.tune
 
-SHAPE = LlamaShape(2, 96, 4, 2, 32, 160, 300, 64, rope_base=5000.0, rope_factors=(1.0,) * 15 + (8.0,))
+SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 300, 64, kinds=(LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,))),))
 FORMS = {
     "a scale a row": [Form(4, code=Code.X3, group=64, row_scale=True, rotated=True, double=True, zero=-15)],
     "pruned": [(Form(3, code=Code.X2, group=64, row_scale=True, rotated=True, double=True, zero=-7), 0.5)],
@@ -52,13 +52,13 @@ def loss_of(checkpoint, base, windows, logs):
 @pytest.mark.parametrize("name", FORMS)
 def test_logits_are_those_of_the_tuned_model(base, windows, name):
     import torch
-    from dojang.tune.llama import Llama
+    from dojang.tune.model import TorchModel
 
     checkpoint = model_of(base, name)
     parameters = Parameters(checkpoint)
     rng = np.random.default_rng(2)  # factors that FP16 has exactly
     logs = {kind: rng.choice(np.log(np.float32([0.5, 1, 2])), count) for kind, count in parameters.counts.items()}
-    model = Llama(checkpoint, parameters, torch.float32)
+    model = TorchModel(checkpoint, parameters, torch.float32)
     states = model.states(windows, {kind: torch.from_numpy(values) for kind, values in logs.items()})
     reference = float_model(checkpoint.with_set(parameters.scale_set("x", logs)))
     for found, ids in zip(states @ model.head.T, windows, strict=True):
@@ -71,11 +71,11 @@ def test_logits_are_those_of_the_tuned_model(base, windows, name):
     {"rope_factors_long": (4.0,) * 32, "original_context": 20}])
 def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
     import torch
-    from dojang.tune.llama import Llama
+    from dojang.tune.model import TorchModel
 
-    shape = LlamaShape(1, 96, 4, 2, 64, 160, 300, 64, **fields)
+    shape = ModelShape(1, 96, 4, 2, 64, 160, 300, 64, **fields)
     checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0))
-    model, reference = Llama(checkpoint, None, torch.float32), float_model(checkpoint)
+    model, reference = TorchModel(checkpoint, None, torch.float32), float_model(checkpoint)
     for found, ids in zip(model.states(windows) @ model.head.T, windows, strict=True):
         expected = reference(ids)
         assert np.abs(found.numpy() - expected).max() < 1e-4 * np.abs(expected).max()
@@ -85,12 +85,12 @@ def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
 def test_divergence_and_gradient(base, windows, name):
     """Along one random direction for each kind, by differences of the float64 definition."""
     import torch
-    from dojang.tune.llama import Llama, divergence
+    from dojang.tune.model import TorchModel, divergence
 
     checkpoint, step = model_of(base, name), 0.02
     parameters = Parameters(checkpoint)
     logs = {kind: torch.from_numpy(values).requires_grad_() for kind, values in random_logs(parameters).items()}
-    model, target = Llama(checkpoint, parameters, torch.float32), Llama(base, None, torch.float32)
+    model, target = TorchModel(checkpoint, parameters, torch.float32), TorchModel(base, None, torch.float32)
     loss = divergence(model, model.states(windows, logs), target, target.states(windows))
     loss.backward()
     at = random_logs(parameters)
@@ -171,8 +171,8 @@ def test_every_window_comes_before_one_comes_again(base, windows, tmp_path):
 
 def test_bfloat16_is_near(base, windows):
     import torch
-    from dojang.tune.llama import Llama
+    from dojang.tune.model import TorchModel
 
     checkpoint = model_of(base, "a scale a row")
-    found = [Llama(checkpoint, None, dtype).states(windows[:2]) for dtype in (torch.float32, torch.bfloat16)]
+    found = [TorchModel(checkpoint, None, dtype).states(windows[:2]) for dtype in (torch.float32, torch.bfloat16)]
     assert 0 < (found[0] - found[1]).norm() < 0.03 * found[0].norm()

@@ -6,10 +6,11 @@ from ..checkpoint import Checkpoint, Embedding, import_messages
 from ..errors import CheckpointError, UnsupportedError, named, shown
 from ..form import BLOCK
 from ..matrix import Matrix
-from ..shape import LlamaShape
+from ..rules import LayerKind, Norm
+from ..shape import ModelShape
 from .file import GGUFFile
 from .keys import check_keys
-from .rotary import rotary_fields, rotary_tensors
+from .rotary import rotary_tensors, rotation
 from .tensors import floats, matrix, rows
 from .vocabulary import tokenizer_data
 
@@ -47,7 +48,7 @@ def load_gguf(file: GGUFFile, weights_bits: int) -> Checkpoint:
                       load_floats=lambda tensor_name: rows(file.tensors[tensor_name].data, types[tensor_name]))
 
 
-def _shape(file: GGUFFile) -> LlamaShape:
+def _shape(file: GGUFFile) -> ModelShape:
     table = file.tensors.get("token_embd.weight")
     if table is None:
         raise CheckpointError(f"{file.path}: tensor token_embd.weight is missing")
@@ -57,19 +58,19 @@ def _shape(file: GGUFFile) -> LlamaShape:
     for key, size in (("key", key_dim), ("value", value_dim)):
         if size < 1 or size % 4:
             raise UnsupportedError(f"{file.path}: a {key} of a head has {size} elements, supported are multiples of 4")
-    shape = LlamaShape(
+    shape = ModelShape(
         layers=layers, d=d, heads=heads, kv_heads=file.layer_count("llama.attention.head_count_kv", layers, heads),
         head_dim=-(-key_dim // BLOCK) * BLOCK, ffn=file.layer_count("llama.feed_forward_length", layers),
         vocab=table.shape[-1] if len(table.shape) == 2 else 0, context=context,
-        rms_eps=file.number("llama.attention.layer_norm_rms_epsilon"),
+        norm=Norm(file.number("llama.attention.layer_norm_rms_epsilon")),
         tied="output.weight" not in file.tensors, key_dim=key_dim, value_dim=value_dim, score_scale=_score_scale(file),
-        **rotary_fields(file, key_dim, context))
+        kinds=(LayerKind(rotation(file, key_dim, context)),))
     _check_others(file, shape)
     return shape
 
 
 def _score_scale(file: GGUFFile) -> float:
-    """Of `LlamaShape`: 0 for the usual one."""
+    """Of `ModelShape`: 0 for the usual one."""
     scale = file.number("llama.attention.scale", 0.0)
     if scale < 0:
         raise CheckpointError(f"{file.path}: hyper-parameter llama.attention.scale is {scale:g}, expected a positive "
@@ -77,7 +78,7 @@ def _score_scale(file: GGUFFile) -> float:
     return scale
 
 
-def _check_others(file: GGUFFile, shape: LlamaShape) -> None:
+def _check_others(file: GGUFFile, shape: ModelShape) -> None:
     """Sizes that must agree with those of the shape."""
     window = file.number("llama.attention.sliding_window", 0)
     if window != 0 and not window >= shape.context:
@@ -89,7 +90,7 @@ def _check_others(file: GGUFFile, shape: LlamaShape) -> None:
                                   "tensor token_embd.weight has")
 
 
-def _tensor_types(file: GGUFFile, shape: LlamaShape) -> dict[str, str]:
+def _tensor_types(file: GGUFFile, shape: ModelShape) -> dict[str, str]:
     """Stored type by name of the tensors that a pass uses; each is there and has its size, and there are no others."""
     sizes: dict[str, tuple[int, ...]] = {"token_embd.weight": (shape.vocab, shape.d),
                                          "output_norm.weight": (shape.d,)}

@@ -5,15 +5,15 @@ frequency and one factor.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..errors import CheckpointError, UnsupportedError, shown
+from ..rules import Rotation
 from .file import GGUFFile
 from .tensors import floats
 
-__all__ = ["SCALINGS", "rotary_fields", "rotary_tensors"]
+__all__ = ["SCALINGS", "rotary_tensors", "rotation"]
 
 SCALINGS = ("none", "linear", "yarn", "longrope")
 
@@ -27,10 +27,8 @@ SLACK = 1e-3
 """Relative, between a stored magnitude and the formula that a converter took it from."""
 
 
-def rotary_fields(file: GGUFFile, key_dim: int, context: int) -> dict[str, Any]:
-    """Fields of `LlamaShape`: ``rope_base``, ``rotary_dim``, ``rope_factors``, ``rope_factors_long``,
-    ``original_context`` and ``rope_magnitude``.
-    """
+def rotation(file: GGUFFile, key_dim: int, context: int) -> Rotation:
+    """Of keys of ``key_dim`` elements."""
     size = file.count("llama.rope.dimension_count", key_dim)
     if size % 2 or not 2 <= size <= key_dim:
         raise CheckpointError(f"{file.path}: hyper-parameter llama.rope.dimension_count is {shown(size)}, expected an "
@@ -52,9 +50,8 @@ def rotary_fields(file: GGUFFile, key_dim: int, context: int) -> dict[str, Any]:
         return tuple((values * spread).tolist())
 
     long = _longrope(file)
-    return {"rope_base": base, "rotary_dim": size, "rope_magnitude": magnitude,
-            "rope_factors": factors(SHORT if long else FACTORS), "rope_factors_long": factors(LONG) if long else None,
-            "original_context": original if long else 0}
+    return Rotation(base, size, factors(SHORT if long else FACTORS), magnitude, factors(LONG) if long else None,
+                    original if long else 0)
 
 
 def rotary_tensors(file: GGUFFile) -> set[str]:

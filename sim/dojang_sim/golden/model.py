@@ -1,4 +1,4 @@
-"""Golden forward pass of a Llama-family model (docs/reference/numerics.md: Llama forward pass). numpy only.
+"""Golden forward pass of a Llama-family model (docs/reference/numerics.md: Forward pass). numpy only.
 
 Every vector operation is `fp` and `special` applied in the order of the page, every product is `engine`'s; so the
 logits are those of the chip, bit for bit, however many tokens a call carries.
@@ -14,7 +14,7 @@ from .special import exp2, recip, rsqrt
 from .vector import reduce_max, reduce_maxabs, reduce_sum
 from .weights import prepare
 
-__all__ = ["Llama", "rotary_tables"]
+__all__ = ["GoldenModel", "rotary_tables"]
 
 _LOG2_E = np.log2(np.e)
 _ROUNDER = np.float32(1.5 * 2 ** 23)
@@ -25,28 +25,28 @@ _QUERIES = 64
 """Tokens whose attention is computed at once, for the same reason."""
 
 
-def rotary_tables(shape, positions) -> tuple[np.ndarray, np.ndarray]:
-    """Rows C and S, float32 [len(positions), key_dim], for `positions` of a model of `shape` (a `LlamaShape`)."""
-    pairs, rotated = np.arange(shape.rotary_dim // 2), slice(shape.rotary_dim)
-    theta = np.float64(shape.rope_base) ** (-2.0 * pairs / shape.rotary_dim)
-    if shape.rope_factors is not None:
-        theta = theta / np.array(shape.rope_factors, np.float64)
+def rotary_tables(rotation, key_dim: int, positions) -> tuple[np.ndarray, np.ndarray]:
+    """Rows C and S, float32 [len(positions), key_dim], for `positions`; ``rotation``: of a `LayerKind`."""
+    pairs, rotated = np.arange(rotation.dim // 2), slice(rotation.dim)
+    theta = np.float64(rotation.base) ** (-2.0 * pairs / rotation.dim)
+    if rotation.factors is not None:
+        theta = theta / np.array(rotation.factors, np.float64)
     angle = np.asarray(positions, np.float64)[:, None] * theta
-    cosine, sine = np.cos(angle) * shape.rope_magnitude, np.sin(angle) * shape.rope_magnitude
-    C = np.ones((len(angle), shape.key_dim), np.float32)
+    cosine, sine = np.cos(angle) * rotation.magnitude, np.sin(angle) * rotation.magnitude
+    C = np.ones((len(angle), key_dim), np.float32)
     S = np.zeros_like(C)
     C[:, rotated] = np.repeat(cosine, 2, axis=1)
     S[:, rotated] = np.stack([-sine, sine], axis=-1).reshape(S[:, rotated].shape)
     return C, S
 
 
-class Llama:
+class GoldenModel:
     """A model with its key/value cache.
 
     Parameters
     ----------
-    checkpoint: a `dojang.checkpoints.Checkpoint`, or anything with its `shape`, `embedding`, `layers`, `output_norm`
-        and `head`. Its matrices are held as float32 from first use on: 4 bytes a weight.
+    checkpoint: a `dojang.checkpoints.Checkpoint`, or anything with its `shape`, `embedding`, `matrix` and
+        `vector`. Its matrices are held as float32 from first use on: 4 bytes a weight.
     context: positions the cache holds.
 
     Attributes
@@ -64,14 +64,14 @@ class Llama:
         self.nonfinite = False
         self.saturated: dict[str, int] = {}
         shape = self.shape = checkpoint.shape.at(context)
-        self._prepared: dict[tuple[int, str], PreparedMatrix] = {}
+        self._prepared: dict[str, PreparedMatrix] = {}
         size, groups = (shape.layers, shape.kv_heads, context), shape.head_dim // BLOCK
         self._k_codes = np.zeros((*size, 2 * groups, BLOCK), np.int8)
         self._k_scale = np.zeros((*size, 2 * groups), np.float16)
         self._v_codes = np.zeros((*size, 2 * shape.value_dim), np.int8)
         self._v_scale = np.zeros(size, np.float32)
         self._score_factor = np.float32(_LOG2_E * shape.score_scale)
-        self._mean_factor, self._eps = np.float32(1 / shape.d), np.float32(shape.rms_eps)
+        self._mean_factor, self._eps = np.float32(1 / shape.d), np.float32(shape.norm.eps)
 
     def forward(self, tokens, position: int, trace: dict[str, np.ndarray] | None = None) -> np.ndarray:
         """Logits float32 [len(tokens), vocab] of `tokens` at `position` and after.
@@ -97,20 +97,20 @@ class Llama:
         if position + len(tokens) > self.context:
             raise ValueError(f"positions up to {position + len(tokens)} in a context of {self.context}")
         positions = np.arange(position, position + len(tokens))
-        tables = rotary_tables(self.shape, positions)
+        tables = rotary_tables(self.shape.kinds[0].rotation, self.shape.key_dim, positions)
         note = (lambda name, value: None) if trace is None else trace.__setitem__
 
         x = np.ascontiguousarray(self.checkpoint.embedding[tokens], np.float32)
         note("embedding", x)
-        for index, layer in enumerate(self.checkpoint.layers):
+        for index in range(self.shape.layers):
             def note_layer(name, value, index=index):
                 note(f"{index}.{name}", value)
 
-            x = self._attention(x, index, layer, positions, tables, note_layer, trace is not None)
-            x = self._ffn(x, index, layer, note_layer)
-        h = self._norm("output_norm", x, self.checkpoint.output_norm)
+            x = self._attention(x, index, positions, tables, note_layer, trace is not None)
+            x = self._ffn(x, index, note_layer)
+        h = self._norm("output_norm", x, self.checkpoint.vector("output_norm.weight"))
         note("output_norm", h)
-        logits = self._weights(-1, "head", self.checkpoint, h)
+        logits = self._weights(self.shape.head_name, h)
         note("logits", logits)
         self.length = position + len(tokens)
         return logits
@@ -118,15 +118,15 @@ class Llama:
     def rescale(self, checkpoint) -> None:
         """Go on with ``checkpoint``, the same codes with other scales and gains; the cache stays as it is."""
         self.checkpoint = checkpoint
-        for (index, name), matrix in self._prepared.items():
-            matrix.rescale(getattr(checkpoint if index < 0 else checkpoint.layers[index], name).scale)
+        for name, matrix in self._prepared.items():
+            matrix.rescale(checkpoint.matrix(name).scale)
 
-    def _attention(self, x, index, layer, positions, tables, note, traced):
+    def _attention(self, x, index, positions, tables, note, traced):
         shape, count = self.shape, len(x)
-        h = self._norm(f"{index}.attn_norm", x, layer.attn_norm)
-        q = self._weights(index, "attn_q", layer, h).reshape(count, shape.heads, shape.key_dim)
-        k = self._weights(index, "attn_k", layer, h).reshape(count, shape.kv_heads, shape.key_dim)
-        v = self._weights(index, "attn_v", layer, h).reshape(count, shape.kv_heads, shape.value_dim)
+        h = self._norm(f"{index}.attn_norm", x, self.checkpoint.vector(f"blk.{index}.attn_norm.weight"))
+        q = self._weights(f"blk.{index}.attn_q.weight", h).reshape(count, shape.heads, shape.key_dim)
+        k = self._weights(f"blk.{index}.attn_k.weight", h).reshape(count, shape.kv_heads, shape.key_dim)
+        v = self._weights(f"blk.{index}.attn_v.weight", h).reshape(count, shape.kv_heads, shape.value_dim)
         q, k = self._fp16(f"{index}.q", _rotate(q, *tables)), _rotate(k, *tables)
         self._store(index, positions, k, v)
         o = np.empty((count, shape.heads, shape.value_dim), np.float32)
@@ -139,7 +139,7 @@ class Llama:
                 if inner is not None:
                     inner[:, block, heads, :score_w[0].shape[2]] = score_w
         o = self._fp16(f"{index}.o", o.reshape(count, -1))
-        x = add(x, self._weights(index, "attn_output", layer, o))
+        x = add(x, self._weights(f"blk.{index}.attn_output.weight", o))
         for name, value in (("attn_norm", h), ("q", q), ("k", k), ("v", v), ("o", o), ("attn", x)):
             note(name, value)
         if inner is not None:
@@ -195,12 +195,12 @@ class Llama:
         """Queries or keys [..., key_dim] with zeros up to whole groups, as the cache has them."""
         return np.pad(x, ((0, 0), (0, 0), (0, self.shape.head_dim - self.shape.key_dim)))
 
-    def _ffn(self, x, index, layer, note):
-        h = self._norm(f"{index}.ffn_norm", x, layer.ffn_norm)
-        gate, up = (self._weights(index, name, layer, h) for name in ("ffn_gate", "ffn_up"))
+    def _ffn(self, x, index, note):
+        h = self._norm(f"{index}.ffn_norm", x, self.checkpoint.vector(f"blk.{index}.ffn_norm.weight"))
+        gate, up = (self._weights(f"blk.{index}.{name}.weight", h) for name in ("ffn_gate", "ffn_up"))
         sigmoid = recip(add(exp2(mul(gate, np.float32(-_LOG2_E))), np.float32(1)))
         a = self._fp16(f"{index}.a", mul(mul(sigmoid, gate), up))
-        x = add(x, self._weights(index, "ffn_down", layer, a))
+        x = add(x, self._weights(f"blk.{index}.ffn_down.weight", a))
         for name, value in (("ffn_norm", h), ("gate", gate), ("up", up), ("a", a), ("ffn", x)):
             note(name, value)
         return x
@@ -215,11 +215,11 @@ class Llama:
         r = rsqrt(add(mul(reduce_sum(mul(x, x)), self._mean_factor), self._eps))
         return self._fp16(name, mul(mul(x, r[:, None]), gain))
 
-    def _weights(self, index, name, owner, x):
-        """Product with the matrix `name` of `owner` (a layer or the checkpoint)."""
-        if (index, name) not in self._prepared:
-            self._prepared[index, name] = prepare(getattr(owner, name))
-        return self._product(self._prepared[index, name], x)
+    def _weights(self, name, x):
+        """Product with the matrix of that tensor name."""
+        if name not in self._prepared:
+            self._prepared[name] = prepare(self.checkpoint.matrix(name))
+        return self._product(self._prepared[name], x)
 
     def _product(self, matrix, x):
         """GEMV of every row of x, padded with zeros to whole groups."""

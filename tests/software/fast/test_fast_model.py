@@ -6,35 +6,33 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LlamaShape, load
+from dojang.checkpoints import Form, LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.blocks.writing import WRITABLE
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.checkpoints.tensor_types import BLOCK_TYPES
-from dojang.fast import FastLlama, model
+from dojang.fast import FastModel, model
 from dojang.native import NativeError
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
-from dojang_sim.golden.llama import Llama
+from dojang_sim.golden.model import GoldenModel
 
 TYPES = ("Q4_0", "Q8_0", "Q4_1", "Q4_0", "Q4_1", "F32", "F16")
 MODELS = {
     # layers, d, heads, KV heads, head_dim, ffn, vocab, context, types
-    "gqa64": (LlamaShape(2, 192, 3, 1, 64, 160, 131, 64), "Q4_1"),
-    "mha32": (LlamaShape(2, 128, 4, 4, 32, 96, 77, 64, tied=True), "Q8_0"),
-    "gqa128": (LlamaShape(1, 160, 4, 2, 128, 192, 50, 64), "Q4_0"),
-    "odd-ffn": (LlamaShape(1, 96, 2, 1, 32, 75, 61, 64, rope_factors=(1.0, 2.0) * 8), "F16"),
-    "ten-queries": (LlamaShape(1, 64, 10, 1, 32, 101, 77, 64), TYPES),
-    "odd-d": (LlamaShape(1, 50, 5, 5, 32, 101, 3, 64), "F32"),
-    "bf16": (LlamaShape(2, 100, 6, 2, 96, 37, 131, 64, tied=True), "BF16"),
-    "padded": (LlamaShape(2, 96, 4, 2, 64, 64, 40, 64, key_dim=48, rotary_dim=20, rope_magnitude=1.3), TYPES),
-    "values-of-their-own": (LlamaShape(1, 64, 4, 2, 96, 70, 40, 64, key_dim=80, value_dim=20, score_scale=0.3), "F16"),
-    "small-keys": (LlamaShape(1, 64, 2, 1, 32, 70, 40, 64, key_dim=4, value_dim=100), "F16"),
-    "long": (LlamaShape(1, 64, 2, 1, 32, 64, 40, 64, rope_factors=(2.0,) * 16, rope_factors_long=(4.0,) * 16,
-                        original_context=39), "Q8_0"),
-    "short": (LlamaShape(1, 64, 2, 1, 32, 64, 40, 64, rope_factors=(2.0,) * 16, rope_factors_long=(4.0,) * 16,
-                         original_context=40), "Q8_0"),
-    "one-head": (LlamaShape(3, 32, 1, 1, 128, 33, 5, 64), "F32"),
-    "mixed": (LlamaShape(2, 64, 14, 7, 32, 199, 450, 64), TYPES),
+    "gqa64": (ModelShape(2, 192, 3, 1, 64, 160, 131, 64), "Q4_1"),
+    "mha32": (ModelShape(2, 128, 4, 4, 32, 96, 77, 64, tied=True), "Q8_0"),
+    "gqa128": (ModelShape(1, 160, 4, 2, 128, 192, 50, 64), "Q4_0"),
+    "odd-ffn": (ModelShape(1, 96, 2, 1, 32, 75, 61, 64, kinds=(LayerKind(Rotation(factors=(1.0, 2.0) * 8)),)), "F16"),
+    "ten-queries": (ModelShape(1, 64, 10, 1, 32, 101, 77, 64), TYPES),
+    "odd-d": (ModelShape(1, 50, 5, 5, 32, 101, 3, 64), "F32"),
+    "bf16": (ModelShape(2, 100, 6, 2, 96, 37, 131, 64, tied=True), "BF16"),
+    "padded": (ModelShape(2, 96, 4, 2, 64, 64, 40, 64, key_dim=48, kinds=(LayerKind(Rotation(dim=20, magnitude=1.3)),)), TYPES),
+    "values-of-their-own": (ModelShape(1, 64, 4, 2, 96, 70, 40, 64, key_dim=80, value_dim=20, score_scale=0.3), "F16"),
+    "small-keys": (ModelShape(1, 64, 2, 1, 32, 70, 40, 64, key_dim=4, value_dim=100), "F16"),
+    "long": (ModelShape(1, 64, 2, 1, 32, 64, 40, 64, kinds=(LayerKind(Rotation(factors=(2.0,) * 16, factors_long=(4.0,) * 16, original_context=39)),)), "Q8_0"),
+    "short": (ModelShape(1, 64, 2, 1, 32, 64, 40, 64, kinds=(LayerKind(Rotation(factors=(2.0,) * 16, factors_long=(4.0,) * 16, original_context=40)),)), "Q8_0"),
+    "one-head": (ModelShape(3, 32, 1, 1, 128, 33, 5, 64), "F32"),
+    "mixed": (ModelShape(2, 64, 14, 7, 32, 199, 450, 64), TYPES),
 }
 
 
@@ -67,7 +65,7 @@ def test_types_and_shapes(name, tmp_path, check):
 
 def test_every_block_type(tmp_path, check):
     kinds = [name for name in BLOCK_TYPES if name in WRITABLE]
-    shape = LlamaShape(-(-len(kinds) // 7), 256, 8, 2, 32, 256, 67, 64)
+    shape = ModelShape(-(-len(kinds) // 7), 256, 8, 2, 32, 256, 67, 64)
     checkpoint = load(write_synthetic(tmp_path / "model.gguf", shape, kinds))
     assert {matrix.source for _, matrix in checkpoint.matrices()} == set(kinds)
     check(checkpoint)
@@ -75,14 +73,14 @@ def test_every_block_type(tmp_path, check):
 
 @pytest.mark.parametrize("name", FORMS)
 def test_forms(name, tmp_path, check):
-    shape = LlamaShape(3, 150, 4, 2, 32, 100, 67, 64)
+    shape = ModelShape(3, 150, 4, 2, 32, 100, 67, 64)
     checkpoint = load(write_synthetic(tmp_path / "model.gguf", shape, "F16", seed=7))
     check(with_forms(checkpoint, FORMS[name], seed=3))
 
 
 def test_long_contexts(tmp_path, check):
     """Blocks of positions, and groups of them, begin and end."""
-    checkpoint = load(write_synthetic(tmp_path / "model.gguf", LlamaShape(1, 32, 2, 1, 32, 32, 33, 600), "Q8_0"))
+    checkpoint = load(write_synthetic(tmp_path / "model.gguf", ModelShape(1, 32, 2, 1, 32, 32, 33, 600), "Q8_0"))
     check(checkpoint, None, ((530,), (1, 15, 16, 31, 1, 100, 366), (511, 1, 1, 1, 16)))
 
 
@@ -101,11 +99,11 @@ def test_smollm2(pieces, check):
 
 def test_scale_sets(tmp_path):
     """The cache stays when scales and gains change."""
-    shape = LlamaShape(2, 100, 4, 2, 32, 96, 67, 64, tied=True)
+    shape = ModelShape(2, 100, 4, 2, 32, 96, 67, 64, tied=True)
     checkpoint = load(write_synthetic(tmp_path / "model.gguf", shape, "F16"))
     checkpoint = with_forms(checkpoint, [Form(8, signed=True), window(Code.X3), Form(1, double=True, zero=-1, terms=3)])
     other = checkpoint.with_set(random_set(checkpoint, "set", 1))
-    models = FastLlama(checkpoint, 20), Llama(checkpoint, 20)
+    models = FastModel(checkpoint, 20), GoldenModel(checkpoint, 20)
     for position, variant in ((0, checkpoint), (5, other), (9, checkpoint), (12, other)):
         logits = []
         for one in models:
@@ -116,7 +114,7 @@ def test_scale_sets(tmp_path):
 
 def test_going_back_forgets_later_positions():
     checkpoint = load("glassllm")
-    tokens, fast = np.arange(40), FastLlama(checkpoint, 48)
+    tokens, fast = np.arange(40), FastModel(checkpoint, 48)
     first = fast.forward(tokens, 0)
     fast.forward([1, 2, 3], 34)
     assert fast.length == 37
@@ -128,20 +126,20 @@ def test_going_back_forgets_later_positions():
     ([1], -1, "position=-1"), ([1] * 9, 0, "context of 8"), ([[1]], 0, r"shape \(1, 1\)")])
 def test_errors(tokens, position, message):
     with pytest.raises(ValueError, match=message):
-        FastLlama(load("glassllm"), 8).forward(tokens, position)
+        FastModel(load("glassllm"), 8).forward(tokens, position)
 
 
 def test_context_of_nothing():
     with pytest.raises(ValueError, match="context=0"):
-        FastLlama(load("glassllm"), 0)
+        FastModel(load("glassllm"), 0)
 
 
 def test_every_place_that_clips_is_counted(tmp_path, check):
-    shape = LlamaShape(2, 64, 2, 1, 32, 96, 50, 40)
+    shape = ModelShape(2, 64, 2, 1, 32, 96, 50, 40)
     gains = {name: 1e9 for name in ("blk.1.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight")}
     loud = amplified(load(write_synthetic(tmp_path / "loud.gguf", shape)), gains | {"blk.1.attn_k.weight": 1e3})
     check(loud)
-    fast, golden = FastLlama(loud, 8), Llama(loud, 8)
+    fast, golden = FastModel(loud, 8), GoldenModel(loud, 8)
     for one in (fast, golden):
         one.forward([1, 2, 3], 0)
     assert list(fast.saturated.items()) == list(golden.saturated.items())
@@ -180,4 +178,4 @@ def test_mutation_is_caught(name, tmp_path, monkeypatch, check):
 
 def test_more_than_the_memory():
     with pytest.raises(NativeError, match="not enough memory for the model and its context"):
-        FastLlama(load("glassllm"), 1 << 46)
+        FastModel(load("glassllm"), 1 << 46)

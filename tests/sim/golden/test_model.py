@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dojang.checkpoints import LlamaShape, load
+from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import amplified, write_synthetic
-from dojang_sim.golden.llama import Llama, rotary_tables
+from dojang_sim.golden.model import GoldenModel, rotary_tables
 from dojang_sim.golden.vector import VectorOp, execute
 
 SHAPES = {
-    "gqa64": (LlamaShape(2, 192, 3, 1, 64, 160, 131, 64), "Q4_1"),
-    "mha32": (LlamaShape(2, 128, 4, 4, 32, 96, 77, 64, tied=True), "Q8_0"),
-    "gqa128": (LlamaShape(1, 160, 4, 2, 128, 192, 50, 64), "Q4_0"),
-    "odd-ffn": (LlamaShape(1, 96, 2, 1, 32, 75, 61, 64, rope_factors=(1.0, 2.0) * 8), "F16"),
+    "gqa64": (ModelShape(2, 192, 3, 1, 64, 160, 131, 64), "Q4_1"),
+    "mha32": (ModelShape(2, 128, 4, 4, 32, 96, 77, 64, tied=True), "Q8_0"),
+    "gqa128": (ModelShape(1, 160, 4, 2, 128, 192, 50, 64), "Q4_0"),
+    "odd-ffn": (ModelShape(1, 96, 2, 1, 32, 75, 61, 64, kinds=(LayerKind(Rotation(factors=(1.0, 2.0) * 8)),)), "F16"),
 }
 
 
@@ -35,8 +35,8 @@ def random_tokens(checkpoint, count, seed=1):
 
 def test_batch_equals_one_by_one(checkpoint):
     tokens = random_tokens(checkpoint, 40)
-    whole = Llama(checkpoint, 64).forward(tokens, 0)
-    single, pieces = Llama(checkpoint, 64), Llama(checkpoint, 64)
+    whole = GoldenModel(checkpoint, 64).forward(tokens, 0)
+    single, pieces = GoldenModel(checkpoint, 64), GoldenModel(checkpoint, 64)
     one_by_one = np.concatenate([single.forward(tokens[at:at + 1], at) for at in range(len(tokens))])
     in_pieces = np.concatenate([pieces.forward(tokens[a:b], a) for a, b in ((0, 7), (7, 33), (33, 40))])
     assert np.array_equal(whole.view(np.uint32), one_by_one.view(np.uint32))
@@ -45,15 +45,15 @@ def test_batch_equals_one_by_one(checkpoint):
 
 def test_blocks_of_queries_do_not_matter(glassllm, monkeypatch):
     tokens = random_tokens(glassllm, 40)
-    whole = Llama(glassllm, 64).forward(tokens, 0)
-    monkeypatch.setattr("dojang_sim.golden.llama._QUERIES", 8)
-    monkeypatch.setattr("dojang_sim.golden.llama._PRODUCT_ELEMENTS", 1 << 12)
-    assert np.array_equal(whole, Llama(glassllm, 64).forward(tokens, 0))
+    whole = GoldenModel(glassllm, 64).forward(tokens, 0)
+    monkeypatch.setattr("dojang_sim.golden.model._QUERIES", 8)
+    monkeypatch.setattr("dojang_sim.golden.model._PRODUCT_ELEMENTS", 1 << 12)
+    assert np.array_equal(whole, GoldenModel(glassllm, 64).forward(tokens, 0))
 
 
 def test_going_back_forgets_later_positions(glassllm):
     tokens = random_tokens(glassllm, 12)
-    model = Llama(glassllm, 16)
+    model = GoldenModel(glassllm, 16)
     first = model.forward(tokens, 0)
     model.forward([1, 2, 3], 4)
     assert model.length == 7
@@ -65,12 +65,12 @@ def test_going_back_forgets_later_positions(glassllm):
     ([1] * 9, 0, "context of 8")])
 def test_errors(glassllm, tokens, position, message):
     with pytest.raises(ValueError, match=message):
-        Llama(glassllm, 8).forward(tokens, position)
+        GoldenModel(glassllm, 8).forward(tokens, position)
 
 
 def test_context_of_nothing(glassllm):
     with pytest.raises(ValueError, match="context=0"):
-        Llama(glassllm, 0)
+        GoldenModel(glassllm, 0)
 
 
 ROUNDED = ("attn_norm", "q", "k_scale", "o", "ffn_norm", "a", "output_norm")
@@ -82,7 +82,7 @@ def test_saturated_values_are_counted_by_name(checkpoint):
     # So much that no value comes to lie between 65488 and 65520, where the rounded one does not tell.
     factors = {f"blk.{last}.{name}.weight": 1e9 if name.endswith("norm") else 1e3
                for name in ("attn_norm", "attn_q", "attn_k", "attn_v", "ffn_norm")} | {"output_norm.weight": 1e9}
-    model, trace = Llama(amplified(checkpoint, factors), 64), {}
+    model, trace = GoldenModel(amplified(checkpoint, factors), 64), {}
     model.forward(random_tokens(checkpoint, 20), 0, trace)
     expected = {name: int((np.abs(values) == 65504).sum()) for name, values in trace.items() if name.endswith(ROUNDED)}
     assert model.saturated == {name: count for name, count in expected.items() if count}
@@ -94,7 +94,7 @@ def test_saturated_values_are_counted_by_name(checkpoint):
 
 
 def test_no_value_of_an_ordinary_model_is_saturated(checkpoint):
-    model = Llama(checkpoint, 64)
+    model = GoldenModel(checkpoint, 64)
     model.forward(random_tokens(checkpoint, 20), 0)
     assert model.saturated == {}
 
@@ -102,7 +102,7 @@ def test_no_value_of_an_ordinary_model_is_saturated(checkpoint):
 def test_cache_terms(checkpoint):
     """Two INT8 terms hold K to half a step of the second scale, V to 1/256 of its scale."""
     trace = {}
-    Llama(checkpoint, 64).forward(random_tokens(checkpoint, 20), 0, trace)
+    GoldenModel(checkpoint, 64).forward(random_tokens(checkpoint, 20), 0, trace)
     for layer in range(checkpoint.shape.layers):
         codes, scale = (trace[f"{layer}.k_{name}"].astype(np.float64) for name in ("codes", "scale"))
         first, second = np.split(codes * scale[..., None], 2, axis=2)
@@ -117,7 +117,7 @@ def test_cache_terms(checkpoint):
 
 def test_attention_near_float64(checkpoint):
     shape, trace = checkpoint.shape, {}
-    Llama(checkpoint, 64).forward(random_tokens(checkpoint, 40), 0, trace)
+    GoldenModel(checkpoint, 64).forward(random_tokens(checkpoint, 40), 0, trace)
     repeat = shape.heads // shape.kv_heads
     for layer in range(shape.layers):
         q, k, v = (trace[f"{layer}.{name}"].astype(np.float64) for name in "qkv")
@@ -134,16 +134,16 @@ def test_attention_near_float64(checkpoint):
 def test_norm_and_activation_are_vector_commands(checkpoint):
     """Bit for bit what the vector unit's commands give."""
     trace, tokens = {}, random_tokens(checkpoint, 5)
-    Llama(checkpoint, 8).forward(tokens, 0, trace)
+    GoldenModel(checkpoint, 8).forward(tokens, 0, trace)
 
     def bits(value):
         return int(np.float32(value).view(np.uint32))
 
     shape = checkpoint.shape
-    x, gain = trace["embedding"], np.broadcast_to(checkpoint.layers[0].attn_norm, trace["embedding"].shape)
+    x, gain = trace["embedding"], np.broadcast_to(checkpoint.layers[0].vector("attn_norm.weight"), trace["embedding"].shape)
     _, total, _ = execute(VectorOp(mul="A", reduce="SUM"), a=x)
     _, r, _ = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
-                            imm1=bits(shape.rms_eps)), s_a=total, n=1)
+                            imm1=bits(shape.norm.eps)), s_a=total, n=1)
     h, _, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
     assert np.array_equal(h, trace["0.attn_norm"].view(np.uint32))
 
@@ -156,7 +156,7 @@ def test_norm_and_activation_are_vector_commands(checkpoint):
 
 def test_zero_keys_and_values():
     """All-zero vectors are coded as zeros: the scale's reciprocal is infinite."""
-    model = Llama(load("glassllm"), 4)
+    model = GoldenModel(load("glassllm"), 4)
     zero = np.zeros((1, model.shape.kv_heads, model.shape.head_dim), np.float32)
     model._k_codes[:], model._v_codes[:] = 1, 1
     model._store(0, np.array([2]), zero, zero)
@@ -186,14 +186,14 @@ def test_glassllm_against_its_own_forward(glassllm):
         for owner, names in ((block.attn, {"W_Q": "attn_q", "W_K": "attn_k", "W_V": "attn_v", "W_O": "attn_output"}),
                              (block.ffn, {"W1": "ffn_gate", "W3": "ffn_up", "W2": "ffn_down"})):
             for theirs, ours in names.items():
-                getattr(owner, theirs).data = getattr(layer, ours).dequantize().T.astype(np.float64)
+                getattr(owner, theirs).data = layer.matrix(ours).dequantize().T.astype(np.float64)
     tokens = random_tokens(glassllm, 100)
     with no_grad():
         x = embedding(Tensor(glassllm.embedding[:].astype(np.float64)), tokens[None])
         for index, block in enumerate(model.blocks):
             x = block(x, index)
         expected = model.norm_f(x).data[0] @ glassllm.head.dequantize().T.astype(np.float64)
-    logits = Llama(glassllm, 128).forward(tokens, 0)
+    logits = GoldenModel(glassllm, 128).forward(tokens, 0)
     error = np.abs(logits - expected)
     assert error.mean() < 0.002 * expected.std()
     assert error.max() < 0.02 * expected.std()

@@ -1,4 +1,4 @@
-"""Forward pass of a Llama checkpoint in PyTorch, differentiable in the logarithms of scales and gains."""
+"""Forward pass of a TorchModel checkpoint in PyTorch, differentiable in the logarithms of scales and gains."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from ..checkpoints.form import TURN
 from ..compress.forward import rotary
 from .parameters import Parameters
 
-__all__ = ["Llama", "divergence"]
+__all__ = ["TorchModel", "divergence"]
 
 POSITIONS = 64
 """Whose logits are in memory at once."""
@@ -22,7 +22,7 @@ Tensor = Any  # torch's is unknown where the extra is not installed
 Logs = Mapping[str, Tensor]
 
 
-class Llama:
+class TorchModel:
     """A model whose codes are frozen.
 
     Parameters
@@ -81,7 +81,7 @@ class Llama:
 
     def _norm(self, name: str, x: Tensor, factors: Logs) -> Tensor:
         factor, gain = self._factor(name, factors), self.gains[name]
-        return functional.rms_norm(x, x.shape[-1:], gain if factor is None else gain * factor, self.shape.rms_eps)
+        return functional.rms_norm(x, x.shape[-1:], gain if factor is None else gain * factor, self.shape.norm.eps)
 
     def _factor(self, name: str, factors: Logs) -> Tensor | None:
         part = self.parts.get(name)
@@ -150,10 +150,10 @@ class Divergence(torch.autograd.Function):
         return ctx.saved_tensors[0] * grads[0], None, None, None, None
 
 
-def divergence(model: Llama, states: Tensor, base: Llama, target: Tensor) -> Tensor:
+def divergence(model: TorchModel, states: Tensor, base: TorchModel, target: Tensor) -> Tensor:
     """Mean Kullback-Leibler divergence, nats, of the model's predictions from the base's at every position.
 
-    ``states``, ``target``: what `Llama.states` gives for both.
+    ``states``, ``target``: what `TorchModel.states` gives for both.
     """
     return Divergence.apply(states.flatten(0, -2), target.flatten(0, -2), model.head, base.head, model.dtype)
 
