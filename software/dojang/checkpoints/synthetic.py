@@ -11,7 +11,7 @@ import numpy as np
 
 from ..tokenizer import byte_characters
 from .blocks.writing import write_blocks
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Embedding, Messages, TokenizerData
 from .form import BLOCK, Form
 from .matrix import Matrix
 from .scale_set import ScaleSet
@@ -142,6 +142,35 @@ def random_matrix(name: str, rows: int, cols: int, form: Form, seed: int = 0, de
     mask = None if density == 1 else rng.random((rows, blocks, BLOCK)) < density
     codes = codes.astype(np.int8 if form.signed else np.uint8)
     return Matrix(name, rows, cols, codes, form, scale, None, "random", mask)
+
+
+def random_checkpoint(shape: ModelShape, forms: Sequence[Form] = (Form(8, signed=True),), seed: int = 0,
+                      sharpness: float = 1.0) -> Checkpoint:
+    """A model of any description that is in no file: random codes of ``forms`` in turns, gains around 1, biases.
+
+    ``sharpness``: see `write_synthetic`.
+    """
+    sizes, turns = shape.tensors(), cycle(forms)
+    of = {name: next(turns) for name, size in sizes.items() if len(size) == 2}
+
+    def load_matrix(name: str) -> Matrix:
+        matrix = random_matrix(name, sizes[name][0], sizes[name][1], of[name], seed)
+        sharp = name.endswith(("attn_q.weight", "attn_k.weight"))
+        return replace(matrix, scale=(matrix.scale * sharpness).astype(np.float16)) if sharp else matrix
+
+    def random(name: str) -> np.ndarray:
+        return np.random.default_rng([seed, crc32(name.encode())]).standard_normal(sizes[name], np.float32)
+
+    def load_vector(name: str) -> np.ndarray:
+        return np.float32(0.2) * random(name) + np.float32(not name.endswith(".bias"))
+
+    def table(name: str) -> Embedding:
+        rows = load_matrix(name).dequantize() if name == shape.head_name else random(name)
+        return Embedding((sizes[name][0], sizes[name][1]), lambda ids: rows[ids])
+
+    return Checkpoint("random", shape, table("token_embd.weight"), dict.fromkeys(sizes, "random"), Messages(),
+                      load_matrix, load_vector, lambda: TokenizerData("none"), 0,
+                      positions=table("position_embd.weight") if shape.learned_positions else None)
 
 
 def random_set(checkpoint: Checkpoint, name: str, seed: int) -> ScaleSet:
