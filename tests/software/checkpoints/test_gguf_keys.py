@@ -1,15 +1,10 @@
 """Keys of the architecture: none that changes the numbers is ignored."""
 
-from pathlib import Path
-
 import gguf
 import pytest
 from dojang.checkpoints import UnsupportedError, load
 from dojang.checkpoints.gguf import keys
-from dojang.checkpoints.gguf.keys import GROUPS, HARMLESS, HONOURED, KNOWN, NEUTRAL, OTHERS, REFUSED, document
-
-PAGE = Path(__file__).parents[3] / "docs/reference/gguf.md"
-
+from dojang.checkpoints.gguf.keys import GROUPS, HARMLESS, HONOURED, KNOWN, NEUTRAL, OTHERS, REFUSED
 
 def test_every_key_of_the_package_is_in_one_table():
     names = (name for group in vars(gguf.Keys).values() if isinstance(group, type) for name in vars(group).values())
@@ -91,7 +86,3 @@ def test_unknown_keys_are_named_in_one_line(raw, model, tmp_path):
     path = raw.rewrite(model, tmp_path / "m.gguf", replace_fields={f"llama.k{index}": 1 for index in range(9)})
     assert load(path).messages[0].endswith("ignored: llama.k0, llama.k1, llama.k2, llama.k3, llama.k4 and 4 more")
     assert keys.NAMED == 5 and "k0" not in KNOWN
-
-
-def test_the_page_has_the_tables_of_the_code():
-    assert f"\n{document()}\n<!-- keys:end -->" in PAGE.read_text()

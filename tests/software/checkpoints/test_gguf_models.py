@@ -79,7 +79,7 @@ BAD_SCALE = np.zeros((96, 96 // 32 * 34), np.uint8)
 BAD_SCALE[7, 0:2] = [0, 0x7C]
 
 DAMAGES = [
-    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, supported are gemma"),
+    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, supported are"),
     ({"replace_fields": {"llama.attention.head_count_kv": 2}}, "kv_heads=2, expected a divisor of heads=3"),
     ({"replace_fields": {"llama.embedding_length": 128}},
      "tensor token_embd.weight has size (131, 96), expected (131, 128)"),
