@@ -22,7 +22,7 @@ class TokenizerData:
 
     Parameters
     ----------
-    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, or what an unsupported checkpoint
+    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, ``"tokenizers"``, or what an unsupported checkpoint
         says.
     pre: name of the pre-tokenizer, None if the checkpoint names none.
     tokens: text of each id.
@@ -35,6 +35,8 @@ class TokenizerData:
     scores: of each id, for SentencePiece.
     add_space_prefix: texts start with a space; None if that is left to the kind of tokenizer.
     strip_after: control tokens swallow the white space that follows them.
+    document: a ``tokenizer.json``, which says all that `tokens`, `types`, `merges` and `scores` do, for the model
+        ``"tokenizers"``.
     """
 
     model: str
@@ -50,6 +52,7 @@ class TokenizerData:
     scores: Sequence[float] = ()
     add_space_prefix: bool | None = None
     strip_after: bool = False
+    document: str | None = None
 
 
 class Messages(list[str]):

@@ -8,14 +8,16 @@ import pytest
 from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Norm, Rotation, UnsupportedError, load
 from dojang.checkpoints.synthetic import write_synthetic
 
-SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
+SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256,
+                   norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
 
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("shape", [
-    SHAPE, ModelShape(1, 64, 2, 2, 64, 96, 300, 128, 2.0**-20, 1e4, True),
-    ModelShape(3, 128, 2, 1, 128, 32, 77, 64, 2.0**-17, 1e4, True, tuple(1 + i / 8 for i in range(64)))])
+    SHAPE, ModelShape(1, 64, 2, 2, 64, 96, 300, 128, Norm(2.0**-20), tied=True),
+    ModelShape(3, 128, 2, 1, 128, 32, 77, 64, Norm(2.0**-17), tied=True,
+               kinds=(LayerKind(Rotation(factors=tuple(1 + i / 8 for i in range(64)))),))])
 def test_synthetic_models_round_trip(tmp_path, shape, kind):
     checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, kind))
     assert checkpoint.shape == shape
@@ -56,7 +58,7 @@ def test_smollm2():
     checkpoint = load("smollm2")
     shape = checkpoint.shape
     assert (shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn) == (30, 576, 9, 3, 64, 1536)
-    assert (shape.vocab, shape.context, shape.tied, shape.rope_base) == (49152, 8192, True, 1e5)
+    assert (shape.vocab, shape.context, shape.tied, shape.kinds[0].rotation.base) == (49152, 8192, True, 1e5)
     assert checkpoint.messages == []
     total = sum(matrix.stored_bytes for _, matrix in checkpoint.matrices())
     gains = 4 * (61 * 576)
@@ -77,7 +79,7 @@ BAD_SCALE = np.zeros((96, 96 // 32 * 34), np.uint8)
 BAD_SCALE[7, 0:2] = [0, 0x7C]
 
 DAMAGES = [
-    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, only 'llama' is"),
+    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, supported are"),
     ({"replace_fields": {"llama.attention.head_count_kv": 2}}, "kv_heads=2, expected a divisor of heads=3"),
     ({"replace_fields": {"llama.embedding_length": 128}},
      "tensor token_embd.weight has size (131, 96), expected (131, 128)"),
@@ -104,7 +106,9 @@ DAMAGES = [
     ({"tensors": without("blk.1.ffn_up.weight")}, "tensor blk.1.ffn_up.weight is missing"),
     ({"tensors": without("token_embd.weight")}, "tensor token_embd.weight is missing"),
     ({"tensors": with_tensor("blk.0.attn_q.bias", np.zeros(96, np.float32), "F32")},
-     "tensor blk.0.attn_q.bias is not part of the supported Llama architecture"),
+     "tensor blk.1.attn_q.bias is missing"),
+    ({"tensors": with_tensor("blk.1.attn_q.bias", np.zeros(96, np.float32), "F32")},
+     "tensor blk.1.attn_q.bias is not part of the family llama"),
     ({"tensors": with_tensor("blk.0.attn_q.weight", np.zeros((96, 96 // 32 * 40), np.uint8), "Q8_1")},
      "tensor blk.0.attn_q.weight has type Q8_1, supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0,"),
     ({"tensors": with_tensor("output_norm.weight", np.full(96, np.nan, np.float32), "F32")},
