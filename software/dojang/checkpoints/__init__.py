@@ -1,6 +1,7 @@
 """Model checkpoints: what a file or an installed package holds, as integer codes and scales the engine consumes."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
@@ -58,7 +59,7 @@ def open_model(model: str | Path) -> GGUFFile | Folder | None:
     if str(model) == "glassllm":
         return None
     path = Path(model)
-    if path.is_dir():
+    if os.path.isfile(path / CONFIG):
         return Folder(path)
     require_regular(path)
     if path.name == CONFIG:
