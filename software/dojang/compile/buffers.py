@@ -8,7 +8,7 @@ from .sram import RX, Bank, place_gathers, vector_words
 
 __all__ = ["Buffers"]
 
-TEMPORARIES = {Activation.SILU: 1, Activation.GELU_TANH: 1, Activation.GELU_ERF: 3}
+TEMPORARIES = {Activation.SILU: 1, Activation.GELU_TANH: 1, Activation.GELU_ERF: 2}
 """Vectors that an activation needs beside its input; the first one receives the result."""
 
 
