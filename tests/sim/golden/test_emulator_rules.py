@@ -39,8 +39,6 @@ RULES = {
     "positions": ("sim-2x2", (4, 1), (4, 4, 32, 50, 96, 67), [INT8], {"learned_positions": True}),
     "factors": ("sim-1x1", (2, 1), (2, 1, 32, 64, 96, 50), [INT8],
                 {"embedding_scale": 8.0, "residual_scale": 0.25, "logit_scale": 0.0625}),
-    "scaled rows of the head": ("row", (2, 1), (2, 1, 32, 96, 96, 131), [INT8],
-                                {"embedding_scale": 12.0, "learned_positions": True, "tied": True}),
     "capped logits": ("odd", (2, 1), (2, 1, 32, 64, 96, 500), [INT8], {"logit_cap": 1.5, "logit_scale": 2.0}),
     "everything": ("odd", (2, 1), (5, 5, 32, 52, 66, 400), [NIBBLE, INT8],
                    {"norms": NORMS, "norm": LAYER_NORM, "biases": (*ALL[:4], *ALL[5:]), "gated": False,
@@ -72,6 +70,16 @@ def test_sets_have_their_own_vectors():
     machine.set = 2
     machine.golden.rescale(checkpoint.with_set(first))
     machine.check([4])
+
+
+@pytest.mark.parametrize("rules", [{"embedding_scale": 12.0, "learned_positions": True}, {"embedding_scale": 0.1}])
+def test_rows_out_of_the_head(rules):
+    checkpoint = random_checkpoint(shape_of((2, 1, 32, 96, 96, 131), {"tied": True, **rules}, 1))
+    stored = replace(checkpoint, load_matrix=lambda name: replace(checkpoint.load_matrix(name), source="Q8_0"))
+    machine = Machine(stored, chip("row"), 40)
+    assert sum(region.words for region in machine.image.regions if region.name == "embedding") == 2 * 131
+    machine.check([130, 7])
+    machine.check([64])
 
 
 def test_positions_are_stored_as_far_as_they_are_reserved():
