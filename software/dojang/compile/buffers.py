@@ -60,7 +60,7 @@ class Buffers:
         self.o = local.allocate("o", self.values_words)
 
         self.rx = rx = Bank("RX", RX)
-        self.vectors = [rx.allocate(f"vector {i}", model.vectors.words) for i in range(2)]
+        self.vectors = [rx.allocate(f"vector {i}", words) for i, words in enumerate(model.vectors.words)]
         self.rotary_stride = 2 * self.keys_words
         self.rotary = rx.allocate("rotary", contexts * self.rotary_stride)
         self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(heads, 2))]

@@ -58,12 +58,14 @@ class Vectors:
 
     Members
     -------
-    words: of the largest one.
+    words: of the largest that the first, and of the largest that the second of two buffers taking turns receives.
     """
 
     def __init__(self, vectors: Sequence[Vector], config: ChipConfig, memory: MemoryMap, sets: int):
         self._config, self._vectors = config, vectors
-        self.words = max(vector.words for vector in vectors)
+        with_heads, without = self.of_node(True), self.of_node(False)
+        self.words = [max((vector.words for vector in with_heads[turn::2] + without[turn::2]), default=0)
+                      for turn in range(2)]
         self._at: dict[Vector, int] = {}
         self._common = self._place(vector for vector in vectors if vector.linear is None)
         self._of_node = self._place(vector for vector in vectors if vector.linear is not None)

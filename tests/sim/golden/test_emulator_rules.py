@@ -10,12 +10,15 @@ from dojang.checkpoints.synthetic import random_checkpoint, random_set
 from dojang.compile import CompileError, compile_model, layer
 from dojang.compile.norm import emit_input
 from dojang_hdl.config import preset
+from dojang_hdl.isa import Code
 
 from .machine import Machine, chip
 
 ALL = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 LAYER_NORM = Norm(1e-4, centred=True, bias=True)
 INT8, NIBBLE = Form(8, signed=True), Form(4, signed=True)
+WINDOW = Form(4, code=Code.X3, double=True, zero=-15, row_scale=True, group=64, rotated=True)
+WIDE = Form(1, group=128, double=True, zero=-1)
 
 RULES = {
     # chip, passes, sizes (heads, KV heads, head_dim, d, ffn, vocab), forms in turns, rules
@@ -60,9 +63,10 @@ def test_logits_are_the_golden_ones(rule):
         machine.check(np.random.default_rng(contexts).integers(0, sizes[-1], contexts).tolist())
 
 
-def test_sets_have_their_own_vectors():
-    """Biases of nodes too, which lie behind what all nodes share."""
-    _, _, sizes, forms, rules = RULES["everything"]
+@pytest.mark.parametrize("forms", [[NIBBLE, INT8], [WINDOW, INT8, WIDE]], ids=["plain", "compressed"])
+def test_sets_have_their_own_vectors(forms):
+    """Biases of nodes too, which lie behind what all nodes share; behind vectors h has zeros up to whole groups."""
+    _, _, sizes, _, rules = RULES["everything"]
     checkpoint = random_checkpoint(shape_of(sizes, rules), forms)
     first = random_set(checkpoint, "first", 1)
     machine = Machine(checkpoint, replace(chip("odd"), coded=True), 40, sets=[random_set(checkpoint, "other", 2), first])
