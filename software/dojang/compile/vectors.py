@@ -63,9 +63,8 @@ class Vectors:
 
     def __init__(self, vectors: Sequence[Vector], config: ChipConfig, memory: MemoryMap, sets: int):
         self._config, self._vectors = config, vectors
-        with_heads, without = self.of_node(True), self.of_node(False)
-        self.words = [max((vector.words for vector in with_heads[turn::2] + without[turn::2]), default=0)
-                      for turn in range(2)]
+        # nodes without KV heads leave out pairs: their others take the same turns
+        self.words = [max((vector.words for vector in vectors[turn::2]), default=0) for turn in range(2)]
         self._at: dict[Vector, int] = {}
         self._common = self._place(vector for vector in vectors if vector.linear is None)
         self._of_node = self._place(vector for vector in vectors if vector.linear is not None)

@@ -68,8 +68,8 @@ def test_sets_have_their_own_vectors(forms):
     """Biases of nodes too, which lie behind what all nodes share; behind vectors h has zeros up to whole groups."""
     _, _, sizes, _, rules = RULES["everything"]
     checkpoint = random_checkpoint(shape_of(sizes, rules), forms)
-    first = random_set(checkpoint, "first", 1)
-    machine = Machine(checkpoint, replace(chip("odd"), coded=True), 40, sets=[random_set(checkpoint, "other", 2), first])
+    other, first = (random_set(checkpoint, "set", seed) for seed in (2, 1))
+    machine = Machine(checkpoint, replace(chip("odd"), coded=True), 40, sets=[other, first])
     machine.check([3, 1])
     machine.set = 2
     machine.golden.rescale(checkpoint.with_set(first))
@@ -105,6 +105,6 @@ def test_the_last_positions():
 def test_a_vector_taken_out_of_order_is_noticed(monkeypatch):
     checkpoint = random_checkpoint(shape_of((2, 1, 32, 64, 96, 50), {}))
     names = {"attn_norm": "ffn_norm"}
-    monkeypatch.setattr(layer, "emit_input", lambda w, name: emit_input(w, names.get(name, name)))
+    monkeypatch.setattr(layer, "emit_input", lambda w, name: emit_input(w, names.get(name) or name))
     with pytest.raises(ValueError, match=r"vector ffn_norm.weight is to be used before attn_norm.weight"):
         compile_model(checkpoint, preset("sim-1x1"), 40)

@@ -5,6 +5,7 @@ import pytest
 from dojang.checkpoints import Form, ModelShape, Norm, QKNorm
 from dojang.checkpoints.shape import NORMS
 from dojang.checkpoints.synthetic import random_checkpoint, random_set
+from dojang.compile.buffers import Buffers
 from dojang.compile.model import ModelLayout
 from dojang.compile.regions import MemoryMap
 from dojang_hdl.config import ChipConfig
@@ -62,6 +63,22 @@ def test_every_node_has_its_own_biases_in_every_set():
             up[:37] = variant.vector("blk.1.ffn_up.bias")
             np.testing.assert_array_equal(found("layer1.ffn_gate_up", 16),
                                           [*np.zeros(8), *up[node * 8:node * 8 + 8]])
+
+
+@pytest.mark.parametrize("rules", [
+    {"biases": ("attn_q", "ffn_up")}, {"biases": ("attn_q", "attn_output", "ffn_up"), "qk_norm": QKNorm.VECTOR}])
+def test_vectors_and_positions_fit_their_buffers(rules):
+    """Of nodes with and without KV heads."""
+    _, _, model = layout(ModelShape(2, 50, 4, 4, 64, 400, 67, 64, learned_positions=True, **rules), [Form(8)])
+    for contexts in (1, 4):
+        placed = Buffers(model, contexts)
+        for heads in (True, False):
+            for index, vector in enumerate(model.vectors.of_node(heads)):
+                assert vector.words <= placed.rx.buffers[f"vector {index % 2}"][1]
+        start, words = placed.rx.buffers["gather.attention|ffn"]
+        assert placed.embedding == start
+        assert placed.positions == start + contexts * model.embedding.words
+        assert placed.positions + contexts * placed.x_stride <= start + words
 
 
 def test_a_description_without_biases_has_the_gains_alone():
