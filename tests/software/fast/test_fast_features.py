@@ -66,6 +66,12 @@ def test_windows(window, check):
     check(random_checkpoint(shape, sharpness=3), None, ((150,), (1, 95, 32, 1, 1, 20)), 160)
 
 
+def test_large_scores_that_a_window_leaves_out(check):
+    """All those of a window can be far below what is not seen, or below zero: they still add to one."""
+    shape = ModelShape(2, 32, 4, 2, 32, 32, 33, 64, kinds=(LayerKind(window=2),))
+    check(random_checkpoint(shape, sharpness=40))
+
+
 def test_a_window_costs_what_it_holds():
     """After 1,000 positions."""
     seconds = []
@@ -183,3 +189,4 @@ def test_mutation_is_caught(name, change, check):
             test_features(feature, check)
         test_everything(check)
         test_windows(95, check)
+        test_large_scores_that_a_window_leaves_out(check)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 
 def wild(shape: ModelShape, forms: list[Form], seed: int, low: int, high: int, masks: bool = False) -> Checkpoint:
-    """Values of any size: embedding, gains, biases from 2^low to 2^high, FP16 scales from the smallest to the largest."""
+    """Values of any size: tables, gains, biases from 2^low to 2^high, FP16 scales from the smallest to the largest."""
     rng = np.random.default_rng(seed)
 
     def floats(*size):
