@@ -42,7 +42,7 @@ def test_rewinding_into_windows():
     """Of a model with every kind of layer."""
     kinds = (LayerKind(None, 5), LayerKind(), LayerKind(window=33))
     checkpoint = random_checkpoint(ModelShape(3, 64, 4, 2, 32, 96, 50, 64, kinds=kinds, pattern=(0, 1, 2)), sharpness=3)
-    tokens = np.arange(60) % 50
+    tokens = [number % 50 for number in range(60)]
     with (open_session(checkpoint, preset("sim-2x2"), "golden") as golden,
           open_session(checkpoint, preset("sim-2x2"), "fast") as fast):
         expected = [step.logits for step in golden.prefill(tokens)]
