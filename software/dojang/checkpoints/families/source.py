@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import CheckpointError, UnsupportedError, shown
+from ..rules import require
 
 __all__ = ["ModelFile", "ModelTensor", "Source"]
 
@@ -88,6 +89,9 @@ class Source:
         self.heads = self.layer_count("attention.head_count")
         self.kv_heads = self.layer_count("attention.head_count_kv", self.heads)
         self.ffn = self.layer_count("feed_forward_length")
+        for size in ("layers", "d", "context", "heads", "kv_heads", "ffn"):
+            require(getattr(self, size) > 0, size, getattr(self, size), "a positive integer")
+        require(self.heads <= self.d, "heads", self.heads, f"at most d={self.d}")
         self.key_dim, self.value_dim = map(self._head_size, ("key", "value"))
         self.vocab = table.shape[-1] if len(table.shape) == 2 else 0
         for key, expected in (("vocab_size", self.vocab), ("embedding_length_out", self.d)):
@@ -95,7 +99,7 @@ class Source:
                 raise self.wrong(key, self.count(key), f"{expected} as tensor token_embd.weight has")
 
     def _head_size(self, what: str) -> int:
-        size = self.count(f"attention.{what}_length", self.d // max(self.heads, 1))
+        size = self.count(f"attention.{what}_length", self.d // self.heads)
         if size < 1 or size % 4:
             raise UnsupportedError(f"{self.file.path}: a {what} of a head has {size} elements, supported are multiples "
                                    "of 4")
