@@ -1,69 +1,12 @@
 """A model's file as its family sees it."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from ..errors import CheckpointError, UnsupportedError, shown
+from ..keyed_file import KeyedFile
 from ..rules import require
 
-__all__ = ["ModelFile", "ModelTensor", "Source"]
-
-
-class ModelTensor(Protocol):
-    """A tensor that stays in its file.
-
-    Attributes
-    ----------
-    shape: sizes, columns first.
-    type_name: ``Q4_0``.
-    data: mapped from the file, rows first; of block types and BF16 the bytes, uint8 [..., bytes of a row].
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def type_name(self) -> str: ...
-    @property
-    def data(self) -> np.ndarray: ...
-
-
-class ModelFile(Protocol):
-    """What a model is imported from: `GGUFFile`, or what shows another file with GGUF's keys and names of tensors.
-
-    Attributes
-    ----------
-    path, name: as given, and for messages.
-    architecture: name of the family.
-    fields: of keys that are there.
-    tensors: by name.
-    order: ``<`` or ``>``, the byte order.
-    size: bytes of all files.
-    halves: rotary pairs of all tensors lie half a head apart, whatever the family's GGUF files have.
-    """
-
-    @property
-    def path(self) -> Any: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def architecture(self) -> str | None: ...
-    @property
-    def fields(self) -> Mapping[str, Any]: ...
-    @property
-    def tensors(self) -> Mapping[str, ModelTensor]: ...
-    @property
-    def order(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def halves(self) -> bool: ...
-    def field(self, key: str, default: Any = None) -> Any: ...
-    def number(self, key: str, default: float | None = None) -> float: ...
-    def count(self, key: str, default: int | None = None) -> int: ...
-    def layer_count(self, key: str, layers: int, default: int | None = None) -> int: ...
-    def tensor(self, name: str, size: tuple[int, ...]) -> ModelTensor: ...
+__all__ = ["Source"]
 
 
 class Source:
@@ -78,7 +21,7 @@ class Source:
     CheckpointError: a size is missing or cannot be.
     """
 
-    def __init__(self, file: ModelFile):
+    def __init__(self, file: KeyedFile):
         self.file = file
         table = file.tensors.get("token_embd.weight")
         if table is None:
