@@ -84,7 +84,8 @@ class FastModel(GoldenModel):
 
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
-    from .compress.forward import Forward, LayerWeights
+    from .compress.forward import Forward
+    from .compress.weights import LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
     head = checkpoint.floats(checkpoint.head_name)
