@@ -120,9 +120,11 @@ def bits_per_weight(checkpoint: Checkpoint) -> float:
 
 
 def bytes_per_token(checkpoint: Checkpoint) -> int:
-    """Bytes of weights that decoding a token reads: all matrices, an embedding row, the norms' gains."""
+    """Bytes of weights that decoding a token reads: all matrices, gains and biases, a row of each table."""
     shape = checkpoint.shape
-    return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * shape.d * (2 * shape.layers + 2)
+    vectors = sum(size[0] for size in shape.tensors().values() if len(size) == 1)
+    rows = shape.d * (1 + shape.learned_positions)
+    return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * (vectors + rows)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
