@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints.synthetic import random_checkpoint, write_synthetic
+from dojang.compress.activations import ACTIVATIONS
 from dojang.compress.calibration import hessians
-from dojang.compress.forward import INPUTS, Forward, LayerWeights
+from dojang.compress.errors import CompressError
+from dojang.compress.forward import Forward
+from dojang.compress.weights import LayerWeights, inputs
 from dojang_sim.golden.model import GoldenModel
 
-SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 300, 64, kinds=(LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,))),))
+TURNED = LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,)))
+SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 300, 64, kinds=(TURNED,))
+INPUTS = inputs(SHAPE)
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +45,48 @@ def test_logits_are_those_of_the_golden_model(model, windows, workers):
         assert found.dtype == np.float32 and np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("fields", [
-    {"head_dim": 64, "key_dim": 48, "value_dim": 64, "rotary_dim": 24, "rope_magnitude": 1.5, "score_scale": 0.25},
-    {"head_dim": 32, "rope_factors_long": (4.0,) * 16, "original_context": 20}])
-def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
-    shape = ModelShape(**{"layers": 1, "d": 96, "heads": 4, "kv_heads": 2, "ffn": 160, "vocab": 300, "context": 64,
-                          **fields})
-    model = load(write_synthetic(tmp_path / "m.gguf", shape, "Q8_0", sharpness=2.0))
-    forward, head = Forward(model, windows[:2]).layers(), model.head.dequantize()
-    for window, trace in enumerate(golden_traces(model, windows[:2])):
-        expected = trace["logits"]
-        assert np.abs(forward.logits(window, head) - expected).max() < 0.03 * np.abs(expected).max()
+def distance(model, other, windows):
+    """Largest difference from the golden model's logits over their standard deviation."""
+    forward, head, worst = Forward(other, windows).layers(), model.head.dequantize(), 0.0
+    for window, trace in enumerate(golden_traces(model, windows)):
+        worst = max(worst, np.abs(forward.logits(window, head) - trace["logits"]).max() / trace["logits"].std())
+    return worst
+
+
+def without(shape):
+    """The description without one of its rules, for each that it has beyond the usual ones."""
+    usual = ModelShape(**SIZES)
+    for field in fields(shape):
+        value = getattr(usual, field.name)
+        if field.name in (*SIZES, "pattern", "kinds", "key_dim", "value_dim", "tied") or getattr(shape, field.name) == value:
+            continue
+        if field.name in ("learned_positions", "gated", "norms", "biases", "norm", "qk_norm"):
+            continue
+        yield field.name, replace(shape, **{field.name: value})
+
+
+def test_every_description_is_the_golden_models(description, windows):
+    model = random_checkpoint(description, sharpness=1.5)
+    own = distance(model, model, windows[:2] % description.vocab)
+    print(own)
+    assert own < 0.05
+
+
+@pytest.mark.parametrize("activation, expected", [
+    (Activation.SILU, lambda x: x / (1 + math.exp(-x))),
+    (Activation.GELU_TANH, lambda x: x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))),
+    (Activation.GELU_ERF, lambda x: x / 2 * (1 + math.erf(x / math.sqrt(2))))])
+def test_activations(activation, expected):
+    x = np.linspace(-30, 30, 6001, dtype=np.float32)
+    assert ACTIVATIONS[activation](x) == pytest.approx(np.array([expected(float(each)) for each in x]), abs=1e-5)
+    assert ACTIVATIONS[activation](np.float32([-200]))[0] == 0
+
+
+def test_windows_longer_than_the_table_of_positions():
+    model = random_checkpoint(replace(SHAPE, context=8, learned_positions=True))
+    Forward(model, np.zeros((1, 8), int))
+    with pytest.raises(CompressError, match="windows of 9 tokens were asked for, expected at most 8, which random has"):
+        Forward(model, np.zeros((1, 9), int))
 
 
 def test_taps_see_the_inputs_of_every_matrix(model, windows):
