@@ -63,7 +63,7 @@ def measure(checkpoint: Checkpoint, source: str, texts: Mapping[str, np.ndarray]
         for which, model in enumerate(models):
             model.layer(replace(own, matrices={name: pair[which] for name, pair in pairs.items()}))
     progress(f"{source}: head")
-    head = checkpoint.floats(checkpoint.head_name)
+    head = checkpoint.floats(checkpoint.shape.head_name)
     heads = convert("head", head, source) if every == 1 else (head, head)
 
     def logits(which: int, start: int):

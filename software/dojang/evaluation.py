@@ -88,7 +88,7 @@ def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     from .compress.weights import LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
-    head = checkpoint.floats(checkpoint.head_name)
+    head = checkpoint.floats(checkpoint.shape.head_name)
 
     def run(ids):
         forward = Forward(checkpoint, ids[None], workers)

@@ -20,7 +20,7 @@ DESCRIPTIONS = {
     "centred, learned positions": described(
         norm=Norm(1e-3, centred=True, bias=True), kinds=(LayerKind(None),), learned_positions=True, gated=False,
         activation=Activation.GELU_ERF,
-        biases=("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down"), kv_heads=4),
+        biases=("attn_q", "attn_v", "attn_output", "ffn_up", "ffn_down"), kv_heads=4),  # of k cancels unless turned
     "four norms, caps, windows": described(norms=NORMS, kinds=(WINDOW, TURNED), pattern=(0, 1), qk_norm=QKNorm.HEAD,
                                        score_cap=2.0, logit_cap=3.0, embedding_scale=3.0, gated=True,
                                        activation=Activation.GELU_TANH),

@@ -1,8 +1,11 @@
 """The float forward pass against the golden model, and the moments it gives."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
+from dojang.checkpoints import Activation, LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import random_checkpoint, write_synthetic
 from dojang.compress.activations import ACTIVATIONS
 from dojang.compress.calibration import hessians
@@ -45,31 +48,52 @@ def test_logits_are_those_of_the_golden_model(model, windows, workers):
         assert found.dtype == np.float32 and np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
 
 
-def distance(model, other, windows):
-    """Largest difference from the golden model's logits over their standard deviation."""
-    forward, head, worst = Forward(other, windows).layers(), model.head.dequantize(), 0.0
-    for window, trace in enumerate(golden_traces(model, windows)):
-        worst = max(worst, np.abs(forward.logits(window, head) - trace["logits"]).max() / trace["logits"].std())
-    return worst
+def simpler(model):
+    """The model without one of its rules, for each that it has: (what is missing, model)."""
+    shape, usual = model.shape, ModelShape(**{field: getattr(model.shape, field) for field in (
+        "layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context", "key_dim", "value_dim")})
 
+    def have(what, **rules):
+        return what, replace(model, shape=replace(shape, **rules))
 
-def without(shape):
-    """The description without one of its rules, for each that it has beyond the usual ones."""
-    usual = ModelShape(**SIZES)
-    for field in fields(shape):
-        value = getattr(usual, field.name)
-        if field.name in (*SIZES, "pattern", "kinds", "key_dim", "value_dim", "tied") or getattr(shape, field.name) == value:
-            continue
-        if field.name in ("learned_positions", "gated", "norms", "biases", "norm", "qk_norm"):
-            continue
-        yield field.name, replace(shape, **{field.name: value})
+    for rule in ("score_scale", "score_cap", "qk_norm", "activation", "embedding_scale", "residual_scale",
+                 "logit_scale", "logit_cap"):
+        if getattr(shape, rule) != getattr(usual, rule):
+            yield have(rule, **{rule: getattr(usual, rule)})
+    for names in ("norms", "biases"):
+        for name in getattr(shape, names):
+            yield have(f"{names}: {name}", **{names: tuple(each for each in getattr(shape, names) if each != name)})
+    for rule in ("centred", "bias"):
+        if getattr(shape.norm, rule):
+            yield have(f"norm.{rule}", norm=replace(shape.norm, **{rule: False}))
+    for at, kind in enumerate(shape.kinds):
+        others = [replace(kind, window=0), replace(kind, rotation=None)]
+        if kind.rotation:
+            others.append(replace(kind, rotation=Rotation(kind.rotation.base).of_keys(shape.key_dim)))
+        for other in others:
+            if other != kind:
+                kinds = tuple(other if place == at else each for place, each in enumerate(shape.kinds))
+                yield have(f"kind {at}: {other}", kinds=kinds)
+    if shape.pattern:
+        yield have("pattern", pattern=shape.pattern[::-1])
+    if shape.learned_positions:
+        yield "learned_positions", replace(model, positions=None)
 
 
 def test_every_description_is_the_golden_models(description, windows):
-    model = random_checkpoint(description, sharpness=1.5)
-    own = distance(model, model, windows[:2] % description.vocab)
-    print(own)
-    assert own < 0.05
+    """And is not, by far, without one of its rules."""
+    model, windows = random_checkpoint(description, sharpness=2.0), windows[:2] % description.vocab
+    expected = [trace["logits"] for trace in golden_traces(model, windows)]
+
+    def distance(other):
+        forward, head = Forward(other, windows).layers(), model.head.dequantize()
+        return np.sqrt(np.mean([np.square(forward.logits(window, head) - logits).mean()
+                                for window, logits in enumerate(expected)])) / np.std(expected)
+
+    own = distance(model)
+    assert own < 0.005
+    others = {what: distance(other) for what, other in simpler(model)}
+    assert len(others) >= 3 and {what: found for what, found in others.items() if found < 10 * own} == {}
 
 
 @pytest.mark.parametrize("activation, expected", [

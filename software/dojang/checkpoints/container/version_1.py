@@ -15,7 +15,7 @@ ROTATION = {"rope_base": "base", "rotary_dim": "dim", "rope_factors": "factors",
 
 def shape_of_version_1(fields: Mapping[str, Any]) -> ModelShape:
     """The shape of a description of that version, as JSON has it; errors are those of `ModelShape.restored`."""
-    rotation = Rotation(**{own: tuple(value) if isinstance(value := fields[name], list) else value
-                           for name, own in ROTATION.items() if name in fields})
+    rotary: dict[str, Any] = {own: fields[name] for name, own in ROTATION.items() if name in fields}
+    lists = {name: tuple(rotary[name]) for name in ("factors", "factors_long") if rotary.get(name) is not None}
     others = {name: value for name, value in fields.items() if name not in ROTATION and name != "rms_eps"}
-    return ModelShape(**others, norm=Norm(fields["rms_eps"]), kinds=(LayerKind(rotation),))
+    return ModelShape(**others, norm=Norm(fields["rms_eps"]), kinds=(LayerKind(Rotation(**{**rotary, **lists})),))
