@@ -225,7 +225,7 @@ class Checkpoint:
         return load_scale_set(Path(text))
 
     def with_set(self, scale_set: ScaleSet) -> "Checkpoint":
-        """The model with scales, gains and biases of a scale set; codes, and the embedding's rows, are those of this one.
+        """The model with what a scale set has; codes, and the embedding's rows, are those of this one.
 
         Raises
         ------
