@@ -7,8 +7,8 @@ from ..checkpoints import LayerKind, ModelShape, QKNorm, Rotation
 
 __all__ = ["shape_rows"]
 
-NORMS = {"attn_norm": "before attention", "post_attention_norm": "after it", "ffn_norm": "before the FFN",
-         "post_ffw_norm": "after it"}
+NORMS = {"attn_norm": "before attention", "post_attention_norm": "after attention", "ffn_norm": "before the FFN",
+         "post_ffw_norm": "after the FFN"}
 
 PLAIN = (("rotary frequency factors", "none"), ("rotary magnitude", "1"))
 """What goes without saying where layers differ."""
@@ -54,11 +54,11 @@ def _layers(shape: ModelShape) -> Iterator[tuple[str, str]]:
     """The rotation, and the window if there is one; a row for each kind if layers differ."""
     counts = Counter(shape.pattern)
     if len(counts) > 1:
-        for index, kind in enumerate(shape.kinds):
-            rows = (f"{name} {value}" for name, value in _kind(kind) if (name, value) not in PLAIN)
-            yield f"{counts[index]} of the layers", ", ".join(rows)
+        for index, count in sorted(counts.items()):
+            rows = (f"{name} {value}" for name, value in _kind(shape.kinds[index]) if (name, value) not in PLAIN)
+            yield f"{count} of the layers", ", ".join(rows)
     else:
-        yield from _kind(shape.kinds[0])
+        yield from _kind(shape.kind(0))
 
 
 def _kind(kind: LayerKind) -> Iterator[tuple[str, str]]:

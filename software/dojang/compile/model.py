@@ -8,7 +8,7 @@ import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 from dojang_hdl.isa import SET_BITS
 
-from ..checkpoints import Checkpoint, Form, ScaleSet
+from ..checkpoints import Checkpoint, Form, Matrix, ScaleSet
 from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
 from .layout import round_up
@@ -16,6 +16,7 @@ from .linear import Linear, compatible, split_rows
 from .program import QUEUE
 from .regions import MemoryMap, Region
 from .sram import vector_words
+from .vectors import Vector, Vectors, layer_vectors
 
 __all__ = ["KV_BITS", "CacheRegions", "InputGroups", "LayerLayout", "ModelLayout"]
 
@@ -94,11 +95,10 @@ class ModelLayout:
         memory.end_tiles()
         self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.key_dim // ELEMENTS)
                        for channel in channels]
-        self.gain_words = vector_words(shape.d)
-        self.gains = [[memory.allocate(f"norm.gains.set{number}" if number else "norm.gains", channel,
-                                       (2 * shape.layers + 1) * self.gain_words)
-                       for number in range(1 + len(sets))] for channel in channels]
+        self.vectors = Vectors(self._vectors(), config, memory, 1 + len(sets))
         self.embedding = HeadRows(self.head, memory) if shared else FloatRows(checkpoint, config, memory)
+        self.position_rows = [memory.allocate("positions", channel, context * vector_words(shape.d))
+                              for channel in channels if shape.learned_positions]
         for index, layer in enumerate(self.layers):
             layer.caches.extend(self._cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width)
                                 for head in range(shape.kv_heads))
@@ -116,6 +116,9 @@ class ModelLayout:
             raise CompileError(f"{sets} scale sets were given, expected {(1 << SET_BITS) - 1} at most")
         if not 1 <= self.context <= CONTEXT_LIMIT:
             raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
+        if shape.learned_positions and self.context > shape.context:
+            raise CompileError(f"a context of {self.context} positions was asked for, the model has learned "
+                               f"{shape.context}")
         if shape.vocab > VOCAB_LIMIT:
             raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
         for part, size, largest in (("keys", shape.head_dim, QUEUE // TERMS * BLOCK),
@@ -130,8 +133,11 @@ class ModelLayout:
 
     def _layer(self, index: int) -> LayerLayout:
         """A layer with nothing allocated yet."""
-        config, layer = self.config, self.checkpoint.layers[index]
-        name = f"layer{index}"
+        config, shape, layer = self.config, self.shape, self.checkpoint.layers[index]
+
+        def linear(name: str, *parts: list[Matrix]) -> Linear:
+            return Linear(f"layer{index}.{name}", config, *parts, biases=shape.biases)
+
         q, k, v = (layer.matrix(f"attn_{part}") for part in "qkv")
         stacks = [[q]]
         for matrix in (k, v):
@@ -139,21 +145,21 @@ class ModelLayout:
                 stacks[-1].append(matrix)
             else:
                 stacks.append([matrix])
-        inputs = [Linear(f"{name}.{'_'.join(m.name.split('.')[-2] for m in stack)}", config, stack) for stack in stacks]
+        inputs = [linear("_".join(m.name.split(".")[-2] for m in stack), stack) for stack in stacks]
         at, start = [], 0
-        for stack, linear in zip(stacks, inputs, strict=True):
+        for stack, stacked in zip(stacks, inputs, strict=True):
             before = 0
             for matrix in stack:
                 at.append(start + before)
                 before += matrix.rows
-            start += linear.rows * config.nodes
-        gate, up = layer.matrix("ffn_gate"), layer.matrix("ffn_up")
-        if compatible(gate, up):
-            ffn_inputs = [Linear(f"{name}.ffn_gate_up", config, [gate], [up])]
+            start += stacked.rows * config.nodes
+        ffn = [layer.matrix(name) for name in ("ffn_gate", "ffn_up") if name in shape.matrices()]
+        if compatible(*ffn):
+            ffn_inputs = [linear("ffn_gate_up" if shape.gated else "ffn_up", *([matrix] for matrix in ffn))]
         else:
-            ffn_inputs = [Linear(f"{name}.ffn_gate", config, [gate]), Linear(f"{name}.ffn_up", config, [up])]
-        return LayerLayout(inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.matrix("attn_output")]),
-                           ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.matrix("ffn_down")]))
+            ffn_inputs = [linear(matrix.name.split(".")[-2], [matrix]) for matrix in ffn]
+        return LayerLayout(inputs, (at[0], at[1], at[2]), linear("attn_output", [layer.matrix("attn_output")]),
+                           ffn_inputs, linear("ffn_down", [layer.matrix("ffn_down")]))
 
     def input_groups(self) -> InputGroups:
         """Of normed vectors, of attention's result and of the activation."""
@@ -167,6 +173,13 @@ class ModelLayout:
     def _linears(self) -> list[Linear]:
         """In the order a pass streams them."""
         return [*(linear for layer in self.layers for linear in layer.linears()), self.head]
+
+    def _vectors(self) -> list[Vector]:
+        """In the order a pass needs them."""
+        last = [Vector(name, name, vector_words(*size)) for name, size in self.shape.tensors().items()
+                if name.startswith("output_norm.")]
+        return [*(vector for index, layer in enumerate(self.layers)
+                  for vector in layer_vectors(self.shape, index, layer.linears())), *last]
 
     def _cache(self, name: str, channel: int) -> CacheRegions:
         group_words = self.positions * KV_BITS // ELEMENTS
@@ -189,23 +202,23 @@ class ModelLayout:
     def contents(self) -> Iterator[tuple[Region, np.ndarray]]:
         """(region, bytes from its start) of everything but programs; caches and logits start as zeros."""
         rotary = rotary_table(self.shape, self.positions)
-        gains = [self._gains(checkpoint) for checkpoint in self._variants]
         for channel in range(self.config.channels):
             yield self.rotary[channel], _bytes(rotary)
-            for region, values in zip(self.gains[channel], gains, strict=True):
-                yield region, _bytes(values)
+        yield from self.vectors.contents(self._variants)
         yield from self.embedding.contents()
+        for region in self.position_rows:
+            yield region, _bytes(self._position_table())
         scales = [{}, *(item.values for item in self.sets)]
         for linear in self._linears():
             yield from linear.contents(scales)
 
-    def _gains(self, checkpoint: Checkpoint) -> np.ndarray:
-        """float32 [norms, elements of whole words], in order of use."""
-        gains = np.zeros((2 * self.shape.layers + 1, self.gain_words * ELEMENTS), "<f4")
-        for index, layer in enumerate(checkpoint.layers):
-            gains[2 * index:2 * index + 2, :self.shape.d] = [layer.vector(f"{name}.weight") for name in self.shape.norms]
-        gains[-1, :self.shape.d] = checkpoint.vector("output_norm.weight")
-        return gains
+
+    def _position_table(self) -> np.ndarray:
+        """float32 [positions, elements of whole words]."""
+        table = np.zeros((self.context, vector_words(self.shape.d) * ELEMENTS), "<f4")
+        if self.checkpoint.positions is not None:
+            table[:, :self.shape.d] = self.checkpoint.positions[:self.context]
+        return table
 
 
 def rotary_table(shape, positions: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from dojang.checkpoints import UnsupportedError, load
 from dojang.checkpoints.gguf import keys
 from dojang.checkpoints.gguf.keys import GROUPS, HARMLESS, HONOURED, KNOWN, NEUTRAL, OTHERS, REFUSED
 
+
 def test_every_key_of_the_package_is_in_one_table():
     names = (name for group in vars(gguf.Keys).values() if isinstance(group, type) for name in vars(group).values())
     known = {name.removeprefix("{arch}.").replace("{dense}", "dense_2") for name in names

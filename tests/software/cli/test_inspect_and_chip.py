@@ -23,6 +23,7 @@ def rows(output):
 
 def test_inspect_smollm2():
     table = rows(run("inspect", "smollm2").stdout)
+    assert table["family"] == ["llama"] and table["head"] == ["tied to the embedding"]
     assert table["heads × KV heads × size"] == ["9 × 3 × 64"] and table["context"] == ["8192"]
     assert table["Q4_1"] == ["210", "106,168,320", "66,355,200", "5.000"]
     assert table["Q8_0"] == ["1", "28,311,552", "30,081,024", "8.500"]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import typer
 import pytest
+import typer
 from dojang.cli import app
 from dojang.cli.reference import TABLES, option_tables
 

@@ -6,14 +6,15 @@ from .family import Family
 
 __all__ = ["document"]
 
+COLUMNS = ("family", "published as", "norms", "q and k norm", "rotation", "layers with a window", "FFN",
+           "biases that must be there", "more")
 ACTIVATIONS = {Activation.SILU: "SiLU", Activation.GELU_TANH: "GELU (tanh)", Activation.GELU_ERF: "GELU (erf)"}
 QK_NORMS = {QKNorm.NONE: "–", QKNorm.HEAD: "each head", QKNorm.VECTOR: "all heads"}
 
 
 def document() -> str:
     """A table with a row for each family, as Markdown."""
-    lines = ["| family | published as | norms | q and k norm | rotation | layers with a window | FFN | biases that must be there | more |",
-             "|---|---|---|---|---|---|---|---|---|"]
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for family in FAMILIES.values():
         cells = (f"`{family.name}`", ", ".join(f"`{name}`" for name in family.published), _norms(family),
                  QK_NORMS[family.qk_norm], _rotation(family), _window(family),

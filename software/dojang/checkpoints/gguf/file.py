@@ -36,9 +36,10 @@ class GGUFFile(KeyedFile):
         self.path, self.name = path, name or path.name
         self.parts = read_parts(path)
         self.fields, self.order = self.parts[0].fields, self.parts[0].order
-        self.tensors: dict[str, StoredTensor] = {}
+        tensors: dict[str, StoredTensor] = {}
         for part in self.parts:
-            self.tensors |= part.tensors
+            tensors |= part.tensors
+        self.tensors = tensors
         self.size = sum(part.size for part in self.parts)
         self.architecture = self.field(ARCHITECTURE)
         if self.architecture is not None and not (
