@@ -35,8 +35,7 @@ class TokenizerData:
     scores: of each id, for SentencePiece.
     add_space_prefix: texts start with a space; None if that is left to the kind of tokenizer.
     strip_after: control tokens swallow the white space that follows them.
-    document: a ``tokenizer.json``, which says all that `tokens`, `types`, `merges` and `scores` do, for the model
-        ``"tokenizers"``.
+    document: text of a ``tokenizer.json``, which `tokens` and `types` are of, for the model ``"tokenizers"``.
     """
 
     model: str

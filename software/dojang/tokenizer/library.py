@@ -1,18 +1,17 @@
 """Vocabularies that the library `tokenizers` reads as they are (tokenizer model ``tokenizers``): a ``tokenizer.json``."""
 
 import json
-from dataclasses import replace
 
 import tokenizers
 
 from ..checkpoints import TokenizerData
 from ..checkpoints.errors import shown
-from .byte_level import BYTES, byte_of
+from .byte_level import BYTES
 from .errors import TokenizerError
 from .sentencepiece import SPACE, spaced_bytes
 from .sentences import dropped_bytes, listing
 from .sentences import shown as visible
-from .special import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, SpecialTokens
+from .special import UNKNOWN, USER_DEFINED, SpecialTokens
 
 __all__ = ["Library", "LibraryTokens"]
 
@@ -32,7 +31,6 @@ class Library:
 
     Attributes
     ----------
-    data: with `tokens` and `types` as the document has them.
     begin: ids that its post-processor puts in front of a text.
     messages: what it would do besides, a sentence each.
 
@@ -48,7 +46,7 @@ class Library:
         self._steps: list[dict] = decoder.get("decoders", [decoder])
         self._bytes = any(step["type"] == "ByteLevel" for step in self._steps)
         self._check_decoder()
-        self.data = replace(data, **self._vocabulary())
+        self._data = data
         self.begin, self.messages = self._ends()
 
     def _check_decoder(self) -> None:
@@ -58,27 +56,13 @@ class Library:
                 raise TokenizerError(f"decoder {shown(step['type'])} of tokenizer.json is not supported, expected "
                                      f"{', '.join(DECODERS)} of {SPACE} by a space")
 
-    def _vocabulary(self) -> dict:
-        ids = self._whole.get_vocab(with_added_tokens=True)
-        if not ids:
-            raise TokenizerError("tokenizer.json of the model has no tokens")
-        tokens, types = [""] * (max(ids.values()) + 1), [UNUSED] * (max(ids.values()) + 1)
-        for token, index in ids.items():
-            tokens[index], types[index] = token, NORMAL if byte_of(token) is None or self._bytes else BYTE
-        for index, added in self._whole.get_added_tokens_decoder().items():
-            types[index] = CONTROL if added.special else USER_DEFINED
-        unknown = getattr(self._whole.model, "unk_token", None)
-        if unknown in ids:
-            types[ids[unknown]] = UNKNOWN
-        return {"tokens": tokens, "types": types}
-
     def _ends(self) -> tuple[list[int], list[str]]:
         """Ids in front of a text; sentences about those behind it."""
         plain = self._whole.encode("a", add_special_tokens=False).ids
         full = self._whole.encode("a").ids
         count = len(full) - len(plain)
         front = next((index for index in range(count + 1) if full[index:index + len(plain)] == plain), count)
-        behind = [self.data.tokens[token] for token in full[front + len(plain):]]
+        behind = [self._data.tokens[token] for token in full[front + len(plain):]]
         if not behind:
             return full[:front], []
         return full[:front], [f"{listing(behind)}, which tokenizer.json puts behind texts, is left out: answers follow"]
@@ -109,7 +93,7 @@ class Library:
         self._plain.add_tokens([tokenizers.AddedToken(ANCHOR, normalized=False)])
         self._document = {}
         self._markers, self._types = special.markers, special.types
-        self._ids = {index for index, token in enumerate(self.data.tokens) if token in special.markers}
+        self._ids = {index for index, token in enumerate(self._data.tokens) if token in special.markers}
 
     def encode(self, text: str, first: bool) -> list[int]:
         """Ids of `text` without markup; `first`: it follows nothing, not even markup."""
@@ -124,7 +108,7 @@ class Library:
 
     def token_bytes(self, token: int) -> bytes:
         """Bytes of a token that is shown."""
-        text = self.data.tokens[token]
+        text = self._data.tokens[token]
         if not self._bytes:
             return spaced_bytes(text, self._types[token])
         if self._types[token] == USER_DEFINED or not all(character in BYTES for character in text):
@@ -134,7 +118,7 @@ class Library:
     def dropped(self, text: str) -> list[str]:
         """A sentence about what of `text` has no token."""
         if self._bytes:
-            known = set(self.data.tokens)
+            known = set(self._data.tokens)
             return dropped_bytes(text, frozenset(byte for character, byte in BYTES.items() if character not in known))
         unknown = {index for index, kind in enumerate(self._types) if kind == UNKNOWN}
         found = self._plain.encode(text, add_special_tokens=False)
@@ -158,11 +142,12 @@ class LibraryTokens(SpecialTokens):
 
     Parameters
     ----------
-    library: the document.
+    data: of the checkpoint.
+    library: its document.
     """
 
-    def __init__(self, library: Library):
-        super().__init__(library.data)
+    def __init__(self, data: TokenizerData, library: Library):
+        super().__init__(data)
         self._library = library
         library.use(self)
 

@@ -48,14 +48,14 @@ class Tokenizer:
     """
 
     def __init__(self, data: TokenizerData):
+        self._data = data
         self.messages: list[str] = []
-        if not data.tokens and not data.document:
+        if not data.tokens:
             raise TokenizerError("the model file holds no tokenizer")
         require_supported(data.model, data.pre)
         try:
             library = Library(data) if data.model == "tokenizers" else None
-            self._data = data if library is None else library.data
-            self._special = SpecialTokens(data) if library is None else LibraryTokens(library)
+            self._special = SpecialTokens(data) if library is None else LibraryTokens(data, library)
             self.eos_ids = self._special.ends
             self._vocabulary, begin = self._make() if library is None else (library, False)
         except TokenizerError:

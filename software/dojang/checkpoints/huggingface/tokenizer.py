@@ -1,8 +1,12 @@
 """Tokenizer of a folder: the document that the library `tokenizers` reads, and what other files say beside it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from gguf import TokenType
+from tokenizers import Tokenizer
 
 from ..checkpoint import TokenizerData
 from ..errors import CheckpointError, named, shown
@@ -14,6 +18,13 @@ DOCUMENT, SETTINGS, SPECIAL, TEMPLATE = ("tokenizer.json", "tokenizer_config.jso
                                          "chat_template.jinja")
 IDS = ("generation_config.json", "config.json")
 """Files with ids of the begin and end tokens, the first that has one first."""
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = (int(kind) for kind in (
+    TokenType.NORMAL, TokenType.UNKNOWN, TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNUSED, TokenType.BYTE))
+
+BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
+
+LARGEST_ID = 1 << 22
 
 DEFAULT = "default"
 """Name of the chat template among several."""
@@ -28,7 +39,9 @@ def tokenizer_data(folder: Path, vocab: int) -> TokenizerData:
     """
     if not (folder / DOCUMENT).exists():
         return TokenizerData("tokenizers")
-    ids = _ids_of_texts(folder / DOCUMENT)
+    document = read_text(folder / DOCUMENT)
+    tokens, types = _vocabulary(folder / DOCUMENT, document)
+    ids = {token: index for index, token in reversed(list(enumerate(tokens)))}
     texts = {**_optional(folder / SPECIAL), **_optional(folder / SETTINGS)}
     numbers = [(folder / name, _numbers(folder / name)) for name in IDS]
 
@@ -52,9 +65,9 @@ def tokenizer_data(folder: Path, vocab: int) -> TokenizerData:
     begin = [*of_text("bos_token"), *(token for path, values in numbers
                                       for token in of_numbers(path, values, "bos_token_id"))]
     return TokenizerData(
-        "tokenizers", None, bos=begin[0] if begin else None, eos=end[0] if end else None, add_bos=None,
+        "tokenizers", None, tokens, types, bos=begin[0] if begin else None, eos=end[0] if end else None, add_bos=None,
         eos_ids=frozenset(end), chat_template=_template(folder, texts.get("chat_template")),
-        document=read_text(folder / DOCUMENT))
+        document=document)
 
 
 def _optional(path: Path) -> dict[str, Any]:
@@ -67,12 +80,25 @@ def _numbers(path: Path) -> dict[str, Any]:
     return {**values, **inner} if isinstance(inner, dict) else values
 
 
-def _ids_of_texts(path: Path) -> dict[str, int]:
-    """Id of each token that the document adds to its vocabulary."""
-    added = read_json(path).get("added_tokens")
-    entries = [entry for entry in added if isinstance(entry, dict)] if isinstance(added, list) else []
-    return {entry["content"]: entry["id"] for entry in entries
-            if isinstance(entry.get("content"), str) and type(entry.get("id")) is int}
+def _vocabulary(path: Path, document: str) -> tuple[list[str], list[int]]:
+    """Text and GGUF's type of each id."""
+    try:
+        library = Tokenizer.from_str(document)
+    except Exception as error:  # the library raises plain Exception
+        raise CheckpointError(f"{path} cannot be read by the library tokenizers: {error}") from None
+    ids = library.get_vocab(with_added_tokens=True)
+    if max(ids.values(), default=0) > LARGEST_ID:
+        raise CheckpointError(f"{path} has the token id {max(ids.values()):,}, expected at most {LARGEST_ID:,}")
+    tokens, types = [""] * (max(ids.values(), default=-1) + 1), [UNUSED] * (max(ids.values(), default=-1) + 1)
+    fallback = getattr(library.model, "byte_fallback", False)
+    for token, index in ids.items():
+        tokens[index], types[index] = token, BYTE if fallback and BYTE_TOKEN.fullmatch(token) else NORMAL
+    for index, added in library.get_added_tokens_decoder().items():
+        types[index] = CONTROL if added.special else USER_DEFINED
+    unknown = ids.get(getattr(library.model, "unk_token", None) or "")
+    if unknown is not None:
+        types[unknown] = UNKNOWN
+    return tokens, types
 
 
 def _template(folder: Path, listed: Any) -> str | None:
