@@ -77,7 +77,7 @@ class _Scaling:
     def __init__(self, config: Config, values: Mapping[str, Any], base: str):
         self._config, self._values = config, values
         kind = next((values[key] for key in TYPES if values.get(key) is not None), "default")
-        self.kind = SAME.get(kind, kind) if isinstance(kind, str) else kind
+        self.kind = SAME.get(kind, kind) if isinstance(kind, str) else ""
         if self.kind not in SCALINGS:
             raise UnsupportedError(f"{config.path}: rotary scaling {shown(kind)} is not supported, supported are "
                                    f"{', '.join(SCALINGS)}")
