@@ -1,5 +1,6 @@
 """Tokenizer of a folder: the document that the library `tokenizers` reads, and what other files say beside it."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,12 +91,12 @@ def _vocabulary(path: Path, document: str) -> tuple[list[str], list[int]]:
     if max(ids.values(), default=0) > LARGEST_ID:
         raise CheckpointError(f"{path} has the token id {max(ids.values()):,}, expected at most {LARGEST_ID:,}")
     tokens, types = [""] * (max(ids.values(), default=-1) + 1), [UNUSED] * (max(ids.values(), default=-1) + 1)
-    fallback = getattr(library.model, "byte_fallback", False)
+    model = json.loads(document)["model"]
     for token, index in ids.items():
-        tokens[index], types[index] = token, BYTE if fallback and BYTE_TOKEN.fullmatch(token) else NORMAL
+        tokens[index], types[index] = token, BYTE if model.get("byte_fallback") and BYTE_TOKEN.fullmatch(token) else NORMAL
     for index, added in library.get_added_tokens_decoder().items():
         types[index] = CONTROL if added.special else USER_DEFINED
-    unknown = ids.get(getattr(library.model, "unk_token", None) or "")
+    unknown = ids.get(model.get("unk_token") or "", model.get("unk_id"))
     if unknown is not None:
         types[unknown] = UNKNOWN
     return tokens, types
