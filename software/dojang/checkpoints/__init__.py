@@ -11,13 +11,14 @@ from .form import BLOCK, Form
 from .gguf import GGUFFile, load_model
 from .glassllm import load_glassllm
 from .huggingface import CONFIG, Folder, load_folder
+from .keyed_file import KeyedFile
 from .matrix import Matrix
 from .regular import require_regular
 from .rules import Activation, LayerKind, Norm, QKNorm, Rotation
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import ModelShape
 
-__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Folder", "Form", "GGUFFile", "Layer",
+__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Folder", "Form", "GGUFFile", "KeyedFile", "Layer",
            "LayerKind", "Matrix", "ModelShape", "Norm", "QKNorm", "Rotation", "ScaleSet", "TokenizerData",
            "UnsupportedError", "load", "load_scale_set", "open_model", "write_scale_set"]
 

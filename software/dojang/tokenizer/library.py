@@ -43,7 +43,7 @@ class Library:
         self._whole = _read(data.document or "")
         self._document = json.loads(data.document or "")
         decoder = self._document.get("decoder") or {"type": None}
-        self._steps: list[dict] = decoder.get("decoders", [decoder])
+        self._steps: list[dict] = decoder["decoders"] if "decoders" in decoder else [decoder]
         self._bytes = any(step["type"] == "ByteLevel" for step in self._steps)
         self._check_decoder()
         self._data = data
