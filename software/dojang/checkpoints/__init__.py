@@ -18,9 +18,10 @@ from .rules import Activation, LayerKind, Norm, QKNorm, Rotation
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import ModelShape
 
-__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Folder", "Form", "GGUFFile", "KeyedFile", "Layer",
-           "LayerKind", "Matrix", "ModelShape", "Norm", "QKNorm", "Rotation", "ScaleSet", "TokenizerData",
-           "UnsupportedError", "load", "load_scale_set", "open_model", "write_scale_set"]
+__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Folder", "Form", "GGUFFile",
+           "KeyedFile", "Layer", "LayerKind", "Matrix", "ModelShape", "Norm", "QKNorm", "Rotation",
+           "ScaleSet", "TokenizerData", "UnsupportedError", "load", "load_scale_set", "open_model",
+           "write_scale_set"]
 
 
 def load(model: str | Path | GGUFFile | Folder, weights_bits: int = 8) -> Checkpoint:

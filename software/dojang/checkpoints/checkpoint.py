@@ -22,8 +22,8 @@ class TokenizerData:
 
     Parameters
     ----------
-    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, ``"tokenizers"``, or what an unsupported checkpoint
-        says.
+    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, ``"tokenizers"`` (see
+        `document`), or what an unsupported checkpoint says.
     pre: name of the pre-tokenizer, None if the checkpoint names none.
     tokens: text of each id.
     types: GGUF token type of each id (1 normal, 3 control, 4 user defined).

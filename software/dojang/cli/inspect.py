@@ -21,7 +21,8 @@ ROWS = 256
 
 
 def inspect(model: Model, weights: Weights = 8):
-    """Show the header of a GGUF file of any kind or of a Hugging Face folder, and of a model that can run its shape and bytes per token.
+    """Show the header of a GGUF file of any kind or of a Hugging Face folder, and of a model that can run its shape and
+    bytes per token.
 
     Why a model cannot run, or its prompts cannot be encoded, is said on standard error.
     """

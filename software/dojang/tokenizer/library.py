@@ -1,6 +1,7 @@
-"""Vocabularies that the library `tokenizers` reads as they are (tokenizer model ``tokenizers``): a ``tokenizer.json``."""
+"""Vocabularies in a ``tokenizer.json``, which the library `tokenizers` reads as they are (model ``tokenizers``)."""
 
 import json
+from typing import Any
 
 import tokenizers
 
@@ -42,8 +43,8 @@ class Library:
     def __init__(self, data: TokenizerData):
         self._whole = _read(data.document or "")
         self._document = json.loads(data.document or "")
-        decoder = self._document.get("decoder") or {"type": None}
-        self._steps: list[dict] = decoder["decoders"] if "decoders" in decoder else [decoder]
+        decoder: dict[str, Any] = self._document.get("decoder") or {"type": None}
+        self._steps: list[dict[str, Any]] = decoder["decoders"] if "decoders" in decoder else [decoder]
         self._bytes = any(step["type"] == "ByteLevel" for step in self._steps)
         self._check_decoder()
         self._data = data

@@ -39,7 +39,7 @@ def test_commands(folder, tmp_path):
     run("compress", folder, tmp_path / "tiny.dojang", "--bits", 4, "--method", "rtn", "--no-rotate", "--calibration",
         tmp_path / "text", "--windows", 1)
     kept = load(tmp_path / "tiny.dojang")
-    assert kept.tokenizer == load(folder).tokenizer and kept.tokenizer.document is not None
+    assert kept.tokenizer.document == load(folder).tokenizer.document != ""
     assert Tokenizer(kept.tokenizer).encode("hé") == Tokenizer(load(folder).tokenizer).encode("hé")
     run("eval", tmp_path / "tiny.dojang", "--against", folder, "--text", tmp_path / "text", "--windows", 1,
         "--length", 16, "--numerics", "fast", "--json", tmp_path / "e.json")

@@ -81,7 +81,8 @@ CASES = {
               activation=Activation.GELU_TANH, embedding_scale=8.0)),
     "granite": ("GraniteForCausalLM", {
         **SIZES, "embedding_multiplier": 12, "attention_multiplier": 0.0625, "residual_multiplier": 0.25,
-        "logits_scaling": 8.0}, shape(embedding_scale=12.0, score_scale=0.0625, residual_scale=0.25, logit_scale=0.125)),
+        "logits_scaling": 8.0},
+        shape(embedding_scale=12.0, score_scale=0.0625, residual_scale=0.25, logit_scale=0.125)),
     "hyperclovax": ("HyperCLOVAXForCausalLM", {
         **SIZES, "embedding_multiplier": 12, "residual_multiplier": 0.25, "logits_scaling": 0.125},
         shape(embedding_scale=12.0, residual_scale=0.25, logit_scale=0.125, norms=ALL)),

@@ -121,7 +121,8 @@ def test_files_that_are_missing_or_damaged(folder, tensors, tmp_path):
     index = json.loads((path / "model.safetensors.index.json").read_text())
     for change, message in (({"lm_head.weight": "../x"}, "names '../x', expected a file in the same folder"),
                             ({"other": part.name}, f"says that tensor other is in {part.name}, which has no such")):
-        (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {**index["weight_map"], **change}}))
+        changed = {"weight_map": {**index["weight_map"], **change}}
+        (path / "model.safetensors.index.json").write_text(json.dumps(changed))
         refused(path, message)
     (path / "model.safetensors.index.json").write_text("{}")
     refused(path, "has no weight_map")
@@ -180,7 +181,8 @@ def test_the_text_model_of_several_parts(hub, tmp_path):
         names = {name: np.ones(64, np.float32) if "layernorm" in name else array for name, array in names.items()}
         for layer in range(2):
             front = f"{prefix}layers.{layer}."
-            names |= {f"{front}{norm}_feedforward_layernorm.weight": np.ones(64, np.float32) for norm in ("pre", "post")}
+            names |= {f"{front}{norm}_feedforward_layernorm.weight": np.ones(64, np.float32)
+                      for norm in ("pre", "post")}
             names |= {f"{front}self_attn.{part}_norm.weight": np.ones(16, np.float32) for part in "qk"}
         names["vision_tower.patches.weight"] = np.ones((2, 2), np.float32)
         config = {"architectures": ["Gemma3ForConditionalGeneration"], "vision_config": {"hidden_size": 3},
@@ -188,5 +190,6 @@ def test_the_text_model_of_several_parts(hub, tmp_path):
                                   "head_dim": 16, "sliding_window": 32}}
         checkpoint = load(hub.write(tmp_path / str(number), config, names))
         assert checkpoint.shape.tied and checkpoint.shape.d == 64
-        assert "only the text model is used, tensors of other parts are ignored: vision_tower (1)" in checkpoint.messages
+        told = "only the text model is used, tensors of other parts are ignored: vision_tower (1)"
+        assert told in checkpoint.messages
         assert (checkpoint.vector("blk.0.ffn_norm.weight") == 2).all()

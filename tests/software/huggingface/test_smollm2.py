@@ -44,7 +44,8 @@ def gguf():
 def write(hub, path, gguf, layers):
     """The first layers of the model."""
     shape = replace(gguf.shape, layers=layers)
-    values = {name: gguf.floats(name) if len(size) == 2 else gguf.vector(name) for name, size in shape.tensors().items()}
+    values = {name: gguf.floats(name) if len(size) == 2 else gguf.vector(name)
+              for name, size in shape.tensors().items()}
     data = gguf.tokenizer
     settings = {"bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>", "special": True},
                 "chat_template": [{"name": "rag", "template": "no"}, {"name": "default",

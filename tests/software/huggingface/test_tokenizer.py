@@ -113,7 +113,8 @@ def test_ends_of_all_files_count(tmp_path):
 
 def test_what_is_behind_a_text_is_told(tmp_path):
     library = spaced("bare")
-    library.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    library.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
     tokenizer = Tokenizer(tokenizer_data(make(tmp_path, library), 1000))
     assert tokenizer.encode("he")[0] == 1 and 2 not in tokenizer.encode("he")
     assert tokenizer.messages == ["</s>, which tokenizer.json puts behind texts, is left out: answers follow"]
@@ -122,7 +123,7 @@ def test_what_is_behind_a_text_is_told(tmp_path):
 def test_other_decoders_and_no_tokenizer(tmp_path):
     library = spaced("bare")
     library.decoder = decoders.WordPiece()
-    with pytest.raises(TokenizerError, match="decoder 'WordPiece' of tokenizer.json is not supported"):
+    with pytest.raises(TokenizerError, match=r"decoder 'WordPiece' of tokenizer\.json is not supported"):
         Tokenizer(tokenizer_data(make(tmp_path, library), 1000))
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(TokenizerError, match="holds no tokenizer"):
@@ -131,7 +132,7 @@ def test_other_decoders_and_no_tokenizer(tmp_path):
 
 def test_a_vocabulary_whose_whole_words_are_markup(tmp_path):
     """A unigram model, or one that does not merge words that are tokens, finds markup in plain text by itself."""
-    vocab = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("<", -9.0), ("/", -9.0), ("s", -9.0), (">", -9.0), ("a", -9.0)]
+    vocab = [*((token, 0.0) for token in ("<unk>", "<s>", "</s>")), *((letter, -9.0) for letter in "</s>a")]
     library = Library(models.Unigram(vocab, 0, False))
     library.decoder = decoders.Metaspace(prepend_scheme="never")
     library.add_special_tokens([AddedToken(token, normalized=False) for token in ("<unk>", "<s>", "</s>")])

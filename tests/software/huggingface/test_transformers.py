@@ -1,4 +1,4 @@
-"""The library `transformers`, whose folders these are: what it computes of a tiny one, and what its configs leave out."""
+"""The library `transformers`, whose folders these are: what it computes, and what its configs leave out."""
 
 import json
 
@@ -45,7 +45,8 @@ CASES = {
             "sliding_attention", "full_attention", "sliding_attention", "sliding_attention"]}),
     "granite": ("Granite", {"embedding_multiplier": 12.0, "attention_multiplier": 0.0625, "residual_multiplier": 0.25,
                             "logits_scaling": 8.0}),
-    "hyperclovax": ("HyperCLOVAX", {"embedding_multiplier": 12.0, "residual_multiplier": 0.25, "logits_scaling": 0.125}),
+    "hyperclovax": ("HyperCLOVAX", {
+        "embedding_multiplier": 12.0, "residual_multiplier": 0.25, "logits_scaling": 0.125}),
     "hyperclovax without norms after": ("HyperCLOVAX", {"use_post_norm": False, "attention_multiplier": 0.1}),
     "gpt2": ("GPT2", {}),
     "stablelm": ("StableLm", {"use_qkv_bias": True}),
@@ -70,7 +71,7 @@ def test_logits_of_a_folder_are_those_of_the_library(case, tmp_path):
              or key in config_class.attribute_map}
     model = model_class(config_class(**sizes, initializer_range=0.15, **changes)).eval()
     with torch.no_grad():
-        for key, values in model.named_parameters():  # gains and biases too
+        for values in model.parameters():  # gains and biases too
             if values.ndim == 1:
                 values += 0.2 * torch.randn_like(values)
     model.save_pretrained(tmp_path / "model")

@@ -90,10 +90,12 @@ def _vocabulary(path: Path, document: str) -> tuple[list[str], list[int]]:
     ids = library.get_vocab(with_added_tokens=True)
     if max(ids.values(), default=0) > LARGEST_ID:
         raise CheckpointError(f"{path} has the token id {max(ids.values()):,}, expected at most {LARGEST_ID:,}")
-    tokens, types = [""] * (max(ids.values(), default=-1) + 1), [UNUSED] * (max(ids.values(), default=-1) + 1)
+    count = max(ids.values(), default=-1) + 1
+    tokens, types = [""] * count, [UNUSED] * count
     model = json.loads(document)["model"]
     for token, index in ids.items():
-        tokens[index], types[index] = token, BYTE if model.get("byte_fallback") and BYTE_TOKEN.fullmatch(token) else NORMAL
+        byte = model.get("byte_fallback") and BYTE_TOKEN.fullmatch(token)
+        tokens[index], types[index] = token, BYTE if byte else NORMAL
     for index, added in library.get_added_tokens_decoder().items():
         types[index] = CONTROL if added.special else USER_DEFINED
     unknown = ids.get(model.get("unk_token") or "", model.get("unk_id"))
