@@ -3,12 +3,13 @@
 import math
 
 from dojang_hdl.config import ELEMENTS
-from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round
+from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Round
 
 from .attention import emit_attention
 from .entry import load_rows, take_rows
 from .model import LayerLayout
 from .regions import of_set
+from .rotation import load_tables, wait_tables
 from .writer import IN_ORDER, Writer, bits
 
 __all__ = ["emit_end", "emit_layer", "emit_start"]
@@ -17,11 +18,11 @@ SQUARES, ROOT = 0, 1
 
 
 def emit_start(w: Writer) -> None:
-    """LOADs of the embedding rows, the first gains and the rotary rows; residual stream."""
+    """LOADs of the embedding rows, the first gains and the rows of the positions; residual stream."""
     load_rows(w)
     _load_gain(w, 0)
     if w.heads:
-        _load_rotary(w)
+        load_tables(w)
     _load_gain(w, 1)
     w.clear_zeros()
     take_rows(w)
@@ -31,17 +32,6 @@ def _load_gain(w: Writer, index: int) -> None:
     words = w.model.gain_words
     regions = w.model.gains[w.channel]
     w.load(IN_ORDER, words, w.buffers.gain[index % 2], regions[0].start + index * words, **of_set(regions))
-
-
-def _load_rotary(w: Writer) -> None:
-    """C and S of every context, once for each query head of a group."""
-    b = w.buffers
-    for c in range(w.contexts):
-        for half in range(2):
-            for query in range(w.shape.group):
-                target = b.rotary + c * b.rotary_stride + half * b.keys_words + query * b.key_words
-                w.load(IN_ORDER, b.key_words, target, w.model.rotary[w.channel].start + half * b.key_words,
-                       m_reg=Reg.POS, m_bias=c, m_mul=2 * b.key_words)
 
 
 def _norm(w: Writer, index: int) -> None:
@@ -66,7 +56,7 @@ def emit_layer(w: Writer, index: int, layer: LayerLayout) -> None:
     _norm(w, 2 * index)
     _inputs(w, layer)
     if index == 0 and w.heads:
-        w.wait(IN_ORDER, w.contexts * b.rotary_stride)
+        wait_tables(w)
     emit_attention(w, layer)
     dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
     for c in range(w.contexts):

@@ -2,20 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 from dojang_hdl.isa import SET_BITS
 
-from ..checkpoints import Checkpoint, Form, ScaleSet
+from ..checkpoints import Checkpoint, Form, LayerKind, Rotation, ScaleSet
 from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
 from .layout import round_up
 from .linear import Linear, compatible, split_rows
-from .program import QUEUE
 from .regions import MemoryMap, Region
+from .span import Span, mask_table
 from .sram import vector_words
+from .tables import PositionTable, rotary_table
 
 __all__ = ["KV_BITS", "CacheRegions", "InputGroups", "LayerLayout", "ModelLayout"]
 
@@ -23,11 +25,27 @@ KV_BITS = 8
 TERMS = 2
 """INT8 codes an element of K or V is stored as."""
 
+VALUE_ROWS = 512
+"""Rows of V in one product at most: so few STREAMs bring the tiles of the largest context."""
+
 CONTEXT_LIMIT = 16_000
 """The largest context whose row blocks fit the field ``n_bias``."""
 
 VOCAB_LIMIT = 1 << 20
 """Token ids that an address follows; nodes multiply so many bits."""
+
+
+@dataclass(frozen=True)
+class ValueBlock:
+    """``rows`` rows of V from row ``first`` on: tiles of 32 positions from word ``start`` on."""
+
+    first: int
+    rows: int
+    start: int
+
+    @property
+    def tile_words(self) -> int:
+        return self.rows * KV_BITS // ELEMENTS
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class CacheRegions:
     key_scales: Region
     values: Region
     value_scales: Region
+    value_blocks: list[ValueBlock]
 
 
 @dataclass(frozen=True)
@@ -45,8 +64,8 @@ class LayerLayout:
     """A layer's linear maps and caches.
 
     ``inputs``: q, k, v stacked as far as their types agree; in the gathered vector they start at elements ``at[0]``,
-    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree. ``caches``: by KV head, as
-    soon as they are allocated.
+    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree. ``kind``: its rotation and
+    window; ``span``: what its queries read. ``caches``: by KV head, as soon as they are allocated.
     """
 
     inputs: list[Linear]
@@ -54,6 +73,8 @@ class LayerLayout:
     output: Linear
     ffn_inputs: list[Linear]
     down: Linear
+    kind: LayerKind
+    span: Span
     caches: list[CacheRegions] = field(default_factory=list)
 
     def linears(self) -> list[Linear]:
@@ -92,8 +113,7 @@ class ModelLayout:
         for linear in self._linears():
             linear.allocate(memory, 1 + len(sets))
         memory.end_tiles()
-        self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.key_dim // ELEMENTS)
-                       for channel in channels]
+        self.rotary, self.masks = self._rotary_tables(), self._mask_tables()
         self.gain_words = vector_words(shape.d)
         self.gains = [[memory.allocate(f"norm.gains.set{number}" if number else "norm.gains", channel,
                                        (2 * shape.layers + 1) * self.gain_words)
@@ -118,11 +138,10 @@ class ModelLayout:
             raise CompileError(f"a context of {self.context} positions was asked for, expected 1 to {CONTEXT_LIMIT}")
         if shape.vocab > VOCAB_LIMIT:
             raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
-        for part, size, largest in (("keys", shape.head_dim, QUEUE // TERMS * BLOCK),
-                                    ("values", shape.value_dim, config.acc_rows // TERMS)):
-            if size > largest:
-                raise CompileError(f"the model's heads have {part} of {size} elements, chip {config.name!r} takes "
-                                   f"{largest} at most")
+        largest = config.queued_streams // TERMS * BLOCK
+        if shape.head_dim > largest:
+            raise CompileError(f"the model's heads have keys of {shape.key_dim} elements, chip {config.name!r} takes "
+                               f"{largest} at most")
         for name, matrix in self.checkpoint.matrices() if not config.coded else ():
             if matrix.form != Form(matrix.bits, matrix.signed):
                 raise CompileError(f"{name} is compressed ({matrix.form}), chip {config.name!r} takes plain codes in "
@@ -130,7 +149,7 @@ class ModelLayout:
 
     def _layer(self, index: int) -> LayerLayout:
         """A layer with nothing allocated yet."""
-        config, layer = self.config, self.checkpoint.layers[index]
+        config, layer, kind = self.config, self.checkpoint.layers[index], self.shape.kind(index)
         name = f"layer{index}"
         q, k, v = (layer.matrix(f"attn_{part}") for part in "qkv")
         stacks = [[q]]
@@ -153,7 +172,8 @@ class ModelLayout:
         else:
             ffn_inputs = [Linear(f"{name}.ffn_gate", config, [gate]), Linear(f"{name}.ffn_up", config, [up])]
         return LayerLayout(inputs, (at[0], at[1], at[2]), Linear(f"{name}.attn_output", config, [layer.matrix("attn_output")]),
-                           ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.matrix("ffn_down")]))
+                           ffn_inputs, Linear(f"{name}.ffn_down", config, [layer.matrix("ffn_down")]), kind,
+                           Span(self.positions, kind.window))
 
     def input_groups(self) -> InputGroups:
         """Of normed vectors, of attention's result and of the activation."""
@@ -174,8 +194,27 @@ class ModelLayout:
         sizes = {"keys": terms * group_words, "key_scales": terms * self.positions // 8,
                  "values": TERMS * self.shape.value_dim * group_words // BLOCK,
                  "value_scales": self.positions // ELEMENTS}
-        return CacheRegions(**{part: self.memory.allocate(f"{name}.{part}", channel, words)
-                               for part, words in sizes.items()})
+        regions = {part: self.memory.allocate(f"{name}.{part}", channel, words) for part, words in sizes.items()}
+        rows, largest = TERMS * self.shape.value_dim, min(self.config.acc_rows, VALUE_ROWS)
+        start = regions["values"].start
+        blocks = [ValueBlock(first, min(largest, rows - first), start + first * group_words // BLOCK)
+                  for first in range(0, rows, largest)]
+        return CacheRegions(**regions, value_blocks=blocks)
+
+    def _rotary_tables(self) -> dict[Rotation, PositionTable]:
+        """Of all kinds of layers. Of one rotation every head of a group has its copy, so that a VEC turns them all."""
+        rotations = list(dict.fromkeys(kind.rotation for kind in self.shape.kinds if kind.rotation))
+        size, positions = self.shape.key_dim, self.positions
+        return {rotation: PositionTable.allocate(
+            f"rotary{index or ''}", self.memory, positions, 2, size, partial(rotary_table, rotation, size, positions),
+            copies=self.shape.group if len(rotations) == 1 else 1) for index, rotation in enumerate(rotations)}
+
+    def _mask_tables(self) -> dict[Span, PositionTable]:
+        """Of all windows."""
+        spans = list(dict.fromkeys(layer.span for layer in self.layers if layer.span.window))
+        return {span: PositionTable.allocate(
+            f"mask.window{span.window}", self.memory, self.positions, 1, span.mask_size, partial(mask_table, span))
+            for span in spans}
 
     def owner(self, kv_head: int) -> int:
         """The node that keeps a KV head."""
@@ -188,12 +227,12 @@ class ModelLayout:
 
     def contents(self) -> Iterator[tuple[Region, np.ndarray]]:
         """(region, bytes from its start) of everything but programs; caches and logits start as zeros."""
-        rotary = rotary_table(self.shape, self.positions)
         gains = [self._gains(checkpoint) for checkpoint in self._variants]
         for channel in range(self.config.channels):
-            yield self.rotary[channel], _bytes(rotary)
             for region, values in zip(self.gains[channel], gains, strict=True):
                 yield region, _bytes(values)
+        for table in (*self.rotary.values(), *self.masks.values()):
+            yield from table.contents()
         yield from self.embedding.contents()
         scales = [{}, *(item.values for item in self.sets)]
         for linear in self._linears():
@@ -206,23 +245,6 @@ class ModelLayout:
             gains[2 * index:2 * index + 2, :self.shape.d] = [layer.vector(f"{name}.weight") for name in self.shape.norms]
         gains[-1, :self.shape.d] = checkpoint.vector("output_norm.weight")
         return gains
-
-
-def rotary_table(shape, positions: int) -> np.ndarray:
-    """float32 [positions, 2, key_dim]: C and S of numerics.md, computed in float64."""
-    rotation = shape.kinds[0].rotation
-    size = rotation.dim
-    theta = rotation.base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
-    if rotation.factors is not None:
-        theta = theta / np.array(rotation.factors)
-    angle = np.arange(positions)[:, None] * theta
-    turns = np.empty((positions, 2, size // 2, 2), np.float64)
-    turns[:, 0] = np.cos(angle)[:, :, None]
-    turns[:, 1] = np.sin(angle)[:, :, None] * [-1, 1]
-    table = np.zeros((positions, 2, shape.key_dim), "<f4")
-    table[:, 0, size:] = 1
-    table[:, :, :size] = (turns * rotation.magnitude).reshape(positions, 2, size)
-    return table
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
