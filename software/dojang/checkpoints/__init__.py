@@ -11,8 +11,8 @@ from .gguf import GGUFFile, load_gguf
 from .glassllm import load_glassllm
 from .matrix import Matrix
 from .regular import require_regular
-from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .rules import Activation, LayerKind, Norm, QKNorm, Rotation
+from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import ModelShape
 
 __all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Form", "GGUFFile", "Layer",

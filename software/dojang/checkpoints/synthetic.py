@@ -14,8 +14,8 @@ from .blocks.writing import write_blocks
 from .checkpoint import Checkpoint, Embedding, Messages, TokenizerData
 from .form import BLOCK, Form
 from .matrix import Matrix
-from .scale_set import ScaleSet
 from .rules import Rotation
+from .scale_set import ScaleSet
 from .shape import ModelShape
 
 END = "<|end|>"

@@ -4,9 +4,11 @@ from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Add, Mul, Op, Round, ScaleMode, Stream
 
 from .cache import VALUE_RATIO, key_group_words, put_key, put_value, set_term_ratio
-from .model import KV_BITS, TERMS, CacheRegions, LayerLayout
+from .kv_cache import KV_BITS, TERMS, CacheRegions
+from .model import LayerLayout
 from .program import COUNT_LIMIT
-from .rotation import turn
+from .qk_norm import QueriesAndKeys
+from .rotation import Turned, turn
 from .softmax import emit_exponentials, emit_weights
 from .value_scales import ValueScales
 from .writer import Writer, bits
@@ -22,38 +24,43 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
     if not heads:  # every node takes part in every all-gather
         w.send(1, w.buffers.zeros, w.buffers.dummy + w.node)
         return
-    scales, written = ValueScales(w, layer), {}
+    scales, vectors, written = ValueScales(w, layer), QueriesAndKeys(w, layer), {}
     set_term_ratio(w)
     for head in heads:
         after = 0
         for c in contexts:
-            put_value(w, layer, head, _gathered(w, layer, 2, head * w.shape.value_dim, c), c, after)
+            put_value(w, layer, head, _value(w, layer, head, c), c, after)
             after = len(w.builder)
         scales.load(head)
         for c in contexts:
-            key = _gathered(w, layer, 1, head * w.shape.key_dim, c)
-            put_key(w, layer, head, turn(w, layer, key, 1, c), c)
+            put_key(w, layer, head, turn(w, layer, vectors.key(head, c), 1, c), c)
         written[head] = len(w.builder)
     for head in heads:
         for c in contexts:
+            _put_queries(w, turn(w, layer, vectors.queries(head, c), w.shape.group, c))
             _attend(w, layer, head, c, scales, written[head])
             scales.used(head, c)
+    vectors.finish()
 
 
-def _gathered(w: Writer, layer: LayerLayout, which: int, element: int, c: int) -> int:
-    """Address of an element of context c's q, k or v (0, 1, 2)."""
+def _value(w: Writer, layer: LayerLayout, head: int, c: int) -> int:
+    """Address of context c's value."""
     b = w.buffers
-    return b.gathers.qkv + c * b.gathered_inputs_stride + (layer.at[which] + element) // ELEMENTS
+    return b.gathers.qkv + c * b.gathered_inputs_stride + layer.at[2] // ELEMENTS + head * b.value_words
+
+
+def _put_queries(w: Writer, queries: Turned) -> None:
+    """The rounded queries of a group, one for each term of the keys."""
+    b = w.buffers
+    for query in range(w.shape.group):
+        for term in range(TERMS):
+            w.vec(w.shape.key_dim, **queries.at(query * b.key_words), round=Round.FP16, pad32=1,
+                  d=b.query + (query * TERMS + term) * b.head_words)
 
 
 def _attend(w: Writer, layer: LayerLayout, head: int, c: int, scales: ValueScales, written: int) -> None:
     """o of the query heads of a KV head. ``written``: where the program has written its cache."""
-    b, n, group = w.buffers, w.shape.key_dim, w.shape.group
-    queries = turn(w, layer, _gathered(w, layer, 0, head * group * n, c), group, c)
-    for query in range(group):
-        for term in range(TERMS):
-            w.vec(n, **queries.at(query * b.key_words), round=Round.FP16, pad32=1,
-                  d=b.query + (query * TERMS + term) * b.head_words)
+    b, group = w.buffers, w.shape.group
     for first in range(0, group, b.pass_heads):
         count = min(b.pass_heads, group - first)
         _emit_scores(w, layer, layer.caches[head], c, first, count, written)

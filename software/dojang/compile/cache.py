@@ -3,7 +3,8 @@
 from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round, Stream
 
-from .model import KV_BITS, CacheRegions, LayerLayout
+from .kv_cache import KV_BITS, CacheRegions
+from .model import LayerLayout
 from .rotation import Turned
 from .scalars import Scalar
 from .writer import Writer, bits

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from dojang_hdl.isa import Add, Mul, Reg
 
 from .model import LayerLayout
-from .writer import IN_ORDER, Writer
+from .writer import Writer
 
 __all__ = ["Turned", "load_tables", "turn", "wait_tables"]
+
+TABLES = "rows of positions"
 
 
 def load_tables(w: Writer) -> None:
@@ -17,15 +19,13 @@ def load_tables(w: Writer) -> None:
         for c in range(w.contexts):
             for part in range(table.parts):
                 for copy in range(table.copies):
-                    w.load(IN_ORDER, words, start + c * table.words + part * table.part_words + copy * words,
+                    w.load_in_order(TABLES, words, start + c * table.words + part * table.part_words + copy * words,
                            region.start + part * words, m_reg=Reg.POS, m_bias=c, m_mul=table.row_words)
 
 
 def wait_tables(w: Writer) -> None:
-    """Until the rows of `load_tables` are there, if there are any."""
-    words = w.contexts * sum(table.words for table in w.buffers.tables)
-    if words:
-        w.wait(IN_ORDER, words)
+    """Until the rows of `load_tables` are there."""
+    w.wait_for(TABLES)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """From scores to weights, by rows of one query head."""
 
-import math
-
 from dojang_hdl.config import ELEMENTS
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce
 
-from .cap import emit_cap
+from .activation import LOG2_E, emit_cap
 from .model import LayerLayout
 from .scalars import Scalar
 from .writer import Writer, bits
@@ -19,7 +17,7 @@ def emit_exponentials(w: Writer, layer: LayerLayout, scores: int, c: int) -> Non
     Of the tiles around a window those that the query does not see are zeros.
     """
     shape = w.shape
-    factor = math.log2(math.e) * (1 if shape.score_cap else shape.score_scale)
+    factor = LOG2_E * (1 if shape.score_cap else shape.score_scale)
     exponential = {"mul": Mul.IMM, "imm0": bits(factor), "add": Add.S, "s": Scalar.SHIFT, "fn": Fn.EXP2}
     find = _largest_of_window if layer.span.window else _largest
     find(w, layer, scores, c)

@@ -50,8 +50,8 @@ class Span:
         return self.masked + BLOCK if self.window else 0
 
     def units(self, c: int, unit: int, start: int, size: int, mul: int) -> Count:
-        """``mul`` for each ``unit`` (4, 8 or 32) of the ``size`` positions from ``start`` on, as far as context c reads;
-        with a window in whole tiles.
+        """``mul`` for each ``unit`` (4, 8 or 32) of the ``size`` positions from ``start`` on, as far as context c
+        reads; with a window in whole tiles.
         """
         if self.window:
             unit, mul = BLOCK, mul * BLOCK // unit

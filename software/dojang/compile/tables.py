@@ -1,15 +1,17 @@
 """Tables with a row for every position, of which a pass loads those of its tokens: rotary embeddings and masks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from dojang_hdl.config import ELEMENTS
 
-from ..checkpoints import Rotation
+from ..checkpoints import ModelShape, Rotation
 from .regions import MemoryMap, Region
+from .span import Span, mask_table
 
-__all__ = ["PositionTable", "rotary_table"]
+__all__ = ["PositionTable", "allocate_masks", "allocate_rotary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,27 @@ class PositionTable:
             yield region, values
 
 
-def rotary_table(rotation: Rotation, key_dim: int, positions: int) -> np.ndarray:
+def allocate_rotary(shape: ModelShape, positions: int, memory: MemoryMap) -> dict[Rotation, PositionTable]:
+    """C and S of every rotation of the model's layers.
+
+    Of a single rotation all heads of a group have copies, so that one VEC turns them; several would need much SRAM.
+    """
+    rotations = list(dict.fromkeys(kind.rotation for kind in shape.kinds if kind.rotation))
+    copies = shape.group if len(rotations) == 1 else 1
+    return {rotation: PositionTable.allocate(
+        f"rotary{index or ''}", memory, positions, 2, shape.key_dim,
+        partial(_rotary_table, rotation, shape.key_dim, positions), copies)
+        for index, rotation in enumerate(rotations)}
+
+
+def allocate_masks(spans: Sequence[Span], memory: MemoryMap) -> dict[Span, PositionTable]:
+    """Of every span with a window."""
+    return {span: PositionTable.allocate(
+        f"mask.window{span.window}", memory, span.positions, 1, span.mask_size, partial(mask_table, span))
+        for span in dict.fromkeys(spans) if span.window}
+
+
+def _rotary_table(rotation: Rotation, key_dim: int, positions: int) -> np.ndarray:
     """float32 [positions, 2, key_dim]: C and S of numerics.md, computed in float64."""
     size = rotation.dim
     theta = rotation.base ** (-np.arange(0, size, 2, dtype=np.float64) / size)

@@ -1,66 +1,19 @@
 """Compiled programs on the emulated chip give the golden logits bit for bit, and broken ones are noticed."""
 
 from dataclasses import replace
-from functools import reduce
-from operator import or_
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LayerKind, ModelShape, Rotation, ScaleSet, load
+from dojang.checkpoints import Form, LayerKind, ModelShape, Norm, Rotation, ScaleSet, load
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
 from dojang.compile.regions import of_set as regions_of_set
-from dojang_hdl.config import ChipConfig, preset
+from dojang_hdl.config import preset
 from dojang_hdl.isa import Code, Flag
-from dojang_sim.golden.emulator import Emulator, HazardError
+from dojang_sim.golden.emulator import HazardError
 from dojang_sim.golden.model import GoldenModel
 
-ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=256,
-                 scale_fifo=256, channel_mib=16)
-"""More nodes than heads, few accumulators (several row blocks, several scores blocks), few contexts."""
-
-
-ROW = replace(ODD, name="row", height=1)
-"""One channel: the embedding is read out of the head's planes where they are the same."""
-
-
-def chip(name: str) -> ChipConfig:
-    return {"odd": ODD, "row": ROW}.get(name) or preset(name)
-
-
-class Machine:
-    """An emulated chip with a model, and the golden model beside it."""
-
-    def __init__(self, checkpoint, config, context, seed=0, sets=()):
-        self.image = compile_model(checkpoint, config, context, sets)
-        self.memories = [np.zeros(config.channel_words * 16, np.uint8) for _ in range(config.channels)]
-        self.image.fill(self.memories)
-        self.emulator = Emulator(config, self.memories, seed)
-        self.golden = GoldenModel(checkpoint, context)
-        self.position, self.set = 0, 0
-
-    def run(self, tokens, **options):
-        run = self.image.programs[len(tokens)]
-        result = self.emulator.run(run.base, run.slot_log2, run.words, self.position, len(tokens), tokens,
-                                   set=self.set, **options)
-        self.position += len(tokens)
-        return result
-
-    def logits(self, contexts):
-        return np.stack([self.image.read_logits(self.memories, c) for c in range(contexts)])
-
-    def check(self, tokens):
-        """Run a pass and compare all logits, the candidates and the flags."""
-        clipped = sum(self.golden.saturated.values())
-        expected = self.golden.forward(tokens, self.position)
-        result = self.run(tokens)
-        assert np.array_equal(self.logits(len(tokens)).view(np.uint32), expected.view(np.uint32))
-        best = sorted((c for node in result.candidates for c in node), key=lambda c: (-c[0], c[1]))
-        order = np.lexsort((np.arange(len(expected[-1])), -expected[-1]))
-        assert [token for _, token in best[:16]] == order[:16].tolist()
-        flags = reduce(or_, result.errors)
-        assert flags == (Flag.SATURATED if sum(self.golden.saturated.values()) > clipped else Flag(0))
-        return flags
+from .machine import ODD, ROW, Machine, chip
 
 
 def model(path, shape, kind, seed=0):
@@ -169,10 +122,10 @@ def test_scale_sets_cost_no_bytes_of_a_pass(tmp_path):
     assert one.run([3]).words_read == three.run([3]).words_read
     assert one.image.bytes_per_token(3) == three.image.bytes_per_token(3)
     assert one.image.programs[1].words == three.image.programs[1].words
-    for part in (".planes", ".scales", ".gains", "programs", "embedding"):
+    for part in (".planes", ".scales", "vectors", "programs", "embedding"):
         words = [sum(region.words for region in machine.image.regions if part in region.name)
                  for machine in (one, three)]
-        assert words[1] == words[0] * (3 if part in (".scales", ".gains") else 1), part
+        assert words[1] == words[0] * (3 if part in (".scales", "vectors") else 1), part
 
 
 def test_scale_sets_that_a_chip_cannot_hold_are_named(tmp_path):
@@ -212,14 +165,14 @@ def test_logits_are_the_golden_ones(case, tmp_path):
 
 @pytest.mark.parametrize("heads, kv_heads, head_dim, fields, name, passes", [
     (4, 2, 64, {"key_dim": 48}, "sim-2x2", (4, 1, 1)),
-    (2, 1, 96, {"key_dim": 80, "rotary_dim": 48, "rope_magnitude": 1.25}, "sim-2x2", (3, 1)),
+    (2, 1, 96, {"key_dim": 80, "kinds": (LayerKind(Rotation(dim=48, magnitude=1.25)),)}, "sim-2x2", (3, 1)),
     (3, 1, 128, {"key_dim": 100, "score_scale": 0.5}, "sim-1x1", (2, 1)),
-    (5, 5, 32, {"key_dim": 20, "rotary_dim": 6}, "odd", (2, 1)),
+    (5, 5, 32, {"key_dim": 20, "kinds": (LayerKind(Rotation(dim=6)),)}, "odd", (2, 1)),
     (4, 2, 32, {"key_dim": 4, "value_dim": 28}, "odd", (1, 2)),
     (2, 2, 96, {"value_dim": 36}, "sim-1x1", (4, 1)),
 ])
 def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
-    shape = ModelShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, 2.0**-17, **fields)
+    shape = ModelShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, Norm(2.0 ** -17), **fields)
     machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0)), chip(name), 40)
     assert machine.golden.shape == shape
     for contexts in passes:
@@ -228,9 +181,10 @@ def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
 
 @pytest.mark.parametrize("context", [32, 33])
 def test_factors_follow_the_reserved_context(context, tmp_path):
-    shape = ModelShape(1, 64, 2, 1, 32, 96, 50, 64, kinds=(LayerKind(Rotation(factors=(1.5,) * 16, factors_long=(8.0,) * 16, original_context=32)),))
+    rotation = Rotation(factors=(1.5,) * 16, factors_long=(8.0,) * 16, original_context=32)
+    shape = ModelShape(1, 64, 2, 1, 32, 96, 50, 64, kinds=(LayerKind(rotation),))
     machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16")), preset("sim-1x1"), context)
-    assert machine.image.shape.rope_factors == (8.0 if context > 32 else 1.5,) * 16
+    assert machine.image.shape.kinds[0].rotation.factors == (8.0 if context > 32 else 1.5,) * 16
     machine.check([3, 1, 4])
 
 
@@ -400,7 +354,7 @@ def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
         broken(tmp_path)
 
 
-@pytest.mark.parametrize("part", [linear, layer], ids=["scales", "gains"])
+@pytest.mark.parametrize("part", [linear, writer], ids=["scales", "vectors"])
 @pytest.mark.parametrize("wrong", [lambda regions: {}, lambda regions: regions_of_set(regions) | {"m_mul": 32}],
                          ids=["the first set's", "another distance"])
 def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):
