@@ -30,14 +30,14 @@ def shape(*kinds, heads=2, kv_heads=1, key=32, value=0, **fields):
 
 
 CASES = {
-    # shape, chip, context, first position that is compared, last
-    "window 1": (shape(window(1)), "sim-1x1", 70, 0, 70),
-    "window 5 and none": (shape(window(5), FULL), "sim-1x1", 70, 0, 70),
-    "window 32, two heads a node": (shape(window(32), heads=4, kv_heads=2), "sim-1x1", 100, 28, 100),
-    "window 33": (shape(window(33), heads=5), "sim-1x1", 140, 60, 132),
-    "window 64 in several blocks": (shape(window(64)), "blocks", 136, 60, 136),
-    "windows in turns": (shape(window(20), window(31, Rotation(50.0, 8)), PLAIN, window(50)), "blocks", 100, 46, 100),
-    "window of nearly all": (shape(window(33)), "sim-2x2", 40, 28, 40),
+    # shape, chip, context, first position that is compared, last: passes reach across tiles where the first is odd
+    "window 1": (shape(window(1)), "sim-1x1", 70, 1, 70),
+    "window 5 and none": (shape(window(5), FULL), "sim-1x1", 70, 1, 70),
+    "window 32, two heads a node": (shape(window(32), heads=4, kv_heads=2), "sim-1x1", 100, 29, 100),
+    "window 33": (shape(window(33), heads=5), "sim-1x1", 140, 61, 132),
+    "window 64 in several blocks": (shape(window(64)), "blocks", 136, 61, 136),
+    "windows in turns": (shape(window(20), window(31, Rotation(50.0, 8)), PLAIN, window(50)), "blocks", 100, 47, 100),
+    "window of nearly all": (shape(window(33)), "sim-2x2", 40, 29, 40),
     "no rotation": (shape(PLAIN, heads=4, kv_heads=2, key=36), "sim-2x2", 40, 0, 5),
     "rotations in turns": (shape(FULL, LayerKind(SLOW), PLAIN, FULL, heads=5, kv_heads=5), "odd", 40, 0, 5),
     "cap": (shape(FULL, heads=4, kv_heads=2, score_cap=2.0), "sim-2x2", 40, 0, 4),
