@@ -143,11 +143,6 @@ def test_context_out_of_range(checkpoint, context):
         compile_model(checkpoint, preset("sim-2x2"), context)
 
 
-def test_heads_too_large_for_the_accumulators(checkpoint):
-    with pytest.raises(CompileError, match="heads have values of 32 elements, chip 'sim-2x2' takes 16 at most"):
-        compile_model(checkpoint, replace(preset("sim-2x2"), acc_rows=32), 64)
-
-
 def test_more_tokens_than_an_address_follows(checkpoint):
     many = replace(checkpoint, shape=replace(checkpoint.shape, vocab=(1 << 20) + 1))
     with pytest.raises(CompileError, match="the model has 1,048,577 tokens, expected at most 1,048,576"):
