@@ -84,10 +84,11 @@ class FastModel(GoldenModel):
 
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
-    from .compress.forward import Forward, LayerWeights
+    from .compress.forward import Forward
+    from .compress.weights import LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
-    head = checkpoint.floats(checkpoint.head_name)
+    head = checkpoint.floats(checkpoint.shape.head_name)
 
     def run(ids):
         forward = Forward(checkpoint, ids[None], workers)
@@ -119,9 +120,11 @@ def bits_per_weight(checkpoint: Checkpoint) -> float:
 
 
 def bytes_per_token(checkpoint: Checkpoint) -> int:
-    """Bytes of weights that decoding a token reads: all matrices, an embedding row, the norms' gains."""
+    """Bytes of weights that decoding a token reads: all matrices, gains and biases, a row of each table."""
     shape = checkpoint.shape
-    return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * shape.d * (2 * shape.layers + 2)
+    vectors = sum(size[0] for size in shape.tensors().values() if len(size) == 1)
+    rows = shape.d * (1 + shape.learned_positions)
+    return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * (vectors + rows)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
