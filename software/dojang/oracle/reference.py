@@ -66,14 +66,15 @@ class LlamaCpp:
 
     Parameters
     ----------
+    vocabulary: whether it gets the model's tokenizer too.
     parameters: further ones of its context.
     """
 
-    def __init__(self, gguf_path: str | Path, context: int, **parameters: float):
+    def __init__(self, gguf_path: str | Path, context: int, vocabulary: bool = True, **parameters: float):
         import llama_cpp  # the extra `oracle`  # pyright: ignore[reportMissingImports]  (an optional extra)
 
         with tempfile.TemporaryDirectory() as folder:
-            path = write_f32(gguf_path, Path(folder) / "f32.gguf")
+            path = write_f32(gguf_path, Path(folder) / "f32.gguf", vocabulary)
             f32 = llama_cpp.GGML_TYPE_F32
             self._model = llama_cpp.Llama(str(path), n_ctx=context, n_batch=context, n_ubatch=context, n_threads=1,
                                           n_threads_batch=1, logits_all=True, flash_attn=False, type_k=f32, type_v=f32,

@@ -24,7 +24,7 @@ BIAS = 0.5
 def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequence[str] = "Q4_1",
                     embedding_type: str | None = None, head_type: str | None = None, seed: int = 0,
                     eos: bool = False, keys: Keys | None = None, sharpness: float = 1.0,
-                    family: str = "llama") -> Path:
+                    family: str = "llama", spread: float = 1.0) -> Path:
     """Write a random model of `shape` with a byte-level tokenizer and return its path.
 
     Parameters
@@ -40,6 +40,7 @@ def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequ
     keys: further metadata, or other than the shape's, by key without the family in front.
     sharpness: factor of queries and of keys; above 1 attention, and so what is rotated, decides more.
     family: one of `LAYOUTS`, ``general.architecture``.
+    spread: deviation of what enters the first layer; below 1 the layers decide more, and in tied models the token less.
     """
     layout, rng = LAYOUTS[family], np.random.default_rng(seed)
     kinds = [matrix_type] if isinstance(matrix_type, str) else list(matrix_type)
@@ -63,10 +64,10 @@ def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequ
         factor = sharpness if name in ("attn_q_norm.weight", "attn_k_norm.weight") else 1.0
         return factor * (1 + 0.2 * rng.standard_normal(size))
 
-    add("token_embd.weight", rng.standard_normal((shape.vocab, shape.d)) / shape.embedding_scale,
+    add("token_embd.weight", rng.standard_normal((shape.vocab, shape.d)) * (spread / shape.embedding_scale),
         embedding_type or kinds[0])
     if shape.learned_positions:
-        add("position_embd.weight", rng.standard_normal((shape.context, shape.d)), embedding_type or kinds[0])
+        add("position_embd.weight", spread * rng.standard_normal((shape.context, shape.d)), embedding_type or kinds[0])
     for layer in range(shape.layers):
         vectors = {name: vector(name, size) for name, size in shape.vectors().items()}
         for group, parts in layout.groups(shape).items():
