@@ -66,7 +66,7 @@ GEMMA = {"key": 32, "d": 96, "tied": True, "norms": ("attn_norm", "post_attentio
          "activation": Activation.GELU_TANH, "embedding_scale": math.sqrt(96)}
 HEADS = {"qk_norm": QKNorm.HEAD}
 GLOBAL, LOCAL = LayerKind(Rotation(1e6)), LayerKind(Rotation(1e4), WINDOW)
-GPT2 = {"kv_heads": 4, "context": 64, "norm": Norm(EPS, centred=True, bias=True), "kinds": (LayerKind(None),),
+GPT2 = {"kv_heads": 4, "context": 256, "norm": Norm(EPS, centred=True, bias=True), "kinds": (LayerKind(None),),
         "learned_positions": True, "gated": False, "activation": Activation.GELU_TANH,
         "biases": (*QKV, "attn_output", "ffn_up", "ffn_down")}
 STABLELM = {"norm": Norm(EPS, centred=True, bias=True), "kinds": (LayerKind(Rotation(dim=4)),)}
@@ -80,7 +80,7 @@ CASES = {
     "llama, biases": Case("llama", shaped(key=32, tied=True,
                                           biases=(*QKV, "attn_output", "ffn_gate", "ffn_up", "ffn_down"))),
     "smollm3": Case("smollm3", shaped(tied=True, **kinds(LayerKind(Rotation(2e6)), LayerKind(None),
-                                                         pattern=(0, 0, 0, 1, 0)))),
+                                                         pattern=(0, 0, 0, 1, 0))), sharpness=1.5),
     "qwen2": Case("qwen2", shaped(biases=QKV, kinds=(LayerKind(Rotation(1e6)),))),
     "qwen2, tied": Case("qwen2", shaped(biases=QKV, tied=True)),
     "qwen3": Case("qwen3", shaped(key=32, qk_norm=QKNorm.HEAD, tied=True, kinds=(LayerKind(Rotation(1e6)),))),
@@ -90,9 +90,10 @@ CASES = {
     "gemma2": Case("gemma2", shaped(**GEMMA, score_cap=3.0, logit_cap=0.2,
                                     **kinds(LayerKind(window=WINDOW), LayerKind(), layers=4))),
     "gemma2, 46 layers": Case("gemma2", shaped(**GEMMA, score_cap=50.0, logit_cap=30.0, score_scale=24 ** -0.5,
-                                               **kinds(LayerKind(window=WINDOW), LayerKind(), layers=46))),
+                                               **kinds(LayerKind(window=WINDOW), LayerKind(), layers=46)),
+                              sharpness=1.0),
     "gemma3": Case("gemma3", shaped(**GEMMA, **HEADS,
-                                    **kinds(LOCAL, GLOBAL, pattern=(0, 0, 0, 0, 0, 1)))),
+                                    **kinds(LOCAL, GLOBAL, pattern=(0, 0, 0, 0, 0, 1))), sharpness=1.5),
     "gemma3, a pattern": Case("gemma3", shaped(**GEMMA, **HEADS, logit_cap=0.2,
                                                **kinds(GLOBAL, LOCAL, pattern=(1, 0, 1)))),
     "gemma3, no window": Case("gemma3", shaped(**GEMMA, **HEADS, kinds=(GLOBAL,))),
@@ -100,9 +101,9 @@ CASES = {
         "gemma3", shaped(**GEMMA, **HEADS, **kinds(LOCAL, GLOBAL, pattern=(0, 1, 0))),
         {"rope.scaling.type": "linear", "rope.scaling.factor": 8.0},
         shaped(**GEMMA, **HEADS, **kinds(LOCAL, LayerKind(Rotation(1e6, factors=(8.0,) * 16)), pattern=(0, 1, 0)))),
-    "granite": Case("granite", shaped(tied=True, embedding_scale=12.0, residual_scale=0.21875, logit_scale=0.125,
+    "granite": Case("granite", shaped(tied=True, embedding_scale=12.0, residual_scale=0.75, logit_scale=0.125,
                                       score_scale=0.125)),
-    "granite, biases": Case("granite", shaped(biases=(*QKV, "attn_output"), embedding_scale=6.0, residual_scale=0.5,
+    "granite, biases": Case("granite", shaped(biases=(*QKV, "attn_output"), embedding_scale=6.0, residual_scale=0.21875,
                                               logit_scale=0.5, score_scale=0.375)),
     "gpt2": Case("gpt2", shaped(tied=True, **GPT2)),
     "gpt2, untied": Case("gpt2", shaped(**GPT2)),

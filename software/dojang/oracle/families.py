@@ -42,9 +42,10 @@ def answer(case: Case, seed: int) -> dict:
         model = LlamaCpp(path, case.context, vocabulary=False)
     tokens, logits = model.greedy(ids, TOKENS)
     best = np.partition(logits, -2, axis=1)[:, -2:]
-    deviation = float(logits.std())
-    return {"seed": seed, "ids": ids, "tokens": tokens, "deviation": round(deviation, 4),
-            "gap": round(float((best[:, 1] - best[:, 0]).min()) / deviation, 4), "logits": pack_logits(logits / deviation)}
+    deviation = round(float(logits.std()), 6)
+    return {"seed": seed, "ids": ids, "tokens": tokens, "deviation": deviation,
+            "gap": round(float((best[:, 1] - best[:, 0]).min()) / deviation, 4),
+            "logits": pack_logits(logits / deviation)}
 
 
 def make_reference() -> dict:
