@@ -7,12 +7,12 @@ from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
 from .container import is_container, load_container
 from .errors import CheckpointError, UnsupportedError
 from .form import BLOCK, Form
-from .gguf import GGUFFile, load_gguf
+from .gguf import GGUFFile, load_model
 from .glassllm import load_glassllm
 from .matrix import Matrix
 from .regular import require_regular
-from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .rules import Activation, LayerKind, Norm, QKNorm, Rotation
+from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import ModelShape
 
 __all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Form", "GGUFFile", "Layer",
@@ -36,13 +36,13 @@ def load(model: str | Path | GGUFFile, weights_bits: int = 8) -> Checkpoint:
     if not 2 <= weights_bits <= 8:
         raise CheckpointError(f"weights of {weights_bits} bits were asked for, expected 2 to 8")
     if isinstance(model, GGUFFile):
-        return load_gguf(model, weights_bits)
+        return load_model(model, weights_bits)
     if str(model) == "glassllm":
         return load_glassllm(_package("glassllm") / "weights", "en", weights_bits)
     file = open_gguf(model)
     if file is None:
         return load_container(Path(model), Path(model).name, weights_bits)
-    return load_gguf(file, weights_bits)
+    return load_model(file, weights_bits)
 
 
 def open_gguf(model: str | Path) -> GGUFFile | None:

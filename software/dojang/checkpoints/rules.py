@@ -1,4 +1,4 @@
-"""Rules that a model computes by, as values: what `ModelShape` is made of (docs/reference/numerics.md: Forward pass)."""
+"""Rules that a model computes by, as values; `ModelShape` is made of them (numerics.md: Forward pass)."""
 
 import math
 from collections.abc import Sequence

@@ -11,6 +11,8 @@ from .rules import TINY, Activation, LayerKind, Norm, QKNorm, Rotation, require
 
 __all__ = ["NORMS", "ModelShape"]
 
+USUAL_NORM = Norm()
+
 NORMS = ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
 """Where a layer may normalise: the input and the result of attention, those of the feed-forward part."""
 
@@ -56,7 +58,7 @@ class ModelShape:
     ffn: int
     vocab: int
     context: int
-    norm: Norm = Norm()
+    norm: Norm = USUAL_NORM
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = ()

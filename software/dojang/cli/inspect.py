@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
+from ..checkpoints import Checkpoint, GGUFFile, Rotation, UnsupportedError, load, open_gguf
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
 from ..tokenizer import TokenizerError, require_supported
@@ -86,15 +86,16 @@ def _print_shape(checkpoint: Checkpoint) -> None:
     shape = checkpoint.shape
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
     values = "" if shape.value_dim == shape.key_dim else f", values {shape.value_dim}"
-    factors = _span(shape.rope_factors)
-    if shape.rope_factors_long is not None:
-        factors += f"; beyond {shape.original_context:,} positions {_span(shape.rope_factors_long)}"
+    rotation = shape.kinds[0].rotation or Rotation()
+    factors = _span(rotation.factors)
+    if rotation.factors_long is not None:
+        factors += f"; beyond {rotation.original_context:,} positions {_span(rotation.factors_long)}"
     for name, value in (
         ("layers", shape.layers), ("embedding d", shape.d),
         ("heads × KV heads × size", f"{shape.heads} × {shape.kv_heads} × {shape.key_dim}{values}"),
-        ("FFN", shape.ffn), ("vocabulary", shape.vocab), ("context", shape.context), ("RMS eps", f"{shape.rms_eps:g}"),
-        ("rotated elements", shape.rotary_dim), ("rotary base", f"{shape.rope_base:g}"),
-        ("rotary frequency factors", factors), ("rotary magnitude", f"{shape.rope_magnitude:g}"),
+        ("FFN", shape.ffn), ("vocabulary", shape.vocab), ("context", shape.context), ("RMS eps", f"{shape.norm.eps:g}"),
+        ("rotated elements", rotation.dim), ("rotary base", f"{rotation.base:g}"),
+        ("rotary frequency factors", factors), ("rotary magnitude", f"{rotation.magnitude:g}"),
         ("score scale", f"{shape.score_scale:g}"), ("head", "tied to the embedding" if shape.tied else "own matrix"),
     ):
         hyper.add_row(name, str(value))

@@ -97,8 +97,8 @@ class Session(ABC):
         by name.
 
         ``saturated``: what left FP16's range so far, empty if nothing did; `saturation_message` tells it. Of the golden
-        model, `GoldenModel.saturated`; of a chip, which has a flag only, `position_entry` of the first pass in which it was
-        up, and the golden model's counts if that runs alongside.
+        model, `GoldenModel.saturated`; of a chip, which has a flag only, `position_entry` of the first pass in which it
+        was up, and the golden model's counts if that runs alongside.
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
+from dojang.checkpoints import LayerKind, ModelShape, Norm, Rotation, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.oracle.reference import unpack_logits
 from dojang.oracle.rotary import CASES, GAP, answer, write_case
@@ -43,7 +43,9 @@ class Model:
 
     @property
     def shape(self) -> ModelShape:
-        return ModelShape(2, 64, self.heads, self.kv_heads, -(-self.key // 32) * 32, 96, 70, 256, 2.0 ** -17, key_dim=self.key, value_dim=self.value, **self.fields, kinds=(LayerKind(Rotation(dim=self.rotary)),))
+        return ModelShape(2, 64, self.heads, self.kv_heads, -(-self.key // 32) * 32, 96, 70, 256, Norm(2.0 ** -17),
+                          key_dim=self.key, value_dim=self.value,
+                          kinds=(LayerKind(Rotation(dim=self.rotary, **self.fields)),))
 
     def logits(self, weights, ids) -> np.ndarray:
         """[len(ids), vocab] by float64 all the way."""
@@ -97,7 +99,7 @@ def scaling(**keys):
 
 
 SIXTEEN = tuple(1 + i / 2 for i in range(16))
-LONG = {"rope_factors": SIXTEEN, "rope_factors_long": (6.0,) * 16, "original_context": 64}
+LONG = {"factors": SIXTEEN, "factors_long": (6.0,) * 16, "original_context": 64}
 YARN = {"type": "yarn", "factor": 4.0, "original_context_length": 64}
 M4 = 1 + 0.1 * math.log(4)
 
@@ -131,11 +133,11 @@ MODELS = {
     "yarn, log multiplier": Model(keys=scaling(**YARN, yarn_log_multiplier=0.5), divisors=yarn(4, 32, 64),
                                   magnitude=M4 / (1 + 0.05 * math.log(4))),
     "yarn, factors, magnitude": Model(
-        keys=scaling(**YARN, attn_factor=1.25), fields={"rope_factors": SIXTEEN},
+        keys=scaling(**YARN, attn_factor=1.25), fields={"factors": SIXTEEN},
         divisors=tuple(np.multiply(yarn(4, 32, 64), SIXTEEN)), magnitude=1.25 * M4),
     "magnitude": Model(keys=scaling(attn_factor=1.5), magnitude=1.5),
-    "factors": Model(fields={"rope_factors": SIXTEEN}, divisors=SIXTEEN),
-    "factors, linear": Model(keys=scaling(factor=2.0), fields={"rope_factors": SIXTEEN},
+    "factors": Model(fields={"factors": SIXTEEN}, divisors=SIXTEEN),
+    "factors, linear": Model(keys=scaling(factor=2.0), fields={"factors": SIXTEEN},
                              divisors=tuple(2 * factor for factor in SIXTEEN)),
     "longrope, short": Model(fields=LONG, divisors=SIXTEEN),
     "longrope, long": Model(fields=LONG, divisors=6, context=65),
@@ -192,8 +194,7 @@ def test_kept_answers_are_those_of_llama_cpp():
 
 
 def test_elements_behind_the_rotated_ones_stay():
-    shape = replace(MODELS["24 of 48"].shape, kinds=(LayerKind(Rotation(magnitude=1.5)),))
-    C, S = rotary_tables(shape, [0, 7])
+    C, S = rotary_tables(Rotation(dim=24, magnitude=1.5), 48, [0, 7])
     assert C.shape == S.shape == (2, 48)
     assert (C[:, 24:] == 1).all() and not S[:, 24:].any() and not np.signbit(S[:, 24:]).any()
     assert (C[0, :24] == 1.5).all() and not S[0].any()

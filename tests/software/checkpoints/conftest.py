@@ -77,7 +77,8 @@ def raw():
     return SimpleNamespace(text=text, field=field, tensor=tensor, file=file, rewrite=rewrite)
 
 
-SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
+SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256,
+                   norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,8 @@ def use(path) -> bool:
         file = open_gguf(path)
         _ = [str(field) for field in file.fields.values()]
         checkpoint = load(file)
-        _ = checkpoint.tokenizer, checkpoint.embedding[:], checkpoint.vector("output_norm.weight"), checkpoint.codes_sha256
-        _ = [(layer.vector("attn_norm.weight"), layer.vector("ffn_norm.weight")) for layer in checkpoint.layers]
+        _ = checkpoint.tokenizer, checkpoint.embedding[:], checkpoint.codes_sha256
+        _ = [checkpoint.vector(name) for name in checkpoint.vector_names]
         Tokenizer(checkpoint.tokenizer).encode("a b")
     except (CheckpointError, TokenizerError) as error:
         longest = 300 if isinstance(error, CheckpointError) else 2000  # which may list all that is supported

@@ -8,14 +8,16 @@ import pytest
 from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Norm, Rotation, UnsupportedError, load
 from dojang.checkpoints.synthetic import write_synthetic
 
-SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256, norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
+SHAPE = ModelShape(layers=2, d=96, heads=3, kv_heads=1, head_dim=32, ffn=160, vocab=131, context=256,
+                   norm=Norm(2.0**-17), kinds=(LayerKind(Rotation(base=5000.0)),))
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
 
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("shape", [
-    SHAPE, ModelShape(1, 64, 2, 2, 64, 96, 300, 128, 2.0**-20, 1e4, True),
-    ModelShape(3, 128, 2, 1, 128, 32, 77, 64, 2.0**-17, 1e4, True, tuple(1 + i / 8 for i in range(64)))])
+    SHAPE, ModelShape(1, 64, 2, 2, 64, 96, 300, 128, Norm(2.0**-20), tied=True),
+    ModelShape(3, 128, 2, 1, 128, 32, 77, 64, Norm(2.0**-17), tied=True,
+               kinds=(LayerKind(Rotation(factors=tuple(1 + i / 8 for i in range(64)))),))])
 def test_synthetic_models_round_trip(tmp_path, shape, kind):
     checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, kind))
     assert checkpoint.shape == shape
@@ -56,7 +58,7 @@ def test_smollm2():
     checkpoint = load("smollm2")
     shape = checkpoint.shape
     assert (shape.layers, shape.d, shape.heads, shape.kv_heads, shape.head_dim, shape.ffn) == (30, 576, 9, 3, 64, 1536)
-    assert (shape.vocab, shape.context, shape.tied, shape.rope_base) == (49152, 8192, True, 1e5)
+    assert (shape.vocab, shape.context, shape.tied, shape.kinds[0].rotation.base) == (49152, 8192, True, 1e5)
     assert checkpoint.messages == []
     total = sum(matrix.stored_bytes for _, matrix in checkpoint.matrices())
     gains = 4 * (61 * 576)

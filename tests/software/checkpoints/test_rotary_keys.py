@@ -5,14 +5,14 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, GGUFFile, ModelShape, load
-from dojang.checkpoints.gguf.rotary import SCALINGS, rotary_fields
+from dojang.checkpoints import CheckpointError, GGUFFile, LayerKind, ModelShape, Norm, Rotation, load
+from dojang.checkpoints.gguf.rotary import SCALINGS, rotation
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang_sim.golden.model import rotary_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SHAPE = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17)
+SHAPE = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, Norm(2.0 ** -17))
 NAN, INFINITE = float("nan"), float("inf")
 YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}
 
@@ -113,8 +113,8 @@ LONGROPE = {"llama.rope.scaling.type": "longrope"}
      "tensor rope_factors_short.weight is missing, rope_factors_long.weight is there"),
     ({"tensors": {"rope_factors_short.weight": [1.0] * 16}, "keys": LONGROPE},
      "tensor rope_factors_long.weight is missing"),
-    ({"base": 0.0}, "model has rope_base=0.0, expected a number from 1e-09 to 1e+38"),
-    ({"base": -1e4}, "model has rope_base=-10000.0"), ({"base": NAN}, "llama.rope.freq_base is nan"),
+    ({"base": 0.0}, "model has rotation.base=0.0, expected a number from 1e-09 to 1e+38"),
+    ({"base": -1e4}, "model has rotation.base=-10000.0"), ({"base": NAN}, "llama.rope.freq_base is nan"),
     ({"base": 1.0, "keys": {"llama.rope.scaling.type": "yarn"}}, "freq_base is 1, expected more than 1 with YaRN"),
 ])
 def test_factors_and_bases(fields, message, tmp_path):
@@ -135,16 +135,16 @@ def test_factors_that_the_scaling_does_not_read(name, keys, tmp_path):
 def test_the_rotary_size_is_the_key_length_if_nothing_is_said(tmp_path):
     path = write(tmp_path / "m.gguf", (48, 16, None))
     refused(path, "tensor output_norm.weight is missing")  # all that comes before is right
-    shape = ModelShape(1, 64, 2, 1, 64, 96, 70, 256, 2.0 ** -17, key_dim=48, value_dim=16)
+    shape = ModelShape(1, 64, 2, 1, 64, 96, 70, 256, Norm(2.0 ** -17), key_dim=48, value_dim=16)
     found = load(write_synthetic(tmp_path / "s.gguf", shape, "F16")).shape
-    assert found == shape and (found.rotary_dim, found.rope_factors) == (48, None)
+    assert found == shape and found.kinds == (LayerKind(Rotation(dim=48)),)
 
 
 def test_shapes_come_back(tmp_path):
-    for index, fields in enumerate((
-            {"rotary_dim": 16, "rope_factors": (1.0,) * 4 + (2.0,) * 4, "rope_magnitude": 1.25, "score_scale": 0.25},
-            {"rope_factors": (1.5,) * 16, "rope_factors_long": (2.0,) * 16, "original_context": 128})):
-        shape = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, 2.0 ** -17, **fields)
+    for index, rotated in enumerate((Rotation(dim=16, factors=(1.0,) * 4 + (2.0,) * 4, magnitude=1.25), Rotation(
+            factors=(1.5,) * 16, factors_long=(2.0,) * 16, original_context=128))):
+        shape = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, Norm(2.0 ** -17), kinds=(LayerKind(rotated),),
+                           score_scale=0.25)
         checkpoint = load(write_synthetic(tmp_path / f"{index}.gguf", shape, "F16"))
         assert checkpoint.shape == shape
         assert any("more than 128 positions" in message for message in checkpoint.messages) == bool(index)
@@ -172,9 +172,9 @@ def test_any_numbers_give_finite_tables_or_a_sentence(kind, numbers, base):
     keys = {f"llama.rope.scaling.{name}": value for name, value in numbers.items()}
     file = Keys({**keys, "llama.rope.scaling.type": kind, "llama.rope.freq_base": base})
     try:
-        shape = ModelShape(1, 64, 2, 1, 32, 96, 70, 256, **rotary_fields(file, 32, 256))
+        found = rotation(file, 32, 256).of_keys(32)
     except CheckpointError as error:
         assert len(str(error)) < 250
         return
-    for table in rotary_tables(shape, np.arange(0, 16000, 777)):
+    for table in rotary_tables(found, 32, np.arange(0, 16000, 777)):
         assert np.isfinite(table).all()

@@ -31,7 +31,8 @@ def test_inspect_smollm2():
 
 
 def test_inspect_shows_heads_and_rotation(tmp_path):
-    shape = ModelShape(1, 64, 2, 1, 64, 96, 100, 64, key_dim=48, value_dim=32, score_scale=0.25, kinds=(LayerKind(Rotation(dim=8, magnitude=1.5, factors_long=(2.0,) * 3 + (4.0,), original_context=32)),))
+    shape = ModelShape(1, 64, 2, 1, 64, 96, 100, 64, key_dim=48, value_dim=32, score_scale=0.25, kinds=(LayerKind(
+        Rotation(dim=8, magnitude=1.5, factors_long=(2.0,) * 3 + (4.0,), original_context=32)),))
     result = run("inspect", write_synthetic(tmp_path / "m.gguf", shape, "F16"))
     table = rows(result.stdout)
     assert table["heads × KV heads × size"] == ["2 × 1 × 48, values 32"] and table["rotated elements"] == ["8"]

@@ -2,7 +2,18 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import BLOCK, Checkpoint, Embedding, Form, LayerKind, Matrix, ModelShape, Norm, Rotation, TokenizerData
+from dojang.checkpoints import (
+    BLOCK,
+    Checkpoint,
+    Embedding,
+    Form,
+    LayerKind,
+    Matrix,
+    ModelShape,
+    Norm,
+    Rotation,
+    TokenizerData,
+)
 from dojang.checkpoints.checkpoint import Messages
 from dojang.fast import FastModel
 from dojang_hdl.isa import Code

@@ -2,6 +2,6 @@
 
 from .cost import imported_bytes
 from .file import GGUFFile
-from .llama import load_gguf
+from .model import load_model
 
-__all__ = ["GGUFFile", "imported_bytes", "load_gguf"]
+__all__ = ["GGUFFile", "imported_bytes", "load_model"]

@@ -31,11 +31,14 @@ class GGUFFile:
     tensors: by name; each has ``tensor_type`` (a `gguf.GGMLQuantizationType`), ``shape`` (columns first) and ``data``.
     order: ``<`` or ``>``, the byte order.
     size: bytes of all parts.
+    halves: False, see `dojang.checkpoints.families.ModelFile`.
 
     Raises
     ------
     CheckpointError: a file is missing, no GGUF file, damaged, or of a version that is not known.
     """
+
+    halves = False
 
     def __init__(self, path: Path, name: str | None = None):
         self.path, self.name = path, name or path.name
@@ -90,7 +93,7 @@ class GGUFFile:
         tensor = self.tensors.get(name)
         if tensor is None:
             raise CheckpointError(f"{self.path}: tensor {name} is missing")
-        if tensor.tensor_type.name not in SUPPORTED_TYPES:
+        if tensor.type_name not in SUPPORTED_TYPES:
             raise UnsupportedError(f"{self.path}: tensor {name} has type {tensor.type_name}, supported are "
                                    f"{', '.join(SUPPORTED_TYPES)}")
         found = tuple(reversed(tensor.shape))

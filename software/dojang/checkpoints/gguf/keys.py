@@ -1,12 +1,13 @@
-"""Keys of the architecture ``llama``: one that changes the numbers is honoured or refused, never ignored.
+"""Keys of all architectures: one that changes the numbers is honoured or refused, never ignored.
 
-The names are those of `gguf.constants.Keys` and of llama.cpp, without ``llama.`` in front.
+The names are those of `gguf.constants.Keys` and of llama.cpp, without the architecture in front.
 """
 
 from typing import Any
 
 from ..errors import UnsupportedError, named, shown
-from .file import GGUFFile
+from ..families import FAMILIES, Family, ModelFile
+from ..rules import Activation
 
 __all__ = ["HARMLESS", "HONOURED", "OTHERS", "REFUSED", "check_keys", "document"]
 
@@ -15,8 +16,10 @@ HONOURED = {
               "attention.head_count_kv", "attention.key_length", "attention.value_length"),
     "must be the rows of the embedding": ("vocab_size",),
     "must be `embedding_length`": ("embedding_length_out",),
-    "must be 0 or at least `context_length`, so that it never cuts": ("attention.sliding_window",),
-    "added to the mean square by the norms": ("attention.layer_norm_rms_epsilon",),
+    "positions that layers see, 0 for all, and which layers: a list, or all but the last of so many": (
+        "attention.sliding_window", "attention.sliding_window_pattern"),
+    "added to the mean square by the norms: the former for RMSNorm, the latter for LayerNorm": (
+        "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"),
     "scale of the scores in place of 1 / √key length, if not 0": ("attention.scale",),
     "rotary embedding": (
         "rope.dimension_count", "rope.freq_base", "rope.scale_linear", "rope.scaling.type", "rope.scaling.factor",
@@ -27,9 +30,7 @@ HONOURED = {
 """By what is made of them."""
 
 HARMLESS = {
-    "of LayerNorm and GroupNorm, which the architecture has not": (
-        "attention.layer_norm_epsilon", "attention.group_norm_epsilon", "attention.group_norm_groups"),
-    "which layers have the sliding window, which never cuts": ("attention.sliding_window_pattern",),
+    "of GroupNorm, which no family has": ("attention.group_norm_epsilon", "attention.group_norm_groups"),
     "says where the scaling comes from": ("rope.scaling.finetuned",),
 }
 """By why they change nothing."""
@@ -40,6 +41,12 @@ ZERO = (0, False)
 EXPERTS = ("count", "used_count", "shared_count", "group_count", "group_used_count", "group_scale", "latent_length",
            "feed_forward_length", "shared_feed_forward_length", "chunk_feed_forward_length", "weights_scale",
            "weights_norm", "gating_func")
+
+ACTIVATION = "hidden_activation"
+
+ACTIVATIONS = {Activation.SILU: ("silu", "swish"), Activation.GELU_TANH: ("gelu_pytorch_tanh", "gelu_new", "gelu_tanh"),
+               Activation.GELU_ERF: ("gelu",)}
+"""Values of `ACTIVATION`, by what they stand for."""
 
 REFUSED: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
     "mixtures of experts are": (ZERO, (
@@ -59,7 +66,6 @@ REFUSED: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
         "attention.key_length_mla_swa", "attention.value_length_mla_swa", "attention.kv_lora_rank_swa")),
     "parallel residuals are": (ZERO, ("use_parallel_residual",)),
     "another order of the weights is": (("Meta AI original pth", "reference"), ("tensor_data_layout",)),
-    "another activation than SiLU is": (("silu", "swish"), ("hidden_activation",)),
     "pooling, of a model that gives no logits, is": (ZERO, ("pooling_type", "classifier.pooling_type")),
     "classifiers are": (ZERO, ("classifier.output_labels",)),
     "encoders with a decoder are": (ZERO, ("decoder_start_token_id", "decoder_block_count")),
@@ -91,7 +97,7 @@ OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 """Keys of every architecture: values that are supported, and what others stand for."""
 
-KNOWN = {key for keys in (*HONOURED.values(), *HARMLESS.values()) for key in keys}
+COMMON = {key for keys in (*HONOURED.values(), *HARMLESS.values()) for key in keys}
 NEUTRAL = {key: (neutral, what) for what, (neutral, keys) in REFUSED.items() for key in keys}
 GROUPS = tuple(key for key in NEUTRAL if key.endswith((".", "_")))
 
@@ -99,7 +105,7 @@ NAMED = 5
 """Unknown keys that a message names."""
 
 
-def check_keys(file: GGUFFile) -> list[str]:
+def check_keys(file: ModelFile, family: Family) -> list[str]:
     """Refuse keys whose values would change the numbers in a way that is not supported.
 
     Returns
@@ -110,16 +116,17 @@ def check_keys(file: GGUFFile) -> list[str]:
     ------
     UnsupportedError: there is such a key; the message names it and its value.
     """
-    prefix, unknown = f"{file.architecture}.", []
+    prefix, unknown, known = f"{family.name}.", [], COMMON | family.keys.keys()
+    neutral = NEUTRAL | {ACTIVATION: (ACTIVATIONS[family.activation], "another activation is")}
     for key in file.fields:
         name = key.removeprefix(prefix)
         if key in OTHERS:
             _require(file, key, *OTHERS[key])
-        if not key.startswith(prefix) or name in KNOWN:
+        if not key.startswith(prefix) or name in known:
             continue
-        group = name if name in NEUTRAL else next(filter(name.startswith, GROUPS), None)
+        group = name if name in neutral else next(filter(name.startswith, GROUPS), None)
         if group is not None:
-            _require(file, key, *NEUTRAL[group])
+            _require(file, key, *neutral[group])
         else:
             unknown.append(named(key))
     if not unknown:
@@ -128,7 +135,7 @@ def check_keys(file: GGUFFile) -> list[str]:
     return [f"keys that are not known, and may change the model, are ignored: {', '.join(unknown[:NAMED])}{more}"]
 
 
-def _require(file: GGUFFile, key: str, neutral: tuple[Any, ...], what: str) -> None:
+def _require(file: ModelFile, key: str, neutral: tuple[Any, ...], what: str) -> None:
     value = file.field(key)
     for item in value if isinstance(value, list) else [value]:
         if not any(item == other and isinstance(item, bool) == isinstance(other, bool) for other in neutral):
@@ -153,6 +160,11 @@ def document() -> str:
               for what, (neutral, keys) in REFUSED.items()]
     lines += [f"| {what.rpartition(' ')[0]} | {_either(neutral)} | `{key}`, of any architecture |"
               for key, (neutral, what) in OTHERS.items()]
+    lines += [f"| another activation than the family's | {', '.join(map(shown, sum(ACTIVATIONS.values(), ())))} | "
+              f"`{ACTIVATION}` |"]
     lines += ["", "| without effect | keys |", "|---|---|"]
     lines += [f"| {why} | {names(keys)} |" for why, keys in HARMLESS.items()]
+    lines += ["", "| family | honoured beyond these | |", "|---|---|---|"]
+    lines += [f"| {family.name} | `{key}` | {use} |" for family in FAMILIES.values()
+              for key, use in family.keys.items()]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..checkpoint import TokenizerData
 from ..errors import CheckpointError, shown
-from .file import GGUFFile
+from ..families import ModelFile
 
 __all__ = ["tokenizer_data"]
 
@@ -15,7 +15,7 @@ STRIPPING = ("phi-3", "phi3")
 """Parts of names of models whose control tokens swallow the white space after them; no key says so."""
 
 
-def tokenizer_data(file: GGUFFile) -> TokenizerData:
+def tokenizer_data(file: ModelFile) -> TokenizerData:
     """What the keys ``tokenizer.*`` say.
 
     Raises
@@ -31,7 +31,7 @@ def tokenizer_data(file: GGUFFile) -> TokenizerData:
 
 
 class _Keys:
-    def __init__(self, file: GGUFFile):
+    def __init__(self, file: ModelFile):
         self._file = file
 
     def data(self) -> TokenizerData:

@@ -1,0 +1,38 @@
+"""Families of models: one page each, by the name that GGUF files have for it.
+
+Another one is added by `register`.
+"""
+
+from .family import Family
+from .gemma3 import GEMMA3
+from .llama import LLAMA
+from .qwen2 import QWEN2
+from .source import ModelFile, ModelTensor, Source
+
+__all__ = ["FAMILIES", "Family", "ModelFile", "ModelTensor", "Source", "published", "register"]
+
+FAMILIES: dict[str, Family] = {}
+"""By `Family.name`."""
+
+
+def register(family: Family) -> Family:
+    """Add a family, whose models `dojang.checkpoints.load` reads from then on.
+
+    Raises
+    ------
+    ValueError: there is one of that name, or one that is published under the same.
+    """
+    taken = {family.name} & FAMILIES.keys() or {name for name in family.published if published(name)}
+    if taken:
+        raise ValueError(f"a family {min(taken)!r} is registered already")
+    FAMILIES[family.name] = family
+    return family
+
+
+def published(name: str) -> Family | None:
+    """The family of the models that are published as ``name``."""
+    return next((family for family in FAMILIES.values() if name in family.published), None)
+
+
+for _family in (LLAMA, QWEN2, GEMMA3):
+    register(_family)
