@@ -1,57 +1,25 @@
-"""A Llama-family model in C++ (``forward.cpp``), with the interface of `dojang_sim.golden.model.Llama`."""
+"""A model in C++ (``model.h``), with the interface of `dojang_sim.golden.model.GoldenModel`."""
 
-import ctypes
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints import BLOCK, Checkpoint, Matrix
-from ..native import FLAGS, NativeError, compiled
+from ..checkpoints import BLOCK, Checkpoint, Matrix, ModelShape
+from ..native import NativeError
+from .library import Layout, Sizes, Turn, load_library, numbers
 
 __all__ = ["FastModel"]
 
-SOURCE = Path(__file__).with_name("forward.cpp")
 PASS = 32
 """Tokens of a call into C++: weights are read once for all of them, and Ctrl-C is seen between two calls."""
 
 ROWS = 4096
 """Rows of a matrix that are unpacked at once; bounds the temporary arrays."""
 
-ROUNDED = ("attn_norm", "q", "k_scale", "o", "ffn_norm", "a")
-"""What a layer rounds to FP16, in its order; as in ``forward.cpp``."""
-
-_POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-
-
-class Sizes(ctypes.Structure):
-    """As in ``forward.cpp``."""
-
-    _fields_ = [(name, _LONG) for name in (
-        "layers", "d", "heads", "kv_heads", "key_dim", "value_dim", "ffn", "vocab", "context")]
-    _fields_ += [(name, _FLOAT) for name in ("mean_factor", "eps", "score_factor", "sigmoid_factor")]
-
-
-class Layout(ctypes.Structure):
-    """As in ``forward.cpp``."""
-
-    _fields_ = [(name, _LONG) for name in (
-        "rows", "products", "group", "terms", "rotated", "row_scale", "low", "high")]
-
-
-_FUNCTIONS = {
-    "open": (_POINTER, ctypes.POINTER(Sizes), _POINTER, _POINTER, _POINTER),
-    "close": (None, _POINTER),
-    "matrix": (ctypes.c_bool, _POINTER, _LONG, _LONG, ctypes.POINTER(Layout), _POINTER, _POINTER),
-    "fill": (None, _POINTER, _LONG, _LONG, _LONG, _LONG, _POINTER),
-    "rescale": (ctypes.c_bool, _POINTER, _LONG, _LONG, _POINTER),
-    "gain": (None, _POINTER, _LONG, _LONG, _POINTER),
-    "forward": (ctypes.c_bool, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _POINTER),
-    "clipped": (None, _POINTER, _POINTER),
-    "nonfinite": (ctypes.c_bool, _POINTER),
-}
+OWN = -1
+"""In the place of a layer's number: what is the model's."""
 
 
 class FastModel:
@@ -78,26 +46,29 @@ class FastModel:
 
         if context < 1:
             raise ValueError(f"context={context}, expected at least 1")
-        self._library = compiled(SOURCE, FLAGS, lambda: progress("compiling the fast back end (seconds, once)"))
-        for name, (result, *arguments) in _FUNCTIONS.items():
-            function = getattr(self._library, f"dojang_fast_{name}")
-            function.restype, function.argtypes = result, arguments
+        shape = self.shape = checkpoint.shape.at(context)
+        if shape.learned_positions and context > shape.context:
+            raise ValueError(f"context={context}, expected at most {shape.context}, the positions the model has "
+                             "learned")
+        library = self._library = load_library(progress)
         progress("preparing the fast back end")
         self.context, self.length = context, 0
         self.saturated: dict[str, int] = {}
-        shape = self.shape = checkpoint.shape.at(context)
-        sizes = Sizes(shape.layers, shape.d, shape.heads, shape.kv_heads, shape.key_dim, shape.value_dim, shape.ffn,
-                      shape.vocab, context, 1 / shape.d, shape.norm.eps, np.log2(np.e) * shape.score_scale,
-                      -np.log2(np.e))
+        self._parts, self._rounded = (numbers(names()) for names in (
+            library.dojang_fast_parts, library.dojang_fast_rounded))
+        windows = np.array([kind.window for kind in shape.kinds], np.int64)
+        pattern = np.array(shape.pattern or [0] * shape.layers, np.int64)
         rsqrt = np.concatenate([special.table("rsqrt_even"), special.table("rsqrt_odd")])
         tables = [np.ascontiguousarray(table) for table in (special.table("exp2"), special.table("recip"), rsqrt)]
-        self._handle = self._need(self._library.dojang_fast_open(sizes, *(table.ctypes.data for table in tables)))
-        weakref.finalize(self, self._library.dojang_fast_close, self._handle)
-        self._kinds = list(shape.matrices())
-        for index in range(shape.layers):
-            for kind, name in enumerate(self._kinds):
-                self._load(index, kind, checkpoint.load_matrix(f"blk.{index}.{name}.weight"))
-        self._load(-1, 0, checkpoint.load_matrix(shape.head_name))
+        self._handle = self._need(library.dojang_fast_open(
+            _sizes(shape, context, numbers(library.dojang_fast_functions())), len(windows),
+            *(array.ctypes.data for array in (windows, pattern, *tables))))
+        weakref.finalize(self, library.dojang_fast_close, self._handle)
+        self._matrices = {f"blk.{layer}.{name}.weight": (layer, self._parts[name])
+                          for layer in range(shape.layers) for name in shape.matrices()}
+        self._matrices[shape.head_name] = OWN, self._parts["output"]
+        for name, place in self._matrices.items():
+            self._load(place, checkpoint.load_matrix(name))
         self._take(checkpoint)
 
     @property
@@ -114,8 +85,6 @@ class FastModel:
         ------
         ValueError: a token id out of range, or positions that the cache cannot hold or would leave a gap in it.
         """
-        from dojang_sim.golden.model import rotary_tables
-
         tokens = np.asarray(tokens, np.int64)
         if tokens.ndim != 1 or not tokens.size:
             raise ValueError(f"tokens of shape {tokens.shape}, expected a list of at least one id")
@@ -128,55 +97,66 @@ class FastModel:
         logits = np.empty((len(tokens), self.shape.vocab), np.float32)
         for at in range(0, len(tokens), PASS):
             part = tokens[at:at + PASS]
-            x = np.ascontiguousarray(self._embedding[part], np.float32)
-            C, S = rotary_tables(self.shape.kinds[0].rotation, self.shape.key_dim, np.arange(position, position + len(part)))
-            self._need(self._library.dojang_fast_forward(
-                self._handle, x.ctypes.data, len(part), position, C.ctypes.data, S.ctypes.data,
-                logits[at:].ctypes.data))
+            self._pass(part, position, logits[at:at + PASS])
             position += len(part)
             self.length = position
             self._note_clipped()
         return logits
 
     def rescale(self, checkpoint: Checkpoint) -> None:
-        """Go on with ``checkpoint``, the same codes with other scales and gains; the cache stays as it is."""
-        for index, layer in enumerate(checkpoint.layers):
-            for kind, name in enumerate(self._kinds):
-                self._rescale(index, kind, layer.matrix(name))
-        self._rescale(-1, 0, checkpoint.head)
+        """Go on with ``checkpoint``, the same codes with other scales, gains and biases; the cache stays as it is."""
+        for name, place in self._matrices.items():
+            scale = np.ascontiguousarray(checkpoint.matrix(name).scale, np.float16)
+            self._need(self._library.dojang_fast_rescale(self._handle, *place, scale.ctypes.data))
         self._take(checkpoint)
 
-    def _load(self, index: int, kind: int, matrix: Matrix) -> None:
+    def _pass(self, tokens: np.ndarray, position: int, logits: np.ndarray) -> None:
+        from dojang_sim.golden.rotary import rotary_tables
+
+        places = np.arange(position, position + len(tokens))
+        x = np.ascontiguousarray(self._embedding[tokens], np.float32)
+        learned = None if self._learned is None else np.ascontiguousarray(self._learned[places], np.float32)
+        tables = [None if kind.rotation is None else rotary_tables(kind.rotation, self.shape.key_dim, places)
+                  for kind in self.shape.kinds]
+        turns = (Turn * len(tables))(*(Turn() if pair is None else Turn(*(rows.ctypes.data for rows in pair))
+                                       for pair in tables))
+        self._need(self._library.dojang_fast_forward(
+            self._handle, x.ctypes.data, len(tokens), position, None if learned is None else learned.ctypes.data,
+            turns, logits.ctypes.data))
+
+    def _load(self, place: tuple[int, int], matrix: Matrix) -> None:
         from dojang_sim.golden.weights import integers
 
         form = matrix.form
         layout = Layout(matrix.rows, matrix.blocks * BLOCK // form.group, form.group, form.terms, form.rotated,
                         form.row_scale, *_range(matrix))
+        scale, offset = (None if factors is None else np.ascontiguousarray(factors, np.float16)
+                         for factors in (matrix.scale, matrix.offset))
         self._need(self._library.dojang_fast_matrix(
-            self._handle, index, kind, layout, _halves(matrix.scale).ctypes.data,
-            None if matrix.offset is None else _halves(matrix.offset).ctypes.data))
+            self._handle, *place, layout, scale.ctypes.data, None if offset is None else offset.ctypes.data))
         at_once = matrix.rows if form.window else ROWS  # a window code's columns are decoded from the first row on
         for first in range(0, matrix.rows, at_once):
             part = matrix if form.window else _part(matrix, slice(first, first + at_once))
             values = np.ascontiguousarray(integers(part), np.int16)
-            self._library.dojang_fast_fill(self._handle, index, kind, first, len(values), values.ctypes.data)
-
-    def _rescale(self, index: int, kind: int, matrix: Matrix) -> None:
-        self._need(self._library.dojang_fast_rescale(self._handle, index, kind, _halves(matrix.scale).ctypes.data))
+            self._library.dojang_fast_fill(self._handle, *place, first, len(values), values.ctypes.data)
 
     def _take(self, checkpoint: Checkpoint) -> None:
-        """Gains and embedding."""
-        self._embedding = checkpoint.embedding
-        gains = {(index, which): gain for index, layer in enumerate(checkpoint.layers)
-                 for which, gain in enumerate(layer.vector(f"{name}.weight") for name in self.shape.norms)}
-        for (index, which), gain in {**gains, (-1, 0): checkpoint.vector("output_norm.weight")}.items():
-            self._library.dojang_fast_gain(self._handle, index, which, _floats(gain).ctypes.data)
+        """Gains, biases, and rows of tokens and positions."""
+        self._embedding, self._learned = checkpoint.embedding, checkpoint.positions
+        for name in checkpoint.vector_names:
+            *layer, part, kind = name.removeprefix("blk.").split(".")
+            values = np.ascontiguousarray(checkpoint.vector(name), np.float32)
+            self._need(self._library.dojang_fast_vector(
+                self._handle, int(layer[0]) if layer else OWN, self._parts[part], kind == "bias", len(values),
+                values.ctypes.data))
 
     def _note_clipped(self) -> None:
-        names = [f"{layer}.{name}" for layer in range(self.shape.layers) for name in ROUNDED] + ["output_norm"]
-        counts = np.empty(len(names), np.int64)
+        counts = np.empty((self.shape.layers + 1, len(self._rounded)), np.int64)
         self._library.dojang_fast_clipped(self._handle, counts.ctypes.data)
-        self.saturated.update((name, int(count)) for name, count in zip(names, counts, strict=True) if count)
+        for layer, of_layer in enumerate(counts):
+            for name, count in zip(self._rounded, of_layer, strict=True):
+                if count:
+                    self.saturated[name if layer == self.shape.layers else f"{layer}.{name}"] = int(count)
 
     @staticmethod
     def _need(result):
@@ -185,12 +165,10 @@ class FastModel:
         return result
 
 
-def _floats(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, np.float32)
-
-
-def _halves(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, np.float16)
+def _sizes(shape: ModelShape, context: int, functions: dict[str, int]) -> Sizes:
+    special = {"context": context, "eps": shape.norm.eps, "centred": shape.norm.centred,
+               "activation": functions[shape.activation]}
+    return Sizes(**{name: special.get(name, getattr(shape, name, None)) for name, _ in Sizes._fields_})
 
 
 def _part(matrix: Matrix, rows: slice) -> Matrix:

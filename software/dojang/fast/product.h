@@ -57,7 +57,7 @@ void multiply_block(const Matrix &matrix, const Code *codes, const uint16_t *sca
     const float *factor = &x.factor[context * x.groups];
     const int32_t *total = &x.total[context * x.groups];
     Floats sums[CONTEXTS] = {};
-    for (long product = 0; product < matrix.products; product++) {
+    for (long product = 0; product < x.groups * matrix.terms; product++) {
         const long group = product / matrix.terms;
         Lanes dots[CONTEXTS];
         for (int c = 0; c < CONTEXTS; c++)
@@ -90,17 +90,26 @@ void multiply_contexts(const Matrix &matrix, const Code *codes, const uint16_t *
         multiply_contexts<CONTEXTS / 2>(matrix, codes, scale, offset, x, context, y, y_stride, rows);
 }
 
-// y [contexts][matrix.rows], its rows y_stride elements apart
-inline void multiply(const Matrix &matrix, const Aligned &x, float *y, long y_stride) {
+// Rows from `row` on, whose first starts a block, and columns from the group `group` on, as many as activations have.
+struct Section {
+    long row, rows, group;
+};
+
+// y [contexts][section.rows], its rows y_stride elements apart
+inline void multiply(const Matrix &matrix, const Section &section, const Aligned &x, float *y, long y_stride) {
     matrix.visit([&](const auto *codes) {
         typedef std::remove_cv_t<std::remove_pointer_t<decltype(codes)>> Code;
-        const long stride = matrix.room * 2 * ROWS / Code::COLUMNS;
+        const long stride = matrix.room * 2 * ROWS / Code::COLUMNS, product = section.group * matrix.terms;
         const long scales = (matrix.row_scale ? 1 : matrix.products) * ROWS;
-        for (long block = 0; block < matrix.blocks(); block++)
+        const long before = matrix.row_scale ? 0 : product * ROWS;
+        codes += product * matrix.group * 2 * ROWS / Code::COLUMNS;
+        for (long row = 0; row < section.rows; row += ROWS) {
+            const long block = (section.row + row) / ROWS, at = block * scales + before;
             multiply_contexts<AT_ONCE>(
-                matrix, codes + block * stride, matrix.scale ? matrix.scale.data() + block * scales : nullptr,
-                matrix.offset ? matrix.offset.data() + block * scales : nullptr, x, 0, y + block * ROWS, y_stride,
-                std::min<long>(ROWS, matrix.rows - block * ROWS));
+                matrix, codes + block * stride, matrix.scale ? matrix.scale.data() + at : nullptr,
+                matrix.offset ? matrix.offset.data() + at : nullptr, x, 0, y + row, y_stride,
+                std::min<long>(ROWS, section.rows - row));
+        }
     });
 }
 
