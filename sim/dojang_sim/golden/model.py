@@ -62,7 +62,7 @@ class GoldenModel:
         `trace` receives intermediate arrays, first axis the token: ``"embedding"`` (what the first layer gets), per
         layer n ``"n.attn_norm"`` (input of attention, normalised or not), ``"n.q"`` and ``"n.k"`` (rotated), ``"n.v"``,
         ``"n.k_codes"``, ``"n.k_scale"``, ``"n.v_codes"``, ``"n.v_scale"`` (all KV heads first axis after the token;
-        first then second terms), ``"n.score"`` (capped) and ``"n.w"`` ([token, head, position], zeros where a token does
+        first then second terms), ``"n.score"`` (capped), ``"n.w"`` ([token, head, position], zeros where a token does
         not see), ``"n.o"``, ``"n.post_attention_norm"`` (result, if there is one), ``"n.attn"`` (residual),
         ``"n.ffn_norm"`` (input of the feed-forward part), ``"n.gate"`` (if there is one), ``"n.up"``, ``"n.a"``,
         ``"n.post_ffw_norm"`` (result, if there is one), ``"n.ffn"`` (residual), then ``"output_norm"`` and

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ..checkpoints import Checkpoint, GGUFFile, Rotation, UnsupportedError, load, open_gguf
+from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
 from ..tokenizer import TokenizerError, require_supported
 from .console import console, output
+from .shape_rows import shape_rows
 
 Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
@@ -35,7 +36,7 @@ def inspect(model: Model, weights: Weights = 8):
         _print_types(file)
         console.print(f"this model cannot run: {error}")
         return
-    _print_shape(checkpoint)
+    _print_shape(checkpoint, file)
     _print_costs(checkpoint, _costs(checkpoint, file, weights))
     for message in checkpoint.messages:
         output.print(message)
@@ -78,27 +79,12 @@ def _tell_tokenizer(file: GGUFFile) -> None:
         console.print(f"prompts cannot be encoded: {error}")
 
 
-def _span(factors: tuple[float, ...] | None) -> str:
-    return "none" if factors is None else f"{min(factors):g} to {max(factors):g}"
-
-
-def _print_shape(checkpoint: Checkpoint) -> None:
-    shape = checkpoint.shape
+def _print_shape(checkpoint: Checkpoint, file: GGUFFile | None) -> None:
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
-    values = "" if shape.value_dim == shape.key_dim else f", values {shape.value_dim}"
-    rotation = shape.kinds[0].rotation or Rotation()
-    factors = _span(rotation.factors)
-    if rotation.factors_long is not None:
-        factors += f"; beyond {rotation.original_context:,} positions {_span(rotation.factors_long)}"
-    for name, value in (
-        ("layers", shape.layers), ("embedding d", shape.d),
-        ("heads × KV heads × size", f"{shape.heads} × {shape.kv_heads} × {shape.key_dim}{values}"),
-        ("FFN", shape.ffn), ("vocabulary", shape.vocab), ("context", shape.context), ("RMS eps", f"{shape.norm.eps:g}"),
-        ("rotated elements", rotation.dim), ("rotary base", f"{rotation.base:g}"),
-        ("rotary frequency factors", factors), ("rotary magnitude", f"{rotation.magnitude:g}"),
-        ("score scale", f"{shape.score_scale:g}"), ("head", "tied to the embedding" if shape.tied else "own matrix"),
-    ):
-        hyper.add_row(name, str(value))
+    if file is not None:
+        hyper.add_row("family", file.architecture)
+    for name, value in shape_rows(checkpoint.shape):
+        hyper.add_row(name, value)
     output.print(hyper)
 
 
@@ -106,10 +92,10 @@ def _costs(checkpoint: Checkpoint, file: GGUFFile | None, weights_bits: int) -> 
     """Stored type, weights and bytes of every matrix that is read for a token."""
     if file is None:
         return [(matrix.source, matrix.rows * matrix.cols, matrix.stored_bytes) for _, matrix in checkpoint.matrices()]
-    tensors = (file.tensors[name] for name in checkpoint.types
-               if name != "token_embd.weight" or checkpoint.shape.tied)
-    return [(tensor.type_name, tensor.weights, imported_bytes(tensor, weights_bits)) for tensor in tensors
-            if len(tensor.shape) == 2]
+    unread = {"position_embd.weight"} if checkpoint.shape.tied else {"position_embd.weight", "token_embd.weight"}
+    read = [(checkpoint.types[name], size) for name, size in checkpoint.shape.tensors().items()
+            if len(size) == 2 and name not in unread]
+    return [(source, rows * cols, imported_bytes(rows, cols, source, weights_bits)) for source, (rows, cols) in read]
 
 
 def _print_costs(checkpoint: Checkpoint, costs: list[tuple[str, int, int]]) -> None:
@@ -126,11 +112,12 @@ def _print_costs(checkpoint: Checkpoint, costs: list[tuple[str, int, int]]) -> N
     output.print(tensors)
 
     total, total_bytes = weight_count.total(), weight_bytes.total()
-    vectors = 4 * shape.d * (2 * shape.layers + 2)
+    elements = sum(size[0] for size in shape.tensors().values() if len(size) == 1)
+    vectors = 4 * (elements + shape.d * (1 + shape.learned_positions))
     cost = Table("per token", "", title="cost")
     cost.add_row("bits per weight, all-in", f"{total_bytes * 8 / total:.3f}")
     cost.add_row("weight bytes read", f"{total_bytes:,}")
-    cost.add_row("embedding row and norm gains read", f"{vectors:,} bytes")
+    cost.add_row("embedding row, norm gains and biases read", f"{vectors:,} bytes")
     cost.add_row("bytes read", f"{total_bytes + vectors:,}, and the KV cache")
     cost.add_row("KV bytes", f"{shape.kv_bytes_per_token:,}")
     output.print(cost)

@@ -1,4 +1,4 @@
-"""The tables of all commands' options in the documentation: ``python -m dojang.cli.reference`` makes them anew."""
+"""Tables of the documentation that are made from the code: ``python -m dojang.cli.reference`` makes them anew."""
 
 import inspect
 import types
@@ -10,18 +10,17 @@ from pathlib import Path
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
+from ..checkpoints.families.document import document as family_table
+from ..checkpoints.gguf.keys import document as key_tables
 from . import app
 from .documents import update_document
 
-__all__ = ["DOCUMENT", "option_tables", "update_options"]
-
-DOCUMENT = Path("docs/user/command-line.md")
-"""Has the tables, between ``<!-- options:begin -->`` and ``<!-- options:end -->``."""
+__all__ = ["TABLES", "option_tables", "update_tables"]
 
 METAVARS = {int: "N", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
-def option_tables(_: dict | None = None) -> str:
+def option_tables() -> str:
     """A table for each command, as Markdown."""
     parts = []
     for name, function in _commands(app, "dojang"):
@@ -32,9 +31,16 @@ def option_tables(_: dict | None = None) -> str:
     return "\n\n".join(parts)
 
 
-def update_options() -> None:
-    """Make the tables in `DOCUMENT` anew."""
-    update_document(DOCUMENT, {}, {"options": option_tables})
+TABLES = {"options": (Path("docs/user/command-line.md"), option_tables),
+          "keys": (Path("docs/reference/gguf.md"), key_tables),
+          "families": (Path("docs/reference/families.md"), family_table)}
+"""Page and maker by the name in the markers around the tables, ``<!-- options:begin -->`` and so on."""
+
+
+def update_tables() -> None:
+    """Make all `TABLES` anew."""
+    for name, (page, make) in TABLES.items():
+        update_document(page, {}, {name: lambda _, make=make: make()})
 
 
 def _commands(group: typer.Typer, prefix: str) -> Iterator[tuple[str, Callable]]:
@@ -98,4 +104,4 @@ def _sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    update_options()
+    update_tables()

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.synthetic import amplified, write_synthetic
-from dojang_sim.golden.model import GoldenModel, rotary_tables
-from dojang_sim.golden.vector import VectorOp, execute
+from dojang_sim.golden.attention import Cache
+from dojang_sim.golden.flags import Flags
+from dojang_sim.golden.model import GoldenModel
+from dojang_sim.golden.rotary import rotary_tables
 
 SHAPES = {
     "gqa64": (ModelShape(2, 192, 3, 1, 64, 160, 131, 64), "Q4_1"),
@@ -46,8 +48,8 @@ def test_batch_equals_one_by_one(checkpoint):
 def test_blocks_of_queries_do_not_matter(glassllm, monkeypatch):
     tokens = random_tokens(glassllm, 40)
     whole = GoldenModel(glassllm, 64).forward(tokens, 0)
-    monkeypatch.setattr("dojang_sim.golden.model._QUERIES", 8)
-    monkeypatch.setattr("dojang_sim.golden.model._PRODUCT_ELEMENTS", 1 << 12)
+    monkeypatch.setattr("dojang_sim.golden.attention.QUERIES", 8)
+    monkeypatch.setattr("dojang_sim.golden.flags.PRODUCT_ELEMENTS", 1 << 12)
     assert np.array_equal(whole, GoldenModel(glassllm, 64).forward(tokens, 0))
 
 
@@ -131,46 +133,25 @@ def test_attention_near_float64(checkpoint):
         assert np.abs(o - trace[f"{layer}.o"]).max() < 2e-3 * np.abs(v).max()
 
 
-def test_norm_and_activation_are_vector_commands(checkpoint):
-    """Bit for bit what the vector unit's commands give."""
-    trace, tokens = {}, random_tokens(checkpoint, 5)
-    GoldenModel(checkpoint, 8).forward(tokens, 0, trace)
-
-    def bits(value):
-        return int(np.float32(value).view(np.uint32))
-
-    shape = checkpoint.shape
-    x, gain = trace["embedding"], np.broadcast_to(checkpoint.layers[0].vector("attn_norm.weight"), trace["embedding"].shape)
-    _, total, _ = execute(VectorOp(mul="A", reduce="SUM"), a=x)
-    _, r, _ = execute(VectorOp(mul="IMM", add="IMM", fn="RSQRT", reduce="MAX", a_scalar=True, imm0=bits(1 / shape.d),
-                            imm1=bits(shape.norm.eps)), s_a=total, n=1)
-    h, _, _ = execute(VectorOp(mul="S", mul2="B", round="FP16"), a=x, b=gain, s=r)
-    assert np.array_equal(h, trace["0.attn_norm"].view(np.uint32))
-
-    gate, up = trace["0.gate"], trace["0.up"]
-    t, _, _ = execute(VectorOp(mul="IMM", fn="EXP2", imm0=bits(-np.log2(np.e))), a=gate)
-    t, _, _ = execute(VectorOp(add="IMM", fn="RECIP", mul2="B", imm1=bits(1)), a=t, b=gate)
-    a, _, _ = execute(VectorOp(mul="B", round="FP16"), a=t, b=up)
-    assert np.array_equal(a, trace["0.a"].view(np.uint32))
-
-
 def test_zero_keys_and_values():
     """All-zero vectors are coded as zeros: the scale's reciprocal is infinite."""
-    model = GoldenModel(load("glassllm"), 4)
-    zero = np.zeros((1, model.shape.kv_heads, model.shape.head_dim), np.float32)
-    model._k_codes[:], model._v_codes[:] = 1, 1
-    model._store(0, np.array([2]), zero, zero)
-    for cache in (model._k_codes, model._k_scale, model._v_codes, model._v_scale):
-        assert not cache[0, :, 2].any()
+    shape = SHAPES["gqa64"][0]
+    cache, one = Cache(shape, 4, Flags()), np.array([2])
+    keys = np.ones((1, shape.kv_heads, shape.key_dim), np.float32)
+    for factor, codes in ((1, 127), (0, 0)):
+        cache.store(0, one, factor * keys, factor * keys)
+        stored = cache.stored(0, one)
+        assert (stored["k_codes"][:, :, 0] == codes).all()
+    assert not any(values.any() for values in stored.values())
 
 
 def test_rotary_tables_rotate():
-    shape = SHAPES["odd-ffn"][0]
-    C, S = rotary_tables(shape, [0, 3])
+    rotation = SHAPES["odd-ffn"][0].kinds[0].rotation
+    C, S = rotary_tables(rotation, 32, [0, 3])
     assert C.dtype == S.dtype == np.float32
     assert np.all(C[0] == 1) and np.all(S[0] == 0)
     i = 5
-    angle = 3 * shape.rope_base ** (-2 * i / 32) / shape.rope_factors[i]
+    angle = 3 * rotation.base ** (-2 * i / 32) / rotation.factors[i]
     assert np.allclose(C[1, 2 * i:2 * i + 2], np.cos(angle), rtol=0, atol=1e-7)
     assert np.allclose(S[1, 2 * i:2 * i + 2], [-np.sin(angle), np.sin(angle)], rtol=0, atol=1e-7)
 

@@ -79,7 +79,7 @@ BAD_SCALE = np.zeros((96, 96 // 32 * 34), np.uint8)
 BAD_SCALE[7, 0:2] = [0, 0x7C]
 
 DAMAGES = [
-    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, only 'llama' is"),
+    ({"replace_fields": {"general.architecture": "mamba"}}, "architecture 'mamba' is not supported, supported are"),
     ({"replace_fields": {"llama.attention.head_count_kv": 2}}, "kv_heads=2, expected a divisor of heads=3"),
     ({"replace_fields": {"llama.embedding_length": 128}},
      "tensor token_embd.weight has size (131, 96), expected (131, 128)"),
@@ -106,7 +106,9 @@ DAMAGES = [
     ({"tensors": without("blk.1.ffn_up.weight")}, "tensor blk.1.ffn_up.weight is missing"),
     ({"tensors": without("token_embd.weight")}, "tensor token_embd.weight is missing"),
     ({"tensors": with_tensor("blk.0.attn_q.bias", np.zeros(96, np.float32), "F32")},
-     "tensor blk.0.attn_q.bias is not part of the supported Llama architecture"),
+     "tensor blk.1.attn_q.bias is missing"),
+    ({"tensors": with_tensor("blk.1.attn_q.bias", np.zeros(96, np.float32), "F32")},
+     "tensor blk.1.attn_q.bias is not part of the family llama"),
     ({"tensors": with_tensor("blk.0.attn_q.weight", np.zeros((96, 96 // 32 * 40), np.uint8), "Q8_1")},
      "tensor blk.0.attn_q.weight has type Q8_1, supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0,"),
     ({"tensors": with_tensor("output_norm.weight", np.full(96, np.nan, np.float32), "F32")},

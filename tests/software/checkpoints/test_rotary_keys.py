@@ -1,11 +1,13 @@
 """Keys of rotary embedding and attention that cannot be honoured: a short sentence that names key and value."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import gguf
 import numpy as np
 import pytest
 from dojang.checkpoints import CheckpointError, GGUFFile, LayerKind, ModelShape, Norm, Rotation, load
+from dojang.checkpoints.families import Source
 from dojang.checkpoints.gguf.rotary import SCALINGS, rotation
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang_sim.golden.model import rotary_tables
@@ -129,12 +131,12 @@ def test_factors_that_the_scaling_does_not_read(name, keys, tmp_path):
     tensors = {tensor.name: gguf.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
     path = write(tmp_path / "other.gguf", keys=keys, tensors={
         **{tensor: data for tensor, data in tensors.items() if tensor != "token_embd.weight"}, name: [1.0] * 16})
-    refused(path, f"tensor {name} is not part of the supported Llama architecture")
+    refused(path, f"tensor {name} is not part of the family llama")
 
 
 def test_the_rotary_size_is_the_key_length_if_nothing_is_said(tmp_path):
     path = write(tmp_path / "m.gguf", (48, 16, None))
-    refused(path, "tensor output_norm.weight is missing")  # all that comes before is right
+    refused(path, "tensor blk.0.attn_q.weight is missing")  # all that comes before is right
     shape = ModelShape(1, 64, 2, 1, 64, 96, 70, 256, Norm(2.0 ** -17), key_dim=48, value_dim=16)
     found = load(write_synthetic(tmp_path / "s.gguf", shape, "F16")).shape
     assert found == shape and found.kinds == (LayerKind(Rotation(dim=48)),)
@@ -154,10 +156,17 @@ class Keys(GGUFFile):
     """Nothing but values of keys."""
 
     def __init__(self, values):
-        self.path, self.fields, self.tensors = Path("m.gguf"), values, {}
+        sizes = {"block_count": 1, "context_length": 256, "embedding_length": 64, "feed_forward_length": 96,
+                 "attention.head_count": 2}
+        self.path, self.architecture = Path("m.gguf"), "llama"
+        self.fields = {**{f"llama.{key}": size for key, size in sizes.items()}, **values}
+        self.tensors = {"token_embd.weight": SimpleNamespace(shape=(64, 70))}
 
     def field(self, key, default=None):
         return self.fields.get(key, default)
+
+    def layer_count(self, key, layers, default=None):
+        return self.count(key, default)
 
 
 NUMBERS = st.floats(allow_nan=True) | st.sampled_from([0.0, 0.5, 1.0, 4.0, 32.0, 1e-9, 1e9]) | st.integers(-2, 1 << 63)
@@ -170,9 +179,9 @@ NAMES = ("factor", "attn_factor", "original_context_length", "yarn_ext_factor", 
 @given(st.sampled_from(SCALINGS), st.dictionaries(st.sampled_from(NAMES), NUMBERS), NUMBERS)
 def test_any_numbers_give_finite_tables_or_a_sentence(kind, numbers, base):
     keys = {f"llama.rope.scaling.{name}": value for name, value in numbers.items()}
-    file = Keys({**keys, "llama.rope.scaling.type": kind, "llama.rope.freq_base": base})
+    source = Source(Keys({**keys, "llama.rope.scaling.type": kind, "llama.rope.freq_base": base}))
     try:
-        found = rotation(file, 32, 256).of_keys(32)
+        found = rotation(source, source.number("rope.freq_base")).of_keys(32)
     except CheckpointError as error:
         assert len(str(error)) < 250
         return

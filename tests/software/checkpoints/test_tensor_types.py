@@ -50,8 +50,9 @@ def test_conversions_are_told_in_one_line_each(tmp_path):
     kinds = ["Q4_K", "Q5_0", "Q6_K", "IQ4_XS", "F16", "Q3_K", "Q2_K"]
     path = write_synthetic(tmp_path / "m.gguf", SHAPE, kinds, embedding_type="Q5_K", head_type="Q6_K")
     assert load(path, 4).messages == [
-        "ffn_gate quantised from F16 to 4 bits", "head, attn_v converted from Q6_K to 8 bits, groups of 32",
+        "ffn_gate quantised from F16 to 4 bits",
         "attn_q converted from Q4_K to 4 bits, groups of 32, with an offset, products of scales rounded to FP16",
+        "attn_v, head converted from Q6_K to 8 bits, groups of 32",
         "attn_output converted from IQ4_XS to 8 bits, groups of 32, products of scales rounded to FP16",
         "ffn_down converted from Q2_K to 8 bits, groups of 32, with an offset"]
     assert load(write_synthetic(tmp_path / "n.gguf", SHAPE, ["Q5_1", "IQ4_NL", "MXFP4"])).messages == []

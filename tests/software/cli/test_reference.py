@@ -1,19 +1,22 @@
-"""The tables of options are those of the code."""
+"""The tables that are made from the code are those of the code."""
 
 from pathlib import Path
 
+import pytest
 import typer
-from dojang.cli import app, reference
-from dojang.cli.reference import option_tables
+from dojang.cli import app
+from dojang.cli.reference import TABLES, option_tables
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_document_is_up_to_date():
+@pytest.mark.parametrize("name", TABLES)
+def test_the_documents_are_up_to_date(name):
     """Otherwise: python -m dojang.cli.reference."""
-    text = (ROOT / reference.DOCUMENT).read_text(encoding="utf-8")
-    found = text.partition("<!-- options:begin -->\n")[2].partition("\n<!-- options:end -->")[0]
-    assert found == option_tables()
+    page, make = TABLES[name]
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = text.partition(f"<!-- {name}:begin")[2].partition("-->\n")[2].partition(f"\n<!-- {name}:end -->")[0]
+    assert found == make()
 
 
 def commands(group, prefix):

@@ -1,9 +1,12 @@
 """What all tests of the compiled model do."""
 
+import shutil
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from dojang.checkpoints import Checkpoint
-from dojang.fast import FastModel
+from dojang.fast import FastModel, library
 from dojang_sim.golden.model import GoldenModel
 
 PIECES = ((1,) * 40, (40,), (7, 26, 7), (33, 1, 6))
@@ -29,3 +32,17 @@ def same_as_golden(checkpoint: Checkpoint, tokens=None, pieces=PIECES, context: 
 @pytest.fixture(scope="session")
 def check():
     return same_as_golden
+
+
+@pytest.fixture
+def change(tmp_path, monkeypatch) -> Callable[[str, str, str], None]:
+    """Function that makes models be compiled with a text of a file, found once, replaced by another."""
+    def change(file: str, old: str, new: str) -> None:
+        shutil.copytree(library.SOURCE.parent, tmp_path / "changed")
+        changed = tmp_path / "changed" / file
+        assert changed.read_text().count(old) == 1
+        changed.write_text(changed.read_text().replace(old, new))
+        monkeypatch.setattr(library, "SOURCE", tmp_path / "changed" / "forward.cpp")
+        monkeypatch.setenv("DOJANG_CACHE", str(tmp_path))
+
+    return change

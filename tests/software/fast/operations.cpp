@@ -1,4 +1,5 @@
 // The parts of the compiled model one by one, for test_operations.py.
+#include "activations.h"
 #include "product.h"
 
 using namespace dojang;
@@ -17,6 +18,10 @@ void elements(int operation, const int64_t *exp2_table, const int64_t *recip_tab
         case 4: y[at] = exp2(tables, a[at]); break;
         case 5: y[at] = recip(tables, a[at]); break;
         case 6: y[at] = rsqrt(tables, a[at]); break;
+        case 7: y[at] = silu(tables, a[at]); break;
+        case 8: y[at] = gelu_tanh(tables, a[at]); break;
+        case 9: y[at] = gelu_erf(tables, a[at]); break;
+        case 10: y[at] = Cap(30, 0.3)(tables, a[at]); break;
         }
 }
 
@@ -37,10 +42,11 @@ void align(const float *x, int64_t rows, int64_t count, int group, bool rotated,
     *nonfinite = aligned.nonfinite;
 }
 
-// scale: null for none, [rows] with row_scale; offset: null for none
+// Rows from first_row on, `count` of them, with the groups of x, which lie from first_group on. scale: null for none,
+// [rows] with row_scale; offset: null for none
 void product(const int16_t *values, const uint16_t *scale, const uint16_t *offset, int64_t rows, int64_t products,
              int group, int terms, bool rotated, bool row_scale, int low, int high, const float *x, int64_t contexts,
-             float *y) {
+             int64_t groups, int64_t first_row, int64_t count, int64_t first_group, float *y) {
     Matrix matrix;
     matrix.rows = rows, matrix.products = products, matrix.group = group, matrix.terms = terms;
     matrix.reserve(low, high);
@@ -51,9 +57,8 @@ void product(const int16_t *values, const uint16_t *scale, const uint16_t *offse
     if (offset)
         matrix.offset = matrix.lanes(offset, products);
     Aligned aligned;
-    const int64_t columns = products / terms * group;
-    aligned.set(x, contexts, columns, columns, group, rotated);
-    multiply(matrix, aligned, y, rows);
+    aligned.set(x, contexts, groups * group, groups * group, group, rotated);
+    multiply(matrix, {first_row, count, first_group}, aligned, y, count);
 }
 
 }

@@ -9,7 +9,7 @@ import dojang.fast
 import numpy as np
 import pytest
 from dojang.native import FLAGS, compiled
-from dojang_sim.golden import engine, fp, special, vector
+from dojang_sim.golden import activations, engine, fp, special, vector
 
 SOURCES = Path(dojang.fast.__file__).parent
 PORTABLE = tuple(flag for flag in FLAGS if flag != "-march=native")
@@ -18,7 +18,8 @@ TABLES = [np.ascontiguousarray(table) for table in (
     special.table("exp2"), special.table("recip"),
     np.concatenate([special.table("rsqrt_even"), special.table("rsqrt_odd")]))]
 BINARY = (fp.add, fp.mul)
-UNARY = (fp.round_fp16, fp.round_int8, special.exp2, special.recip, special.rsqrt)
+UNARY = (fp.round_fp16, fp.round_int8, special.exp2, special.recip, special.rsqrt, activations.silu,
+         activations.gelu_tanh, activations.gelu_erf, lambda s: activations.cap(s, 30, 0.3))
 REDUCTIONS = (vector.reduce_sum, vector.reduce_max, vector.reduce_maxabs)
 CORNERS = np.array([
     bits | sign << 31 for sign in (0, 1) for bits in (
@@ -104,7 +105,7 @@ def check_reductions(library) -> None:
             same(y, function(z))
 
 
-def activations(rows: int, columns: int, seed: int) -> np.ndarray:
+def inputs(rows: int, columns: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((rows, columns)) * np.exp2(rng.integers(-70, 70, (rows, 1)))
     x *= np.exp2(rng.integers(-30, 1, (rows, columns)) * (rng.random((rows, 1)) < 0.5))
@@ -117,7 +118,7 @@ def check_alignment(library) -> None:
     for group, rotated in ((32, False), (64, False), (128, False), (64, True), (128, True)):
         wild = rng.choice(patterns(300, group), (30, 2 * group))
         extreme = np.float32(32767.4) * rng.choice([-1, 1], (20, 2 * group)).astype(np.float32)
-        for x in (activations(60, 2 * group, group), np.ascontiguousarray(wild), np.ones((1, 2 * group), np.float32),
+        for x in (inputs(60, 2 * group, group), np.ascontiguousarray(wild), np.ones((1, 2 * group), np.float32),
                   extreme):
             x = np.ascontiguousarray(x[:, :2 * group - 3])
             q, factor, total = (np.empty((len(x), *size), kind) for size, kind in (
@@ -152,13 +153,20 @@ def check_products(library) -> None:
 
             scale = {"none": None, "row": halves(rows), "groups": halves(rows, products)}[scaled]
             offsets = halves(rows, products) if offset else None
-            x = activations(contexts, groups * group, rows)
+            x = inputs(contexts, groups * group, rows)
             x[0] = np.abs(x[0])  # the largest sums
-            y = np.empty((contexts, rows), np.float32)
-            library.product(
-                pointer(values), pointer(scale), pointer(offsets), ctypes.c_int64(rows), ctypes.c_int64(products),
-                group, terms, rotated, scaled == "row", low, high, pointer(x), ctypes.c_int64(contexts), pointer(y))
-            same(y, engine.gemv(values, scale, offsets, x, rotated, terms))
+            for first_row, count, first, used in ((0, rows, 0, groups), (rows // 16 * 16, rows % 16, 1, groups - 1),
+                                                  (0, min(rows, 16), groups - 1, 1)):
+                part = np.ascontiguousarray(x[:, first * group:(first + used) * group])
+                y = np.empty((contexts, count), np.float32)
+                library.product(
+                    pointer(values), pointer(scale), pointer(offsets), *map(ctypes.c_int64, (rows, products)), group,
+                    terms, rotated, scaled == "row", low, high, pointer(part),
+                    *map(ctypes.c_int64, (contexts, used, first_row, count, first)), pointer(y))
+                # The other groups are zeros, which must be as if they were not there.
+                zeros = np.pad(part, ((0, 0), (first * group, (groups - first - used) * group)))
+                expected = engine.gemv(values, scale, offsets, zeros, rotated, terms)
+                same(y, expected[:, first_row:first_row + count])
 
 
 CHECKS = (check_elements, check_reductions, check_alignment, check_products)

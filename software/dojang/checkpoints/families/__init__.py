@@ -4,10 +4,20 @@ Another one is added by `register`.
 """
 
 from .family import Family
+from .gemma import GEMMA
+from .gemma2 import GEMMA2
 from .gemma3 import GEMMA3
+from .gpt2 import GPT2
+from .granite import GRANITE
+from .hyperclovax import HYPERCLOVAX
 from .llama import LLAMA
+from .olmo2 import OLMO2
+from .phi3 import PHI3
 from .qwen2 import QWEN2
+from .qwen3 import QWEN3
+from .smollm3 import SMOLLM3
 from .source import ModelFile, ModelTensor, Source
+from .stablelm import STABLELM
 
 __all__ = ["FAMILIES", "Family", "ModelFile", "ModelTensor", "Source", "published", "register"]
 
@@ -34,5 +44,5 @@ def published(name: str) -> Family | None:
     return next((family for family in FAMILIES.values() if name in family.published), None)
 
 
-for _family in (LLAMA, QWEN2, GEMMA3):
+for _family in (LLAMA, SMOLLM3, QWEN2, QWEN3, PHI3, GEMMA, GEMMA2, GEMMA3, GRANITE, HYPERCLOVAX, GPT2, OLMO2, STABLELM):
     register(_family)

@@ -5,16 +5,15 @@ from functools import lru_cache
 import gguf
 import numpy as np
 
-from .stored import DTYPES, StoredTensor
+from .stored import DTYPES
 from .tensors import matrix
 
 __all__ = ["imported_bytes"]
 
 
-def imported_bytes(tensor: StoredTensor, weights_bits: int) -> int:
-    """Bytes of codes, scales and offsets that import makes of a matrix of a supported type."""
-    columns, rows = tensor.shape
-    return rows * _row_bytes(tensor.type_name, columns, weights_bits)
+def imported_bytes(rows: int, columns: int, source: str, weights_bits: int) -> int:
+    """Bytes of codes, scales and offsets that import makes of a matrix of the supported type ``source``."""
+    return rows * _row_bytes(source, columns, weights_bits)
 
 
 @lru_cache

@@ -93,7 +93,7 @@ class GGUFFile:
         tensor = self.tensors.get(name)
         if tensor is None:
             raise CheckpointError(f"{self.path}: tensor {name} is missing")
-        if tensor.type_name not in SUPPORTED_TYPES:
+        if tensor.tensor_type.name not in SUPPORTED_TYPES:
             raise UnsupportedError(f"{self.path}: tensor {name} has type {tensor.type_name}, supported are "
                                    f"{', '.join(SUPPORTED_TYPES)}")
         found = tuple(reversed(tensor.shape))

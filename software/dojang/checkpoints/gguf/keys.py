@@ -66,6 +66,8 @@ REFUSED: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
         "attention.key_length_mla_swa", "attention.value_length_mla_swa", "attention.kv_lora_rank_swa")),
     "parallel residuals are": (ZERO, ("use_parallel_residual",)),
     "another order of the weights is": (("Meta AI original pth", "reference"), ("tensor_data_layout",)),
+    "another activation than the family's is": (
+        tuple(name for names in ACTIVATIONS.values() for name in names), (ACTIVATION,)),
     "pooling, of a model that gives no logits, is": (ZERO, ("pooling_type", "classifier.pooling_type")),
     "classifiers are": (ZERO, ("classifier.output_labels",)),
     "encoders with a decoder are": (ZERO, ("decoder_start_token_id", "decoder_block_count")),
@@ -97,7 +99,7 @@ OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 """Keys of every architecture: values that are supported, and what others stand for."""
 
-COMMON = {key for keys in (*HONOURED.values(), *HARMLESS.values()) for key in keys}
+KNOWN = {key for keys in (*HONOURED.values(), *HARMLESS.values()) for key in keys}
 NEUTRAL = {key: (neutral, what) for what, (neutral, keys) in REFUSED.items() for key in keys}
 GROUPS = tuple(key for key in NEUTRAL if key.endswith((".", "_")))
 
@@ -116,8 +118,8 @@ def check_keys(file: ModelFile, family: Family) -> list[str]:
     ------
     UnsupportedError: there is such a key; the message names it and its value.
     """
-    prefix, unknown, known = f"{family.name}.", [], COMMON | family.keys.keys()
-    neutral = NEUTRAL | {ACTIVATION: (ACTIVATIONS[family.activation], "another activation is")}
+    prefix, unknown, known = f"{family.name}.", [], KNOWN | family.keys.keys()
+    neutral = NEUTRAL | {ACTIVATION: (ACTIVATIONS[family.activation], NEUTRAL[ACTIVATION][1])}
     for key in file.fields:
         name = key.removeprefix(prefix)
         if key in OTHERS:
@@ -160,8 +162,6 @@ def document() -> str:
               for what, (neutral, keys) in REFUSED.items()]
     lines += [f"| {what.rpartition(' ')[0]} | {_either(neutral)} | `{key}`, of any architecture |"
               for key, (neutral, what) in OTHERS.items()]
-    lines += [f"| another activation than the family's | {', '.join(map(shown, sum(ACTIVATIONS.values(), ())))} | "
-              f"`{ACTIVATION}` |"]
     lines += ["", "| without effect | keys |", "|---|---|"]
     lines += [f"| {why} | {names(keys)} |" for why, keys in HARMLESS.items()]
     lines += ["", "| family | honoured beyond these | |", "|---|---|---|"]

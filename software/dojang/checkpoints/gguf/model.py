@@ -75,4 +75,6 @@ def _shape(source: Source, family: Family) -> ModelShape:
     scale = source.number("attention.scale", 0.0)
     if scale < 0:
         raise source.wrong("attention.scale", scale, "a positive number, or 0 for 1 / √key length")
-    return ModelShape(**(fields | ({"score_scale": scale} if scale else {})))
+    if scale:
+        fields["score_scale"] = scale
+    return ModelShape(**fields)
