@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import CheckpointError, shown
 
-__all__ = ["Activation", "LayerKind", "Norm", "QKNorm", "Rotation"]
+__all__ = ["Activation", "LayerKind", "Norm", "QKNorm", "Rotation", "require"]
 
 TINY, HUGE = 1e-9, 1e38
 """Bounds of what scales angles; what they give stays finite."""

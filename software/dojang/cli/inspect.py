@@ -46,10 +46,7 @@ def inspect(model: Model, weights: Weights = 8):
 
 def _print_header(file: GGUFFile) -> None:
     header = Table(Column("key", overflow="fold"), Column("value", overflow="fold"), title=file.name)
-    order = "big-endian" if file.order == ">" else "little-endian"
-    parts = f" in {len(file.parts)} parts" if len(file.parts) > 1 else ""
-    header.add_row("file", f"GGUF version {file.parts[0].version}, {order}, {file.size:,} bytes{parts}, "
-                           f"{len(file.tensors):,} tensors")
+    header.add_row("file", str(file))
     for key, field in list(file.fields.items())[:ROWS]:
         header.add_row(named(key), str(field))
     if len(file.fields) > ROWS:

@@ -9,6 +9,7 @@ import pytest
 from dojang.checkpoints import (
     Activation,
     CheckpointError,
+    GGUFFile,
     LayerKind,
     ModelShape,
     Norm,
@@ -18,7 +19,10 @@ from dojang.checkpoints import (
     load,
 )
 from dojang.checkpoints.families import FAMILIES, Family, published, register
+from dojang.checkpoints.gguf import load_model
 from dojang.checkpoints.gguf.keys import ACTIVATION, NEUTRAL, check_keys
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .family_files import CENTRED, CONTEXT, FFN, HEADS, KEY, KV_HEADS, RMS, SIZES, VOCAB, D, sizes_of, write_family
 
@@ -220,6 +224,34 @@ def test_values_that_cannot_be(case, tmp_path):
     with pytest.raises(CheckpointError) as error:
         load(tmp_path / "m.gguf")
     assert message in str(error.value) and len(str(error.value)) < 250 + len(str(tmp_path))
+
+
+NUMBERS = st.floats() | st.sampled_from([0.0, 1.0, -1.0, 1e-45, 3e38]) | st.integers(-2**63, 2**64) | st.integers(0, 9)
+CONTENTS = NUMBERS | st.booleans() | st.text(max_size=3) | st.lists(st.booleans() | st.integers(-1, 2), max_size=7)
+OFTEN = (*SIZES, "attention.scale", "attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base",
+         "rope.freq_base_swa", "rope.dimension_count", "rope.scaling.factor", *RMS, *CENTRED)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.count(",") == 0 or "27B" in name])
+def test_any_values_give_a_description_or_a_sentence(name, tmp_path):
+    family, keys, tensors, _ = CASES[name]
+    write(tmp_path / "m.gguf", family, keys, tensors)
+    file, found = GGUFFile(tmp_path / "m.gguf"), []
+    of_file = dict(file.fields)
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @given(st.dictionaries(st.sampled_from((*OFTEN, *FAMILIES[family].keys)), CONTENTS, min_size=1, max_size=3))
+    def run(changes):
+        file.fields = {**of_file, **{f"{family}.{key}": SimpleNamespace(
+            value=lambda value=value: value, count=len(value) if isinstance(value, list) else None)
+            for key, value in changes.items()}}
+        try:
+            found.append(load_model(file, 8).shape)
+        except CheckpointError as error:
+            assert len(str(error)) < 250 + len(str(tmp_path)) and "\n" not in str(error)
+
+    run()
+    assert found or "27B" in name
 
 
 # --- tensors --------------------------------------------------------------------------------------------------------

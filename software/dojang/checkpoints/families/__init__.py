@@ -16,10 +16,10 @@ from .phi3 import PHI3
 from .qwen2 import QWEN2
 from .qwen3 import QWEN3
 from .smollm3 import SMOLLM3
-from .source import ModelFile, ModelTensor, Source
+from .source import Source
 from .stablelm import STABLELM
 
-__all__ = ["FAMILIES", "Family", "ModelFile", "ModelTensor", "Source", "published", "register"]
+__all__ = ["FAMILIES", "Family", "Source", "published", "register"]
 
 FAMILIES: dict[str, Family] = {}
 """By `Family.name`."""

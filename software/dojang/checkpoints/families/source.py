@@ -1,68 +1,12 @@
 """A model's file as its family sees it."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from ..errors import CheckpointError, UnsupportedError, shown
+from ..keyed_file import KeyedFile
+from ..rules import require
 
-__all__ = ["ModelFile", "ModelTensor", "Source"]
-
-
-class ModelTensor(Protocol):
-    """A tensor that stays in its file.
-
-    Attributes
-    ----------
-    shape: sizes, columns first.
-    type_name: ``Q4_0``.
-    data: mapped from the file, rows first; of block types and BF16 the bytes, uint8 [..., bytes of a row].
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def type_name(self) -> str: ...
-    @property
-    def data(self) -> np.ndarray: ...
-
-
-class ModelFile(Protocol):
-    """What a model is imported from: `GGUFFile`, or what shows another file with GGUF's keys and names of tensors.
-
-    Attributes
-    ----------
-    path, name: as given, and for messages.
-    architecture: name of the family.
-    fields: of keys that are there.
-    tensors: by name.
-    order: ``<`` or ``>``, the byte order.
-    size: bytes of all files.
-    halves: rotary pairs of all tensors lie half a head apart, whatever the family's GGUF files have.
-    """
-
-    @property
-    def path(self) -> Any: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def architecture(self) -> str | None: ...
-    @property
-    def fields(self) -> Mapping[str, Any]: ...
-    @property
-    def tensors(self) -> Mapping[str, ModelTensor]: ...
-    @property
-    def order(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def halves(self) -> bool: ...
-    def field(self, key: str, default: Any = None) -> Any: ...
-    def number(self, key: str, default: float | None = None) -> float: ...
-    def count(self, key: str, default: int | None = None) -> int: ...
-    def layer_count(self, key: str, layers: int, default: int | None = None) -> int: ...
-    def tensor(self, name: str, size: tuple[int, ...]) -> ModelTensor: ...
+__all__ = ["Source"]
 
 
 class Source:
@@ -77,7 +21,7 @@ class Source:
     CheckpointError: a size is missing or cannot be.
     """
 
-    def __init__(self, file: ModelFile):
+    def __init__(self, file: KeyedFile):
         self.file = file
         table = file.tensors.get("token_embd.weight")
         if table is None:
@@ -88,6 +32,9 @@ class Source:
         self.heads = self.layer_count("attention.head_count")
         self.kv_heads = self.layer_count("attention.head_count_kv", self.heads)
         self.ffn = self.layer_count("feed_forward_length")
+        for size in ("layers", "d", "context", "heads", "kv_heads", "ffn"):
+            require(getattr(self, size) > 0, size, getattr(self, size), "a positive integer")
+        require(self.heads <= self.d, "heads", self.heads, f"at most d={self.d}")
         self.key_dim, self.value_dim = map(self._head_size, ("key", "value"))
         self.vocab = table.shape[-1] if len(table.shape) == 2 else 0
         for key, expected in (("vocab_size", self.vocab), ("embedding_length_out", self.d)):
@@ -95,7 +42,7 @@ class Source:
                 raise self.wrong(key, self.count(key), f"{expected} as tensor token_embd.weight has")
 
     def _head_size(self, what: str) -> int:
-        size = self.count(f"attention.{what}_length", self.d // max(self.heads, 1))
+        size = self.count(f"attention.{what}_length", self.d // self.heads)
         if size < 1 or size % 4:
             raise UnsupportedError(f"{self.file.path}: a {what} of a head has {size} elements, supported are multiples "
                                    "of 4")

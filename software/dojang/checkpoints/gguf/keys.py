@@ -6,7 +6,8 @@ The names are those of `gguf.constants.Keys` and of llama.cpp, without the archi
 from typing import Any
 
 from ..errors import UnsupportedError, named, shown
-from ..families import FAMILIES, Family, ModelFile
+from ..families import FAMILIES, Family
+from ..keyed_file import KeyedFile
 from ..rules import Activation
 
 __all__ = ["HARMLESS", "HONOURED", "OTHERS", "REFUSED", "check_keys", "document"]
@@ -107,7 +108,7 @@ NAMED = 5
 """Unknown keys that a message names."""
 
 
-def check_keys(file: ModelFile, family: Family) -> list[str]:
+def check_keys(file: KeyedFile, family: Family) -> list[str]:
     """Refuse keys whose values would change the numbers in a way that is not supported.
 
     Returns
@@ -137,7 +138,7 @@ def check_keys(file: ModelFile, family: Family) -> list[str]:
     return [f"keys that are not known, and may change the model, are ignored: {', '.join(unknown[:NAMED])}{more}"]
 
 
-def _require(file: ModelFile, key: str, neutral: tuple[Any, ...], what: str) -> None:
+def _require(file: KeyedFile, key: str, neutral: tuple[Any, ...], what: str) -> None:
     value = file.field(key)
     for item in value if isinstance(value, list) else [value]:
         if not any(item == other and isinstance(item, bool) == isinstance(other, bool) for other in neutral):

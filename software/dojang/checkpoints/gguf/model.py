@@ -7,8 +7,9 @@ import numpy as np
 
 from ..checkpoint import Checkpoint, Embedding, import_messages
 from ..errors import CheckpointError, UnsupportedError, shown
-from ..families import FAMILIES, Family, ModelFile, Source
+from ..families import FAMILIES, Family, Source
 from ..form import BLOCK
+from ..keyed_file import KeyedFile
 from ..matrix import Matrix
 from ..shape import ModelShape
 from .keys import check_keys
@@ -21,7 +22,7 @@ from .vocabulary import tokenizer_data
 __all__ = ["load_model"]
 
 
-def load_model(file: ModelFile, weights_bits: int) -> Checkpoint:
+def load_model(file: KeyedFile, weights_bits: int) -> Checkpoint:
     """The model of a file of a family that is known; see `dojang.checkpoints.load`."""
     family = FAMILIES.get(file.architecture or "")
     if family is None:

@@ -6,7 +6,8 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import UnsupportedError, named
-from ..families import Family, ModelFile
+from ..families import Family
+from ..keyed_file import KeyedFile
 from ..shape import ModelShape
 
 __all__ = ["Place", "bias_names", "find_places"]
@@ -37,7 +38,7 @@ class Place:
         return rows if self.order is None else rows[self.order]
 
 
-def bias_names(file: ModelFile, family: Family) -> tuple[str, ...]:
+def bias_names(file: KeyedFile, family: Family) -> tuple[str, ...]:
     """`ModelShape.biases`: those that the family must have, and those that the first layer has."""
     fused = _fused(file, family, "bias")
     gate = ("ffn_gate",) if family.gated else ()
@@ -46,7 +47,7 @@ def bias_names(file: ModelFile, family: Family) -> tuple[str, ...]:
                  if name in family.biases or f"blk.0.{fused.get(name, name)}.bias" in file.tensors)
 
 
-def find_places(file: ModelFile, family: Family, shape: ModelShape, others: set[str]) -> dict[str, Place]:
+def find_places(file: KeyedFile, family: Family, shape: ModelShape, others: set[str]) -> dict[str, Place]:
     """Place of every tensor of ``shape``, by name; each is there and has its size, and but for ``others`` there are no
     more.
 
@@ -78,13 +79,13 @@ def _parts(name: str) -> tuple[str, str, str]:
     return layer + dot, matrix, kind
 
 
-def _fused(file: ModelFile, family: Family, kind: str) -> dict[str, str]:
+def _fused(file: KeyedFile, family: Family, kind: str) -> dict[str, str]:
     """Name of the fused tensor by what it has rows of, as the first layer has it."""
     return {part: name for name, parts in family.fused.items() for part in parts
             if f"blk.0.{name}.{kind}" in file.tensors and f"blk.0.{parts[0]}.{kind}" not in file.tensors}
 
 
-def _order(file: ModelFile, family: Family, shape: ModelShape, matrix: str, rows: int) -> np.ndarray | None:
+def _order(file: KeyedFile, family: Family, shape: ModelShape, matrix: str, rows: int) -> np.ndarray | None:
     if matrix not in PAIRED or not (family.halves or file.halves):
         return None
     rotated = max((kind.rotation.dim for kind in shape.kinds if kind.rotation), default=0)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..checkpoint import TokenizerData
 from ..errors import CheckpointError, shown
-from ..families import ModelFile
+from ..keyed_file import KeyedFile
 
 __all__ = ["tokenizer_data"]
 
@@ -15,7 +15,7 @@ STRIPPING = ("phi-3", "phi3")
 """Parts of names of models whose control tokens swallow the white space after them; no key says so."""
 
 
-def tokenizer_data(file: ModelFile) -> TokenizerData:
+def tokenizer_data(file: KeyedFile) -> TokenizerData:
     """What the keys ``tokenizer.*`` say.
 
     Raises
@@ -31,7 +31,7 @@ def tokenizer_data(file: ModelFile) -> TokenizerData:
 
 
 class _Keys:
-    def __init__(self, file: ModelFile):
+    def __init__(self, file: KeyedFile):
         self._file = file
 
     def data(self) -> TokenizerData:
