@@ -97,7 +97,7 @@ class Cache:
         e = exp2(add(mul(score, self._score_factor), mul(m, -self._score_factor)))
         e = np.where(seen, e, np.float32(0))  # zeros change no partial sum
         z = recip(reduce_sum(e))[..., None]
-        w = np.where(seen, mul(mul(e, z), self._v_scale[layer, kv_head, held]), np.float32(0))
+        w = mul(mul(e, z), self._v_scale[layer, kv_head, held])
         columns = np.zeros((2 * shape.value_dim, -(-w.shape[2] // BLOCK) * BLOCK), np.int8)
         columns[:, :w.shape[2]] = self._v_codes[layer, kv_head, held].T
         values = PreparedMatrix(columns.reshape(2 * shape.value_dim, -1, BLOCK))

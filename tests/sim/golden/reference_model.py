@@ -117,8 +117,8 @@ def alterations(shape: ModelShape) -> Iterator[tuple[str, ModelShape]]:
                     for left_out in getattr(shape, name))
     if Activation.SILU != shape.activation:  # the other two are too near each other
         changes.append({"activation": Activation.SILU})
-    changes += ({"norm": replace(shape.norm, **change)}
-                for change in ({"eps": 1e-5}, {"bias": False}, {"centred": not shape.norm.centred}))
+    changes += ({"norm": replace(shape.norm, **change)} for change in (
+        {"eps": 1.0 if shape.norm.eps < 1e-3 else 1e-5}, {"bias": False}, {"centred": not shape.norm.centred}))
     for index, kind in enumerate(shape.kinds):
         changes += ({"kinds": (*shape.kinds[:index], other, *shape.kinds[index + 1:])} for other in _other_kinds(kind))
     for change in changes:

@@ -121,7 +121,7 @@ def test_a_window_as_long_as_the_context_is_none():
     long, none = (replace(shape, kinds=tuple(replace(kind, window=window) for kind in shape.kinds))
                   for window in (24, 0))
     logits = [GoldenModel(random_checkpoint(each), 24).forward(ids, 0) for each in (long, none)]
-    assert np.array_equal(*logits)
+    assert np.array_equal(logits[0], logits[1])
 
 
 @pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape.activation != Activation.SILU])

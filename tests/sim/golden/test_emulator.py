@@ -6,7 +6,7 @@ from operator import or_
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, LayerKind, ModelShape, Rotation, ScaleSet, load
+from dojang.checkpoints import Form, LayerKind, ModelShape, Norm, Rotation, ScaleSet, load
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
 from dojang.compile.regions import of_set as regions_of_set
@@ -212,14 +212,14 @@ def test_logits_are_the_golden_ones(case, tmp_path):
 
 @pytest.mark.parametrize("heads, kv_heads, head_dim, fields, name, passes", [
     (4, 2, 64, {"key_dim": 48}, "sim-2x2", (4, 1, 1)),
-    (2, 1, 96, {"key_dim": 80, "rotary_dim": 48, "rope_magnitude": 1.25}, "sim-2x2", (3, 1)),
+    (2, 1, 96, {"key_dim": 80, "kinds": (LayerKind(Rotation(dim=48, magnitude=1.25)),)}, "sim-2x2", (3, 1)),
     (3, 1, 128, {"key_dim": 100, "score_scale": 0.5}, "sim-1x1", (2, 1)),
-    (5, 5, 32, {"key_dim": 20, "rotary_dim": 6}, "odd", (2, 1)),
+    (5, 5, 32, {"key_dim": 20, "kinds": (LayerKind(Rotation(dim=6)),)}, "odd", (2, 1)),
     (4, 2, 32, {"key_dim": 4, "value_dim": 28}, "odd", (1, 2)),
     (2, 2, 96, {"value_dim": 36}, "sim-1x1", (4, 1)),
 ])
 def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
-    shape = ModelShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, 2.0**-17, **fields)
+    shape = ModelShape(2, 64, heads, kv_heads, head_dim, 96, 50, 64, Norm(2.0 ** -17), **fields)
     machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0)), chip(name), 40)
     assert machine.golden.shape == shape
     for contexts in passes:
@@ -228,9 +228,10 @@ def test_head_sizes(heads, kv_heads, head_dim, fields, name, passes, tmp_path):
 
 @pytest.mark.parametrize("context", [32, 33])
 def test_factors_follow_the_reserved_context(context, tmp_path):
-    shape = ModelShape(1, 64, 2, 1, 32, 96, 50, 64, kinds=(LayerKind(Rotation(factors=(1.5,) * 16, factors_long=(8.0,) * 16, original_context=32)),))
+    rotation = Rotation(factors=(1.5,) * 16, factors_long=(8.0,) * 16, original_context=32)
+    shape = ModelShape(1, 64, 2, 1, 32, 96, 50, 64, kinds=(LayerKind(rotation),))
     machine = Machine(load(write_synthetic(tmp_path / "m.gguf", shape, "F16")), preset("sim-1x1"), context)
-    assert machine.image.shape.rope_factors == (8.0 if context > 32 else 1.5,) * 16
+    assert machine.image.shape.kinds[0].rotation.factors == (8.0 if context > 32 else 1.5,) * 16
     machine.check([3, 1, 4])
 
 

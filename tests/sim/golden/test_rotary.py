@@ -12,7 +12,10 @@ from dojang.checkpoints import LayerKind, ModelShape, Norm, Rotation, load
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.oracle.reference import unpack_logits
 from dojang.oracle.rotary import CASES, GAP, answer, write_case
-from dojang_sim.golden.model import GoldenModel, rotary_tables
+from dojang_sim.golden.model import GoldenModel
+from dojang_sim.golden.rotary import rotary_tables
+
+from .reference_model import alterations, reference_logits
 
 KEPT = json.loads((Path(__file__).parent / "data" / "rotary_oracle.json").read_text())["cases"]
 
@@ -26,7 +29,8 @@ LENGTH = 32
 class Model:
     """A model as its file says it and as a float64 pass needs it.
 
-    ``divisors`` and ``magnitude``: of a file with ``keys``, worked out here.
+    ``rotation``: fields that the file has besides the keys; ``divisors``, ``magnitude`` and ``scale``: what all that
+    comes to, worked out here.
     """
 
     key: int = 32
@@ -35,52 +39,28 @@ class Model:
     heads: int = 2
     kv_heads: int = 1
     keys: dict = field(default_factory=dict)
-    fields: dict = field(default_factory=dict)
+    rotation: dict = field(default_factory=dict)
     divisors: tuple[float, ...] | float = 1.0
     magnitude: float = 1.0
-    scale: float | None = None
+    scale: float = 0.0
     context: int = 64
 
     @property
-    def shape(self) -> ModelShape:
+    def stored(self) -> ModelShape:
         return ModelShape(2, 64, self.heads, self.kv_heads, -(-self.key // 32) * 32, 96, 70, 256, Norm(2.0 ** -17),
                           key_dim=self.key, value_dim=self.value,
-                          kinds=(LayerKind(Rotation(dim=self.rotary, **self.fields)),))
+                          kinds=(LayerKind(Rotation(dim=self.rotary, **self.rotation)),))
 
-    def logits(self, weights, ids) -> np.ndarray:
-        """[len(ids), vocab] by float64 all the way."""
-        def norm(x, gain):
-            return x / np.sqrt((x ** 2).mean(axis=-1, keepdims=True) + 2.0 ** -17) * weights[gain]
-
-        def turned(x):
-            """As complex numbers, of the first elements of every head."""
-            rates = 10000.0 ** (-np.arange(0, self.rotary, 2) / self.rotary) / np.array(self.divisors)
-            turn = self.magnitude * np.exp(1j * np.arange(len(ids))[:, None, None] * rates)
-            pairs = (x[..., 0:self.rotary:2] + 1j * x[..., 1:self.rotary:2]) * turn
-            return np.concatenate([np.stack([pairs.real, pairs.imag], -1).reshape(*x.shape[:2], -1),
-                                   x[..., self.rotary:]], axis=-1)
-
-        x = weights["token_embd"][ids]
-        for layer in ("blk.0.", "blk.1."):
-            h = norm(x, layer + "attn_norm")
-            q, k, v = (np.reshape(h @ weights[f"{layer}attn_{name}"].T, (len(ids), heads, -1)) for name, heads in
-                       (("q", self.heads), ("k", self.kv_heads), ("v", self.kv_heads)))
-            q, k = turned(q), turned(k)
-            o = np.empty((len(ids), self.heads, self.value))
-            for head in range(self.heads):
-                shared = head * self.kv_heads // self.heads
-                score = q[:, head] @ k[:, shared].T * (self.scale or self.key ** -0.5)
-                e = np.tril(np.exp(score))
-                o[:, head] = e / e.sum(axis=1, keepdims=True) @ v[:, shared]
-            x = x + o.reshape(len(ids), -1) @ weights[layer + "attn_output"].T
-            h = norm(x, layer + "ffn_norm")
-            gate = h @ weights[layer + "ffn_gate"].T
-            x = x + gate / (1 + np.exp(-gate)) * (h @ weights[layer + "ffn_up"].T) @ weights[layer + "ffn_down"].T
-        return norm(x, "output_norm") @ weights["output"].T
+    @property
+    def meant(self) -> ModelShape:
+        factors = np.broadcast_to(self.divisors, self.rotary // 2)
+        rotation = Rotation(dim=self.rotary, factors=None if (factors == 1).all() else tuple(factors.tolist()),
+                            magnitude=self.magnitude)
+        return replace(self.stored, kinds=(LayerKind(rotation),), score_scale=self.scale)
 
 
-def stored_weights(path) -> dict[str, np.ndarray]:
-    return {tensor.name.removesuffix(".weight"): gguf.dequantize(tensor.data, tensor.tensor_type).astype(float)
+def stored_tensors(path) -> dict[str, np.ndarray]:
+    return {tensor.name: gguf.dequantize(tensor.data, tensor.tensor_type).astype(float)
             for tensor in gguf.GGUFReader(path).tensors}
 
 
@@ -133,15 +113,15 @@ MODELS = {
     "yarn, log multiplier": Model(keys=scaling(**YARN, yarn_log_multiplier=0.5), divisors=yarn(4, 32, 64),
                                   magnitude=M4 / (1 + 0.05 * math.log(4))),
     "yarn, factors, magnitude": Model(
-        keys=scaling(**YARN, attn_factor=1.25), fields={"factors": SIXTEEN},
+        keys=scaling(**YARN, attn_factor=1.25), rotation={"factors": SIXTEEN},
         divisors=tuple(np.multiply(yarn(4, 32, 64), SIXTEEN)), magnitude=1.25 * M4),
     "magnitude": Model(keys=scaling(attn_factor=1.5), magnitude=1.5),
-    "factors": Model(fields={"factors": SIXTEEN}, divisors=SIXTEEN),
-    "factors, linear": Model(keys=scaling(factor=2.0), fields={"factors": SIXTEEN},
+    "factors": Model(rotation={"factors": SIXTEEN}, divisors=SIXTEEN),
+    "factors, linear": Model(keys=scaling(factor=2.0), rotation={"factors": SIXTEEN},
                              divisors=tuple(2 * factor for factor in SIXTEEN)),
-    "longrope, short": Model(fields=LONG, divisors=SIXTEEN),
-    "longrope, long": Model(fields=LONG, divisors=6, context=65),
-    "longrope, long, factor": Model(fields=LONG, keys=scaling(factor=2.0, attn_factor=1.25), divisors=12, context=65,
+    "longrope, short": Model(rotation=LONG, divisors=SIXTEEN),
+    "longrope, long": Model(rotation=LONG, divisors=6, context=65),
+    "longrope, long, factor": Model(rotation=LONG, keys=scaling(factor=2.0, attn_factor=1.25), divisors=12, context=65,
                                     magnitude=1.25),
     "48": Model(48, 48, 48, 4, 2), "80": Model(80, 80, 80), "96": Model(96, 96, 96), "100": Model(100, 100, 100, 8, 4),
     "4": Model(4, 4, 4, 16, 2),
@@ -161,16 +141,12 @@ def near(found: np.ndarray, expected: np.ndarray) -> bool:
 @pytest.mark.parametrize("name", MODELS)
 def test_golden_against_float64(name, tmp_path):
     model = MODELS[name]
-    path = write_synthetic(tmp_path / "m.gguf", model.shape, "Q8_0", seed=3, keys=model.keys, sharpness=2.0)
+    path = write_synthetic(tmp_path / "m.gguf", model.stored, "Q8_0", seed=3, keys=model.keys, sharpness=2.0)
     ids = np.random.default_rng(4).integers(0, 70, LENGTH)
-    found, weights = GoldenModel(load(path), model.context).forward(ids, 0), stored_weights(path)
-    assert near(found, model.logits(weights, ids))
-    changed = [other for other in (replace(model, divisors=1.0), replace(model, magnitude=1.0),
-                                   replace(model, rotary=model.key), replace(model, scale=None)) if other != model]
-    for other in changed:  # what is asked for decides
-        if np.ndim(other.divisors) and len(other.divisors) * 2 != other.rotary:
-            other = replace(other, divisors=1.0)
-        assert np.abs(found - other.logits(weights, ids)).mean() > 10 * MEAN_ERROR
+    found, tensors = GoldenModel(load(path), model.context).forward(ids, 0), stored_tensors(path)
+    assert near(found, reference_logits(model.meant, tensors, ids))
+    for what, other in alterations(model.meant):  # what is asked for decides
+        assert np.abs(found - reference_logits(other, tensors, ids)).mean() > 10 * MEAN_ERROR, what
 
 
 @pytest.mark.parametrize("name", CASES)
