@@ -87,7 +87,7 @@ def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     from .compress.forward import Forward, LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
-    head = checkpoint.floats(checkpoint.head_name)
+    head = checkpoint.floats(checkpoint.shape.head_name)
 
     def run(ids):
         forward = Forward(checkpoint, ids[None], workers)
@@ -119,9 +119,11 @@ def bits_per_weight(checkpoint: Checkpoint) -> float:
 
 
 def bytes_per_token(checkpoint: Checkpoint) -> int:
-    """Bytes of weights that decoding a token reads: all matrices, an embedding row, the norms' gains."""
+    """Bytes of weights that decoding a token reads: all matrices, gains and biases, its row of each table."""
     shape = checkpoint.shape
-    return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * shape.d * (2 * shape.layers + 2)
+    vectors = sum(size[0] for size in shape.tensors().values() if len(size) == 1)
+    rows = shape.d * (2 if shape.learned_positions else 1)
+    return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * (vectors + rows)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

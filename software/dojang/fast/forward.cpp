@@ -35,9 +35,9 @@ extern "C" {
 // Pointers are to C-contiguous arrays that are copied; part: a number of `Part`; layer -1: of the model. Null or false:
 // there is not enough memory.
 
-const char *dojang_fast_parts() { return Part::names; }
-const char *dojang_fast_rounded() { return Rounded::names; }
-const char *dojang_fast_functions() { return Function::names; }
+const char *dojang_fast_parts() { return Part::names(); }
+const char *dojang_fast_rounded() { return Rounded::names(); }
+const char *dojang_fast_functions() { return Function::names(); }
 
 // windows: [kinds]; pattern: [layers]
 void *dojang_fast_open(const Sizes *sizes, int64_t kinds, const int64_t *windows, const int64_t *pattern,

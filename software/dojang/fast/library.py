@@ -14,12 +14,13 @@ _POINTER, _LONG = ctypes.c_void_p, ctypes.c_int64
 
 
 class Sizes(ctypes.Structure):
-    """As in ``names.h``."""
+    """As in ``names.h``; all but the last three of the integers, and `eps`, are those of a `ModelShape`."""
 
-    _fields_ = [(name, _LONG) for name in (
-        "layers", "d", "heads", "kv_heads", "key_dim", "value_dim", "vocab", "context", "centred", "activation")]
-    _fields_ += [(name, ctypes.c_double) for name in (
-        "eps", "score_scale", "score_cap", "embedding_scale", "residual_scale", "logit_scale", "logit_cap")]
+    INTEGERS = ("layers", "d", "heads", "kv_heads", "key_dim", "value_dim", "vocab")
+    FACTORS = ("score_scale", "score_cap", "embedding_scale", "residual_scale", "logit_scale", "logit_cap")
+
+    _fields_ = [(name, _LONG) for name in (*INTEGERS, "context", "centred", "activation")]
+    _fields_ += [(name, ctypes.c_double) for name in ("eps", *FACTORS)]
 
 
 class Layout(ctypes.Structure):
@@ -30,7 +31,7 @@ class Layout(ctypes.Structure):
 
 
 class Turn(ctypes.Structure):
-    """As in ``model.h``."""
+    """As in ``model.h``; null pointers at first."""
 
     _fields_ = [("C", _POINTER), ("S", _POINTER)]
 

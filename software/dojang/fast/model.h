@@ -83,15 +83,16 @@ class Model {
             element = add(element, *y++);
     }
 
-    void normalise(const Layer &layer, Part::Number part, Rows &x) const {
+    // Leaves x as it is where there is no such norm.
+    void normalise(const Layer &layer, Part::Number part, Rows &x, bool centred) const {
         const Tensors &norm = layer.tensors[part];
         if (!norm.gain.empty())
-            dojang::normalise(tables, x, norm.gain, norm.bias, sizes.centred, float(sizes.eps));
+            dojang::normalise(tables, x, norm.gain, norm.bias, centred, float(sizes.eps));
     }
 
-    // The norm's result, or x without one, in FP16.
+    // In FP16.
     Rows normed(Layer &layer, Part::Number part, Rounded::Number rounded, Rows x) const {
-        normalise(layer, part, x);
+        normalise(layer, part, x, sizes.centred);
         round_fp16(x, layer.clipped[rounded]);
         return x;
     }
@@ -111,7 +112,7 @@ class Model {
 
     // Adds what a half of a layer gives.
     void added(const Layer &layer, Rows &x, Rows y, Part::Number norm) const {
-        normalise(layer, norm, y);
+        normalise(layer, norm, y, sizes.centred);
         scale(y, sizes.residual_scale);
         accumulate(x, y.data());
     }
@@ -134,8 +135,8 @@ class Model {
         const Rows h = normed(layer, Part::attn_norm, Rounded::attn_norm, x);
         Rows q = linear(layer, Part::attn_q, h, tokens), k = linear(layer, Part::attn_k, h, tokens);
         const Rows v = linear(layer, Part::attn_v, h, tokens);
-        normalise(layer, Part::attn_q_norm, q);
-        normalise(layer, Part::attn_k_norm, k);
+        normalise(layer, Part::attn_q_norm, q, false);
+        normalise(layer, Part::attn_k_norm, k, false);
         rotate(q, tokens, turn);
         rotate(k, tokens, turn);
         round_fp16(q, layer.clipped[Rounded::q]);

@@ -116,10 +116,11 @@ class FastModel:
         places = np.arange(position, position + len(tokens))
         x = np.ascontiguousarray(self._embedding[tokens], np.float32)
         learned = None if self._learned is None else np.ascontiguousarray(self._learned[places], np.float32)
-        tables = [None if kind.rotation is None else rotary_tables(kind.rotation, self.shape.key_dim, places)
-                  for kind in self.shape.kinds]
-        turns = (Turn * len(tables))(*(Turn() if pair is None else Turn(*(rows.ctypes.data for rows in pair))
-                                       for pair in tables))
+        tables = {number: rotary_tables(kind.rotation, self.shape.key_dim, places)
+                  for number, kind in enumerate(self.shape.kinds) if kind.rotation is not None}
+        turns = (Turn * len(self.shape.kinds))()
+        for number, (C, S) in tables.items():  # which are alive until C++ has read them
+            turns[number] = Turn(C.ctypes.data, S.ctypes.data)
         self._need(self._library.dojang_fast_forward(
             self._handle, x.ctypes.data, len(tokens), position, None if learned is None else learned.ctypes.data,
             turns, logits.ctypes.data))
@@ -130,8 +131,8 @@ class FastModel:
         form = matrix.form
         layout = Layout(matrix.rows, matrix.blocks * BLOCK // form.group, form.group, form.terms, form.rotated,
                         form.row_scale, *_range(matrix))
-        scale, offset = (None if factors is None else np.ascontiguousarray(factors, np.float16)
-                         for factors in (matrix.scale, matrix.offset))
+        scale = np.ascontiguousarray(matrix.scale, np.float16)
+        offset = None if matrix.offset is None else np.ascontiguousarray(matrix.offset, np.float16)
         self._need(self._library.dojang_fast_matrix(
             self._handle, *place, layout, scale.ctypes.data, None if offset is None else offset.ctypes.data))
         at_once = matrix.rows if form.window else ROWS  # a window code's columns are decoded from the first row on
@@ -166,9 +167,9 @@ class FastModel:
 
 
 def _sizes(shape: ModelShape, context: int, functions: dict[str, int]) -> Sizes:
-    special = {"context": context, "eps": shape.norm.eps, "centred": shape.norm.centred,
-               "activation": functions[shape.activation]}
-    return Sizes(**{name: special.get(name, getattr(shape, name, None)) for name, _ in Sizes._fields_})
+    return Sizes(context=context, eps=shape.norm.eps, centred=shape.norm.centred,
+                 activation=functions[shape.activation],
+                 **{name: getattr(shape, name) for name in (*Sizes.INTEGERS, *Sizes.FACTORS)})
 
 
 def _part(matrix: Matrix, rows: slice) -> Matrix:

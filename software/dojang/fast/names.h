@@ -9,7 +9,7 @@ namespace dojang {
 #define DOJANG_NAMES(scope, ...)                                                                                       \
     struct scope {                                                                                                     \
         enum Number { __VA_ARGS__, COUNT };                                                                            \
-        static constexpr char names[] = #__VA_ARGS__;                                                                  \
+        static const char *names() { return #__VA_ARGS__; }                                                            \
     }
 
 // What has tensors, as files call it: NAME.weight, which is a matrix or gains, and NAME.bias. The last two are the

@@ -81,7 +81,7 @@ class Session(ABC):
         self._position = position
 
     def use_set(self, index: int) -> None:
-        """Scales and gains of what follows: 0 is the model's own, 1, 2, … are the sets the session was opened with.
+        """Scales, gains, biases of what follows: 0 is the model's own, 1, 2, … are the sets that it was opened with.
 
         Nothing else changes: positions go on, and the cache keeps what earlier sets have put there.
         """

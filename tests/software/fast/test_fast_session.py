@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from dojang.checkpoints import ModelShape, load
-from dojang.checkpoints.synthetic import random_set, write_synthetic
+from dojang.checkpoints import LayerKind, ModelShape, load
+from dojang.checkpoints.synthetic import random_checkpoint, random_set, write_synthetic
 from dojang.cli import app
 from dojang.sessions import SessionError, open_session
 from dojang_hdl.config import preset
@@ -36,6 +36,21 @@ def test_steps_are_those_of_the_golden_session(path):
         assert fast.summary() == golden.summary() and fast.context == golden.context == 48
         with pytest.raises(SessionError, match="scale set 2 was asked for, expected 0 to 1"):
             fast.use_set(2)
+
+
+def test_rewinding_into_windows():
+    """Of a model with every kind of layer."""
+    kinds = (LayerKind(None, 5), LayerKind(), LayerKind(window=33))
+    checkpoint = random_checkpoint(ModelShape(3, 64, 4, 2, 32, 96, 50, 64, kinds=kinds, pattern=(0, 1, 2)), sharpness=3)
+    tokens = [number % 50 for number in range(60)]
+    with (open_session(checkpoint, preset("sim-2x2"), "golden") as golden,
+          open_session(checkpoint, preset("sim-2x2"), "fast") as fast):
+        expected = [step.logits for step in golden.prefill(tokens)]
+        fast.prefill([*tokens[:40], *[7] * 15])
+        for position in (40, 3, 36):
+            fast.rewind(position)
+            found = [step.logits for step in fast.prefill(tokens[position:])]
+            np.testing.assert_array_equal(found, expected[position:])
 
 
 def test_generate(path, tmp_path):

@@ -15,6 +15,8 @@ from dojang.checkpoints import (
     TokenizerData,
 )
 from dojang.checkpoints.checkpoint import Messages
+from dojang.checkpoints.rules import Activation, QKNorm
+from dojang.checkpoints.shape import NORMS
 from dojang.fast import FastModel
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 
 
 def wild(shape: ModelShape, forms: list[Form], seed: int, low: int, high: int, masks: bool = False) -> Checkpoint:
-    """Values of any size: embedding and gains from 2^low to 2^high, FP16 scales from the smallest to the largest."""
+    """Values of any size: tables, gains, biases from 2^low to 2^high, FP16 scales from the smallest to the largest."""
     rng = np.random.default_rng(seed)
 
     def floats(*size):
@@ -35,10 +37,13 @@ def wild(shape: ModelShape, forms: list[Form], seed: int, low: int, high: int, m
         values = rng.choice([-1, 1], size) * np.exp2(rng.uniform(least, most, size))
         return np.where(rng.random(size) < 0.05, 0, np.clip(values, -65504, 65504)).astype(np.float16)
 
-    table = floats(shape.vocab, shape.d)
-    sizes = {f"blk.{layer}.{name}.weight": size for layer in range(shape.layers)
-             for name, size in shape.matrices().items()} | {"output.weight": (shape.vocab, shape.d)}
-    matrices = {}
+    def table(*size):
+        rows = floats(*size)
+        return Embedding(size, lambda ids: rows[ids])
+
+    matrices, embedding = {}, table(shape.vocab, shape.d)
+    sizes = {name: size for name, size in shape.tensors().items()
+             if len(size) == 2 and not name.startswith(("token_embd", "position_embd"))}
     for index, (name, (rows, cols)) in enumerate(sizes.items()):
         form = forms[index % len(forms)]
         blocks = -(-cols // form.group) * form.group // BLOCK * form.terms
@@ -52,18 +57,24 @@ def wild(shape: ModelShape, forms: list[Form], seed: int, low: int, high: int, m
             name, rows, cols, codes.astype(np.int8 if form.signed else np.uint8), form, halves(*factors),
             halves(*factors) if plain and rng.random() < 0.5 else None, "random",
             rng.random((rows, blocks, BLOCK)) < 0.5 if masks and around else None)
-    vectors: dict[str, np.ndarray] = {}
-    embedding = Embedding(table.shape, lambda ids: table[ids])
-    return Checkpoint("wild", shape, embedding, {}, Messages(), matrices.__getitem__,
-                      lambda name: vectors.setdefault(name, floats(shape.d)), lambda: TokenizerData("gpt2"), 0)
+    vectors = {name: floats(*size) for name, size in shape.tensors().items() if len(size) == 1}
+    return Checkpoint("wild", shape, embedding, {}, Messages(), matrices.__getitem__, vectors.__getitem__,
+                      lambda: TokenizerData("gpt2"), 0,
+                      positions=table(shape.context, shape.d) if shape.learned_positions else None)
 
 
-@pytest.mark.parametrize("low, high", [
-    (-149, -120), (-130, -60), (-70, -50), (-1, 1), (10, 20), (40, 70), (100, 127.9)])
-@pytest.mark.parametrize("eps", [0.0, 1e-5])
-def test_values_of_any_size(low, high, eps, check):
+SIZES = [(-149, -120), (-130, -60), (-70, -50), (-1, 1), (10, 20), (40, 70), (100, 127.9)]
+
+
+@pytest.mark.parametrize("low, high", SIZES)
+@pytest.mark.parametrize("rules", [
+    {"norm": Norm(0.0)}, {}, {"norm": Norm(0.0, True, True), "norms": (), "biases": ("attn_q", "attn_v", "ffn_down")},
+    {"norms": NORMS, "qk_norm": QKNorm.VECTOR, "activation": Activation.GELU_TANH, "score_cap": 0.01},
+    {"norms": (), "activation": Activation.GELU_ERF, "gated": False, "kinds": (LayerKind(None, 9),), "logit_cap": 1e6,
+     "residual_scale": 1e-9, "embedding_scale": 1e8}], ids=["zero", "usual", "layer norm", "all norms", "no norms"])
+def test_values_of_any_size(low, high, rules, check):
     """Denormals, zeros, saturation, infinities and NaN on the way."""
-    shape = ModelShape(2, 70, 4, 2, 32, 50, 40, 64, norm=Norm(eps))
+    shape = ModelShape(2, 70, 4, 2, 32, 50, 40, 64, **rules)
     checkpoint = wild(shape, [Form(4, signed=True), Form(8), Form(4, group=64, rotated=True)], 3, low, high)
     check(checkpoint, np.arange(40), ((40,), (1,) * 40))
 
@@ -100,17 +111,48 @@ def forms(draw) -> Form:
                 terms=1 if row_scale else draw(st.sampled_from((1, 1, 2, 3))))
 
 
+MULTIPLES = st.integers(1, 33).map(lambda n: 4 * n)
+SCALES = st.just(1.0) | st.floats(1e-3, 1e3) | st.sampled_from((2e-9, 9e8))
+CAPS = st.just(0.0) | st.floats(1e-3, 1e3)
+
+
 @st.composite
-def cases(draw):
-    kv_heads, group = draw(st.integers(1, 3)), draw(st.integers(1, 5))
-    key_dim, value_dim = draw(st.sampled_from((32, 64, 128)) | st.integers(1, 33).map(lambda n: 4 * n)), draw(
-        st.just(0) | st.integers(1, 33).map(lambda n: 4 * n))
+def layer_kinds(draw, key_dim: int) -> LayerKind:
+    window = draw(st.just(0) | st.integers(1, 100))
+    if draw(st.integers(0, 3)) == 0:
+        return LayerKind(None, window)
     pairs = draw(st.just(key_dim // 2) | st.integers(1, key_dim // 2))
     factors = draw(st.none() | st.lists(st.floats(0.1, 50), min_size=pairs, max_size=pairs).map(tuple))
-    shape = ModelShape(draw(st.integers(1, 2)), draw(st.integers(1, 140)), kv_heads * group, kv_heads, -(-key_dim // 32) * 32, draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128, key_dim=key_dim, value_dim=value_dim, score_scale=draw(st.just(0.0) | st.floats(0.01, 2)), norm=Norm(draw(st.sampled_from((0.0, 1e-5, 1e-38)))), kinds=(LayerKind(Rotation(factors=factors, dim=2 * pairs, magnitude=draw(st.floats(0.5, 2)))),))
-    low = draw(st.floats(-149, 120))
+    return LayerKind(Rotation(draw(st.floats(10, 1e6)), 2 * pairs, factors, draw(st.floats(0.5, 2))), window)
+
+
+def some(names: tuple[str, ...]):
+    return st.sets(st.sampled_from(names)).map(lambda kept: tuple(name for name in names if name in kept))
+
+
+@st.composite
+def shapes(draw) -> ModelShape:
+    """Of all rules."""
+    kv_heads, group, layers = draw(st.integers(1, 3)), draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    key_dim = draw(st.sampled_from((32, 64, 128)) | MULTIPLES)
+    kinds = draw(st.lists(layer_kinds(key_dim), min_size=1, max_size=3))
+    pattern = draw(st.lists(st.integers(0, len(kinds) - 1), min_size=layers, max_size=layers))
+    gated = draw(st.booleans())
+    biases = ("attn_q", "attn_k", "attn_v", "attn_output", *["ffn_gate"] * gated, "ffn_up", "ffn_down")
+    return ModelShape(
+        layers, draw(st.integers(1, 140)), kv_heads * group, kv_heads, -(-key_dim // 32) * 32,
+        draw(st.integers(1, 140)), draw(st.integers(1, 100)), 128,
+        Norm(draw(st.sampled_from((0.0, 1e-5, 1e-38))), draw(st.booleans()), draw(st.booleans())), draw(some(NORMS)),
+        tuple(kinds), tuple(pattern), False, key_dim, draw(st.just(0) | MULTIPLES),
+        draw(st.just(0.0) | st.floats(0.01, 2)), draw(CAPS), draw(st.sampled_from(QKNorm)), draw(some(biases)), gated,
+        draw(st.sampled_from(Activation)), draw(st.booleans()), draw(SCALES), draw(SCALES), draw(SCALES), draw(CAPS))
+
+
+@st.composite
+def cases(draw):
+    low = draw(st.just(-2.0) | st.floats(-149, 120))
     pieces = draw(st.lists(st.integers(1, 40), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) < 100))
-    return shape, draw(st.lists(forms(), min_size=1, max_size=6)), draw(st.integers(0, 1 << 30)), low, \
+    return draw(shapes()), draw(st.lists(forms(), min_size=1, max_size=6)), draw(st.integers(0, 1 << 30)), low, \
         low + draw(st.floats(0, 7)), draw(st.booleans()), tuple(pieces)
 
 

@@ -195,6 +195,12 @@ MUTATIONS = {
     "no FP16 denormals": [("0x1p-14f ? denormal", "0x1p-14f ? 0 * x")],
     "two roundings": [("else if (matrix.wide)", "else if (false)")],
     "minus 2^15 needs no shift": [("r[j] < -(32768 << shift) ||", "")],
+    "scales of the first groups": [("before = matrix.row_scale ? 0 : product * ROWS", "before = 0")],
+    "codes of the first groups": [("codes += product * matrix.group * 2 * ROWS / Code::COLUMNS;", "")],
+    "rows of the first block": [("(section.row + row) / ROWS", "row / ROWS")],
+    "another cubic": [("B * 0.044715", "B * 0.0447151")],
+    "no highest term": [("p = c[TERMS - 1]", "p = 0")],
+    "a cap of its own scale": [("2 * LOG2_E * scale / limit", "2 * LOG2_E / limit")],
     "the last of equals": [("flush(z[at]) > m", "flush(z[at]) >= m")],
 }
 
