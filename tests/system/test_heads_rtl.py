@@ -5,15 +5,20 @@ Rotary rules that only change the tables need no chip of their own: one stands f
 
 import numpy as np
 import pytest
-from dojang.checkpoints import ModelShape
+from dojang.checkpoints import LayerKind, ModelShape, Rotation
+
+
+def rotated(**fields) -> tuple[LayerKind]:
+    return (LayerKind(Rotation(**fields)),)
+
 
 GRID = [
     # chip, heads, KV heads, head_dim, further fields, tokens of the passes
     ("sim-1x1", 4, 2, 64, {"key_dim": 48}, (4, 1, 1)),                               # half a group of zeros
-    ("sim-2x2", 6, 3, 96, {"key_dim": 80, "rotary_dim": 40, "rope_magnitude": 1.25}, (3, 1)),
+    ("sim-2x2", 6, 3, 96, {"key_dim": 80, "kinds": rotated(dim=40, magnitude=1.25)}, (3, 1)),
     ("sim-2x2", 8, 2, 128, {"key_dim": 100}, (4, 1)),                                # the last group has one word
-    ("odd", 5, 5, 32, {"key_dim": 28, "value_dim": 20, "rotary_dim": 6, "score_scale": 0.5}, (2, 1)),
-    ("sim-1x1", 2, 1, 32, {"value_dim": 96, "rope_factors": (1.0, 4.0) * 8}, (2, 1, 4)),
+    ("odd", 5, 5, 32, {"key_dim": 28, "value_dim": 20, "kinds": rotated(dim=6), "score_scale": 0.5}, (2, 1)),
+    ("sim-1x1", 2, 1, 32, {"value_dim": 96, "kinds": rotated(factors=(1.0, 4.0) * 8)}, (2, 1, 4)),
 ]
 
 

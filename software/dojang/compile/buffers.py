@@ -2,10 +2,15 @@
 
 from dojang_hdl.config import BLOCK, ELEMENTS
 
-from .model import TERMS, ModelLayout
+from ..checkpoints import Activation, QKNorm
+from .kv_cache import TERMS
+from .model import ModelLayout
 from .sram import RX, Bank, place_gathers, vector_words
 
 __all__ = ["Buffers"]
+
+TEMPORARIES = {Activation.SILU: 1, Activation.GELU_TANH: 1, Activation.GELU_ERF: 2}
+"""Vectors that an activation needs beside its input; the first one receives the result."""
 
 
 class Buffers:
@@ -35,12 +40,15 @@ class Buffers:
         self.inputs_stride = max(sum(linear.rows for linear in item.inputs) for item in model.layers) // ELEMENTS
         self.rows_stride = max(item.output.rows for item in model.layers) // ELEMENTS
         self.ffn_words = model.ffn_slice // ELEMENTS
+        self.ffn_stride = (1 + shape.gated) * self.ffn_words
         logit_block = max(block.rows for block in model.head.blocks) // ELEMENTS
         self.logits_stride = logit_block
         self.out = local.allocate("results", contexts * max(
-            self.inputs_stride, self.rows_stride, 2 * self.ffn_words, logit_block))
-        self.a_slice = local.allocate("activation", self.ffn_words)
+            self.inputs_stride, self.rows_stride, self.ffn_stride, logit_block))
+        self.activation = [local.allocate(f"activation {i}", self.ffn_words)
+                           for i in range(TEMPORARIES[shape.activation])]
         self.product, self.swapped = (local.allocate(name, self.keys_words) for name in ("product", "swapped"))
+        self.normed = local.allocate("normalised", self.keys_words * (shape.qk_norm != QKNorm.NONE))
         self.query = local.allocate("query", shape.group * TERMS * head_words)
         self.key = local.allocate("key", head_words)
         self.ratio, self.value_rounding, self.value_term = (
@@ -48,16 +56,18 @@ class Buffers:
         self.value_codes = local.allocate("value codes", TERMS * value_words)
         self.rounding, self.term, self.rest, self.codes1, self.codes2 = (
             local.allocate(name, BLOCK // ELEMENTS) for name in ("rounding", "term", "rest", "codes1", "codes2"))
-        self.scores_stride = model.positions // ELEMENTS
+        self.scores_stride = max(layer.span.size for layer in model.layers) // ELEMENTS
         self.scores = local.allocate("scores", self.pass_heads * self.scores_stride)
         self.value_sums = local.allocate("value sums", shape.group * TERMS * value_words)
         self.o = local.allocate("o", self.values_words)
+        self.tail = local.allocate("tail of scores", (1 + BLOCK // ELEMENTS) * (len(model.masks) > 0))
 
         self.rx = rx = Bank("RX", RX)
-        self.gain = [rx.allocate(f"gain{i}", self.x_stride) for i in range(2)]
-        self.rotary_stride = 2 * self.keys_words
-        self.rotary = rx.allocate("rotary", contexts * self.rotary_stride)
-        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(heads, 2))]
+        self.vectors = [rx.allocate(f"vector {i}", words) for i, words in enumerate(model.vectors.words)]
+        self.tables = {table: rx.allocate(f"rows of {table.name}", contexts * table.words)
+                       for table in (*model.rotary.values(), *model.masks.values())}
+        loads = max(heads * (contexts if layer.span.window else 1) for layer in model.layers)
+        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(loads, 2))]
         self.dummy = rx.allocate("dummy", nodes)
         self.gathered_inputs_stride = nodes * self.inputs_stride
         self.o_words = shape.heads * value_words
@@ -65,9 +75,11 @@ class Buffers:
         self.gathered_rows_stride = nodes * self.rows_stride
         self.a_gathered_words = nodes * self.ffn_words
         self.a_stride = max(self.a_gathered_words, vector_words(shape.ffn, groups.a))
-        rows_words = contexts * max(self.gathered_rows_stride, model.embedding.words)
+        entry_words = model.embedding.words + shape.learned_positions * self.x_stride
+        rows_words = contexts * max(self.gathered_rows_stride, entry_words)
         self.gathers = place_gathers(rx, contexts * self.gathered_inputs_stride, contexts * self.o_stride, rows_words,
                                      contexts * self.a_stride, rows_words)
         self.embedding = self.gathers.attention
+        self.positions = self.embedding + contexts * model.embedding.words
         for bank in (local, rx):
             bank.check(config, contexts)

@@ -23,8 +23,8 @@ def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
     for node in range(model.config.nodes):
         writer = Writer(model, buffers, node)
         emit_start(writer)
-        for index, layer in enumerate(model.layers):
-            emit_layer(writer, index, layer)
+        for layer in model.layers:
+            emit_layer(writer, layer)
         emit_end(writer)
         texts.append(writer.builder.finish())
     longest = max(len(text) for text in texts)

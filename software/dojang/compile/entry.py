@@ -1,7 +1,7 @@
 """The entry of a pass: embedding rows of its tokens into the residual stream."""
 
 from dojang_hdl.config import BLOCK, ELEMENTS
-from dojang_hdl.isa import INTEGER_BIAS, ROW_BITS, Add, Mul2, Op, Reduce, Reg, Stream
+from dojang_hdl.isa import INTEGER_BIAS, ROW_BITS, Add, Mul, Mul2, Op, Reduce, Reg, Stream
 
 from .embedding import PAIR, FloatRows, HeadRows
 from .layout import plane_words
@@ -18,8 +18,12 @@ GROUP_WORDS = BLOCK // ELEMENTS
 
 def load_rows(w: Writer) -> None:
     """LOADs of what the rows of all contexts need."""
-    rows = w.model.embedding
+    rows, positions = w.model.embedding, w.model.position_rows
     for c in range(w.contexts):
+        if positions:
+            words = w.buffers.x_stride
+            w.load(LATE, words, w.buffers.positions + c * words, positions[w.channel].start, m_reg=Reg.POS, m_bias=c,
+                   m_mul=words)
         target, token = w.buffers.embedding + c * rows.words, Reg.TOKEN0 + c
         if isinstance(rows, HeadRows):
             w.load(LATE, rows.scale_words, target + rows.integer_words, rows.scales.start, m_reg=token,
@@ -37,7 +41,7 @@ def take_rows(w: Writer) -> None:
     if isinstance(rows, HeadRows):
         for c in range(w.contexts):
             _unpack(w, rows, c)
-    w.wait(LATE, w.contexts * rows.words)
+    w.wait(LATE, w.contexts * (rows.words + w.shape.learned_positions * w.buffers.x_stride))
     for c in range(w.contexts):
         _take(w, rows, c)
 
@@ -56,11 +60,23 @@ def _unpack(w: Writer, rows: HeadRows, c: int) -> None:
 
 def _take(w: Writer, rows: FloatRows | HeadRows, c: int) -> None:
     b, d = w.buffers, w.shape.d
-    source, x = b.embedding + c * rows.words, b.x + c * b.x_stride
+    row, x, added = b.embedding + c * rows.words, b.x + c * b.x_stride, _added(w, c)
     if isinstance(rows, FloatRows):
-        w.vec(d, source, d=x)
+        w.vec(d, row, d=x, **added)
         return
     for group in range(rows.matrix.groups):
-        w.vec(1, source + rows.integer_words + group // PAIR, swap=group % PAIR, reduce=Reduce.MAX, s_out=SCALE)
-        w.vec(min(BLOCK, d - group * BLOCK), source + group * GROUP_WORDS, add=Add.IMM, imm1=bits(-INTEGER_BIAS),
+        w.vec(1, row + rows.integer_words + group // PAIR, swap=group % PAIR, reduce=Reduce.MAX, s_out=SCALE)
+        w.vec(min(BLOCK, d - group * BLOCK), row + group * GROUP_WORDS, add=Add.IMM, imm1=bits(-INTEGER_BIAS),
               mul2=Mul2.S, s=SCALE, d=x + group * GROUP_WORDS)
+    if added:
+        w.vec(d, x, d=x, **added)
+
+
+def _added(w: Writer, c: int) -> dict[str, int]:
+    """VEC fields that make the residual stream of an embedding row: factor and position."""
+    fields = {}
+    if w.shape.embedding_scale != 1:
+        fields |= {"mul": Mul.IMM, "imm0": bits(w.shape.embedding_scale)}
+    if w.shape.learned_positions:
+        fields |= {"add": Add.B, "b": w.buffers.positions + c * w.buffers.x_stride}
+    return fields

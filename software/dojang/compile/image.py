@@ -9,7 +9,7 @@ from dojang_hdl.config import ELEMENTS, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import INSTRUCTION_WORDS
 
 from ..checkpoints import ModelShape
-from .model import TERMS, ModelLayout
+from .model import ModelLayout
 from .protection import Protection
 from .regions import Region
 
@@ -127,19 +127,14 @@ class Image:
         return paths
 
     def bytes_per_token(self, position: int) -> int:
-        """Useful bytes of a decode step: codes, scales and offsets of all matrices, K/V cache up to ``position``.
+        """Useful bytes of a decode step: codes, scales and offsets of all matrices, K/V cache of what it sees.
 
-        Padding rows, tables, program and writes do not count.
+        Padding rows, vectors, tables, program and writes do not count.
         """
         weights = sum(matrix.stored_bytes for _, matrix in self._model.checkpoint.matrices())
-        return weights + (position + 1) * self.cache_bytes_per_position
-
-    @property
-    def cache_bytes_per_position(self) -> int:
-        """Bytes of K and V of one position, all layers."""
-        shape = self.shape
-        codes = TERMS * (shape.head_dim + shape.value_dim)
-        return shape.layers * shape.kv_heads * (codes + 2 * TERMS * self._model.groups + 4)
+        windows = [self.shape.kind(layer).window for layer in range(self.shape.layers)]
+        seen = sum(min(position + 1, window or position + 1) for window in windows)
+        return weights + seen * self.shape.kv_bytes_per_token // self.shape.layers
 
 
 def _read(memory: np.ndarray, start: int, words: int) -> np.ndarray:

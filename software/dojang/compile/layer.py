@@ -3,79 +3,57 @@
 import math
 
 from dojang_hdl.config import ELEMENTS
-from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round
+from dojang_hdl.isa import Add, Mul, Op, Round
 
+from .activation import emit_activation, emit_cap
 from .attention import emit_attention
 from .entry import load_rows, take_rows
+from .linear import Linear
 from .model import LayerLayout
-from .regions import of_set
-from .writer import IN_ORDER, Writer, bits
+from .norm import emit_input, emit_norm
+from .rotation import load_tables, wait_tables
+from .writer import Writer, bits
 
 __all__ = ["emit_end", "emit_layer", "emit_start"]
 
-SQUARES, ROOT = 0, 1
-
 
 def emit_start(w: Writer) -> None:
-    """LOADs of the embedding rows, the first gains and the rotary rows; residual stream."""
+    """LOADs of the embedding rows, the first vectors and the rows of the positions; residual stream."""
     load_rows(w)
-    _load_gain(w, 0)
+    w.load_vector()
     if w.heads:
-        _load_rotary(w)
-    _load_gain(w, 1)
+        load_tables(w)
+    w.load_vector()
     w.clear_zeros()
     take_rows(w)
 
 
-def _load_gain(w: Writer, index: int) -> None:
-    words = w.model.gain_words
-    regions = w.model.gains[w.channel]
-    w.load(IN_ORDER, words, w.buffers.gain[index % 2], regions[0].start + index * words, **of_set(regions))
-
-
-def _load_rotary(w: Writer) -> None:
-    """C and S of every context, once for each query head of a group."""
-    b = w.buffers
-    for c in range(w.contexts):
-        for half in range(2):
-            for query in range(w.shape.group):
-                target = b.rotary + c * b.rotary_stride + half * b.keys_words + query * b.key_words
-                w.load(IN_ORDER, b.key_words, target, w.model.rotary[w.channel].start + half * b.key_words,
-                       m_reg=Reg.POS, m_bias=c, m_mul=2 * b.key_words)
-
-
-def _norm(w: Writer, index: int) -> None:
-    """h of every context from the residual stream; the gain after next is then loaded."""
-    b, d = w.buffers, w.shape.d
-    for c in range(w.contexts):
-        x = b.x + c * b.x_stride
-        w.vec(d, x, mul=Mul.A, reduce=Reduce.SUM, s_out=SQUARES)
-        w.scalar(SQUARES, ROOT, nan=True, mul=Mul.IMM, imm0=bits(1 / d), add=Add.IMM, imm1=bits(w.shape.norm.eps),
-                 fn=Fn.RSQRT)
-        if c == 0:
-            w.wait(IN_ORDER, w.model.gain_words)
-        w.vec(d, x, mul=Mul.S, s=ROOT, mul2=Mul2.B, b=b.gain[index % 2], round=Round.FP16, pad32=1,
-              d=b.h + c * b.h_stride)
-    if index + 2 <= 2 * w.shape.layers:
-        _load_gain(w, index + 2)
-
-
-def emit_layer(w: Writer, index: int, layer: LayerLayout) -> None:
+def emit_layer(w: Writer, layer: LayerLayout) -> None:
     """One layer; x in LOCAL before and after."""
     b = w.buffers
-    _norm(w, 2 * index)
+    emit_input(w, "attn_norm")
     _inputs(w, layer)
-    if index == 0 and w.heads:
-        w.wait(IN_ORDER, w.contexts * b.rotary_stride)
+    wait_tables(w)
     emit_attention(w, layer)
     dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
     for c in range(w.contexts):
         _fill(w, b.gathers.o + c * b.o_stride, b.o_words, b.o_stride)
     w.gathered(w.contexts * b.o_stride + dummies)
-    _add_rows(w, layer.output, b.gathers.o, b.o_stride, b.gathers.attention)
-    _norm(w, 2 * index + 1)
+    _add_rows(w, layer.output, b.gathers.o, b.o_stride, b.gathers.attention, "post_attention_norm")
+    emit_input(w, "ffn_norm")
     _activation(w, layer)
-    _add_rows(w, layer.down, b.gathers.a, b.a_stride, b.gathers.ffn)
+    _add_rows(w, layer.down, b.gathers.a, b.a_stride, b.gathers.ffn, "post_ffw_norm")
+
+
+def _rows(w: Writer, linear: Linear, out: int, out_stride: int, a: int, stride: int) -> None:
+    """The node's rows of a linear map of every context's vector at ``a``, with their biases, at ``out``."""
+    linear.emit(w.builder, w.node, out, a=a, contexts=w.contexts - 1, act_stride=stride, out_stride=out_stride)
+    if linear.biases:
+        bias = w.take(linear.name)
+        for c in range(w.contexts):
+            result = out + c * out_stride
+            w.vec(linear.rows, result, add=Add.B, b=bias, d=result)
+        w.load_vector()
 
 
 def _inputs(w: Writer, layer: LayerLayout) -> None:
@@ -85,8 +63,7 @@ def _inputs(w: Writer, layer: LayerLayout) -> None:
     for linear in layer.inputs:
         words = linear.rows // ELEMENTS
         out = b.out + done
-        linear.emit(w.builder, w.node, out, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
-                    out_stride=b.inputs_stride)
+        _rows(w, linear, out, b.inputs_stride, b.h, b.h_stride)
         for c in range(w.contexts):
             w.send(words, out + c * b.inputs_stride,
                    b.gathers.qkv + c * b.gathered_inputs_stride + done * nodes + w.node * words)
@@ -94,34 +71,44 @@ def _inputs(w: Writer, layer: LayerLayout) -> None:
     w.gathered(w.contexts * nodes * done)
 
 
-def _add_rows(w: Writer, linear, a: int, stride: int, gathered: int) -> None:
-    """Residual: x plus the linear map of the vectors at ``a``, gathered at ``gathered``."""
-    b = w.buffers
+def _add_rows(w: Writer, linear: Linear, a: int, stride: int, gathered: int, norm: str) -> None:
+    """Residual: x plus the linear map of the vectors at ``a``, gathered at ``gathered``, normalised if the model has
+    ``norm``; h is then spent.
+    """
+    b, scale = w.buffers, w.shape.residual_scale
     words = linear.rows // ELEMENTS
-    linear.emit(w.builder, w.node, b.out, a=a, contexts=w.contexts - 1, act_stride=stride, out_stride=b.rows_stride)
+    _rows(w, linear, b.out, b.rows_stride, a, stride)
     for c in range(w.contexts):
         w.send(words, b.out + c * b.rows_stride, gathered + c * b.gathered_rows_stride + w.node * words)
     w.gathered(w.contexts * w.config.nodes * words)
+    y, y_stride = gathered, b.gathered_rows_stride
+    if norm in w.shape.norms:
+        emit_norm(w, norm, y, y_stride)
+        y, y_stride = b.h, b.h_stride
     for c in range(w.contexts):
-        x = b.x + c * b.x_stride
-        w.vec(w.shape.d, x, add=Add.B, b=gathered + c * b.gathered_rows_stride, d=x)
+        x, added = b.x + c * b.x_stride, y + c * y_stride
+        if scale == 1:
+            w.vec(w.shape.d, x, add=Add.B, b=added, d=x)
+        else:
+            w.vec(w.shape.d, added, mul=Mul.IMM, imm0=bits(scale), add=Add.B, b=x, d=x)
 
 
 def _activation(w: Writer, layer: LayerLayout) -> None:
-    """SiLU(gate) * up of every context, gathered, zeros up to a whole group."""
+    """The activation of every context, gathered, zeros up to a whole group."""
     b, rows = w.buffers, w.model.ffn_slice
-    stride = 2 * b.ffn_words
     done = 0
     for linear in layer.ffn_inputs:
-        linear.emit(w.builder, w.node, b.out + done, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
-                    out_stride=stride)
+        _rows(w, linear, b.out + done, b.ffn_stride, b.h, b.h_stride)
         done += linear.rows // ELEMENTS
+    result = {"round": Round.FP16, "d": b.activation[0]}
     for c in range(w.contexts):
-        gate, up, target = b.out + c * stride, b.out + c * stride + b.ffn_words, b.gathers.a + c * b.a_stride
-        w.vec(rows, gate, mul=Mul.IMM, imm0=bits(-math.log2(math.e)), fn=Fn.EXP2, d=b.a_slice)
-        w.vec(rows, b.a_slice, add=Add.IMM, imm1=bits(1), fn=Fn.RECIP, mul2=Mul2.B, b=gate, d=b.a_slice)
-        w.vec(rows, b.a_slice, mul=Mul.B, b=up, round=Round.FP16, d=b.a_slice)
-        w.send(b.ffn_words, b.a_slice, target + w.node * b.ffn_words)
+        first, target = b.out + c * b.ffn_stride, b.gathers.a + c * b.a_stride
+        if w.shape.gated:
+            emit_activation(w, rows, first, d=b.activation[0])
+            w.vec(rows, b.activation[0], mul=Mul.B, b=first + b.ffn_words, **result)
+        else:
+            emit_activation(w, rows, first, **result)
+        w.send(b.ffn_words, b.activation[0], target + w.node * b.ffn_words)
         _fill(w, target, b.a_gathered_words, b.a_stride)
     w.gathered(w.contexts * b.a_stride)
 
@@ -135,13 +122,15 @@ def _fill(w: Writer, vector: int, words: int, stride: int) -> None:
 def emit_end(w: Writer) -> None:
     """Final norm, logits of every context, candidates of the last one."""
     b, head = w.buffers, w.model.head
-    _norm(w, 2 * w.shape.layers)
+    emit_input(w, "output_norm")
     first_row = w.node * head.rows
     for index, block in enumerate(head.blocks):
         head.emit_block(w.builder, w.node, index, b.out, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
                         out_stride=b.logits_stride)
         for c in range(w.contexts):
-            w.builder.emit(Op.STORE, block.rows // ELEMENTS, a=b.out + c * b.logits_stride, channel=w.channel,
+            logits = b.out + c * b.logits_stride
+            _finish(w, block.rows, logits)
+            w.builder.emit(Op.STORE, block.rows // ELEMENTS, a=logits, channel=w.channel,
                            addr=w.model.logits[w.node][c].start + block.first // ELEMENTS)
         valid = min(block.rows, w.shape.vocab - first_row - block.first)
         if valid > 0:
@@ -152,3 +141,11 @@ def emit_end(w: Writer) -> None:
         w.builder.emit(Op.TOPK, 1, a=b.h, index=0, reset=1)
     w.builder.emit(Op.REPORT)
     w.builder.emit(Op.END)
+
+
+def _finish(w: Writer, rows: int, logits: int) -> None:
+    """Factor and cap of logits, in place."""
+    if w.shape.logit_scale != 1:
+        w.vec(rows, logits, mul=Mul.IMM, imm0=bits(w.shape.logit_scale), d=logits)
+    if w.shape.logit_cap:
+        emit_cap(w, rows, logits, w.shape.logit_cap)

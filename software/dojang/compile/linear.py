@@ -1,13 +1,15 @@
 """A linear map spread over the nodes: which rows where, in which streams, and its GEMVs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from dojang_hdl.config import BLOCK, WORD_BYTES, ChipConfig
 from dojang_hdl.isa import Op, ScaleMode, Stream
 
+from ..checkpoints import Matrix
 from .layout import coded_words, pack_coded, pack_planes, pack_scales, plane_words, round_up, scale_words
 from .program import ProgramBuilder
 from .regions import MemoryMap, Region, of_set
@@ -23,6 +25,10 @@ def split_rows(rows: int, nodes: int, multiple: int = 4) -> int:
 def compatible(*matrices) -> bool:
     """Whether matrices can be rows of one GEMV. Those of a window code cannot: each has sequences of its own."""
     return len({(m.groups, m.form, m.offset is None) for m in matrices}) == 1 and not matrices[0].form.window
+
+
+def _bias_of(matrix: Matrix) -> str:
+    return f"{matrix.name.removesuffix('.weight')}.bias"
 
 
 @dataclass(frozen=True)
@@ -42,18 +48,22 @@ class Linear:
     name: of its memory regions.
     parts: lists of compatible matrices.
     multiple: of the rows of a node, per part.
+    biases: kinds of matrices (``attn_q``) whose products a bias is added to.
 
     Members
     -------
+    biases: tensor names of those that there are here.
     slices: rows of a node, per part. rows: their sum. first: a node's first output element of each part.
     """
 
-    def __init__(self, name: str, config: ChipConfig, *parts: list, multiple: int = 4):
+    def __init__(self, name: str, config: ChipConfig, *parts: list[Matrix], multiple: int = 4,
+                 biases: Collection[str] = ()):
         self.name, self.config, self.parts = name, config, parts
         self.matrix = parts[0][0]
         self.slices = [split_rows(sum(m.rows for m in part), config.nodes, multiple) for part in parts]
         self.rows = sum(self.slices)
         self.first = [sum(self.slices[:i]) for i in range(len(parts))]
+        self.biases = [_bias_of(m) for part in parts for m in part if m.name.split(".")[-2] in biases]
         self.code = self.matrix.form.window
         self.scale_mode = (ScaleMode.AFFINE if self.matrix.offset is not None else
                            ScaleMode.ROW if self.matrix.form.row_scale else ScaleMode.SCALE)
@@ -95,9 +105,10 @@ class Linear:
     def contents(self, sets: Sequence[Mapping[str, np.ndarray]]):
         """(region, bytes) of every stream. ``sets``: scales by tensor name that each set has in place of the own ones.
         """
-        codes = self.matrix.codes if self.code is not None else self._by_node("codes")
-        scale = [self._by_node("scale", values).reshape(self.config.nodes, self.rows, -1) for values in sets]
-        offset = self._by_node("offset") if self.scale_mode == ScaleMode.AFFINE else None
+        codes = self.matrix.codes if self.code is not None else self._by_node(lambda m: m.codes)
+        scale = [self._by_node(lambda m, values=values: values.get(m.name, m.scale)).reshape(
+            self.config.nodes, self.rows, -1) for values in sets]
+        offset = self._by_node(lambda m: m.offset) if self.scale_mode == ScaleMode.AFFINE else None
         for node, regions in enumerate(self._regions):
             for block, (planes, scales) in zip(self.blocks, regions, strict=True):
                 rows = slice(block.first, block.first + block.rows)
@@ -109,17 +120,19 @@ class Linear:
                 for region, values in zip(scales, scale, strict=True):
                     yield region, pack_scales(values[node, rows], None if offset is None else offset[node, rows])
 
-    def _by_node(self, field: str, replaced: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-        """An attribute of the matrices as [node, row, ...], zeros where there is no row.
+    def bias(self, vector: Callable[[str], np.ndarray]) -> np.ndarray:
+        """float32 [node, row], zeros where there is none; ``vector``: values by tensor name."""
+        def of(matrix: Matrix) -> np.ndarray:
+            name = _bias_of(matrix)
+            return vector(name) if name in self.biases else np.zeros(matrix.rows, np.float32)
 
-        Parameters
-        ----------
-        replaced: what some matrices have instead, by name.
-        """
-        pieces, replaced = [], replaced or {}
+        return self._by_node(of)
+
+    def _by_node(self, values: Callable[[Matrix], Any]) -> np.ndarray:
+        """``values`` of the matrices, [row, ...], as [node, row, ...], zeros where there is no row."""
+        pieces = []
         for part, rows in zip(self.parts, self.slices, strict=True):
-            values = [replaced[m.name] if m.name in replaced else getattr(m, field) for m in part]
-            stacked = np.concatenate(values) if len(part) > 1 else values[0]
+            stacked = np.concatenate([values(m) for m in part]) if len(part) > 1 else values(part[0])
             missing = rows * self.config.nodes - len(stacked)
             padding = [(0, missing)] + [(0, 0)] * (stacked.ndim - 1)
             stacked = np.pad(stacked, padding) if missing else stacked

@@ -1,5 +1,7 @@
 """Writes the program of one node: short names for instructions, and the all-gather protocol."""
 
+from collections import deque
+
 import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Mode, Mul, Op, Reduce, Reg, Round
@@ -7,12 +9,14 @@ from dojang_hdl.isa import Mode, Mul, Op, Reduce, Reg, Round
 from .buffers import Buffers
 from .model import ModelLayout
 from .program import Count, ProgramBuilder
+from .regions import of_set
 from .sram import vector_words
 
 __all__ = ["IN_ORDER", "LATE", "Writer", "bits"]
 
 IN_ORDER, LATE = 2, 3
-"""Arrival tags of LOADs: gains and rotary rows; embedding rows and V scales. All-gathers alternate 0 and 1."""
+"""Arrival tags of LOADs: vectors of constants and what comes between them; embedding rows and V scales.
+All-gathers alternate 0 and 1."""
 
 
 def bits(value: float) -> int:
@@ -30,6 +34,9 @@ class Writer:
         self.channel = node // self.config.width
         self.builder = ProgramBuilder(self.config.queued_streams)
         self._gather_tag = 0
+        self._vectors = model.vectors.of_node(heads=len(self.heads) > 0)
+        self._loaded = self._taken = 0
+        self._expected: deque[tuple[object, int]] = deque()
 
     @property
     def heads(self) -> list[int]:
@@ -50,6 +57,36 @@ class Writer:
 
     def load(self, tag: int, n: int | Count, d: int, addr: int, **fields: int) -> None:
         self.builder.emit(Op.LOAD, n, tag=tag, d=d, addr=addr, **({"channel": self.channel} | fields))
+
+    def load_in_order(self, what: object, n: int, d: int, addr: int, **fields: int) -> None:
+        """A part of ``what``, which `wait_for` waits for."""
+        self.load(IN_ORDER, n, d, addr, **fields)
+        self._expected.append((what, n))
+
+    def wait_for(self, what: object) -> None:
+        """Wait until all of ``what`` is there, and all that was to be loaded before it; nothing if nothing is missing.
+        """
+        parts = [what for what, _ in self._expected]
+        if what in parts:
+            count = len(parts) - parts[::-1].index(what)
+            self.wait(IN_ORDER, sum(self._expected.popleft()[1] for _ in range(count)))
+
+    def load_vector(self) -> None:
+        """LOAD of the pass's next vector of constants, if there is one, where the last but one is used no more."""
+        if self._loaded < len(self._vectors):
+            vector = self._vectors[self._loaded]
+            start, regions = self.model.vectors.place(vector, self.node)
+            self.load_in_order(vector, vector.words, self.buffers.vectors[self._loaded % 2], start, **of_set(regions))
+            self._loaded += 1
+
+    def take(self, name: str) -> int:
+        """RX address of the next vector, which is ``name``, when it is there."""
+        vector = self._vectors[self._taken]
+        if vector.name != name:
+            raise ValueError(f"vector {name} is to be used before {vector.name}, which was loaded first")
+        self.wait_for(vector)
+        self._taken += 1
+        return self.buffers.vectors[(self._taken - 1) % 2]
 
     def wait(self, tag: int, n: int | Count) -> None:
         self.builder.emit(Op.WAIT, n, tag=tag)

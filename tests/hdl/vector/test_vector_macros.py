@@ -7,6 +7,8 @@ from dojang_hdl.vector import VectorUnit
 from dojang_sim.benches.vector_commands import RX, VectorMachine
 from dojang_sim.benches.vector_run import run_commands
 from dojang_sim.golden import fp, special
+from dojang_sim.golden.activations import cap, gelu_erf, gelu_tanh
+from dojang_sim.golden.norms import normalise
 from dojang_sim.golden.vector import reduce_maxabs, reduce_sum
 
 WORDS = 256
@@ -101,6 +103,56 @@ def test_silu_and_gate():
     assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
     assert np.allclose(expected, g / (1 + np.exp(-g.astype(float))) * u, rtol=1e-3)
     assert cycles == [N + 31, N + 38, N + 20]
+
+
+def test_layer_norm():
+    x, gain = vectors(6)
+    bias = np.float32(0.5) * gain[::-1]
+    bank, _, cycles = execute([
+        {"n": N, "a": X, "reduce": Reduce.SUM, "s_out": 0},
+        one(0, 2, mul=Mul.IMM, imm0=bits(-1 / N)),
+        {"n": N, "a": X, "d": OUT, "add": Add.S, "s": 2, "store": 1},
+        {"n": N, "a": OUT, "mul": Mul.A, "reduce": Reduce.SUM, "s_out": 0},
+        one(0, 1, mul=Mul.IMM, imm0=bits(1 / N), add=Add.IMM, imm1=bits(1e-5), fn=Fn.RSQRT),
+        {"n": N, "a": OUT, "b": Y, "d": OUT, "mul": Mul.S, "s": 1, "mul2": Mul2.B, "store": 1},
+        {"n": N, "a": OUT, "b": Y + 16, "d": OUT, "add": Add.B, "round": Round.FP16, "store": 1},
+    ], {X: x, Y: gain, Y + 16: bias})
+    expected = fp.round_fp16(normalise(x, gain, 1e-5, True, bias))
+    assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
+    exact = x.astype(float) - x.astype(float).mean()
+    assert np.allclose(expected, exact / np.sqrt((exact**2).mean() + 1e-5) * gain + bias, atol=2e-3)
+    assert cycles[:3] == [N + 48, 19, N + 16] and cycles[-1] == N + 20
+
+
+TANH = -2 * np.log2(np.e) * np.sqrt(2 / np.pi)
+
+
+@pytest.mark.parametrize("function, coefficients", [
+    (gelu_tanh, (TANH * 0.044715, TANH)),
+    (gelu_erf, (-3.228986932e-6, 8.823810288e-5, 3.602746711e-4, -0.1052266879, -2.3020453905))])
+def test_gelu(function, coefficients):
+    g, _ = vectors(7)
+    first, second, *others = map(bits, coefficients)
+    steps = [{"a": T, "b": T + 16, "d": T, "mul": Mul.B, "add": Add.IMM, "imm1": each} for each in others]
+    bank, _, cycles = execute([{"n": N, "store": 1, **step} for step in (
+        {"a": X, "d": T + 16, "mul": Mul.A},
+        {"a": T + 16, "d": T, "mul": Mul.IMM, "imm0": first, "add": Add.IMM, "imm1": second},
+        *steps,
+        {"a": T, "b": X, "d": T, "mul": Mul.B, "fn": Fn.EXP2},
+        {"a": T, "b": X, "d": T, "add": Add.IMM, "imm1": bits(1), "fn": Fn.RECIP, "mul2": Mul2.B})], {X: g})
+    assert np.array_equal(result(bank, T), function(g).view(np.uint32))
+    assert cycles == [N + 16, *[N + 23] * (1 + len(others)), N + 31, N + 38]
+
+
+def test_cap():
+    s, _ = vectors(8)
+    bank, _, cycles = execute([{"n": N, "a": X, "d": X, "store": 1, **step} for step in (
+        {"mul": Mul.IMM, "imm0": bits(2 * np.log2(np.e) * 0.25 / 1.5), "fn": Fn.EXP2},
+        {"add": Add.IMM, "imm1": bits(1), "fn": Fn.RECIP},
+        {"mul": Mul.IMM, "imm0": bits(-3), "add": Add.IMM, "imm1": bits(1.5)})], {X: s})
+    assert np.array_equal(result(bank, X), cap(s, 1.5, 0.25).view(np.uint32))
+    assert np.allclose(cap(s, 1.5, 0.25), 1.5 * np.tanh(s.astype(float) * 0.25 / 1.5), atol=1e-6)
+    assert cycles == [N + 31, N + 31, N + 23]
 
 
 @pytest.mark.parametrize("rounding", [Round.NONE, Round.FP16])

@@ -1,8 +1,6 @@
 """Compiled programs on the emulated chip give the golden logits bit for bit, and broken ones are noticed."""
 
 from dataclasses import replace
-from functools import reduce
-from operator import or_
 
 import numpy as np
 import pytest
@@ -10,57 +8,12 @@ from dojang.checkpoints import Form, LayerKind, ModelShape, Norm, Rotation, Scal
 from dojang.checkpoints.synthetic import amplified, random_set, with_forms, write_synthetic
 from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
 from dojang.compile.regions import of_set as regions_of_set
-from dojang_hdl.config import ChipConfig, preset
+from dojang_hdl.config import preset
 from dojang_hdl.isa import Code, Flag
-from dojang_sim.golden.emulator import Emulator, HazardError
+from dojang_sim.golden.emulator import HazardError
 from dojang_sim.golden.model import GoldenModel
 
-ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=256,
-                 scale_fifo=256, channel_mib=16)
-"""More nodes than heads, few accumulators (several row blocks, several scores blocks), few contexts."""
-
-
-ROW = replace(ODD, name="row", height=1)
-"""One channel: the embedding is read out of the head's planes where they are the same."""
-
-
-def chip(name: str) -> ChipConfig:
-    return {"odd": ODD, "row": ROW}.get(name) or preset(name)
-
-
-class Machine:
-    """An emulated chip with a model, and the golden model beside it."""
-
-    def __init__(self, checkpoint, config, context, seed=0, sets=()):
-        self.image = compile_model(checkpoint, config, context, sets)
-        self.memories = [np.zeros(config.channel_words * 16, np.uint8) for _ in range(config.channels)]
-        self.image.fill(self.memories)
-        self.emulator = Emulator(config, self.memories, seed)
-        self.golden = GoldenModel(checkpoint, context)
-        self.position, self.set = 0, 0
-
-    def run(self, tokens, **options):
-        run = self.image.programs[len(tokens)]
-        result = self.emulator.run(run.base, run.slot_log2, run.words, self.position, len(tokens), tokens,
-                                   set=self.set, **options)
-        self.position += len(tokens)
-        return result
-
-    def logits(self, contexts):
-        return np.stack([self.image.read_logits(self.memories, c) for c in range(contexts)])
-
-    def check(self, tokens):
-        """Run a pass and compare all logits, the candidates and the flags."""
-        clipped = sum(self.golden.saturated.values())
-        expected = self.golden.forward(tokens, self.position)
-        result = self.run(tokens)
-        assert np.array_equal(self.logits(len(tokens)).view(np.uint32), expected.view(np.uint32))
-        best = sorted((c for node in result.candidates for c in node), key=lambda c: (-c[0], c[1]))
-        order = np.lexsort((np.arange(len(expected[-1])), -expected[-1]))
-        assert [token for _, token in best[:16]] == order[:16].tolist()
-        flags = reduce(or_, result.errors)
-        assert flags == (Flag.SATURATED if sum(self.golden.saturated.values()) > clipped else Flag(0))
-        return flags
+from .machine import ODD, ROW, Machine, chip
 
 
 def model(path, shape, kind, seed=0):
@@ -169,10 +122,10 @@ def test_scale_sets_cost_no_bytes_of_a_pass(tmp_path):
     assert one.run([3]).words_read == three.run([3]).words_read
     assert one.image.bytes_per_token(3) == three.image.bytes_per_token(3)
     assert one.image.programs[1].words == three.image.programs[1].words
-    for part in (".planes", ".scales", ".gains", "programs", "embedding"):
+    for part in (".planes", ".scales", "vectors", "programs", "embedding"):
         words = [sum(region.words for region in machine.image.regions if part in region.name)
                  for machine in (one, three)]
-        assert words[1] == words[0] * (3 if part in (".scales", ".gains") else 1), part
+        assert words[1] == words[0] * (3 if part in (".scales", "vectors") else 1), part
 
 
 def test_scale_sets_that_a_chip_cannot_hold_are_named(tmp_path):
@@ -401,7 +354,7 @@ def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
         broken(tmp_path)
 
 
-@pytest.mark.parametrize("part", [linear, layer], ids=["scales", "gains"])
+@pytest.mark.parametrize("part", [linear, writer], ids=["scales", "vectors"])
 @pytest.mark.parametrize("wrong", [lambda regions: {}, lambda regions: regions_of_set(regions) | {"m_mul": 32}],
                          ids=["the first set's", "another distance"])
 def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):

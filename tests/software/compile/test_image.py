@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from dojang.checkpoints import ModelShape, load
-from dojang.checkpoints.synthetic import write_synthetic
+from dojang.checkpoints import LayerKind, ModelShape, load
+from dojang.checkpoints.synthetic import random_checkpoint, write_synthetic
 from dojang.compile import CompileError, compile_model, memory_map
 from dojang_hdl import isa
 from dojang_hdl.config import preset
@@ -118,6 +118,15 @@ def test_useful_bytes(checkpoint):
     assert image.bytes_per_token(9) == weights * 20 // 32 + 10 * per_position
 
 
+def test_layers_with_windows_read_less():
+    kinds = (LayerKind(), LayerKind(window=16))
+    checkpoint = random_checkpoint(replace(SHAPE, layers=3, kinds=kinds, pattern=(1, 0, 1)))
+    image = compile_model(checkpoint, preset("sim-2x2"), 64)
+    one = image.shape.kv_bytes_per_token // 3
+    assert image.bytes_per_token(9) - image.bytes_per_token(8) == 3 * one
+    assert image.bytes_per_token(40) - image.bytes_per_token(39) == one
+
+
 def test_too_large_for_the_memory(checkpoint):
     with pytest.raises(CompileError, match=r"needs .* MiB of memory per channel, chip 'sim-2x2' has 1 MiB"):
         compile_model(checkpoint, replace(preset("sim-2x2"), channel_mib=1), 16000)
@@ -149,6 +158,6 @@ def test_memory_map_joins_neighbours(checkpoint):
     entries = memory_map(checkpoint, preset("sim-2x2"))
     assert {entry.channel for entry in entries} == {0, 1}
     assert [entry.name for entry in entries if entry.channel == 0] == [
-        "layer0", "layer1", "head", "rotary", "norm", "embedding", "cache", "logits", "programs"]
+        "layer0", "layer1", "head", "rotary", "vectors", "embedding", "cache", "logits", "programs"]
     for a, b in pairwise(entries):
         assert a.channel != b.channel or a.address + a.bytes <= b.address
