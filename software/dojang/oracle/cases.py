@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from ..checkpoints import LayerKind, ModelShape, Norm, Rotation
 from ..checkpoints.rules import Activation, QKNorm
+from ..checkpoints.shape import NORMS
 
-__all__ = ["CASES", "VOCAB", "Case"]
+__all__ = ["CASES", "UNASKED", "VOCAB", "Case"]
 
 VOCAB = 96
 
@@ -62,15 +63,16 @@ def kinds(*turns: LayerKind, layers: int = 0, pattern: tuple[int, ...] = ()) -> 
 
 
 QKV = ("attn_q", "attn_k", "attn_v")
-GEMMA = {"key": 32, "d": 96, "tied": True, "norms": ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"),
-         "activation": Activation.GELU_TANH, "embedding_scale": math.sqrt(96)}
+BEFORE, AFTER = ("attn_norm", "ffn_norm"), ("post_attention_norm", "post_ffw_norm")
+GEMMA = {"key": 32, "d": 96, "tied": True, "norms": NORMS, "activation": Activation.GELU_TANH,
+         "embedding_scale": math.sqrt(96)}
 HEADS = {"qk_norm": QKNorm.HEAD}
 GLOBAL, LOCAL = LayerKind(Rotation(1e6)), LayerKind(Rotation(1e4), WINDOW)
 GPT2 = {"kv_heads": 4, "context": 256, "norm": Norm(EPS, centred=True, bias=True), "kinds": (LayerKind(None),),
         "learned_positions": True, "gated": False, "activation": Activation.GELU_TANH,
         "biases": (*QKV, "attn_output", "ffn_up", "ffn_down")}
 STABLELM = {"norm": Norm(EPS, centred=True, bias=True), "kinds": (LayerKind(Rotation(dim=4)),)}
-OLMO2 = {"qk_norm": QKNorm.VECTOR, "norms": ("post_attention_norm", "post_ffw_norm")}
+OLMO2 = {"qk_norm": QKNorm.VECTOR, "norms": AFTER}
 LONGROPE = {"factors": tuple(1 + i / 8 for i in range(6)), "factors_long": tuple(1.5 + i for i in range(6)),
             "original_context": 300, "magnitude": 1.125, "dim": 12}
 YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 128}
@@ -87,9 +89,10 @@ CASES = {
     "phi3": Case("phi3", shaped()),
     "phi3, short texts": Case("phi3", shaped(kinds=(LayerKind(Rotation(**LONGROPE)),))),
     "phi3, long texts": Case("phi3", shaped(kinds=(LayerKind(Rotation(**LONGROPE)),)), context=512),
+    "gemma": Case("gemma", shaped(**{**GEMMA, "norms": BEFORE})),
     "gemma2": Case("gemma2", shaped(**GEMMA, score_cap=3.0, logit_cap=0.1875,
                                     **kinds(LayerKind(window=WINDOW), LayerKind(), layers=4))),
-    "gemma2, 46 layers": Case("gemma2", shaped(**GEMMA, score_cap=3.0, logit_cap=0.1875, score_scale=24 ** -0.5,
+    "gemma2, 46 layers": Case("gemma2", shaped(**GEMMA, score_cap=3.0, logit_cap=0.1875, score_scale=1 / math.sqrt(24),
                                                **kinds(LayerKind(window=WINDOW), LayerKind(), layers=46)),
                               sharpness=1.0),
     "gemma3": Case("gemma3", shaped(**GEMMA, **HEADS,
@@ -113,3 +116,15 @@ CASES = {
     "olmo2, windows": Case("olmo2", shaped(**OLMO2, **kinds(LayerKind(Rotation(5e5), WINDOW), LayerKind(Rotation(5e5)),
                                                             pattern=(0, 0, 0, 1)))),
 }
+
+UNASKED = {
+    "llama, a window": Case("llama", shaped(key=32, kinds=(LayerKind(window=WINDOW),))),
+    "phi3, a window": Case("phi3", shaped(kinds=(LayerKind(window=WINDOW),))),
+    "hyperclovax": Case("hyperclovax", shaped(key=32, embedding_scale=10.0, residual_scale=0.21875, logit_scale=0.125,
+                                              score_scale=0.125)),
+    "hyperclovax, norms behind": Case("hyperclovax", shaped(norms=NORMS, embedding_scale=10.0, residual_scale=0.75,
+                                                            logit_scale=2.0, score_scale=0.375)),
+}
+"""Where llama.cpp has no answer, or leaves out what the published models compute: it knows no windows of these
+families, and no hyperclovax.
+"""
