@@ -1,6 +1,7 @@
 """What a model loses where import converts a tensor type: its weights stored in the type, against those on the chip."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import gguf
 import numpy as np
@@ -9,7 +10,8 @@ from .checkpoints import Checkpoint
 from .checkpoints.blocks.writing import WRITABLE, write_blocks
 from .checkpoints.importing import from_blocks, quantize
 from .checkpoints.tensor_types import BLOCK_TYPES, FLOAT_TYPES, Kept
-from .compress.forward import Forward, LayerWeights
+from .compress.forward import Forward
+from .compress.weights import LayerWeights
 from .evaluation import Evaluation, evaluate
 
 __all__ = ["EVERY", "TYPES", "convert", "measure"]
@@ -59,9 +61,9 @@ def measure(checkpoint: Checkpoint, source: str, texts: Mapping[str, np.ndarray]
         pairs = {name: convert(name, weights, source) if index % every == 0 else (weights, weights)
                  for name, weights in own.matrices.items()}
         for which, model in enumerate(models):
-            model.layer(LayerWeights({name: pair[which] for name, pair in pairs.items()}, own.attn_norm, own.ffn_norm))
+            model.layer(replace(own, matrices={name: pair[which] for name, pair in pairs.items()}))
     progress(f"{source}: head")
-    head = checkpoint.floats(checkpoint.head_name)
+    head = checkpoint.floats(checkpoint.shape.head_name)
     heads = convert("head", head, source) if every == 1 else (head, head)
 
     def logits(which: int, start: int):

@@ -84,7 +84,8 @@ class FastModel(GoldenModel):
 
 def float_model(checkpoint: Checkpoint, workers: int = 1) -> Model:
     """Float32 throughout: several times as fast, and as near to the chip as its activations' 16 bits."""
-    from .compress.forward import Forward, LayerWeights
+    from .compress.forward import Forward
+    from .compress.weights import LayerWeights
 
     layers = [LayerWeights.of(checkpoint, index) for index in range(checkpoint.shape.layers)]
     head = checkpoint.floats(checkpoint.shape.head_name)
@@ -119,10 +120,10 @@ def bits_per_weight(checkpoint: Checkpoint) -> float:
 
 
 def bytes_per_token(checkpoint: Checkpoint) -> int:
-    """Bytes of weights that decoding a token reads: all matrices, gains and biases, its row of each table."""
+    """Bytes of weights that decoding a token reads: all matrices, gains and biases, a row of each table."""
     shape = checkpoint.shape
     vectors = sum(size[0] for size in shape.tensors().values() if len(size) == 1)
-    rows = shape.d * (2 if shape.learned_positions else 1)
+    rows = shape.d * (1 + shape.learned_positions)
     return sum(matrix.stored_bytes for _, matrix in checkpoint.matrices()) + 4 * (vectors + rows)
 
 

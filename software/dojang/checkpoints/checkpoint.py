@@ -225,7 +225,7 @@ class Checkpoint:
         return load_scale_set(Path(text))
 
     def with_set(self, scale_set: ScaleSet) -> "Checkpoint":
-        """The model with scales and gains of a scale set; codes, and the embedding's rows, are those of this one.
+        """The model with what a scale set has; codes, and the embedding's rows, are those of this one.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class Checkpoint:
         for name, values in scale_set.values.items():
             tensor = self.tensor(name)
             if tensor is None:
-                raise CheckpointError(f"{other}: it has {name}, which is neither matrix nor gain of that model")
+                raise CheckpointError(f"{other}: it has {name}, which is neither matrix nor vector of that model")
             own = tensor.scale if isinstance(tensor, Matrix) else tensor
             if values.shape != own.shape or values.dtype != own.dtype:
                 raise CheckpointError(f"{other}: its {name} has size {values.shape} and type {values.dtype}, expected "

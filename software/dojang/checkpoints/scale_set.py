@@ -1,4 +1,4 @@
-"""Scale sets: other scales and gains for the codes of a model (docs/reference/scale-sets.md)."""
+"""Scale sets: other scales, gains and biases for the codes of a model (docs/reference/scale-sets.md)."""
 
 import json
 import os
@@ -17,17 +17,17 @@ __all__ = ["ScaleSet", "from_stored", "load_scale_set", "write_scale_set"]
 KEY = "dojang-set"
 VERSION = 1
 SCALE = ".scale"
-"""Ends the stored name of a matrix' scales; a gain has the name of its tensor."""
+"""Ends the stored name of a matrix' scales; a gain or bias has the name of its tensor."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScaleSet:
-    """Replaces scales and gains of a model; what it does not name stays.
+    """Replaces scales, gains and biases of a model; what it does not name stays.
 
     Parameters
     ----------
     name: for messages.
-    values: by tensor name: float16 scales as a `Matrix` has them, float32 gains.
+    values: by tensor name: float16 scales as a `Matrix` has them, float32 gains and biases.
     codes_sha256: `Checkpoint.codes_sha256` of the model it is for; not compared if empty.
     """
 

@@ -1,14 +1,13 @@
-"""Functions of single elements as VECs: those of the feed-forward part, and caps."""
+"""Activations of the feed-forward part as VECs."""
 
 import math
 
 from dojang_hdl.isa import Add, Fn, Mul, Mul2
 
 from ..checkpoints import Activation
-from .program import Count
 from .writer import Writer, bits
 
-__all__ = ["emit_activation", "emit_cap"]
+__all__ = ["emit_activation"]
 
 LOG2_E = math.log2(math.e)
 
@@ -18,7 +17,7 @@ POLYNOMIALS = {
     Activation.GELU_TANH: (TANH * 0.044715, TANH),
     Activation.GELU_ERF: (-3.228986932e-6, 8.823810288e-5, 3.602746711e-4, -0.1052266879, -2.3020453905),
 }
-"""An activation is x · σ: 1 / (1 + 2^t), t an odd polynomial of x with these coefficients, the highest power first."""
+"""An activation is x / (1 + 2^t), t an odd polynomial of x with these coefficients, the highest power first."""
 
 
 def emit_activation(w: Writer, n: int, x: int, **last: int) -> None:
@@ -40,16 +39,3 @@ def emit_activation(w: Writer, n: int, x: int, **last: int) -> None:
     else:
         w.vec(n, x, mul=Mul.IMM, imm0=bits(highest), fn=Fn.EXP2, d=t)
     w.vec(n, t, add=Add.IMM, imm1=bits(1), fn=Fn.RECIP, mul2=Mul2.B, b=x, **last)
-
-
-def emit_cap(w: Writer, n: int | Count, x: int, cap: float, factor: float = 1.0,
-             **last: int) -> None:
-    """``n`` elements at ``x`` become cap · tanh(x · factor / cap), in place.
-
-    Parameters
-    ----------
-    last: further VEC fields of the last step.
-    """
-    w.vec(n, x, mul=Mul.IMM, imm0=bits(2 * LOG2_E * factor / cap), fn=Fn.EXP2, d=x)
-    w.vec(n, x, add=Add.IMM, imm1=bits(1), fn=Fn.RECIP, d=x)
-    w.vec(n, x, mul=Mul.IMM, imm0=bits(-2 * cap), add=Add.IMM, imm1=bits(cap), d=x, **last)

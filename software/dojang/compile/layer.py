@@ -5,8 +5,9 @@ import math
 from dojang_hdl.config import ELEMENTS
 from dojang_hdl.isa import Add, Mul, Op, Round
 
-from .activation import emit_activation, emit_cap
+from .activation import emit_activation
 from .attention import emit_attention
+from .cap import emit_cap
 from .entry import load_rows, take_rows
 from .linear import Linear
 from .model import LayerLayout
@@ -148,4 +149,4 @@ def _finish(w: Writer, rows: int, logits: int) -> None:
     if w.shape.logit_scale != 1:
         w.vec(rows, logits, mul=Mul.IMM, imm0=bits(w.shape.logit_scale), d=logits)
     if w.shape.logit_cap:
-        emit_cap(w, rows, logits, w.shape.logit_cap)
+        emit_cap(w, rows, logits, w.shape.logit_cap, 1)

@@ -3,7 +3,8 @@
 from dojang_hdl.config import ELEMENTS
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce
 
-from .activation import LOG2_E, emit_cap
+from .activation import LOG2_E
+from .cap import emit_cap
 from .model import LayerLayout
 from .scalars import Scalar
 from .writer import Writer, bits

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..checkpoints import Checkpoint
-from .forward import INPUTS, Forward, LayerWeights
+from .forward import Forward
+from .weights import LayerWeights, inputs
 
 __all__ = ["Moments", "hessians"]
 
@@ -16,7 +17,7 @@ Moments = dict[str, np.ndarray]
 
 def hessians(checkpoint: Checkpoint, windows: np.ndarray, workers: int = 1, skip: int = 0
              ) -> Iterator[tuple[int, LayerWeights, Moments]]:
-    """For each layer in order: its index, float weights, and XᵀX float32 [columns, columns] of each of `INPUTS`.
+    """For each layer in order: its index, float weights, and XᵀX float32 [columns, columns] of each of its `inputs`.
 
     All are of the model as it is (one-shot): nothing that the caller does to a layer reaches the next. ``skip``: layers
     at the beginning that give no moments (an empty dict) because their matrices are done.
@@ -36,4 +37,4 @@ def hessians(checkpoint: Checkpoint, windows: np.ndarray, workers: int = 1, skip
                     moments[kind] = product
 
         forward.layer(weights, tap if index >= skip else None)
-        yield index, weights, {kind: moments[kind] for kind in INPUTS if kind in moments}
+        yield index, weights, {kind: moments[kind] for kind in inputs(checkpoint.shape) if kind in moments}

@@ -6,7 +6,6 @@ import os
 import shutil
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,13 +21,14 @@ from ..checkpoints.form import BLOCK
 from ..checkpoints.tensor_types import FLOAT_TYPES
 from .calibration import Moments, hessians
 from .errors import CompressError
-from .forward import INPUTS, LayerWeights
+from .flips import Flips
 from .gptq import quantize_matrix
 from .plan import Options, Plan
 from .recipe import Quantized
-from .rotation import hadamard, rotate_hessian, signs
+from .rotation import hadamard, rotate_hessian
 from .sensitivity import sensitive_layers
 from .source import source_sha256
+from .weights import LayerWeights, inputs
 
 __all__ = ["Done", "Report", "compress"]
 
@@ -125,7 +125,7 @@ class _Run:
         self._outer()
         skip = self._resume()
         self.progress(self.done_weights, self.total, "calibrating")
-        vectors = {"output_norm.weight": self.checkpoint.load_vector("output_norm.weight")}
+        vectors = {name: self.checkpoint.load_vector(name) for name in sorted(self.checkpoint.vector_names)}
         with ThreadPoolExecutor(self.workers) as pool:
             if self.moments is None:
                 moments = hessians(self.checkpoint, self.windows, self.workers, skip)
@@ -133,10 +133,10 @@ class _Run:
                 moments = ((index, LayerWeights.of(self.checkpoint, index), found)
                            for index, found in enumerate(self.moments))
             for index in range(self.shape.layers):
-                flips = self._flips(index)
-                for norm, kind in (("attn_norm", "attn_in"), ("ffn_norm", "ffn_in")):
-                    name = f"blk.{index}.{norm}.weight"
-                    vectors[name] = self.checkpoint.load_vector(name) * flips[kind]
+                options = {name: self.options[f"blk.{index}.{name}.weight"] for name in self.shape.matrices()}
+                flips = Flips.of(self.shape, index, options, plan.seed)
+                for name, found in flips.vectors.items():
+                    vectors[f"blk.{index}.{name}"] = vectors[f"blk.{index}.{name}"] * found
                 if index >= skip:
                     self._layer(pool, index, moments, flips)
         self._write(vectors)
@@ -161,32 +161,13 @@ class _Run:
                 raise CompressError(f"tensor {name} is asked as {form}, but rows of an embedding are read alone; "
                                     "expected bits without rotation")
 
-    def _flips(self, index: int) -> dict[str, np.ndarray]:
-        """Signs of each input: random where every matrix that reads it is written anew, and so is what makes it."""
-        shape = self.shape
-        sizes = {"attn_in": shape.d, "o_in": shape.kv_heads * shape.value_dim, "ffn_in": shape.d, "down_in": shape.ffn}
-        makers = {"o_in": ("attn_v",), "down_in": ("ffn_up",)}
-        flips = {}
-        for kind, size in sizes.items():
-            involved = [self.options[f"blk.{index}.{name}.weight"] for name in INPUTS[kind]]
-            free = any(options.rotate and not options.keep for options in involved)
-            involved += [self.options[f"blk.{index}.{name}.weight"] for name in makers.get(kind, ())]
-            if free and not any(options.keep for options in involved):
-                flips[kind] = signs(size, self.plan.seed + zlib.crc32(f"{index}.{kind}".encode()))
-            else:
-                flips[kind] = np.ones(size, np.float32)
-        flips["attn_v"] = flips["o_in"]  # of its rows; query heads of a KV head share its signs
-        flips["o_in"] = np.repeat(flips["o_in"].reshape(shape.kv_heads, 1, -1), shape.group, axis=1).ravel()
-        flips["ffn_up"] = flips["down_in"]
-        return flips
-
-    def _layer(self, pool: ThreadPoolExecutor, index: int, moments: Iterator, flips: dict[str, np.ndarray]) -> None:
+    def _layer(self, pool: ThreadPoolExecutor, index: int, moments: Iterator, flips: Flips) -> None:
         """Quantise what is missing of a layer; ``moments`` is at it or before it."""
         at, weights, found = next(moments)
         while at < index:
             at, weights, found = next(moments)
         turned: dict[str, np.ndarray] = {}
-        plain = {kind: hessian * np.multiply.outer(flips[kind], flips[kind]) for kind, hessian in found.items()}
+        plain = {kind: flips.moments(kind, hessian) for kind, hessian in found.items()}
 
         def work(item):
             name, kind = item
@@ -195,15 +176,13 @@ class _Run:
             if options.keep:
                 self._keep(tensor)
             else:
-                values = values * flips[kind]
-                if name in flips:
-                    values *= flips[name][:, None]
+                values = flips.matrix(name, kind, values)
                 self._save(tensor, self._quantise(tensor, values, (turned if options.rotate else plain).get(kind)))
             with self.lock:
                 self.done_weights += values.size
                 self.progress(self.done_weights, self.total, f"layer {index + 1} of {self.shape.layers}")
 
-        missing = [(name, kind) for kind, names in INPUTS.items() for name in names
+        missing = [(name, kind) for kind, names in inputs(self.shape).items() for name in names
                    if f"blk.{index}.{name}.weight" not in self.report.tensors]
         rotated = {kind for name, kind in missing if self.options[f"blk.{index}.{name}.weight"].rotate}
         turned |= dict(zip(rotated, pool.map(lambda kind: rotate_hessian(plain[kind]), rotated), strict=True))
@@ -230,7 +209,7 @@ class _Run:
             self.report.tensors[name] = Done(checkpoint.load_matrix(name))
 
     def _outer(self) -> None:
-        """Embedding and head; they have no moments."""
+        """Embedding and head; they have no moments. Learned positions stay floats."""
         for name in ("token_embd.weight", *(() if self.shape.tied else ("output.weight",))):
             if self.options[name].keep:
                 self._keep(name)
@@ -283,11 +262,17 @@ class _Run:
         tensors, checkpoint = self.report.tensors, self.checkpoint
         notes = {name: {"error": done.error, "mse": done.mse} for name, done in tensors.items()
                  if done.error is not None}
+        positions, sources = {}, {}
+        if checkpoint.positions is not None:
+            name = "position_embd.weight"
+            source = sources[name] = checkpoint.types[name] if checkpoint.types[name] in FLOAT_TYPES else "F32"
+            positions[name] = checkpoint.positions[:].astype(np.float16 if source == "F16" else np.float32)
         recipe = {**self.plan.as_json(), "sensitive": list(self.report.sensitive),
                   "windows_sha256": self.windows_sha256}
         write_container(self.report.path, Contents(
-            checkpoint.name, self.shape, checkpoint.tokenizer, {name: tensors[name].matrix for name in self.options},
-            vectors, checkpoint.types, notes, recipe, self.source))
+            checkpoint.name, self.shape, checkpoint.tokenizer,
+            {name: tensors[name].matrix for name in self.options} | positions, vectors, checkpoint.types | sources,
+            notes, recipe, self.source))
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..checkpoints import Checkpoint
-from .forward import Forward, LayerWeights
+from .forward import Forward
+from .weights import LayerWeights
 
 __all__ = ["sensitive_layers"]
 

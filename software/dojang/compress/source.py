@@ -1,6 +1,7 @@
 """What a model is known by where something is made from it."""
 
 import hashlib
+import json
 
 import numpy as np
 
@@ -18,11 +19,13 @@ def source_sha256(checkpoint: Checkpoint) -> str:
     ------
     CompressError: a weight is not finite.
     """
-    digest = hashlib.sha256(repr(checkpoint.shape).encode())
-    for name in sorted(checkpoint.types):
+    digest = hashlib.sha256(json.dumps(checkpoint.shape.stored()).encode())
+    for name in sorted(checkpoint.shape.tensors()):
         digest.update(name.encode())
-        if name.endswith("norm.weight"):
+        if name in checkpoint.vector_names:
             digest.update(np.ascontiguousarray(checkpoint.load_vector(name)).data)
+        elif name == "position_embd.weight" and checkpoint.positions is not None:
+            digest.update(np.ascontiguousarray(checkpoint.positions[:]).data)
         elif _rounded(checkpoint.types[name]):
             values = checkpoint.floats(name)
             if not np.isfinite(values).all():

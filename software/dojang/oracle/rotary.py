@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -50,7 +51,7 @@ class Case:
 
     size: int = 32
     heads: int = 2
-    rotation: Mapping[str, object] = field(default_factory=dict)
+    rotation: Mapping[str, Any] = field(default_factory=dict)
     keys: Mapping[str, int | float | str] = field(default_factory=dict)
     context: int = 256
     parameters: Mapping[str, float] = field(default_factory=dict)

@@ -1,35 +1,38 @@
-"""Forward pass of a TorchModel checkpoint in PyTorch, differentiable in the logarithms of scales and gains."""
+"""Forward pass of a checkpoint in PyTorch, differentiable in the logarithms of scales and gains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]  (an optional extra)
-from dojang_sim.golden.weights import integers
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
-from ..checkpoints import Checkpoint, Matrix
-from ..checkpoints.form import TURN
-from ..compress.forward import rotary
+from ..checkpoints import Activation, Checkpoint, LayerKind, Matrix, QKNorm
+from ..compress.forward import hidden, rotary, start
 from .parameters import Parameters
+from .products import Fixed, Scaled, Tensor, spread
 
-__all__ = ["TorchModel", "divergence"]
+__all__ = ["TorchModel"]
 
-POSITIONS = 64
-"""Whose logits are in memory at once."""
-
-Tensor = Any  # torch's is unknown where the extra is not installed
 Logs = Mapping[str, Tensor]
+
+ACTIVATIONS = {Activation.SILU: functional.silu,
+               Activation.GELU_TANH: partial(functional.gelu, approximate="tanh"), Activation.GELU_ERF: functional.gelu}
 
 
 class TorchModel:
-    """A model whose codes are frozen.
+    """A model whose codes and biases are frozen.
 
     Parameters
     ----------
     checkpoint: the model.
     parameters: of the model, or None where nothing is trained.
     dtype: of the products' operands; everything else is float32.
+
+    Attributes
+    ----------
+    head: float32 [vocab, d], the scale of the logits in it.
     """
 
     def __init__(self, checkpoint: Checkpoint, parameters: Parameters | None, dtype: Any):
@@ -41,8 +44,8 @@ class TorchModel:
                 matrix = checkpoint.tensor(name) if name in self.parts else None
                 self.products[name] = (Scaled(matrix, dtype) if isinstance(matrix, Matrix) else
                                        Fixed(checkpoint.floats(name), dtype))
-        self.gains = {name: torch.from_numpy(np.array(checkpoint.tensor(name))) for name in self._norms()}
-        self.head = torch.from_numpy(checkpoint.head.dequantize())
+        self.vectors = {name: torch.from_numpy(np.array(checkpoint.vector(name))) for name in checkpoint.vector_names}
+        self.head = torch.from_numpy(checkpoint.head.dequantize()) * self.shape.logit_scale
         self.dtype = dtype
 
     def states(self, windows: np.ndarray, logs: Logs | None = None) -> Tensor:
@@ -52,122 +55,115 @@ class TorchModel:
         """
         windows = np.asarray(windows)
         factors = {} if logs is None else {kind: torch.exp(values) for kind, values in logs.items()}
-        x = torch.from_numpy(np.ascontiguousarray(self.checkpoint.embedding[windows.ravel()], np.float32))
-        turn = [torch.from_numpy(part) for part in rotary(self.shape, windows.shape[1])]
+        x = torch.from_numpy(start(self.checkpoint, windows)).flatten(0, 1)
+        rules = {kind: Rules(kind, windows.shape[1]) for kind in self.shape.kinds}
         for layer in range(self.shape.layers):
-            x = self._layer(layer, x, windows.shape, turn, factors)
-        return self._norm("output_norm.weight", x, factors).reshape(*windows.shape, -1)
+            x = _Layer(self, layer, factors).run(x, windows.shape, rules[self.shape.kind(layer)])
+        return self.norm("output_norm", x, factors).reshape(*windows.shape, -1)
 
-    def _layer(self, layer: int, x: Tensor, size: tuple, turn: Sequence[Tensor], factors: Logs) -> Tensor:
-        shape = self.shape
+    def logits(self, states: Tensor) -> Tensor:
+        """Of what `states` gives."""
+        return _capped(states @ self.head.T, self.shape.logit_cap)
 
-        def multiply(values, *kinds):
-            names = [f"blk.{layer}.{kind}.weight" for kind in kinds]
-            spread = {self.products[name].form: None for name in names}
-            for form in spread:
-                spread[form] = _spread(values, *form).to(self.dtype)
-            return [self.products[name](spread[self.products[name].form], self._factor(name, factors))
-                    for name in names]
+    def norm(self, name: str, x: Tensor, factors: Logs) -> Tensor:
+        """The norm whose tensors are ``name.weight`` and, if the model has them, ``name.bias``."""
+        gain, rule = self.gain(f"{name}.weight", factors), self.shape.norm
+        if rule.centred:
+            h = functional.layer_norm(x, x.shape[-1:], gain, eps=rule.eps)
+        else:
+            h = functional.rms_norm(x, x.shape[-1:], gain, rule.eps)
+        return h + self.vectors[f"{name}.bias"] if rule.bias else h
 
-        h = self._norm(f"blk.{layer}.attn_norm.weight", x, factors)
-        sizes = shape.key_dim, shape.key_dim, shape.value_dim
-        q, k, v = (part.reshape(*size, -1, own).transpose(1, 2)
-                   for part, own in zip(multiply(h, "attn_q", "attn_k", "attn_v"), sizes, strict=True))
-        o = functional.scaled_dot_product_attention(_turned(q, *turn), _turned(k, *turn), v, is_causal=True,
-                                                    scale=shape.score_scale, enable_gqa=shape.group > 1)
-        x = x + multiply(o.transpose(1, 2).reshape(len(x), -1), "attn_output")[0]
-        gate, up = multiply(self._norm(f"blk.{layer}.ffn_norm.weight", x, factors), "ffn_gate", "ffn_up")
-        return x + multiply(functional.silu(gate) * up, "ffn_down")[0]
+    def gain(self, name: str, factors: Logs) -> Tensor:
+        """The gain of that tensor name, with its factors."""
+        factor = self.factor(name, factors)
+        return self.vectors[name] if factor is None else self.vectors[name] * factor
 
-    def _norm(self, name: str, x: Tensor, factors: Logs) -> Tensor:
-        factor, gain = self._factor(name, factors), self.gains[name]
-        return functional.rms_norm(x, x.shape[-1:], gain if factor is None else gain * factor, self.shape.norm.eps)
-
-    def _factor(self, name: str, factors: Logs) -> Tensor | None:
+    def factor(self, name: str, factors: Logs) -> Tensor | None:
+        """What a tensor is multiplied with; None where it is not trained."""
         part = self.parts.get(name)
         return None if part is None or part.kind not in factors else factors[part.kind][part.span]
 
-    def _norms(self) -> list[str]:
-        kinds = ("attn_norm", "ffn_norm")
-        return ["output_norm.weight", *(f"blk.{layer}.{kind}.weight" for layer in range(self.shape.layers)
-                                        for kind in kinds)]
 
+class Rules:
+    """What layers of a kind need for windows of ``length`` tokens.
 
-class Fixed:
-    """A product with the float weights [rows, cols] of a matrix."""
-
-    def __init__(self, weights: np.ndarray, dtype: Any):
-        self.form = weights.shape[1], False
-        self.weights = torch.from_numpy(np.array(weights)).to(dtype)
-
-    def __call__(self, x: Tensor, factor: Tensor | None) -> Tensor:
-        return (x @ self.weights.T).float()
-
-
-class Scaled:
-    """A product with the integers of a matrix, which bfloat16 has exactly, and scales that are trained.
-
-    `form`: what its input is spread to.
+    Attributes
+    ----------
+    turn: cosines and sines, or None without rotation.
+    hidden: what is added to scores.
+    windowed: not all positions before are seen.
     """
 
-    def __init__(self, matrix: Matrix, dtype: Any):
-        self.form, self.rows = (matrix.width, matrix.form.rotated), matrix.rows
-        self.by_row, self.terms = matrix.form.row_scale, matrix.form.terms
-        weights = torch.from_numpy(integers(matrix)).to(dtype)
-        self.weights = weights.reshape(matrix.rows, -1) if self.by_row else weights
-        self.scale = torch.from_numpy(matrix.scale.astype(np.float32))
-        self.offset = None if matrix.offset is None else torch.from_numpy(matrix.offset.astype(np.float32))
-
-    def __call__(self, x: Tensor, factor: Tensor | None) -> Tensor:
-        scale = self.scale if factor is None else self.scale * factor.reshape(self.scale.shape)
-        if self.by_row:
-            return (x @ self.weights.T).float() * scale
-        weights = self.weights.float() * scale[:, :, None]
-        if self.terms > 1:
-            weights = weights.reshape(self.rows, -1, self.terms, weights.shape[-1]).sum(2)
-        if self.offset is not None:
-            weights = weights + self.offset[:, :, None]
-        return (x @ weights.reshape(self.rows, -1).to(x.dtype).T).float()
+    def __init__(self, kind: LayerKind, length: int):
+        tables = rotary(kind, length)
+        self.turn = None if tables is None else [torch.from_numpy(table) for table in tables]
+        self.hidden = torch.from_numpy(hidden(kind, length))
+        self.windowed = kind.at(length).window > 0
 
 
-class Divergence(torch.autograd.Function):
-    """See `divergence`; the gradient is made on the way, while the logits are there."""
+class _Layer:
+    """One layer of a model at some factors."""
 
-    @staticmethod
-    def forward(ctx, x, target, head, target_head, dtype):
-        loss, gradient, rounded = 0.0, torch.empty_like(x), head.to(dtype)
-        for part, h, t in zip(gradient.split(POSITIONS), x.split(POSITIONS), target.split(POSITIONS), strict=True):
-            expected = functional.log_softmax(t @ target_head.T, -1)
-            found = functional.log_softmax(h @ head.T, -1)
-            p = expected.exp()
-            loss += torch.dot(p.ravel(), expected.sub_(found).ravel()) / len(x)
-            part.copy_(found.exp_().sub_(p).to(dtype) @ rounded)
-        ctx.save_for_backward(gradient.div_(len(x)))
-        return loss
+    def __init__(self, model: TorchModel, index: int, factors: Logs):
+        self.model, self.shape, self.at, self.factors = model, model.shape, f"blk.{index}.", factors
 
-    @staticmethod
-    def backward(ctx, *grads):
-        return ctx.saved_tensors[0] * grads[0], None, None, None, None
+    def run(self, x: Tensor, size: tuple, rules: Rules) -> Tensor:
+        """The residual stream [tokens, d] behind the layer; ``size``: windows, length."""
+        h = self._norm("attn_norm", x)
+        q, k, v = self._multiply(h, "attn_q", "attn_k", "attn_v")
+        q, k = (self._norm_of_heads(name, values.reshape(*size, -1, self.shape.key_dim)).transpose(1, 2)
+                for name, values in (("attn_q", q), ("attn_k", k)))
+        v = v.reshape(*size, -1, self.shape.value_dim).transpose(1, 2)
+        o = self._attention(q, k, v, rules).transpose(1, 2).reshape(len(x), -1)
+        x = self._added(x, self._multiply(o, "attn_output")[0], "post_attention_norm")
+        h = self._norm("ffn_norm", x)
+        if self.shape.gated:
+            gate, up = self._multiply(h, "ffn_gate", "ffn_up")
+            a = ACTIVATIONS[self.shape.activation](gate) * up
+        else:
+            a = ACTIVATIONS[self.shape.activation](self._multiply(h, "ffn_up")[0])
+        return self._added(x, self._multiply(a, "ffn_down")[0], "post_ffw_norm")
 
+    def _attention(self, q, k, v, rules):
+        shape = self.shape
+        if rules.turn is not None:
+            q, k = _turned(q, *rules.turn), _turned(k, *rules.turn)
+        if not shape.score_cap:
+            return functional.scaled_dot_product_attention(
+                q, k, v, rules.hidden if rules.windowed else None, is_causal=not rules.windowed,
+                scale=shape.score_scale, enable_gqa=shape.group > 1)
+        k, v = (each.repeat_interleave(shape.group, 1) for each in (k, v))
+        score = _capped(q @ k.transpose(-1, -2) * shape.score_scale, shape.score_cap)
+        return torch.softmax(score + rules.hidden, -1) @ v
 
-def divergence(model: TorchModel, states: Tensor, base: TorchModel, target: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence, nats, of the model's predictions from the base's at every position.
+    def _multiply(self, values, *kinds):
+        """Products of the layer's matrices with the same values, and their biases."""
+        model, names = self.model, [f"{self.at}{kind}.weight" for kind in kinds]
+        forms = {model.products[name].form: None for name in names}
+        for form in forms:
+            forms[form] = spread(values, *form).to(model.dtype)
+        products = [model.products[name](forms[model.products[name].form], model.factor(name, self.factors))
+                    for name in names]
+        return [product + model.vectors[f"{self.at}{kind}.bias"] if kind in self.shape.biases else product
+                for kind, product in zip(kinds, products, strict=True)]
 
-    ``states``, ``target``: what `TorchModel.states` gives for both.
-    """
-    return Divergence.apply(states.flatten(0, -2), target.flatten(0, -2), model.head, base.head, model.dtype)
+    def _norm(self, name, x):
+        """``x`` itself where a layer has no such norm."""
+        return self.model.norm(f"{self.at}{name}", x, self.factors) if name in self.shape.norms else x
 
+    def _norm_of_heads(self, name, x):
+        """Of queries or keys [window, position, head, element]."""
+        over = self.shape.qk_norm
+        if over is QKNorm.NONE:
+            return x
+        values = x if over is QKNorm.HEAD else x.flatten(2)
+        gain = self.model.gain(f"{self.at}{name}_norm.weight", self.factors)
+        return functional.rms_norm(values, values.shape[-1:], gain, self.shape.norm.eps).reshape(x.shape)
 
-def _spread(x: Tensor, width: int, rotated: bool) -> Tensor:
-    """Inputs [tokens, cols] filled up to ``width`` columns and, if so, rotated, as a `Scaled` product reads them."""
-    x = functional.pad(x, (0, width - x.shape[-1])) if width > x.shape[-1] else x
-    return (x.reshape(-1, TURN) @ _walsh()).reshape(x.shape) if rotated else x
-
-
-def _walsh() -> Tensor:
-    index = np.arange(TURN)
-    odd = np.bitwise_count(index[:, None] & index) & 1
-    return torch.from_numpy(np.where(odd, np.float32(-1 / 8), np.float32(1 / 8)))
+    def _added(self, x, y, norm):
+        y = self._norm(norm, y)
+        return x + (y if self.shape.residual_scale == 1 else y * self.shape.residual_scale)
 
 
 def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -176,3 +172,7 @@ def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     even, odd = x[..., 0:size:2], x[..., 1:size:2]
     turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).flatten(-2)
     return torch.cat([turned, x[..., size:]], -1)
+
+
+def _capped(values: Tensor, cap: float) -> Tensor:
+    return cap * torch.tanh(values / cap) if cap else values

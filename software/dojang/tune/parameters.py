@@ -33,7 +33,7 @@ class Parameters:
     """Scales of the layers' matrices and all gains, each as the logarithm of its factor over the stored value.
 
     So a value keeps its sign, in which that of a rotation is folded, and a rate means the same for all of them.
-    Matrices that the file has as floats, embedding and head are not trained.
+    Matrices that the file has as floats, biases, embedding and head are not trained.
 
     Attributes
     ----------
@@ -45,11 +45,13 @@ class Parameters:
         self.parts: dict[str, Part] = {}
         self.counts = {SCALE: 0, GAIN: 0}
         for layer in range(checkpoint.shape.layers):
-            for kind in ("attn_norm", "ffn_norm", *checkpoint.shape.matrices()):
+            for gain in checkpoint.shape.vectors():
+                if gain.endswith(".weight"):
+                    self._add(f"blk.{layer}.{gain}", checkpoint.vector(f"blk.{layer}.{gain}"))
+            for kind in checkpoint.shape.matrices():
                 name = f"blk.{layer}.{kind}.weight"
-                if checkpoint.types[name] in FLOAT_TYPES and not kind.endswith("norm"):
-                    continue
-                self._add(name, checkpoint.tensor(name))
+                if checkpoint.types[name] not in FLOAT_TYPES:
+                    self._add(name, checkpoint.tensor(name))
         self._add("output_norm.weight", checkpoint.vector("output_norm.weight"))
         self.codes_sha256 = checkpoint.codes_sha256
 

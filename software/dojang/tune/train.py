@@ -11,8 +11,9 @@ import torch  # pyright: ignore[reportMissingImports]  (an optional extra)
 
 from ..checkpoints import Checkpoint
 from ..compress.source import source_sha256
+from .divergence import divergence
 from .errors import TuneError
-from .model import TorchModel, divergence
+from .model import TorchModel
 from .options import Options, Report
 from .parameters import GAIN, SCALE, Parameters
 from .state import State, read_state, write_state

@@ -1,18 +1,21 @@
 """Containers: what is written is read back bit for bit, and damage is one sentence."""
 
 import json
-from dataclasses import replace
+import zlib
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, Form, LayerKind, ModelShape, Rotation, load
-from dojang.checkpoints.container import KEY, Contents, write_container
-from dojang.checkpoints.synthetic import with_forms, write_synthetic
+from dojang.checkpoints import Activation, CheckpointError, Form, LayerKind, ModelShape, Norm, QKNorm, Rotation, load
+from dojang.checkpoints.container import KEY, Contents, write_container, writing
+from dojang.checkpoints.shape import NORMS
+from dojang.checkpoints.synthetic import random_checkpoint, with_forms, write_synthetic
 from dojang_hdl.isa import Code
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-SHAPE = ModelShape(2, 96, 2, 1, 32, 70, 101, 64, tied=True, kinds=(LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,))),))
+KIND = LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,)))
+SHAPE = ModelShape(2, 96, 2, 1, 32, 70, 101, 64, tied=True, kinds=(KIND,))
 FORMS = (
     Form(4, signed=True, group=128), Form(1, double=True, zero=-1, group=64), Form(2, zero=-1),
     (Form(3, code=Code.X2, group=64, row_scale=True, rotated=True, double=True, zero=-7), 0.5),
@@ -23,10 +26,12 @@ FORMS = (
 
 
 def contents(checkpoint, **changes):
-    names = [name for name, kind in checkpoint.types.items() if not name.endswith("norm.weight")]
-    vectors = {name: checkpoint.load_vector(name) for name in checkpoint.types if name not in names}
-    return replace(Contents(checkpoint.name, checkpoint.shape, checkpoint.tokenizer,
-                            {name: checkpoint.load_matrix(name) for name in names}, vectors), **changes)
+    names = [name for name, size in checkpoint.shape.tensors().items() if len(size) == 2]
+    vectors = {name: checkpoint.load_vector(name) for name in checkpoint.vector_names}
+    matrices = {name: checkpoint.positions[:] if name == "position_embd.weight" else checkpoint.load_matrix(name)
+                for name in names}
+    return replace(Contents(checkpoint.name, checkpoint.shape, checkpoint.tokenizer, matrices, vectors,
+                            {"position_embd.weight": "F32"}), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -67,22 +72,67 @@ def test_everything_comes_back(model, written):
     assert np.array_equal(found.layers[1].vector("ffn_norm.weight"), model.layers[1].vector("ffn_norm.weight"))
 
 
-@pytest.mark.parametrize("fields", [
-    {"rotary_dim": 20, "rope_magnitude": 1.25, "score_scale": 0.5},
-    {"rope_factors_long": (2.0,) * 16, "original_context": 32}])
-def test_rotary_rules_come_back(model, tmp_path, fields):
-    shape = replace(SHAPE, **fields, kinds=(LayerKind(Rotation(factors=(1.0,) * (fields.get("rotary_dim", 32) // 2))),))
-    write_container(tmp_path / "m.dojang", contents(replace(model, shape=shape)))
+EVERYTHING = ModelShape(
+    3, 64, 4, 2, 64, 96, 70, 24, norm=Norm(2.0 ** -20, centred=True, bias=True), norms=NORMS, key_dim=48, value_dim=36,
+    kinds=(LayerKind(Rotation(5000.0, 24, (2.0,) * 12, 1.25, (4.0,) * 12, 16), 8), LayerKind(None)), pattern=(0, 1, 0),
+    score_scale=0.25, score_cap=50.0, logit_cap=30.0, qk_norm=QKNorm.VECTOR, biases=("attn_q", "attn_output", "ffn_up"),
+    gated=False, activation=Activation.GELU_ERF, learned_positions=True, embedding_scale=8.0, residual_scale=0.5,
+    logit_scale=0.125)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_rule_comes_back(tmp_path, tied):
+    model = random_checkpoint(replace(EVERYTHING, tied=tied))
+    assert len(model.shape.stored()) == len(fields(model.shape)) - (not tied)  # nothing is usual
+    if tied:  # rows as an input are those of the matrix
+        assert np.array_equal(model.embedding[:], model.head.dequantize())
+    write_container(tmp_path / "m.dojang", contents(model))
     found = load(tmp_path / "m.dojang")
-    assert found.shape == shape and list(found.messages) == shape.messages()
+    assert found.shape == model.shape and list(found.messages) == model.shape.messages()
+    assert np.array_equal(found.positions[[5, 0]], model.positions[[5, 0]]) and found.positions.shape == (24, 64)
+    assert len(model.vector_names) == 3 * (4 * 2 + 3 + 2) + 2
+    for name in model.vector_names:
+        assert np.array_equal(found.vector(name), model.vector(name)), name
 
 
-def test_a_description_from_before_heads_had_several_sizes(model, written):
-    with safe_open(written, "numpy") as file:
-        shape = json.loads(file.metadata()[KEY])["shape"]
-    assert set(shape) == {"layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context", "rms_eps",
-                          "rope_base", "tied", "rope_factors"}
-    assert load(written).shape == model.shape
+def test_positions_of_the_half(tmp_path):
+    model = random_checkpoint(EVERYTHING)
+    parts = contents(model, sources={"position_embd.weight": "F16"})
+    held = model.positions[:].astype(np.float16)
+    write_container(tmp_path / "m.dojang", replace(parts, matrices={**parts.matrices, "position_embd.weight": held}))
+    found = load(tmp_path / "m.dojang")
+    assert found.positions[3].dtype == np.float32 and np.array_equal(found.positions[:], held)
+    assert not any("position_embd" in message for message in found.messages)
+
+
+def old(**fields):
+    """Makes a description one of version 1."""
+    def change(description, arrays):
+        kept = ("layers", "d", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context")
+        description["version"] = 1
+        description["shape"] = {**{name: description["shape"][name] for name in kept}, "rms_eps": 1e-5,
+                                "rope_base": 5000.0, "tied": True, "rope_factors": None, **fields}
+    return change
+
+
+@pytest.mark.parametrize("stored, rotation", [
+    ({"rope_factors": [1.0] * 15 + [8.0]}, KIND.rotation),
+    ({"rotary_dim": 20, "rope_magnitude": 1.25}, Rotation(5000.0, 20, magnitude=1.25)),
+    ({"rope_factors_long": [2.0] * 16, "original_context": 32},
+     Rotation(5000.0, factors_long=(2.0,) * 16, original_context=32))])
+def test_files_of_version_1(model, written, stored, rotation):
+    rewrite(written, old(**stored, rms_eps=2.0 ** -18, score_scale=0.5))
+    assert load(written).shape == replace(SHAPE, norm=Norm(2.0 ** -18), score_scale=0.5, kinds=(LayerKind(rotation),))
+
+
+@pytest.mark.parametrize("stored, message", [
+    ({"rotary_dim": 33}, "rotation.dim=33, expected an even number"), ({"rms_eps": "x"}, "truncated or corrupt"),
+    ({"norm": {}}, "truncated or corrupt"), ({"rope_factors": [1.0]}, "has 1 rotation.factors, expected 16")])
+def test_hostile_descriptions_of_version_1(written, stored, message):
+    rewrite(written, old(**stored))
+    with pytest.raises(CheckpointError, match=message) as error:
+        load(written)
+    assert "\n" not in str(error.value)
 
 
 def test_payload_takes_as_many_bytes_as_the_matrix_says(model, written):
@@ -111,7 +161,8 @@ def test_scale_sets(model, tmp_path):
     write_container(path, contents(model, scale_sets={"tuned": {f"{name}.scale": scale, gain: vector}}))
     plain = load(path)
     tuned = plain.with_set(plain.find_set("tuned"))
-    assert np.array_equal(tuned.layers[0].matrix("attn_q").scale, scale) and np.array_equal(tuned.vector("output_norm.weight"), vector)
+    assert np.array_equal(tuned.layers[0].matrix("attn_q").scale, scale)
+    assert np.array_equal(tuned.vector(gain), vector)
     assert np.array_equal(plain.layers[0].matrix("attn_q").scale, model.layers[0].matrix("attn_q").scale)
     assert np.array_equal(tuned.layers[0].matrix("attn_q").codes, plain.layers[0].matrix("attn_q").codes)
     with pytest.raises(CheckpointError, match="has no scale set of that name, only tuned"):
@@ -120,7 +171,7 @@ def test_scale_sets(model, tmp_path):
 
 def test_a_failed_write_leaves_the_old_file(written, model, monkeypatch):
     before = written.read_bytes()
-    monkeypatch.setattr("dojang.checkpoints.container.save_file", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(writing, "save_file", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         write_container(written, contents(model))
     assert written.read_bytes() == before and list(written.parent.iterdir()) == [written]
@@ -128,7 +179,8 @@ def test_a_failed_write_leaves_the_old_file(written, model, monkeypatch):
 
 def use(path):
     checkpoint = load(path)
-    return list(checkpoint.matrices()), checkpoint.embedding[0], checkpoint.vector("output_norm.weight"), checkpoint.tokenizer
+    vectors = [checkpoint.vector(name) for name in checkpoint.vector_names]
+    return list(checkpoint.matrices()), checkpoint.embedding[0], vectors, checkpoint.tokenizer
 
 
 @pytest.mark.parametrize("length", [0, 5, 9, 1000, -1, -5000])
@@ -148,7 +200,7 @@ def test_a_flipped_bit(written):
 
 
 def set_version(description, arrays):
-    description["version"] = 2
+    description["version"] = 3
 
 
 def drop_tensor(description, arrays):
@@ -179,16 +231,48 @@ def wrong_shape(description, arrays):
     description["shape"]["layers"] = -1
 
 
+def many_layers(description, arrays):
+    description["shape"]["layers"] = 1 << 30
+
+
+def strange_rule(description, arrays):
+    description["shape"]["norm"] = {"eps": 1e-5, "centred": False, "bias": False, "power": 2}
+
+
+def unknown_norm(description, arrays):
+    description["shape"]["norms"] = ["attn_norm", "other_norm"]
+
+
+def other_activation(description, arrays):
+    description["shape"]["activation"] = "tanh"
+
+
+def no_positions(description, arrays):
+    description["shape"]["learned_positions"] = True
+
+
+def no_bias(description, arrays):
+    description["shape"]["biases"] = ["attn_k"]
+
+
+def short_gain(description, arrays):
+    arrays["blk.1.ffn_norm.weight"] = arrays["blk.1.ffn_norm.weight"][:95]
+    description["crc32"]["blk.1.ffn_norm.weight"] = zlib.crc32(arrays["blk.1.ffn_norm.weight"].tobytes())
+
+
 def no_shape(description, arrays):
     del description["shape"]
 
 
 @pytest.mark.parametrize("change, message", [
-    (set_version, "has version 2 of the container, expected 1"), (drop_tensor, "blk.1.ffn_up.weight is missing"),
+    (set_version, "has version 3 of the container, expected 2, or 1"), (drop_tensor, "blk.1.ffn_up.weight is missing"),
     (drop_scale, "blk.1.ffn_up.weight is corrupt"), (drop_gain, "blk.1.ffn_norm.weight is missing"),
     (wrong_size, r"blk.0.attn_k.weight has size \(31, 96\), expected \(32, 96\)"),
     (wrong_code, "blk.0.attn_k.weight has the unknown code 'x5'"), (wrong_group, "blk.0.attn_k.weight is corrupt"),
-    (wrong_shape, "layers=-1"), (no_shape, "truncated or corrupt: 'shape'")])
+    (wrong_shape, "layers=-1"), (many_layers, "1073741824 layers but only"),
+    (strange_rule, "truncated or corrupt: .*'power'"), (other_activation, "truncated or corrupt: 'tanh' is not"),
+    (unknown_norm, "norms="), (no_positions, "position_embd.weight is missing"), (no_bias, "attn_k.bias is missing"),
+    (short_gain, "blk.1.ffn_norm.weight is not 96 finite numbers"), (no_shape, "truncated or corrupt: 'shape'")])
 def test_damaged_description(written, change, message):
     rewrite(written, change)
     with pytest.raises(CheckpointError, match=message) as error:

@@ -5,9 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, Form, ModelShape, ScaleSet, load, load_scale_set, write_scale_set
+from dojang.checkpoints import (
+    CheckpointError,
+    Form,
+    ModelShape,
+    Norm,
+    QKNorm,
+    ScaleSet,
+    load,
+    load_scale_set,
+    write_scale_set,
+)
 from dojang.checkpoints.scale_set import KEY
-from dojang.checkpoints.synthetic import random_set, with_forms, write_synthetic
+from dojang.checkpoints.shape import NORMS
+from dojang.checkpoints.synthetic import random_checkpoint, random_set, with_forms, write_synthetic
 from dojang_hdl.isa import Code
 from safetensors.numpy import save_file
 
@@ -55,6 +66,18 @@ def test_every_matrix_and_gain_can_be_named(checkpoint):
     assert all(checkpoint.tensor(name) is not None for name in names)
     for name in ("blk.2.attn_q.weight", "blk.01.attn_q.weight", "blk.0.attn_x.weight", "output.weight", "blk.0.attn_q"):
         assert checkpoint.tensor(name) is None, name
+
+
+def test_biases_and_gains_of_every_kind_can_be_named():
+    shape = replace(SHAPE, norm=Norm(centred=True, bias=True), norms=NORMS, qk_norm=QKNorm.HEAD,
+                    biases=("attn_q", "ffn_down"), learned_positions=True)
+    plain = random_checkpoint(shape)
+    tuned = random_set(plain, "all", 1)
+    assert set(tuned.values) == set(shape.tensors()) - {"position_embd.weight"}
+    found = plain.with_set(tuned)
+    for name in ("blk.1.attn_q.bias", "blk.0.attn_k_norm.weight", "blk.1.post_ffw_norm.bias", "output_norm.bias"):
+        assert (found.vector(name) != plain.vector(name)).all() and (found.vector(name) == tuned.values[name]).all()
+    assert plain.tensor("position_embd.weight") is None and plain.tensor("blk.0.attn_k.bias") is None
 
 
 def test_codes_have_a_sum_that_their_scales_have_not(checkpoint, tmp_path):
@@ -120,7 +143,7 @@ def test_sets_are_found_by_their_name_in_the_model_or_their_file(checkpoint, tmp
 
 @pytest.mark.parametrize("values, match", [
     ({"blk.7.attn_q.weight": np.ones((1, 1), np.float16)},
-     r"^scale set 'x' is not of small.gguf: it has blk.7.attn_q.weight, which is neither matrix nor gain of that "
+     r"^scale set 'x' is not of small.gguf: it has blk.7.attn_q.weight, which is neither matrix nor vector of that "
      r"model$"),
     ({SCALE: np.ones((64, 4), np.float16)}, r"its blk.1.ffn_down.weight has size \(64, 4\) and type float16, expected "
                                             r"\(64, 3\) and float16$"),

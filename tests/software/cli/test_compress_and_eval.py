@@ -139,7 +139,7 @@ def test_the_source_is_not_overwritten(model, tmp_path):
     assert "it is a folder" in run("compress", model, tmp_path, "--recipe", 3, code=2).stderr
 
 
-@pytest.mark.parametrize("module", ["dojang.compress.compress", "dojang.checkpoints.container"])
+@pytest.mark.parametrize("module", ["dojang.compress.compress", "dojang.checkpoints.container.writing"])
 def test_a_full_disk(model, text, tmp_path, monkeypatch, module):
     def full(*_):
         raise SafetensorError("I/O error: No space left on device")

@@ -56,7 +56,8 @@ def test_the_model_stays_the_same(model, windows, tmp_path, plan, largest):
 
 def test_heads_whose_sizes_differ(windows, tmp_path):
     """Window codes run down rows without gaps, and signs of V's rows reach the columns that read them."""
-    shape = ModelShape(1, 96, 4, 2, 64, 160, 130, 64, key_dim=48, value_dim=36, kinds=(LayerKind(Rotation(dim=24, magnitude=1.25)),))
+    kind = LayerKind(Rotation(dim=24, magnitude=1.25))
+    shape = ModelShape(1, 96, 4, 2, 64, 160, 130, 64, key_dim=48, value_dim=36, kinds=(kind,))
     model = load(write_synthetic(tmp_path / "m.gguf", shape, "F16"))
     compress(model, tmp_path / "m.dojang", Plan(Options(Code.X4)), windows)
     found = load(tmp_path / "m.dojang")

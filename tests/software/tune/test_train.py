@@ -1,10 +1,13 @@
 """The differentiable model against the numpy one, gradients against differences, and the training itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from dojang.checkpoints import LayerKind, ModelShape, Rotation, load
+from dojang.checkpoints import Activation, LayerKind, ModelShape, Norm, QKNorm, Rotation, load
 from dojang.checkpoints.form import Form
-from dojang.checkpoints.synthetic import with_forms, write_synthetic
+from dojang.checkpoints.shape import NORMS
+from dojang.checkpoints.synthetic import random_checkpoint, with_forms, write_synthetic
 from dojang.evaluation import evaluate, float_model
 from dojang.tune import TuneError
 from dojang.tune.options import Options
@@ -13,7 +16,8 @@ from dojang_hdl.isa import Code
 
 pytestmark = pytest.mark.tune
 
-SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 300, 64, kinds=(LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,))),))
+TURNED = LayerKind(Rotation(base=5000.0, factors=(1.0,) * 15 + (8.0,)))
+SHAPE = ModelShape(2, 96, 4, 2, 32, 160, 300, 64, kinds=(TURNED,))
 FORMS = {
     "a scale a row": [Form(4, code=Code.X3, group=64, row_scale=True, rotated=True, double=True, zero=-15)],
     "pruned": [(Form(3, code=Code.X2, group=64, row_scale=True, rotated=True, double=True, zero=-7), 0.5)],
@@ -61,31 +65,64 @@ def test_logits_are_those_of_the_tuned_model(base, windows, name):
     model = TorchModel(checkpoint, parameters, torch.float32)
     states = model.states(windows, {kind: torch.from_numpy(values) for kind, values in logs.items()})
     reference = float_model(checkpoint.with_set(parameters.scale_set("x", logs)))
-    for found, ids in zip(states @ model.head.T, windows, strict=True):
+    for found, ids in zip(model.logits(states), windows, strict=True):
         expected = reference(ids)
         assert np.abs(found.numpy() - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("fields", [
-    {"key_dim": 48, "value_dim": 36, "rotary_dim": 24, "rope_magnitude": 1.5, "score_scale": 0.25},
-    {"rope_factors_long": (4.0,) * 32, "original_context": 20}])
-def test_heads_and_rotary_rules_of_every_kind(windows, tmp_path, fields):
+DESCRIPTIONS = {
+    "heads of other sizes": {"head_dim": 64, "key_dim": 48, "value_dim": 36, "score_scale": 0.25,
+                             "kinds": (LayerKind(Rotation(dim=24, magnitude=1.5)),), "biases": ("attn_k", "attn_v")},
+    "long factors": {"kinds": (LayerKind(Rotation(factors_long=(4.0,) * 16, original_context=20)),)},
+    "four norms, caps, windows": {"norms": NORMS, "kinds": (LayerKind(window=5), TURNED), "pattern": (0, 1),
+                                  "qk_norm": QKNorm.HEAD, "score_cap": 2.0, "logit_cap": 3.0, "embedding_scale": 3.0,
+                                  "activation": Activation.GELU_TANH},
+    "centred, learned positions": {"norm": Norm(1e-3, centred=True, bias=True), "kinds": (LayerKind(None),),
+                                   "learned_positions": True, "gated": False, "activation": Activation.GELU_ERF,
+                                   "biases": ("attn_q", "attn_output", "ffn_up", "ffn_down")},
+    "norms behind only, windows": {"norms": ("post_attention_norm", "post_ffw_norm"), "qk_norm": QKNorm.VECTOR,
+                                   "kinds": (LayerKind(Rotation(500.0), 7),), "residual_scale": 0.4,
+                                   "logit_scale": 0.25, "norm": Norm(bias=True), "biases": ("ffn_gate",)},
+}
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_every_rule(windows, name):
+    """Logits of every kind of model, and the gradient along the direction of itself."""
     import torch
+    from dojang.tune.divergence import divergence
     from dojang.tune.model import TorchModel
 
-    shape = ModelShape(1, 96, 4, 2, 64, 160, 300, 64, **fields)
-    checkpoint = load(write_synthetic(tmp_path / "m.gguf", shape, "F16", sharpness=2.0))
-    model, reference = TorchModel(checkpoint, None, torch.float32), float_model(checkpoint)
-    for found, ids in zip(model.states(windows) @ model.head.T, windows, strict=True):
+    model = random_checkpoint(replace(SHAPE, **DESCRIPTIONS[name]), FORMS["groups"])
+    parameters, reference = Parameters(model), float_model(model)
+    trained = TorchModel(model, parameters, torch.float32)
+    for found, ids in zip(trained.logits(trained.states(windows)), windows, strict=True):
         expected = reference(ids)
         assert np.abs(found.numpy() - expected).max() < 1e-4 * np.abs(expected).max()
+    base = random_checkpoint(model.shape, FORMS["groups"], seed=1)
+    target = TorchModel(base, None, torch.float32)
+
+    def loss(values):
+        return divergence(trained, trained.states(windows, values), target, target.states(windows))
+
+    logs = {kind: torch.from_numpy(values).requires_grad_() for kind, values in random_logs(parameters).items()}
+    found = loss(logs)
+    found.backward()
+    assert found.item() == pytest.approx(loss_of(model, base, windows, random_logs(parameters)), rel=1e-2)
+    for kind in (SCALE, GAIN):
+        gradient, size = logs[kind].grad, logs[kind].grad.norm().item()
+        step = 2e-3 / size  # changes the loss by two thousandths
+        with torch.no_grad():
+            ends = [loss({**logs, kind: logs[kind] + sign * step * gradient / size}).item() for sign in (1, -1)]
+        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(size, rel=0.05)
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_divergence_and_gradient(base, windows, name):
     """Along one random direction for each kind, by differences of the float64 definition."""
     import torch
-    from dojang.tune.model import TorchModel, divergence
+    from dojang.tune.divergence import divergence
+    from dojang.tune.model import TorchModel
 
     checkpoint, step = model_of(base, name), 0.02
     parameters = Parameters(checkpoint)

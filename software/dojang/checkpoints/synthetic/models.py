@@ -54,9 +54,12 @@ def random_checkpoint(shape: ModelShape, forms: Sequence[Form] = (Form(8, signed
         rows = load_matrix(name).dequantize() if name == shape.head_name else random(name)
         return Embedding((sizes[name][0], sizes[name][1]), lambda ids: rows[ids])
 
-    return Checkpoint("random", shape, table("token_embd.weight"), dict.fromkeys(sizes, "random"), Messages(),
-                      load_matrix, load_vector, lambda: TokenizerData("none"), 0,
-                      positions=table("position_embd.weight") if shape.learned_positions else None)
+    tables = {name: table(name) for name in ("token_embd.weight", "position_embd.weight") if name in sizes}
+    types = {name: "F32" if name in tables and name != shape.head_name else "random" for name in sizes}
+    return Checkpoint("random", shape, tables["token_embd.weight"], types, Messages(), load_matrix, load_vector,
+                      lambda: TokenizerData("none"), 0, positions=tables.get("position_embd.weight"),
+                      load_floats=lambda name: tables[name][:] if types[name] == "F32" else
+                      load_matrix(name).dequantize())
 
 
 def random_set(checkpoint: Checkpoint, name: str, seed: int) -> ScaleSet:
