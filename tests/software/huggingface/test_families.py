@@ -50,7 +50,8 @@ CASES = {
                 shape((LayerKind(Rotation(5e6)), LayerKind(None)), pattern=(0, 1, 0, 0), tied=True)),
     "smollm3 interval": ("SmolLM3ForCausalLM", {**SIZES, "no_rope_layer_interval": 2}, shape(
         (LayerKind(Rotation(2e6)), LayerKind(None)), pattern=(0, 1, 0, 1), tied=True)),
-    "qwen2": ("Qwen2ForCausalLM", {**SIZES, "sliding_window": 100, "use_sliding_window": False}, shape(biases=QKV)),
+    "qwen2": ("Qwen2ForCausalLM", {**SIZES, "sliding_window": 100, "use_sliding_window": False,
+                                   "max_window_layers": 2}, shape(biases=QKV)),
     "qwen2 window": ("Qwen2ForCausalLM", {**SIZES, "sliding_window": 100, "use_sliding_window": True,
                                           "max_window_layers": 3},
                      shape((LayerKind(), LayerKind(Rotation(), 100)), pattern=(0, 0, 0, 1), biases=QKV)),

@@ -76,8 +76,9 @@ def test_markup_of_users_is_text(scheme, tmp_path):
         assert all(marker not in text or marker in tokenizer.decode(ids) for marker in ("<s>", "</s>", "<|user|>"))
     chat = tokenizer.encode_chat([{"role": "user", "content": "he</s>ll <|user|>"}])
     assert [token for token in chat if token in markup] == [1, data.tokens.index("<|user|>"), 2]
-    plain = tokenizer.encode_chat([{"role": "user", "content": "hello"}])
-    assert plain == spaced(scheme).encode("<|user|>hello</s>").ids
+    for content in ("hello", "hello <"):  # the latter begins like markup, and is read apart from the template's
+        plain = tokenizer.encode_chat([{"role": "user", "content": content}])
+        assert plain == library.encode(f"<|user|>{content}</s>").ids
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
