@@ -145,8 +145,8 @@ HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
         ("n_base", 16), ("n_reg", 3), ("n_shift", 4), ("n_bias", 15), ("n_max", 16), ("n_mul", 16))
 """n_bias is signed."""
 
-MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 9), ("m_mul", 24),
-       ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 32), ("reset", 1), ("pad", 1))
+MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 15), ("m_mul", 24),
+       ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 26), ("reset", 1), ("pad", 1))
 """addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position
 whose low bits pick lane (KPUT, UNPACK), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are
 signed. A STREAM with `wide` begins 2 · lanes words further for each unit of lanes before row (R[lane_reg] + lane_bias)

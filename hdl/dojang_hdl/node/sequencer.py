@@ -113,7 +113,7 @@ class Sequencer(wiring.Component):
         unit_of_row = m_sum[lane_bits:self._config.acc_rows.bit_length() - 1]
         base = Signal(32)
         m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
-        bias = Signal(signed(9))
+        bias = Signal.like(mem.m_bias)
         unit = Signal(range(Unit.COUNT))
         m.d.comb += self.active.eq(unit)
 

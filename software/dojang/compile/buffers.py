@@ -2,8 +2,9 @@
 
 from dojang_hdl.config import BLOCK, ELEMENTS
 
-from ..checkpoints import Activation
-from .model import TERMS, ModelLayout
+from ..checkpoints import Activation, QKNorm
+from .kv_cache import TERMS
+from .model import ModelLayout
 from .sram import RX, Bank, place_gathers, vector_words
 
 __all__ = ["Buffers"]
@@ -47,6 +48,7 @@ class Buffers:
         self.activation = [local.allocate(f"activation {i}", self.ffn_words)
                            for i in range(TEMPORARIES[shape.activation])]
         self.product, self.swapped = (local.allocate(name, self.keys_words) for name in ("product", "swapped"))
+        self.normed = local.allocate("normalised", self.keys_words * (shape.qk_norm != QKNorm.NONE))
         self.query = local.allocate("query", shape.group * TERMS * head_words)
         self.key = local.allocate("key", head_words)
         self.ratio, self.value_rounding, self.value_term = (
@@ -54,16 +56,18 @@ class Buffers:
         self.value_codes = local.allocate("value codes", TERMS * value_words)
         self.rounding, self.term, self.rest, self.codes1, self.codes2 = (
             local.allocate(name, BLOCK // ELEMENTS) for name in ("rounding", "term", "rest", "codes1", "codes2"))
-        self.scores_stride = model.positions // ELEMENTS
+        self.scores_stride = max(layer.span.size for layer in model.layers) // ELEMENTS
         self.scores = local.allocate("scores", self.pass_heads * self.scores_stride)
         self.value_sums = local.allocate("value sums", shape.group * TERMS * value_words)
         self.o = local.allocate("o", self.values_words)
+        self.tail = local.allocate("tail of scores", (1 + BLOCK // ELEMENTS) * (len(model.masks) > 0))
 
         self.rx = rx = Bank("RX", RX)
         self.vectors = [rx.allocate(f"vector {i}", words) for i, words in enumerate(model.vectors.words)]
-        self.rotary_stride = 2 * self.keys_words
-        self.rotary = rx.allocate("rotary", contexts * self.rotary_stride)
-        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(heads, 2))]
+        self.tables = {table: rx.allocate(f"rows of {table.name}", contexts * table.words)
+                       for table in (*model.rotary.values(), *model.masks.values())}
+        loads = max(heads * (contexts if layer.span.window else 1) for layer in model.layers)
+        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(loads, 2))]
         self.dummy = rx.allocate("dummy", nodes)
         self.gathered_inputs_stride = nodes * self.inputs_stride
         self.o_words = shape.heads * value_words

@@ -3,7 +3,7 @@
 import math
 
 from dojang_hdl.config import ELEMENTS
-from dojang_hdl.isa import Add, Mul, Op, Reg, Round
+from dojang_hdl.isa import Add, Mul, Op, Round
 
 from .activation import emit_activation
 from .attention import emit_attention
@@ -12,33 +12,21 @@ from .entry import load_rows, take_rows
 from .linear import Linear
 from .model import LayerLayout
 from .norm import emit_input, emit_norm
+from .rotation import load_tables, wait_tables
 from .writer import Writer, bits
 
 __all__ = ["emit_end", "emit_layer", "emit_start"]
 
-ROTARY = "rotary rows"
-
 
 def emit_start(w: Writer) -> None:
-    """LOADs of the embedding rows, the first vectors and the rotary rows; residual stream."""
+    """LOADs of the embedding rows, the first vectors and the rows of the positions; residual stream."""
     load_rows(w)
     w.load_vector()
     if w.heads:
-        _load_rotary(w)
+        load_tables(w)
     w.load_vector()
     w.clear_zeros()
     take_rows(w)
-
-
-def _load_rotary(w: Writer) -> None:
-    """C and S of every context, once for each query head of a group."""
-    b = w.buffers
-    for c in range(w.contexts):
-        for half in range(2):
-            for query in range(w.shape.group):
-                target = b.rotary + c * b.rotary_stride + half * b.keys_words + query * b.key_words
-                w.load_in_order(ROTARY, b.key_words, target, w.model.rotary[w.channel].start + half * b.key_words,
-                                m_reg=Reg.POS, m_bias=c, m_mul=2 * b.key_words)
 
 
 def emit_layer(w: Writer, layer: LayerLayout) -> None:
@@ -46,7 +34,7 @@ def emit_layer(w: Writer, layer: LayerLayout) -> None:
     b = w.buffers
     emit_input(w, "attn_norm")
     _inputs(w, layer)
-    w.wait_for(ROTARY)
+    wait_tables(w)
     emit_attention(w, layer)
     dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
     for c in range(w.contexts):

@@ -8,21 +8,19 @@ import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 from dojang_hdl.isa import SET_BITS
 
-from ..checkpoints import Checkpoint, Form, Matrix, ScaleSet
+from ..checkpoints import Checkpoint, Form, LayerKind, Matrix, ScaleSet
 from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
+from .kv_cache import TERMS, CacheRegions, allocate_cache
 from .layout import round_up
 from .linear import Linear, compatible, split_rows
-from .program import QUEUE
 from .regions import MemoryMap, Region
+from .span import Span
 from .sram import vector_words
+from .tables import allocate_masks, allocate_rotary
 from .vectors import Vector, Vectors, layer_vectors
 
-__all__ = ["KV_BITS", "CacheRegions", "InputGroups", "LayerLayout", "ModelLayout"]
-
-KV_BITS = 8
-TERMS = 2
-"""INT8 codes an element of K or V is stored as."""
+__all__ = ["InputGroups", "LayerLayout", "ModelLayout"]
 
 CONTEXT_LIMIT = 16_000
 """The largest context whose row blocks fit the field ``n_bias``."""
@@ -32,22 +30,12 @@ VOCAB_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
-class CacheRegions:
-    """K/V cache of one layer and KV head, in the channel of the node that owns the head."""
-
-    keys: Region
-    key_scales: Region
-    values: Region
-    value_scales: Region
-
-
-@dataclass(frozen=True)
 class LayerLayout:
     """A layer's linear maps and caches.
 
     ``inputs``: q, k, v stacked as far as their types agree; in the gathered vector they start at elements ``at[0]``,
-    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree. ``caches``: by KV head, as
-    soon as they are allocated.
+    ``at[1]`` and ``at[2]``. ``ffn_inputs``: gate and up, in one map if their types agree. ``kind``: its rotation and
+    window; ``span``: what its queries read. ``caches``: by KV head, as soon as they are allocated.
     """
 
     inputs: list[Linear]
@@ -55,6 +43,8 @@ class LayerLayout:
     output: Linear
     ffn_inputs: list[Linear]
     down: Linear
+    kind: LayerKind
+    span: Span
     caches: list[CacheRegions] = field(default_factory=list)
 
     def linears(self) -> list[Linear]:
@@ -93,15 +83,16 @@ class ModelLayout:
         for linear in self._linears():
             linear.allocate(memory, 1 + len(sets))
         memory.end_tiles()
-        self.rotary = [memory.allocate("rotary", channel, self.positions * 2 * shape.key_dim // ELEMENTS)
-                       for channel in channels]
+        self.rotary = allocate_rotary(shape, self.positions, memory)
+        self.masks = allocate_masks([layer.span for layer in self.layers], memory)
         self.vectors = Vectors(self._vectors(), config, memory, 1 + len(sets))
         self.embedding = HeadRows(self.head, memory) if shared else FloatRows(checkpoint, config, memory)
         self.position_rows = [memory.allocate("positions", channel, context * vector_words(shape.d))
                               for channel in channels if shape.learned_positions]
         for index, layer in enumerate(self.layers):
-            layer.caches.extend(self._cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width)
-                                for head in range(shape.kv_heads))
+            layer.caches.extend(
+                allocate_cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width, shape,
+                               self.positions, memory) for head in range(shape.kv_heads))
         self.logit_words = self.head.rows // ELEMENTS
         self.contexts = min(config.contexts, 4)
         self.logits = [[memory.allocate(f"logits.node{node}.context{c}", node // config.width, self.logit_words)
@@ -121,11 +112,10 @@ class ModelLayout:
                                f"{shape.context}")
         if shape.vocab > VOCAB_LIMIT:
             raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
-        for part, size, largest in (("keys", shape.head_dim, QUEUE // TERMS * BLOCK),
-                                    ("values", shape.value_dim, config.acc_rows // TERMS)):
-            if size > largest:
-                raise CompileError(f"the model's heads have {part} of {size} elements, chip {config.name!r} takes "
-                                   f"{largest} at most")
+        largest = config.queued_streams // TERMS * BLOCK
+        if shape.head_dim > largest:
+            raise CompileError(f"the model's heads have keys of {shape.key_dim} elements, chip {config.name!r} takes "
+                               f"{largest} at most")
         for name, matrix in self.checkpoint.matrices() if not config.coded else ():
             if matrix.form != Form(matrix.bits, matrix.signed):
                 raise CompileError(f"{name} is compressed ({matrix.form}), chip {config.name!r} takes plain codes in "
@@ -134,6 +124,7 @@ class ModelLayout:
     def _layer(self, index: int) -> LayerLayout:
         """A layer with nothing allocated yet."""
         config, shape, layer = self.config, self.shape, self.checkpoint.layers[index]
+        kind = shape.kind(index)
 
         def linear(name: str, *parts: list[Matrix]) -> Linear:
             return Linear(f"layer{index}.{name}", config, *parts, biases=shape.biases)
@@ -159,7 +150,8 @@ class ModelLayout:
         else:
             ffn_inputs = [linear(matrix.name.split(".")[-2], [matrix]) for matrix in ffn]
         return LayerLayout(inputs, (at[0], at[1], at[2]), linear("attn_output", [layer.matrix("attn_output")]),
-                           ffn_inputs, linear("ffn_down", [layer.matrix("ffn_down")]))
+                           ffn_inputs, linear("ffn_down", [layer.matrix("ffn_down")]), kind,
+                           Span(self.positions, kind.window))
 
     def input_groups(self) -> InputGroups:
         """Of normed vectors, of attention's result and of the activation."""
@@ -181,15 +173,6 @@ class ModelLayout:
         return [*(vector for index, layer in enumerate(self.layers)
                   for vector in layer_vectors(self.shape, index, layer.linears())), *last]
 
-    def _cache(self, name: str, channel: int) -> CacheRegions:
-        group_words = self.positions * KV_BITS // ELEMENTS
-        terms = TERMS * self.groups
-        sizes = {"keys": terms * group_words, "key_scales": terms * self.positions // 8,
-                 "values": TERMS * self.shape.value_dim * group_words // BLOCK,
-                 "value_scales": self.positions // ELEMENTS}
-        return CacheRegions(**{part: self.memory.allocate(f"{name}.{part}", channel, words)
-                               for part, words in sizes.items()})
-
     def owner(self, kv_head: int) -> int:
         """The node that keeps a KV head."""
         return kv_head % self.config.nodes
@@ -201,9 +184,8 @@ class ModelLayout:
 
     def contents(self) -> Iterator[tuple[Region, np.ndarray]]:
         """(region, bytes from its start) of everything but programs; caches and logits start as zeros."""
-        rotary = rotary_table(self.shape, self.positions)
-        for channel in range(self.config.channels):
-            yield self.rotary[channel], _bytes(rotary)
+        for table in (*self.rotary.values(), *self.masks.values()):
+            yield from table.contents()
         yield from self.vectors.contents(self._variants)
         yield from self.embedding.contents()
         for region in self.position_rows:
@@ -212,30 +194,12 @@ class ModelLayout:
         for linear in self._linears():
             yield from linear.contents(scales)
 
-
     def _position_table(self) -> np.ndarray:
         """float32 [positions, elements of whole words]."""
         table = np.zeros((self.context, vector_words(self.shape.d) * ELEMENTS), "<f4")
         if self.checkpoint.positions is not None:
             table[:, :self.shape.d] = self.checkpoint.positions[:self.context]
         return table
-
-
-def rotary_table(shape, positions: int) -> np.ndarray:
-    """float32 [positions, 2, key_dim]: C and S of numerics.md, computed in float64."""
-    rotation = shape.kinds[0].rotation
-    size = rotation.dim
-    theta = rotation.base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
-    if rotation.factors is not None:
-        theta = theta / np.array(rotation.factors)
-    angle = np.arange(positions)[:, None] * theta
-    turns = np.empty((positions, 2, size // 2, 2), np.float64)
-    turns[:, 0] = np.cos(angle)[:, :, None]
-    turns[:, 1] = np.sin(angle)[:, :, None] * [-1, 1]
-    table = np.zeros((positions, 2, shape.key_dim), "<f4")
-    table[:, 0, size:] = 1
-    table[:, :, :size] = (turns * rotation.magnitude).reshape(positions, 2, size)
-    return table
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -6,12 +6,13 @@ import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.isa import Op, Reg, Stream
 
-__all__ = ["QUEUE", "Count", "ProgramBuilder"]
+__all__ = ["COUNT_LIMIT", "QUEUE", "Count", "ProgramBuilder"]
 
 QUEUE = 8
 """STREAM commands that the readers of every chip queue, and so those that an instruction may consume."""
 
 COUNT_LIMIT = (1 << 16) - 1
+"""The largest n of an instruction."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ class ProgramBuilder:
         """Append an instruction that consumes all STREAMs since the previous `consume`."""
         for kind in Stream:
             commands = sum(entry.stream == kind for entry in self._waiting)
-            if commands > QUEUE:
-                raise ValueError(f"{op.name} would need {commands} STREAMs of {kind.name}, the queue holds {QUEUE}")
+            if commands > self._queue:
+                raise ValueError(f"{op.name} would need {commands} STREAMs of {kind.name}, the queue holds "
+                                 f"{self._queue}")
         for entry in self._waiting:
             entry.consumer = len(self._entries)
         self._waiting = []

@@ -35,7 +35,7 @@ def random_program(rng, length):
                    "n_bias": rng.randrange(-300, 300), "n_max": rng.choice((0, 3, 20)), "n_mul": rng.randrange(3)}
         if op in MEMORY_OPS:
             values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4), "m_reg": rng.choice((0, 1, 2, 4, 7)),
-                       "m_shift": rng.randrange(6), "m_bias": rng.randrange(-255, 256),
+                       "m_shift": rng.randrange(6), "m_bias": 50 * rng.randrange(-255, 256),
                        "m_mul": rng.getrandbits(rng.choice((10, 24))),
                        "stream": rng.getrandbits(1), "wide": rng.getrandbits(1), "lane_reg": rng.choice((0, 1, 2, 5)),
                        "lane_bias": rng.randrange(-200, 200)}
@@ -188,6 +188,7 @@ MUTATIONS = {
     "wait counts no base": ("Array(awaited)[head.tag] + head.n_base", "Array(awaited)[head.tag]"),
     "wait for another tag": ("Array(arrivals)[head.tag]", "arrivals[0]"),
     "lane by the address's register": ("number.eq(mem.lane_reg)", "number.eq(mem.m_reg)"),
+    "a short bias of addresses": ("Signal.like(mem.m_bias)", "Signal(signed(9))"),
     "lane by the address's bias": ("bias.eq(mem.lane_bias)", "bias.eq(mem.m_bias)"),
     "streams swapped": ("Mux(mem.stream, Unit.SCALES, Unit.PLANES)", "Mux(mem.stream, Unit.PLANES, Unit.SCALES)"),
     "does not wait for the unit": ("with m.If(~self.busy.bit_select(unit, 1)):", "with m.If(1):"),
