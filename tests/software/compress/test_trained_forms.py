@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Embedding, Form, LayerKind, ModelShape, Norm, QKNorm, Rotation, load
+from dojang.checkpoints import Embedding, Form, LayerKind, Matrix, ModelShape, Norm, QKNorm, Rotation, load
 from dojang.checkpoints.container import Contents, write_container
 from dojang.checkpoints.synthetic import random_checkpoint, write_synthetic
 from dojang.compress.compress import compress
@@ -42,7 +42,7 @@ def test_every_back_end_and_the_container(name, tied, tmp_path):
     expected = GoldenModel(model, 8).forward(TOKENS, 0)
     assert np.isfinite(expected).all() and np.ptp(expected) > 0.1
     np.testing.assert_array_equal(FastModel(model, 8).forward(TOKENS, 0), expected)
-    matrices = {each.name: each for _, each in model.matrices()}
+    matrices: dict[str, Matrix | np.ndarray] = {each.name: each for _, each in model.matrices()}
     matrices.setdefault("token_embd.weight", model.embedding[:])
     write_container(tmp_path / "m.dojang", Contents(
         "m", model.shape, model.tokenizer, matrices, {each: model.vector(each) for each in model.vector_names},
