@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import Form, ModelShape
-from dojang.checkpoints.synthetic import with_forms
+from dojang.checkpoints import Form, LayerKind, ModelShape, Norm, QKNorm, Rotation
+from dojang.checkpoints.synthetic import random_checkpoint, with_forms
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 
@@ -57,3 +57,14 @@ def test_forms(case, converse, random_model, chip_of, memory_of):
                 conversation.decode(tokens[0])
             else:
                 conversation.prefill(tokens)
+
+
+@pytest.mark.parametrize("form", [ONE_BIT[-1], TERNARY[-1]], ids=["one bit", "ternary"])
+def test_trained_forms_in_their_shape(form, converse, chip_of, memory_of):
+    """Queries and keys normalised per head, heads and groups of 128."""
+    shape = ModelShape(1, 128, 2, 1, 128, 128, 67, 64, norm=Norm(1e-6), kinds=(LayerKind(Rotation(1e6)),),
+                       qk_norm=QKNorm.HEAD, tied=True)
+    checkpoint = random_checkpoint(shape, [form], seed=7)
+    with converse(checkpoint, chip_of("sim-2x2"), 40, memories=memory_of("sim-2x2")) as conversation:
+        conversation.prefill([5, 60, 31])
+        conversation.decode(44)

@@ -68,6 +68,7 @@ BLOCK_TYPES = {
     "MXFP4": BlockType(small.read_mxfp4, Form(5, signed=True)),
     "TQ1_0": BlockType(large.read_tq1_0, Form(2, signed=True)),
     "TQ2_0": BlockType(large.read_tq2_0, Form(2, signed=True)),
+    "Q1_0": BlockType(small.read_q1_0, Form(1), offset=True),
     **{name: BlockType(partial(read_table, name=name), Form(8, signed=True), kept) for name, kept in {
         "IQ1_S": Kept.ROUNDED, "IQ1_M": Kept.NEAREST, "IQ2_XXS": Kept.ROUNDED, "IQ2_XS": Kept.NEAREST,
         "IQ2_S": Kept.NEAREST, "IQ3_XXS": Kept.ROUNDED, "IQ3_S": Kept.ROUNDED}.items()},

@@ -19,7 +19,7 @@ EXACT = [name for name, kind in BLOCK_TYPES.items() if kind.kept is Kept.EXACT]
 ROUNDED = [name for name, kind in BLOCK_TYPES.items() if kind.kept is Kept.ROUNDED]
 SYMMETRIC = [name for name, kind in BLOCK_TYPES.items() if kind.kept is Kept.NEAREST and not kind.offset]
 CODES = {"Q4_0": (-8, 7), "Q4_1": (0, 15), "Q5_0": (-16, 15), "Q5_1": (0, 31), "Q8_0": (-128, 127), "Q3_K": (-128, 124),
-         "IQ4_NL": (-127, 113), "MXFP4": (-12, 12), "TQ1_0": (-1, 1), "TQ2_0": (-2, 1)}
+         "IQ4_NL": (-127, 113), "MXFP4": (-12, 12), "TQ1_0": (-1, 1), "TQ2_0": (-2, 1), "Q1_0": (0, 1)}
 
 HALF = 2.0 ** -11
 """Relative error of rounding to FP16."""
@@ -45,20 +45,24 @@ def random_blocks(source, rows, blocks, seed=1, largest=9):
 
 
 def decoded(raw, source):
+    if source == "Q1_0":  # which the package does not decode: the sign of 128 weights a bit, behind their size
+        blocks = raw.reshape(-1, 18)
+        signs = 2.0 * np.unpackbits(blocks[:, 2:], axis=1, bitorder="little") - 1
+        return (blocks[:, :2].copy().view("<f2") * signs).astype(np.float32).reshape(len(raw), -1)
     return gguf.dequantize(raw, gguf.GGMLQuantizationType[source])
 
 
 def test_every_type_that_the_reference_decodes_is_one_of_these():
     text = Path(gguf.quants.__file__).read_text()
     left_out = {"NVFP4", "BF16"}  # NVFP4 has the scale of the tensor in another tensor
-    assert set(BLOCK_TYPES) == {kind.name for kind in gguf.GGMLQuantizationType
+    assert set(BLOCK_TYPES) - {"Q1_0"} == {kind.name for kind in gguf.GGMLQuantizationType
                                 if f"qtype=GGMLQuantizationType.{kind.name})" in text} - left_out
     assert set(BLOCK_TYPES) == {*EXACT, *ROUNDED, *SYMMETRIC, "Q2_K"}
 
 
 @pytest.mark.parametrize("source", EXACT)
 def test_exact_types(source):
-    raw = random_blocks(source, 97, 5, largest=16)
+    raw = random_blocks(source, 97, 5, largest=15 if source == "Q1_0" else 16)  # its scale is twice the size
     matrix = from_blocks("w", raw, source, pytest.fail)
     form, columns = BLOCK_TYPES[source].form, sizes(source)[0] * 5
     assert (matrix.rows, matrix.cols, matrix.groups, matrix.form) == (97, columns, columns // 32, form)
@@ -67,6 +71,18 @@ def test_exact_types(source):
     low = -(1 << form.bits - 1) if form.signed else 0
     assert low <= matrix.codes.min() and matrix.codes.max() < low + (1 << form.bits)
     np.testing.assert_array_equal(matrix.dequantize(), decoded(raw, source))
+
+
+LLAMA_CPP = "12351f3e7cf8f0e1c3870f1f3e7cf8f0e1c3a83f870f1f3e7cf8f0e1c183070f1e3c78f0"
+
+
+def test_one_bit_blocks_are_those_of_llama_cpp():
+    """Bytes that its quantize_row_q1_0_ref made of these weights, and what its dequantize_row_q1_0 makes of them."""
+    weights = np.sin(np.arange(256, dtype=np.float32) * np.float32(0.7)) * np.repeat(np.float32([0.5, 3]), 128)
+    raw = write_blocks(weights[None], "Q1_0")
+    assert raw.tobytes().hex() == LLAMA_CPP
+    np.testing.assert_array_equal(from_blocks("w", raw, "Q1_0").dequantize()[0], np.where(
+        weights >= 0, np.float32(1), np.float32(-1)) * np.repeat(raw[0].reshape(2, 18)[:, :2].copy().view("<f2"), 128))
 
 
 @pytest.mark.parametrize("source", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])

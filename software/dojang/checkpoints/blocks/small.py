@@ -1,12 +1,12 @@
-"""Blocks of 32 weights with a scale: uint8 [n, bytes of a block] to codes, scale and offset, as `Parts`."""
+"""Blocks of 32 weights with a scale, or of 128: uint8 [n, bytes of a block] to codes, scale and offset, as `Parts`."""
 
 import numpy as np
 
 from .packing import halves, unpack
 from .parts import LARGEST, Parts, ScaleError, half
 
-__all__ = ["E2M1", "LEVELS", "read_iq4_nl", "read_mxfp4", "read_q4_0", "read_q4_1", "read_q5_0", "read_q5_1",
-           "read_q8_0"]
+__all__ = ["E2M1", "LEVELS", "read_iq4_nl", "read_mxfp4", "read_q1_0", "read_q4_0", "read_q4_1", "read_q5_0",
+           "read_q5_1", "read_q8_0"]
 
 LEVELS = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.int8)
 """Of the four-bit types whose steps are not even."""
@@ -15,6 +15,13 @@ E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.in
 """Twice the numbers of four bits: sign, two bits of exponent, one of mantissa."""
 
 SMALLEST = 2.0 ** -24
+
+
+def read_q1_0(blocks: np.ndarray) -> Parts:
+    """A bit is the sign of 128 weights of one size d: d or -d is Q of one bit times 2 d, less d."""
+    codes = np.unpackbits(np.ascontiguousarray(blocks[:, 2:]), axis=1, bitorder="little").reshape(-1, 4, 32)
+    d = np.repeat(halves(blocks, 0), 4, axis=1)
+    return Parts(codes, half(2 * d), half(-d))
 
 
 def read_q4_0(blocks: np.ndarray) -> Parts:

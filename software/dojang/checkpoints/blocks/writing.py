@@ -22,6 +22,10 @@ def write_blocks(weights: np.ndarray, kind: str) -> np.ndarray:
     return blocks.reshape(len(weights), weights.shape[1] // columns * size)
 
 
+def _q1_0(weights: np.ndarray) -> np.ndarray:
+    return np.concatenate([_halves(np.abs(weights).mean(axis=1, keepdims=True)), pack(weights >= 0, 1, 1)], axis=1)
+
+
 def _q2_k(weights: np.ndarray) -> np.ndarray:
     codes, d, scales, least, minima = _affine(weights, GROUPS, 3, 15)
     return np.concatenate([scales | minima << 4, pack(codes, 32, 2), d, least], axis=1)
@@ -65,9 +69,9 @@ def _iq4_xs(weights: np.ndarray) -> np.ndarray:
     return np.concatenate([d, pack(fields >> 4, 1, 2), pack(fields & 15, 1, 4), pack(codes, 16, 4)], axis=1)
 
 
-WRITERS = {"Q2_K": _q2_k, "Q3_K": _q3_k, "Q4_K": _q4_k, "Q5_K": _q5_k, "Q6_K": _q6_k, "IQ4_NL": _iq4_nl,
+WRITERS = {"Q1_0": _q1_0, "Q2_K": _q2_k, "Q3_K": _q3_k, "Q4_K": _q4_k, "Q5_K": _q5_k, "Q6_K": _q6_k, "IQ4_NL": _iq4_nl,
            "IQ4_XS": _iq4_xs}
-"""Of the types that the package gguf reads only."""
+"""Of the types that the package gguf does not write."""
 
 WRITABLE = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4", "TQ1_0", "TQ2_0", *WRITERS)
 """Types that `write_blocks` takes."""

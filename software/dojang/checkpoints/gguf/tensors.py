@@ -28,4 +28,8 @@ def floats(data: np.ndarray, source: str) -> np.ndarray:
 
 def rows(data: np.ndarray, source: str) -> np.ndarray:
     """float32 rows of a two-dimensional tensor of any supported type."""
-    return floats(data, source) if source in FLOAT_TYPES else gguf.dequantize(data, gguf.GGMLQuantizationType[source])
+    if source in FLOAT_TYPES:
+        return floats(data, source)
+    if source == "Q1_0":  # which the package gguf does not decode; import is exact
+        return from_blocks("", data, source).dequantize()
+    return gguf.dequantize(data, gguf.GGMLQuantizationType[source])
