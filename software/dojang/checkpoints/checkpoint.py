@@ -22,8 +22,8 @@ class TokenizerData:
 
     Parameters
     ----------
-    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, or what an unsupported checkpoint
-        says.
+    model: ``"gpt2"`` (byte-level BPE), ``"llama"`` (SentencePiece), ``"glassllm"``, ``"tokenizers"`` (see
+        `document`), or what an unsupported checkpoint says.
     pre: name of the pre-tokenizer, None if the checkpoint names none.
     tokens: text of each id.
     types: GGUF token type of each id (1 normal, 3 control, 4 user defined).
@@ -35,6 +35,7 @@ class TokenizerData:
     scores: of each id, for SentencePiece.
     add_space_prefix: texts start with a space; None if that is left to the kind of tokenizer.
     strip_after: control tokens swallow the white space that follows them.
+    document: text of a ``tokenizer.json``, which `tokens` and `types` are of, for the model ``"tokenizers"``.
     """
 
     model: str
@@ -50,6 +51,7 @@ class TokenizerData:
     scores: Sequence[float] = ()
     add_space_prefix: bool | None = None
     strip_after: bool = False
+    document: str | None = None
 
 
 class Messages(list[str]):

@@ -20,8 +20,8 @@ class KeyedFile:
     name: of the model, for messages.
     architecture: what the files say, by GGUF's name, or None.
     fields: by key; each has ``value()``, ``count`` (elements of a list, or None) and a `str`.
-    tensors: by name; each has ``tensor_type`` (a `gguf.GGMLQuantizationType`), ``type_name``, ``shape`` (columns first),
-        ``weights``, ``n_bytes`` and ``data`` (rows first).
+    tensors: by name; each has ``tensor_type`` (a `gguf.GGMLQuantizationType`), ``type_name``, ``shape`` (columns
+        first), ``weights``, ``n_bytes`` and ``data`` (rows first).
     order: ``<`` or ``>``, the byte order.
     size: bytes of all files.
     halves: elements that rotary embedding turns as a pair lie half of a rotated part apart, whatever the architecture.

@@ -17,7 +17,8 @@ def require_regular(path: Path) -> int:
     except (OSError, ValueError) as error:  # ValueError: a null character
         raise CheckpointError(f"model file {path} cannot be read: {getattr(error, 'strerror', error)}") from None
     if stat.S_ISDIR(status.st_mode):
-        raise CheckpointError(f"model file {path} cannot be read: Is a directory")
+        raise CheckpointError(f"model file {path} cannot be read: Is a directory, expected one with a "
+                              "config.json, or a file")
     if not stat.S_ISREG(status.st_mode):
         kind = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
         raise CheckpointError(f"model file {path} is {kind}, expected a regular file")

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ..checkpoints import Checkpoint, GGUFFile, UnsupportedError, load, open_gguf
+from ..checkpoints import Checkpoint, KeyedFile, UnsupportedError, load, open_model
 from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
 from ..tokenizer import TokenizerError, require_supported
 from .console import console, output
 from .shape_rows import shape_rows
 
-Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
+Model = Annotated[str, typer.Argument(help="Path of a GGUF file or of a Hugging Face folder, smollm2 or glassllm.")]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
 
 ROWS = 256
@@ -21,11 +21,12 @@ ROWS = 256
 
 
 def inspect(model: Model, weights: Weights = 8):
-    """Show the header of a GGUF file of any kind, and of a model that can run its shape and bytes per token.
+    """Show the header of a GGUF file of any kind or of a Hugging Face folder, and of a model that can run its shape and
+    bytes per token.
 
     Why a model cannot run, or its prompts cannot be encoded, is said on standard error.
     """
-    file = open_gguf(model)
+    file = open_model(model)
     if file is not None:
         _print_header(file)
     try:
@@ -44,7 +45,7 @@ def inspect(model: Model, weights: Weights = 8):
         _tell_tokenizer(file)
 
 
-def _print_header(file: GGUFFile) -> None:
+def _print_header(file: KeyedFile) -> None:
     header = Table(Column("key", overflow="fold"), Column("value", overflow="fold"), title=file.name)
     header.add_row("file", str(file))
     for key, field in list(file.fields.items())[:ROWS]:
@@ -54,7 +55,7 @@ def _print_header(file: GGUFFile) -> None:
     output.print(header)
 
 
-def _print_types(file: GGUFFile) -> None:
+def _print_types(file: KeyedFile) -> None:
     count, weights, size = Counter(), Counter(), Counter()
     for tensor in file.tensors.values():
         count[tensor.type_name] += 1
@@ -67,7 +68,7 @@ def _print_types(file: GGUFFile) -> None:
         output.print(tensors)
 
 
-def _tell_tokenizer(file: GGUFFile) -> None:
+def _tell_tokenizer(file: KeyedFile) -> None:
     """Say if prompts cannot be encoded; the vocabulary itself is not read."""
     model, pre = (file.fields.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
     try:
@@ -76,7 +77,7 @@ def _tell_tokenizer(file: GGUFFile) -> None:
         console.print(f"prompts cannot be encoded: {error}")
 
 
-def _print_shape(checkpoint: Checkpoint, file: GGUFFile | None) -> None:
+def _print_shape(checkpoint: Checkpoint, file: KeyedFile | None) -> None:
     hyper = Table("hyper-parameter", "value", title=checkpoint.name)
     if file is not None:
         hyper.add_row("family", file.architecture)
@@ -85,7 +86,7 @@ def _print_shape(checkpoint: Checkpoint, file: GGUFFile | None) -> None:
     output.print(hyper)
 
 
-def _costs(checkpoint: Checkpoint, file: GGUFFile | None, weights_bits: int) -> list[tuple[str, int, int]]:
+def _costs(checkpoint: Checkpoint, file: KeyedFile | None, weights_bits: int) -> list[tuple[str, int, int]]:
     """Stored type, weights and bytes of every matrix that is read for a token."""
     if file is None:
         return [(matrix.source, matrix.rows * matrix.cols, matrix.stored_bytes) for _, matrix in checkpoint.matrices()]

@@ -7,7 +7,7 @@ from dojang_hdl.isa import Add, Fn, Mul, Mul2
 from ..checkpoints import Activation
 from .writer import Writer, bits
 
-__all__ = ["emit_activation"]
+__all__ = ["LOG2_E", "emit_activation"]
 
 LOG2_E = math.log2(math.e)
 

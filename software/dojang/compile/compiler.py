@@ -7,6 +7,7 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 
 from ..checkpoints import Checkpoint, ScaleSet
 from .buffers import Buffers
+from .errors import SramError
 from .image import Image, RunParameters
 from .layer import emit_end, emit_layer, emit_start
 from .model import ModelLayout
@@ -17,7 +18,12 @@ __all__ = ["compile_model", "compile_programs"]
 
 
 def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
-    """The programs of all nodes for a pass of ``contexts`` tokens, as bytes, with NOPs after END made equally long."""
+    """The programs of all nodes for a pass of ``contexts`` tokens, as bytes, with NOPs after END made equally long.
+
+    Raises
+    ------
+    SramError: there is no room for so many tokens.
+    """
     buffers = Buffers(model, contexts)
     texts = []
     for node in range(model.config.nodes):
@@ -32,7 +38,7 @@ def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
 
 
 def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets: Sequence[ScaleSet] = ()) -> Image:
-    """Lay a model out in a chip's memory and write its programs.
+    """Lay a model out in a chip's memory and write its programs, for passes of as many tokens as the SRAM has room for.
 
     Parameters
     ----------
@@ -50,7 +56,12 @@ def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets
     memory.check(checkpoint.name)
     programs, code = {}, []
     for contexts in range(1, model.contexts + 1):
-        texts = compile_programs(model, contexts)
+        try:
+            texts = compile_programs(model, contexts)
+        except SramError:
+            if contexts == 1:
+                raise
+            break
         words = len(texts[0]) // WORD_BYTES
         slot_log2 = (words - 1).bit_length()
         region = memory.allocate_everywhere(f"programs.{contexts}", config.nodes << slot_log2)

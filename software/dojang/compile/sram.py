@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dojang_hdl.config import ELEMENTS, ChipConfig
 
-from .errors import CompileError
+from .errors import SramError
 from .layout import round_up
 
 __all__ = ["RX", "Bank", "Gathers", "place_gathers", "vector_words"]
@@ -34,10 +34,10 @@ class Bank:
         return self.buffers[name][0]
 
     def check(self, config: ChipConfig, contexts: int) -> None:
-        """Raise `CompileError` if the buffers exceed the bank."""
+        """Raise `SramError` if the buffers exceed the bank."""
         if self.used > config.sram_words:
             largest = max(self.buffers, key=lambda name: self.buffers[name][1])
-            raise CompileError(
+            raise SramError(
                 f"the {self.name} SRAM of chip {config.name!r} holds {config.sram_words} words, a pass of {contexts} "
                 f"contexts needs {self.used} (the largest buffer is {largest!r} with {self.buffers[largest][1]} words)")
 

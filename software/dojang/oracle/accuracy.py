@@ -45,11 +45,11 @@ def compare_perplexity(model, text: dict, windows: int, length: int | None = Non
             "change_percent": float(100 * np.expm1(ours - theirs))}
 
 
-def figures(model, reference: dict) -> dict:
+def figures(model, reference: dict, name: str = "SmolLM2-135M-Instruct Q4_1") -> dict:
     """Everything there is to compare; about three minutes on one core."""
     prompts = [compare_prompt(model, prompt, reference["logit_ids"]) for prompt in reference["prompts"]]
     text = reference["perplexity"]
-    return {"model": "SmolLM2-135M-Instruct Q4_1", "reference": reference["versions"],
+    return {"model": name, "reference": reference["versions"],
             "mean_logit_error": round(float(np.mean([p["logit_error"] for p in prompts])), 5),
             "prompts": [{"text": prompt["text"], "tokens": len(prompt["tokens"]),
                          "mean_logit_error": round(p["logit_error"], 5), "different_tokens": len(p["different"]),

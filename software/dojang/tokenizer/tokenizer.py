@@ -8,6 +8,7 @@ from ..checkpoints.errors import shown
 from .byte_level import ByteLevel
 from .errors import TokenizerError
 from .glassllm import GlassLLM
+from .library import Library, LibraryTokens
 from .pre_tokenizers import PRE_TOKENIZERS
 from .sentencepiece import SentencePiece
 from .spaced_bpe import SpacedBpe
@@ -21,8 +22,9 @@ MODELS = {
     "llama": "SentencePiece: pairs by score, byte fallback",
     "gemma4": "BPE on plain characters, byte fallback",
     "glassllm": "character BPE of the glassllm models",
+    "tokenizers": "what the library of that name reads: `tokenizer.json` of a Hugging Face folder",
 }
-"""Values of ``tokenizer.ggml.model``."""
+"""Values of ``tokenizer.ggml.model``; the last two are in no GGUF file."""
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -51,16 +53,20 @@ class Tokenizer:
         if not data.tokens:
             raise TokenizerError("the model file holds no tokenizer")
         require_supported(data.model, data.pre)
-        self._special = SpecialTokens(data)
-        self.eos_ids = self._special.ends
         try:
-            self._vocabulary, begin = self._make()
+            library = Library(data) if data.model == "tokenizers" else None
+            self._special = SpecialTokens(data) if library is None else LibraryTokens(data, library)
+            self.eos_ids = self._special.ends
+            self._vocabulary, begin = self._make() if library is None else (library, False)
         except TokenizerError:
             raise
         except Exception as error:  # the library raises plain Exception
             raise TokenizerError(f"the tokenizer of the model is corrupt: {error}") from None
-        self.space_prefix = isinstance(self._vocabulary, SentencePiece) and self._vocabulary.space_prefix
-        self._begin = data.bos if (begin if data.add_bos is None else data.add_bos) else None
+        self.space_prefix = isinstance(self._vocabulary, SentencePiece | Library) and self._vocabulary.space_prefix
+        self._begin = [data.bos] if data.bos is not None and (begin if data.add_bos is None else data.add_bos) else []
+        if library is not None:
+            self._begin = library.begin
+            self.messages += library.messages
 
     def _make(self):
         """The encoder of plain text, and whether prompts of its kind start with the begin token."""
@@ -129,15 +135,15 @@ class Tokenizer:
         return self._vocabulary.dropped(_clean(text))
 
     def _begun(self, parts: Sequence[str | int]) -> list[int]:
-        ids = []
+        ids: list[int] = []
         first = True
         for part in parts:
             if isinstance(part, int):
                 ids.append(part)
             else:
                 ids += self._vocabulary.encode(part, first)
-            first = isinstance(part, int)
-        return ids if self._begin is None or ids[:1] == [self._begin] else [self._begin, *ids]
+            first = isinstance(part, int) and not isinstance(self._vocabulary, Library)
+        return ids if ids[:len(self._begin)] == self._begin else [*self._begin, *ids]
 
     def _prepared(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
         if self._data.chat_template is None:

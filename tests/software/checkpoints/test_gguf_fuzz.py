@@ -8,7 +8,7 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Rotation, load, open_gguf
+from dojang.checkpoints import CheckpointError, LayerKind, ModelShape, Rotation, load, open_model
 from dojang.checkpoints.gguf.keys import KNOWN, NEUTRAL
 from dojang.checkpoints.synthetic import write_synthetic
 from dojang.tokenizer import Tokenizer, TokenizerError
@@ -29,13 +29,13 @@ def tiny(tmp_path_factory):
     """Bytes of a sound file whose header is short, and the header's length."""
     shape = ModelShape(1, 32, 1, 1, 32, 32, 40, 64, kinds=(LayerKind(Rotation(factors=(1.0,) * 16)),))
     path = write_synthetic(tmp_path_factory.mktemp("fuzz") / "tiny.gguf", shape, ["Q4_0", "Q8_0", "F16"], eos=True)
-    return path.read_bytes(), min(tensor.offset for tensor in open_gguf(path).tensors.values())
+    return path.read_bytes(), min(tensor.offset for tensor in open_model(path).tensors.values())
 
 
 def use(path) -> bool:
     """Read all that a file has; whether that is a model."""
     try:
-        file = open_gguf(path)
+        file = open_model(path)
         _ = [str(field) for field in file.fields.values()]
         checkpoint = load(file)
         _ = checkpoint.tokenizer, checkpoint.embedding[:], checkpoint.codes_sha256
@@ -151,7 +151,7 @@ def test_values_of_any_type(raw, tiny, tmp_path):
     content, end = tiny
     path, slowest = tmp_path / "m.gguf", 0.0
     path.write_bytes(content)
-    file = open_gguf(path)
+    file = open_model(path)
     kept = {key: raw.text(key) + content[field.offset - head(field):field.offset + field.size]
             for key, field in file.fields.items()}
     tensors = [raw.tensor(tensor.name, tensor.shape, tensor.number, tensor.offset - end)

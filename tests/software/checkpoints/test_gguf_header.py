@@ -10,7 +10,7 @@ import sys
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, GGUFFile, load, open_gguf
+from dojang.checkpoints import CheckpointError, GGUFFile, load, open_model
 
 KINDS = {"u8": (0, 200), "i8": (1, -3), "u16": (2, 60000), "i16": (3, -300), "u32": (4, 2**32 - 1), "i32": (5, -70000),
          "f32": (6, 0.5), "bool": (7, True), "text": (8, "한 [b]"), "u64": (10, 2**64 - 1), "i64": (11, -2**60),
@@ -22,7 +22,7 @@ def refused(path, content):
     """The message about a file of these bytes: one short line."""
     path.write_bytes(content)
     with pytest.raises(CheckpointError) as error:
-        open_gguf(path)
+        open_model(path)
     message = str(error.value)
     assert message.startswith(str(path)) and "\n" not in message and len(message) < len(str(path)) + 250
     return message
@@ -154,7 +154,7 @@ def test_an_alignment_is_kept(raw, tmp_path):
 @pytest.mark.parametrize("kind, name", [(99, "unknown type 99"), (4, "unknown type 4"), (16, "IQ2_XXS")])
 def test_types_are_named(raw, model, tmp_path, kind, name):
     (tmp_path / "m.gguf").write_bytes(raw.file([], [raw.tensor("t", (256,), kind)], 66))
-    assert open_gguf(tmp_path / "m.gguf").tensors["t"].type_name == name
+    assert open_model(tmp_path / "m.gguf").tensors["t"].type_name == name
     content = model.read_bytes()
     entry = raw.tensor("token_embd.weight", (96, 131), 8)[:-8]
     assert content.count(entry) == 1
@@ -167,7 +167,7 @@ def test_types_are_named(raw, model, tmp_path, kind, name):
 def test_truth_values_and_texts_are_checked_when_asked_for(raw, tmp_path):
     fields = [raw.field("b", 7, b"\2"), raw.field("t", 8, raw.text(b"a\xff")), raw.field("l", 9, (8, ["a", b"\xc0"]))]
     (tmp_path / "m.gguf").write_bytes(raw.file(fields))
-    file = open_gguf(tmp_path / "m.gguf")
+    file = open_model(tmp_path / "m.gguf")
     for key, message in (("b", "key b holds a truth value of 2, expected 0 or 1"), ("t", "key t holds text"),
                          ("l", "key l holds text that is not UTF-8")):
         with pytest.raises(CheckpointError, match=message):
@@ -179,7 +179,7 @@ def test_a_header_cut_at_any_byte(raw, tmp_path):
     fields = [raw.field(key, kind, content) for key, (kind, content) in KINDS.items()]
     content = raw.file(fields, [raw.tensor("t", (8,)), raw.tensor("u", (32,), 2, 32)], 50)
     (tmp_path / "m.gguf").write_bytes(content)
-    open_gguf(tmp_path / "m.gguf")
+    open_model(tmp_path / "m.gguf")
     for size in range(4, len(content)):
         assert "m.gguf is truncated or corrupt: " in refused(tmp_path / "m.gguf", content[:size])
     for size in range(4):
@@ -190,7 +190,7 @@ def test_a_gguf_file_of_123_tensors_is_no_compressed_model(raw, tmp_path):
     tensors = [raw.tensor(f"t{index}", (8,), offset=32 * index) for index in range(ord("{"))]
     (tmp_path / "m.gguf").write_bytes(raw.file([], tensors, 32 * len(tensors)))
     assert (tmp_path / "m.gguf").read_bytes()[8:9] == b"{"
-    file = open_gguf(tmp_path / "m.gguf")
+    file = open_model(tmp_path / "m.gguf")
     assert file is not None and len(file.tensors) == 123
 
 
@@ -202,7 +202,7 @@ def test_a_header_that_is_a_file_system_long(raw, tmp_path):
         file.write(head)
         file.truncate(len(head) + text + 8)
     with pytest.raises(CheckpointError, match="its header has more than 268,435,456 bytes"):
-        open_gguf(path)
+        open_model(path)
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_only_regular_files(tmp_path):
 def test_a_file_that_changes_while_it_is_open(raw, tmp_path):
     path = tmp_path / "m.gguf"
     path.write_bytes(raw.file([raw.field("l", 9, (8, ["abc", "def"]))], [raw.tensor("t", (8,))], 32))
-    file = open_gguf(path)
+    file = open_model(path)
     path.write_bytes(b"GGUF")
     with pytest.raises(CheckpointError, match="key l has changed while it was read"):
         file.field("l")

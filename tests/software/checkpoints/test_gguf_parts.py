@@ -5,7 +5,7 @@ import shutil
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import CheckpointError, load, open_gguf
+from dojang.checkpoints import CheckpointError, load, open_model
 
 NAMES = [f"tiny-{index:05d}-of-00003.gguf" for index in (1, 2, 3)]
 
@@ -102,4 +102,4 @@ def test_numbers_that_are_none(raw, tmp_path):
 
 def test_a_split_into_one_part_is_a_whole_file(raw, model, tmp_path):
     one = raw.rewrite(model, tmp_path / "m.gguf", replace_fields={"split.no": 0, "split.count": 1})
-    assert load(one).codes_sha256 == load(model).codes_sha256 and len(open_gguf(one).parts) == 1
+    assert load(one).codes_sha256 == load(model).codes_sha256 and len(open_model(one).parts) == 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dojang.checkpoints import GGUFFile, load, open_gguf
+from dojang.checkpoints import GGUFFile, load, open_model
 from dojang.checkpoints.blocks.writing import WRITABLE
 from dojang.checkpoints.families import FAMILIES
 from dojang.checkpoints.gguf import load_model
@@ -60,7 +60,7 @@ def test_which_families_have_halves():
 @pytest.mark.parametrize("kind", WRITABLE)
 def test_rows_of_every_type(kind, tmp_path):
     write_family(tmp_path / "m.gguf", "qwen3", KEYS, tensors(SPLIT, GATED, BY_HEAD), kind)
-    checkpoint, file = load(tmp_path / "m.gguf"), open_gguf(tmp_path / "m.gguf")
+    checkpoint, file = load(tmp_path / "m.gguf"), open_model(tmp_path / "m.gguf")
     for name in ("attn_q", "attn_k"):
         raw = file.tensors[f"blk.0.{name}.weight"].data
         same(checkpoint, name, neighbours(raw), kind)
@@ -72,7 +72,7 @@ def test_rows_of_every_type(kind, tmp_path):
 @pytest.mark.parametrize("kind", WRITABLE)
 def test_fused_rows_of_every_type(kind, tmp_path):
     write_family(tmp_path / "m.gguf", "phi3", KEYS, tensors(FUSED), kind)
-    checkpoint, file = load(tmp_path / "m.gguf"), open_gguf(tmp_path / "m.gguf")
+    checkpoint, file = load(tmp_path / "m.gguf"), open_model(tmp_path / "m.gguf")
     qkv, up = (file.tensors[f"blk.0.{name}"].data for name in FUSED)
     same(checkpoint, "attn_q", neighbours(qkv[:Q]), kind)
     same(checkpoint, "attn_k", neighbours(qkv[Q:Q + KV]), kind)
@@ -163,7 +163,7 @@ def test_scores_are_those_of_the_file(tmp_path):
 
 def test_rows_that_stay_are_not_copied(tmp_path):
     write_family(tmp_path / "m.gguf", "phi3", KEYS, tensors(FUSED), "Q8_0")
-    file, family = open_gguf(tmp_path / "m.gguf"), FAMILIES["phi3"]
+    file, family = open_model(tmp_path / "m.gguf"), FAMILIES["phi3"]
     shape = load(tmp_path / "m.gguf").shape
     place = find_places(file, family, shape, set())["blk.0.attn_v.weight"]
     assert place == Place("blk.0.attn_qkv.weight", Q + KV, Q + 2 * KV)

@@ -137,15 +137,17 @@ def test_too_large_for_the_sram(checkpoint):
         compile_model(checkpoint, replace(preset("sim-1x1"), sram_words=128), 64)
 
 
+def test_passes_are_of_as_many_tokens_as_the_sram_has_room_for(checkpoint):
+    """The words that a pass needs grow with its tokens."""
+    found = [compile_model(checkpoint, replace(preset("sim-1x1"), sram_words=words), 64).contexts
+             for words in (512, 1024)]
+    assert found == [1, 4]
+
+
 @pytest.mark.parametrize("context", [0, 16001])
 def test_context_out_of_range(checkpoint, context):
     with pytest.raises(CompileError, match=f"context of {context} positions was asked for, expected 1 to 16000"):
         compile_model(checkpoint, preset("sim-2x2"), context)
-
-
-def test_heads_too_large_for_the_accumulators(checkpoint):
-    with pytest.raises(CompileError, match="heads have values of 32 elements, chip 'sim-2x2' takes 16 at most"):
-        compile_model(checkpoint, replace(preset("sim-2x2"), acc_rows=32), 64)
 
 
 def test_more_tokens_than_an_address_follows(checkpoint):

@@ -23,7 +23,7 @@ def rules(source: Source) -> dict[str, Any]:
 
 
 GEMMA3 = Family(
-    "gemma3", ("Gemma3ForCausalLM",), norms=NORMS, qk_norm=QKNorm.HEAD,
+    "gemma3", ("Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"), norms=NORMS, qk_norm=QKNorm.HEAD,
     activation=Activation.GELU_TANH, halves=True, period=6, local_base=10000.0, local_scaled=False, gain_offset=1.0,
     keys={"rope.freq_base_swa": "rotary base of layers with a window, 10000 without",
           "final_logit_softcapping": "cap of the logits"},

@@ -6,4 +6,4 @@ A bias counts where its tensor is (some of Yi's and MobileLLM's relatives have t
 
 from .family import Family
 
-LLAMA = Family("llama", ("LlamaForCausalLM", "MistralForCausalLM"))
+LLAMA = Family("llama", ("LlamaForCausalLM", "MistralForCausalLM", "MobileLLMForCausalLM"))
