@@ -375,7 +375,7 @@ def test_an_overfilled_queue_is_noticed(tmp_path, monkeypatch):
 
 
 def test_missing_padding_is_noticed(tmp_path, monkeypatch):
-    original = attention._softmax
+    original = attention.emit_weights
 
     def short(w, *args, **kwargs):
         plain = w.vec
@@ -383,6 +383,6 @@ def test_missing_padding_is_noticed(tmp_path, monkeypatch):
         original(w, *args, **kwargs)
         w.vec = plain
 
-    monkeypatch.setattr(attention, "_softmax", short)
+    monkeypatch.setattr(attention, "emit_weights", short)
     with pytest.raises(HazardError, match="not all of them are written"):
         broken(tmp_path)
