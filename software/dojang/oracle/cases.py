@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..checkpoints import LayerKind, ModelShape, Norm, Rotation
 from ..checkpoints.rules import Activation, QKNorm
@@ -66,7 +67,7 @@ QKV = ("attn_q", "attn_k", "attn_v")
 BEFORE, AFTER = ("attn_norm", "ffn_norm"), ("post_attention_norm", "post_ffw_norm")
 GEMMA = {"key": 32, "d": 96, "tied": True, "norms": NORMS, "activation": Activation.GELU_TANH,
          "embedding_scale": math.sqrt(96)}
-HEADS = {"qk_norm": QKNorm.HEAD}
+HEADS: dict[str, Any] = {"qk_norm": QKNorm.HEAD}
 GLOBAL, LOCAL = LayerKind(Rotation(1e6)), LayerKind(Rotation(1e4), WINDOW)
 GPT2 = {"kv_heads": 4, "context": 256, "norm": Norm(EPS, centred=True, bias=True), "kinds": (LayerKind(None),),
         "learned_positions": True, "gated": False, "activation": Activation.GELU_TANH,

@@ -18,7 +18,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 import typer
 
@@ -112,29 +111,12 @@ def write_case(case: Case, seed: int, path: Path) -> Path:
     return write_synthetic(path, case.shape, "Q8_0", seed=seed, keys=case.keys, sharpness=SHARPNESS)
 
 
-def _without_vocabulary(source: Path, target: Path) -> Path:
-    """A copy that llama.cpp opens though its tokenizer has no merges."""
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, "llama")
-    for name, value in reader.fields.items():
-        if not name.startswith(("GGUF.", "tokenizer.", "general.")):
-            writer.add_key_value(name, value.contents(), value.types[0])
-    writer.add_tokenizer_model("none")
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return target
-
-
 def answer(case: Case, seed: int) -> dict:
     """An entry of the JSON."""
     ids = np.random.default_rng(seed).integers(0, VOCAB, PROMPT).tolist()
     with tempfile.TemporaryDirectory() as folder:
         path = write_case(case, seed, Path(folder) / "model.gguf")
-        model = LlamaCpp(_without_vocabulary(path, Path(folder) / "plain.gguf"), case.context, **case.parameters)
+        model = LlamaCpp(path, case.context, vocabulary=False, **case.parameters)
     tokens, logits = model.greedy(ids, TOKENS)
     best = np.partition(logits, -2, axis=1)[:, -2:]
     return {"seed": seed, "ids": ids, "tokens": tokens, "gap": round(float((best[:, 1] - best[:, 0]).min()), 4),
