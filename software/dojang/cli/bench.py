@@ -15,6 +15,7 @@ from ..generation import Generation
 from ..sampling import Sampler
 from ..sessions import Memory, open_session
 from .console import output, working
+from .model_argument import MODEL_HELP
 from .output_file import JsonFile, prepare, write_json
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip and its memory.")
@@ -32,7 +33,7 @@ class BenchError(DojangError):
 
 @bench.command()
 def decode(
-    model: Annotated[str, typer.Option(help="Path of a GGUF file, smollm2 or glassllm.")] = "smollm2",
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "smollm2",
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 2,
     json_file: JsonFile = None,

@@ -16,6 +16,7 @@ from .bench import BenchError, processor_name
 from .bench_encoder import markdown
 from .console import console, output, working
 from .documents import update_document
+from .model_argument import MODEL_HELP
 from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/backends.json")
@@ -23,7 +24,7 @@ DOCUMENT = Path("docs/reference/golden.md")
 
 
 def backends(
-    model: Annotated[str, typer.Option(help="Path of a GGUF file, smollm2 or glassllm.")] = "smollm2",
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "smollm2",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode one by one, and then to prefill at once.")] = 32,
     json_file: JsonFile = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,

@@ -15,6 +15,7 @@ from ..sampling import Sampler
 from .bench import PROMPT, BenchError
 from .boards import import_board_packages
 from .console import output, working
+from .model_argument import MODEL_HELP
 from .output_file import JsonFile, prepare, write_json
 
 CONTEXT = 128
@@ -32,7 +33,7 @@ BOUNDARY = {"ddr3": "LiteDRAM's DFI", "sdr": "the FPGA's pins"}
 
 def board(
     name: Annotated[str, typer.Argument(metavar="BOARD", help="One of those that `dojang boards` lists.")],
-    model: Annotated[str, typer.Option(help="Path of a GGUF file, smollm2 or glassllm.")] = "glassllm",
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "glassllm",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 8,
     chip: Annotated[str | None, typer.Option(metavar="PRESET", help="A chip of the board.")] = None,
     baud: Annotated[int | None, typer.Option(help="A rate of the board's serial port.")] = None,

@@ -11,9 +11,10 @@ from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
 from ..tokenizer import TokenizerError, require_supported
 from .console import console, output
+from .model_argument import MODEL_HELP
 from .shape_rows import shape_rows
 
-Model = Annotated[str, typer.Argument(help="Path of a GGUF file or of a Hugging Face folder, smollm2 or glassllm.")]
+Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
 
 ROWS = 256

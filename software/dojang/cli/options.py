@@ -11,6 +11,7 @@ from dojang_hdl.config import PRESETS, ChipConfig, preset
 from ..errors import DojangError
 from ..sampling import Sampler
 from ..sessions import BOARD_CONTEXT, Memory
+from .model_argument import MODEL_HELP
 
 __all__ = ["Backend", "Place", "UsageError", "sampler", "text_of"]
 
@@ -31,7 +32,7 @@ class Backend(StrEnum):
     FAST = "fast"
 
 
-Model = Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")]
+Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 Tokens = Annotated[int, typer.Option(min=1, help="Most tokens to generate for an answer.")]
 System = Annotated[str | None, typer.Option(metavar="TEXT", help="System message, before all others.")]
 Raw = Annotated[bool, typer.Option("--raw", help="What looks like a special token in messages is one, not text.")]

@@ -9,6 +9,7 @@ from dojang_hdl.config import PRESETS, ChipConfig, preset
 from ..checkpoints import load
 from ..sessions import Session, Waves, open_session
 from .console import output, working
+from .model_argument import MODEL_HELP
 from .output_file import prepare
 
 CONTEXT = 128
@@ -18,7 +19,7 @@ FIRST_TOKEN = 1
 
 
 def waves(
-    model: Annotated[str, typer.Argument(help="Path of a GGUF file, smollm2 or glassllm.")] = "glassllm",
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)] = "glassllm",
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-1x1",
     cycles: Annotated[int, typer.Option(min=1, help="Clock cycles to record, from the start of a token on.")] = 5000,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of waveform and save file.")] = Path("build/waves"),
