@@ -1,7 +1,5 @@
 """Gemma 3 270M on the simulated chip, logits of all positions compared with the golden model bit for bit."""
 
-from dataclasses import replace
-
 import pytest
 from dojang.checkpoints import load
 from dojang.oracle.gemma import fetch
@@ -9,16 +7,13 @@ from dojang.tokenizer import Tokenizer
 from dojang_hdl.config import preset
 from dojang_sim.toolchain import cache_root
 
-CHIP = replace(preset("sim-2x2"), name="sim-2x2-1gib", channel_mib=512)
-"""Where the 484 MiB a channel that the model takes have room."""
-
 
 @pytest.mark.slow
 @pytest.mark.oracle
 def test_prompt_and_decoding(converse):
     checkpoint = load(fetch(cache_root() / "gemma3"))
     ids = Tokenizer(checkpoint.tokenizer).encode("The capital of France is")
-    with converse(checkpoint, CHIP, 64) as conversation:
+    with converse(checkpoint, preset("sim-2x2"), 64) as conversation:
         conversation.prefill(ids[:-1])
         token = ids[-1]
         for _ in range(3):
