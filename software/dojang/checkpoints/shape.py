@@ -83,6 +83,8 @@ class ModelShape:
                       "value_dim"):
             value = getattr(self, field)
             self._check(isinstance(value, int) and 0 < value < 1 << 31, field, "a positive integer")
+        for field in ("tied", "gated", "learned_positions"):
+            self._check(isinstance(getattr(self, field), bool), field, "true or false")
         self._check(self.heads % self.kv_heads == 0, "kv_heads", f"a divisor of heads={self.heads}")
         self._check(self.head_dim % BLOCK == 0 and self.head_dim <= 512, "head_dim", "a multiple of 32 up to 512")
         for field in ("key_dim", "value_dim"):
