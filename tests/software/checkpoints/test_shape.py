@@ -21,7 +21,8 @@ LONG = replace(GOOD, kinds=(LayerKind(Rotation(factors_long=(4.0,) * 32, origina
     ("score_cap", -1.0, "0 for none, or a number from 0.001"), ("logit_cap", float("nan"), "0 for none"),
     ("norms", ("ffn_norm", "attn_norm"), "in this order"), ("norms", ("q_norm",), "some of attn_norm"),
     ("biases", ("attn_k", "attn_q"), "in this order"), ("biases", ("head",), "some of attn_q"),
-    ("tied", "yes", "true or false"), ("gated", 1, "true or false"), ("kinds", (), "one kind of layer at least"), ("pattern", (0,), "the kind of each of 2 layers"),
+    ("tied", "yes", "true or false"), ("gated", 1, "true or false"), ("kinds", (), "one kind of layer at least"),
+    ("pattern", (0,), "the kind of each of 2 layers"),
     ("pattern", (0, 1), "indexes below 1"), ("pattern", (0, -1), "indexes below 1"),
 ])
 def test_bad_value_is_named(field, value, expected):
