@@ -1,14 +1,24 @@
 """SmolLM2 as a folder: the GGUF's weights and vocabulary, written as its publisher has them."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from dojang.checkpoints import load
 from dojang.fast import FastModel
+from dojang.oracle.accuracy import compare_prompt
 from dojang.tokenizer import TextStream, Tokenizer
+from dojang_sim.golden.model import GoldenModel
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as Library
+
+REFERENCE = Path(__file__).parents[2] / "sim" / "golden" / "data" / "smollm2_oracle.json"
+"""llama.cpp's answers on the GGUF file in F32."""
+
+LOGIT_ERROR = 0.25
+"""Mean, of logits; of the second quantisation all but 0.01 of it."""
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"], "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 1,
@@ -88,20 +98,23 @@ def test_token_ids_are_those_of_the_gguf_file(gguf, folder):
     assert own.render(messages) == other.render(messages)
 
 
+@pytest.fixture(scope="module")
+def whole(hub, gguf, tmp_path_factory):
+    return load(write(hub, tmp_path_factory.mktemp("hub") / "SmolLM2", gguf, 30))
+
+
 @pytest.mark.slow
-def test_logits_and_tokens_stay_close_to_those_of_the_gguf_file(hub, gguf, tmp_path):
+def test_greedy_tokens_are_those_of_llama_cpp(whole):
     """The folder's weights are quantised a second time, to 8 bits."""
-    folder = write(hub, tmp_path / "SmolLM2", gguf, 30)
-    ids = Tokenizer(gguf.tokenizer).encode("The capital of France is")
-    found = []
-    for checkpoint in (gguf, load(folder)):
-        model, tokens, position, logits = FastModel(checkpoint, 32), [], 0, []
-        step = ids
-        for _ in range(8):
-            logits.append(model.forward(step, position)[-1])
-            position += len(step)
-            step = [int(np.argmax(logits[-1]))]
-            tokens += step
-        found.append((tokens, np.array(logits)))
-    assert found[0][0] == found[1][0]
-    assert np.abs(found[0][1] - found[1][1]).mean() < 0.05 * found[0][1].std()
+    reference = json.loads(REFERENCE.read_text())
+    model = FastModel(whole, 256)
+    results = [compare_prompt(model, prompt, reference["logit_ids"]) for prompt in reference["prompts"]]
+    assert [result["errors"] for result in results] == [[]] * 8
+    assert np.mean([result["logit_error"] for result in results]) < LOGIT_ERROR
+
+
+@pytest.mark.slow
+def test_fast_and_golden_are_equal(whole):
+    ids = Tokenizer(whole.tokenizer).encode("The capital of France is")
+    assert np.array_equal(FastModel(whole, 8).forward(ids, 0).view(np.uint32),
+                          GoldenModel(whole, 8).forward(ids, 0).view(np.uint32))
