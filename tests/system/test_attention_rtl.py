@@ -14,10 +14,10 @@ GRID = {
         "qk_norm": QKNorm.HEAD, "score_cap": 3.0}, 40, (35, 3, 1, 1)),
     "rotations in turns, norms of vectors": ("sim-2x2", (FULL, PLAIN, LayerKind(ROTATION)), 8, 4, 32, 32, {
         "qk_norm": QKNorm.VECTOR}, 40, (3, 1)),
-    "values in several blocks": ("odd", (FULL,), 2, 1, 4, 36, {"score_scale": 0.5}, 36, (33, 1)),
+    "values in several blocks": ("odd", (FULL,), 2, 1, 4, 36, {"score_scale": 0.5}, 36, (2, 1)),
     "large heads": ("sim-1x1", (PLAIN,), 4, 1, 256, 256, {}, 36, (4, 1)),
     "windows over several tiles": ("sim-2x2", (WIDE, NARROW), 4, 2, 32, 32, {"score_cap": 2.0}, 140, (98, 2, 1, 4)),
-    "windows over several blocks": ("odd", (WIDE, NARROW), 2, 1, 32, 36, {"qk_norm": QKNorm.HEAD}, 104, (97, 2, 1)),
+    "windows over several blocks": ("small", (WIDE, NARROW), 2, 1, 32, 36, {"qk_norm": QKNorm.HEAD}, 104, (97, 2, 1)),
 }
 SLOW = ("windows over several tiles", "windows over several blocks")
 
