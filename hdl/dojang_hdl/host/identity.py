@@ -4,22 +4,18 @@ from dataclasses import fields
 from zlib import crc32
 
 from ..config import ChipConfig
-from ..isa import pack
+from ..isa import FORMATS, HEAD, Op, pack
 from . import protocol
 
 __all__ = ["fingerprint", "identity"]
 
-LATER = {"coded"}
-
-
 def fingerprint(config: ChipConfig) -> int:
-    """CRC-32 over every field but the name, in the order of names: chips that run the same programs have the same.
-
-    Fields of `LATER` count where they are not at their default, so bitstreams from before them are still recognised.
+    """CRC-32 over every field but the name, in the order of names, and over the layout of instructions: chips that run
+    the same programs have the same.
     """
-    values = sorted((field.name, value) for field in fields(config) if field.name != "name"
-                    if (value := getattr(config, field.name)) != field.default or field.name not in LATER)
-    return crc32(";".join(f"{name}={value}" for name, value in values).encode())
+    values = sorted((field.name, getattr(config, field.name)) for field in fields(config) if field.name != "name")
+    layout = [(op.name, int(op), FORMATS.get(op, ())) for op in Op]
+    return crc32(repr((values, HEAD, layout)).encode())
 
 
 def identity(config: ChipConfig, clock_hz: int) -> bytes:

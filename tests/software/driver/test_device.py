@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dojang.driver import Device, LinkError, LinkTimeout, MemoryFault, Transport
 from dojang_hdl.config import PRESETS, ChipConfig
-from dojang_hdl.host import protocol
+from dojang_hdl.host import identity, protocol
 from dojang_hdl.host.identity import fingerprint
 from dojang_hdl.mesh.flit import HostType, RunLayout
 from dojang_sim.bridge_model import RUN, WAIT, WRITE, BridgeModel
@@ -110,6 +110,17 @@ def test_a_fingerprint_tells_what_identify_does_not_list():
     assert fingerprint(replace(CHIP, name="renamed")) == fingerprint(CHIP)
     chips = {replace(chip, name="any") for chip in PRESETS.values()}   # some boards have the same
     assert len({fingerprint(chip) for chip in chips}) == len(chips)
+
+
+def test_a_fingerprint_tells_other_instructions(monkeypatch):
+    """A board that was programmed before must not run programs of today."""
+    own = fingerprint(CHIP)
+    (name, width), *others = identity.HEAD
+    monkeypatch.setattr(identity, "HEAD", ((name, width + 1), *others))
+    assert fingerprint(CHIP) != own
+    monkeypatch.undo()
+    monkeypatch.setitem(identity.FORMATS, identity.Op.SEND, (("x", 4),))
+    assert fingerprint(CHIP) != own
 
 
 def test_memory_round_trip():
