@@ -76,5 +76,5 @@ def test_errors_name_what_there_is(target):
 def test_a_chip_of_another_memory_is_refused():
     with pytest.raises(BoardError, match="preset board-ulx3s has 1 channels of 32 MiB, expected one of 512 MiB"):
         replace(BOARDS["ecpix5"], presets=("board-ulx3s",))
-    with pytest.raises(BoardError, match="preset sim-2x2 has 2 channels of 512 MiB"):
+    with pytest.raises(BoardError, match="preset sim-2x2 has 2 channels of 1024 MiB"):
         replace(BOARDS["ecpix5"], presets=("sim-2x2",))
