@@ -3,6 +3,7 @@
 import gguf
 import numpy as np
 from dojang.checkpoints.blocks.writing import write_blocks
+from dojang.checkpoints.gguf.tensors import rows
 
 LAYERS, D, HEADS, KV_HEADS, KEY, FFN, VOCAB, CONTEXT = 2, 64, 4, 2, 32, 96, 70, 128
 
@@ -41,7 +42,7 @@ def write_family(path, family, keys, sizes, kind="F32", seed=0, given=()):
         stored = kind if tensor.ndim == 2 and name.startswith("blk.") else "F32"
         data = write_blocks(tensor, stored)
         writer.add_tensor(name, data, raw_dtype=gguf.GGMLQuantizationType[stored])
-        values[name] = gguf.dequantize(data, gguf.GGMLQuantizationType[stored])
+        values[name] = rows(data, stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -3,8 +3,9 @@
 import gguf
 import numpy as np
 import pytest
-from dojang.checkpoints import ModelShape, synthetic
+from dojang.checkpoints import ModelShape
 from dojang.checkpoints.synthetic import write_synthetic
+from dojang.tokenizer import byte_characters
 
 TEMPLATE = ("{% for m in messages %}{{ m.role }}:{{ m.content }}|{% endfor %}"
             "{% if add_generation_prompt %}assistant:{% endif %}")
@@ -18,7 +19,7 @@ def chained(tmp_path_factory):
     d, vocab, path = 320, 257, tmp_path_factory.mktemp("chained") / "chained.gguf"
     head = np.zeros((vocab, d), np.float32)
     head[answer[1:], answer[:-1]] = 1
-    table, zeros = synthetic.byte_characters(), {}
+    table, zeros = byte_characters(), {}
     for name, shape in (("attn_q", (64, d)), ("attn_k", (32, d)), ("attn_v", (32, d)), ("attn_output", (d, 64)),
                         ("ffn_gate", (32, d)), ("ffn_up", (32, d)), ("ffn_down", (d, 32))):
         zeros[f"blk.0.{name}.weight"] = np.zeros(shape, np.float32)
@@ -45,27 +46,17 @@ def chained(tmp_path_factory):
     return str(path)
 
 
-def _write_talking(path, shape):
-    original = synthetic._add_tokenizer
-
-    def with_template(writer, vocab, eos):
-        original(writer, vocab, eos)
-        writer.add_chat_template(TEMPLATE)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "_add_tokenizer", with_template)
-        return str(write_synthetic(path, shape, "Q8_0"))
-
-
 @pytest.fixture(scope="session")
 def talking(tmp_path_factory):
     """A random model of 200 positions with a chat template and a token a byte."""
     shape = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=200)
-    return _write_talking(tmp_path_factory.mktemp("talking") / "talking.gguf", shape)
+    path = tmp_path_factory.mktemp("talking") / "talking.gguf"
+    return str(write_synthetic(path, shape, "Q8_0", chat_template=TEMPLATE))
 
 
 @pytest.fixture(scope="session")
 def endless(tmp_path_factory):
     """Another, which speaks for minutes if it may."""
     shape = ModelShape(layers=2, d=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=258, context=16384)
-    return _write_talking(tmp_path_factory.mktemp("endless") / "endless.gguf", shape)
+    path = tmp_path_factory.mktemp("endless") / "endless.gguf"
+    return str(write_synthetic(path, shape, "Q8_0", chat_template=TEMPLATE))

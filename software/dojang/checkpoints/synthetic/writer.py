@@ -24,7 +24,7 @@ BIAS = 0.5
 def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequence[str] = "Q4_1",
                     embedding_type: str | None = None, head_type: str | None = None, seed: int = 0,
                     eos: bool = False, keys: Keys | None = None, sharpness: float = 1.0,
-                    family: str = "llama", spread: float = 1.0) -> Path:
+                    family: str = "llama", spread: float = 1.0, chat_template: str | None = None) -> Path:
     """Write a random model of `shape` with a byte-level tokenizer and return its path.
 
     Parameters
@@ -41,6 +41,7 @@ def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequ
     sharpness: factor of queries and of keys; above 1 attention, and so what is rotated, decides more.
     family: one of `LAYOUTS`, ``general.architecture``.
     spread: deviation of what enters the first layer; below 1 the layers decide more, and in tied models the token less.
+    chat_template: Jinja source, if the model is to have one.
     """
     layout, rng = LAYOUTS[family], np.random.default_rng(seed)
     kinds = [matrix_type] if isinstance(matrix_type, str) else list(matrix_type)
@@ -50,6 +51,8 @@ def write_synthetic(path: str | Path, shape: ModelShape, matrix_type: str | Sequ
     for key, value in {**layout.keys(shape), **(keys or {})}.items():
         _add_key(writer, f"{family}.{key}", value)
     _add_tokenizer(writer, shape.vocab, eos)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
 
     def add(name, values, kind):
         writer.add_tensor(name, write_blocks(values, kind), raw_dtype=gguf.GGMLQuantizationType[kind])
