@@ -62,6 +62,15 @@ class Conversation:
         np.testing.assert_array_equal(step.candidates[1], values)
         return int(step.candidates[0][0])
 
+    def run(self, passes: Sequence[int], rng: np.random.Generator) -> None:
+        """Passes of so many random tokens: one is decoded, several are prefilled."""
+        for count in passes:
+            tokens = rng.integers(0, self.vocab, count).tolist()
+            if count == 1:
+                self.decode(tokens[0])
+            else:
+                self.prefill(tokens)
+
     def summary(self) -> dict:
         """The session's, with counters that show which memory there was and that nothing was wrong in it."""
         summary = self.session.summary()

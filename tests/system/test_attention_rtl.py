@@ -31,9 +31,4 @@ def test_attention(rule, converse, chip_of, memory_of):
     checkpoint = random_checkpoint(shape, seed=key, sharpness=4.0)
     rng = np.random.default_rng(key)
     with converse(checkpoint, chip_of(name), context, memories=memory_of(name)) as conversation:
-        for count in passes:
-            tokens = rng.integers(0, 33, count).tolist()
-            if count == 1:
-                conversation.decode(tokens[0])
-            else:
-                conversation.prefill(tokens)
+        conversation.run(passes, rng)

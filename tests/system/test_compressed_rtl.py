@@ -51,12 +51,7 @@ def test_forms(case, converse, random_model, chip_of, memory_of):
     checkpoint = with_forms(random_model(shape, ["F16"], seed=heads), forms, seed=d)
     rng = np.random.default_rng(d)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
-        for count in passes:
-            tokens = rng.integers(0, 67, count).tolist()
-            if count == 1:
-                conversation.decode(tokens[0])
-            else:
-                conversation.prefill(tokens)
+        conversation.run(passes, rng)
 
 
 @pytest.mark.parametrize("form", [ONE_BIT[-1], TERNARY[-1]], ids=["one bit", "ternary"])

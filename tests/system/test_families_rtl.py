@@ -42,9 +42,4 @@ def test_families(name, tmp_path, converse, chip_of, memory_of):
     checkpoint = load(write_case(case, 0, tmp_path / "m.gguf"))
     rng = np.random.default_rng(len(name))
     with converse(checkpoint, chip_of(GRID[name]), 40, memories=memory_of(GRID[name])) as conversation:
-        for count in PASSES:
-            tokens = rng.integers(0, checkpoint.shape.vocab, count).tolist()
-            if count == 1:
-                conversation.decode(tokens[0])
-            else:
-                conversation.prefill(tokens)
+        conversation.run(PASSES, rng)

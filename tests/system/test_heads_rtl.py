@@ -28,12 +28,7 @@ def test_heads(name, heads, kv_heads, head_dim, fields, passes, converse, random
     rng = np.random.default_rng(head_dim)
     checkpoint = random_model(shape, ["F16"], seed=heads)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
-        for count in passes:
-            tokens = rng.integers(0, 50, count).tolist()
-            if count == 1:
-                conversation.decode(tokens[0])
-            else:
-                conversation.prefill(tokens)
+        conversation.run(passes, rng)
 
 
 def test_tiles_of_narrow_values(converse, random_model, chip_of, memory_of):

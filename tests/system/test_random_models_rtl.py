@@ -48,12 +48,7 @@ def test_shapes(case, converse, random_model, chip_of, memory_of):
     rng = np.random.default_rng(vocab)
     checkpoint = random_model(shape, types, seed=heads)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
-        for count in passes:
-            tokens = rng.integers(0, vocab, count).tolist()
-            if count == 1:
-                conversation.decode(tokens[0])
-            else:
-                conversation.prefill(tokens)
+        conversation.run(passes, rng)
 
 
 @pytest.mark.parametrize("name, positions", [

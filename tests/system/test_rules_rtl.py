@@ -36,9 +36,4 @@ def test_rules(rule, converse, chip_of, memory_of):
     checkpoint = random_checkpoint(shape, [Form(8, signed=True), Form(4, signed=True)], seed=d)
     rng = np.random.default_rng(d)
     with converse(checkpoint, chip_of(name), 40, memories=memory_of(name)) as conversation:
-        for count in passes:
-            tokens = rng.integers(0, vocab, count).tolist()
-            if count == 1:
-                conversation.decode(tokens[0])
-            else:
-                conversation.prefill(tokens)
+        conversation.run(passes, rng)

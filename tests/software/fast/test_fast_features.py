@@ -8,8 +8,10 @@ import pytest
 from dojang.checkpoints import Form, LayerKind, ModelShape, Norm, Rotation
 from dojang.checkpoints.rules import Activation, QKNorm
 from dojang.checkpoints.shape import NORMS
-from dojang.checkpoints.synthetic import amplified, random_checkpoint, random_set
+from dojang.checkpoints.synthetic import amplified, random_checkpoint, random_set, with_forms
 from dojang.fast import FastModel
+from dojang_hdl.isa import Code
+from dojang_hdl.window_code import CODES
 from dojang_sim.golden.model import GoldenModel
 
 PLAIN = ModelShape(3, 96, 4, 2, 32, 70, 50, 64)
@@ -102,7 +104,10 @@ def test_later_positions_are_forgotten():
 
 def test_scale_sets_with_biases_and_gains():
     """The cache stays when they change."""
-    checkpoint = random_checkpoint(EVERYTHING, [Form(8, signed=True), Form(1, double=True, zero=-1, terms=3)])
+    code = CODES[Code.X3]
+    window = Form(code.planes, code=Code.X3, double=True, zero=-code.maximum, row_scale=True)
+    forms = [Form(8, signed=True), window, Form(1, double=True, zero=-1, terms=3)]
+    checkpoint = with_forms(random_checkpoint(EVERYTHING), forms)
     other = checkpoint.with_set(random_set(checkpoint, "set", 1))
     models = FastModel(checkpoint, 20), GoldenModel(checkpoint, 20)
     for position, variant in ((0, checkpoint), (5, other), (9, checkpoint), (12, other)):

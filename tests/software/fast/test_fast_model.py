@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dojang.checkpoints import Form, LayerKind, ModelShape, Rotation, load
 from dojang.checkpoints.blocks.writing import WRITABLE
-from dojang.checkpoints.synthetic import amplified, random_checkpoint, random_set, with_forms, write_synthetic
+from dojang.checkpoints.synthetic import amplified, random_checkpoint, with_forms, write_synthetic
 from dojang.checkpoints.tensor_types import BLOCK_TYPES
 from dojang.fast import FastModel
 from dojang.native import NativeError
@@ -101,21 +101,6 @@ def test_glassllm(check):
 def test_smollm2(pieces, check):
     checkpoint = load("smollm2")
     check(checkpoint, None, pieces, context=256)
-
-
-def test_scale_sets(tmp_path):
-    """The cache stays when scales and gains change."""
-    shape = ModelShape(2, 100, 4, 2, 32, 96, 67, 64, tied=True)
-    checkpoint = load(write_synthetic(tmp_path / "model.gguf", shape, "F16"))
-    checkpoint = with_forms(checkpoint, [Form(8, signed=True), window(Code.X3), Form(1, double=True, zero=-1, terms=3)])
-    other = checkpoint.with_set(random_set(checkpoint, "set", 1))
-    models = FastModel(checkpoint, 20), GoldenModel(checkpoint, 20)
-    for position, variant in ((0, checkpoint), (5, other), (9, checkpoint), (12, other)):
-        logits = []
-        for one in models:
-            one.rescale(variant)
-            logits.append(one.forward([position, 1, 2, 3, 4], position))
-        np.testing.assert_array_equal(*logits)
 
 
 def test_going_back_forgets_later_positions():
