@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_another_chip_than_the_image_was_made_for_is_refused(checkpoint, monkeyp
     other = build.build_chip(CHIP)
     monkeypatch.setattr(build, "build_chip", lambda *args, **options: other)
     with pytest.raises(LinkError, match=r"the chip is not sim-2x2: width is 1, expected 2; height is 1, expected 2$"):
-        open_session(checkpoint, preset("sim-2x2"), context=CONTEXT)
+        open_session(checkpoint, replace(preset("sim-2x2"), channel_mib=CHIP.channel_mib), context=CONTEXT)
 
 
 def test_a_run_that_never_ends_is_named(checkpoint, monkeypatch):
