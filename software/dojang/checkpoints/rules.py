@@ -10,8 +10,8 @@ from .errors import CheckpointError, shown
 
 __all__ = ["Activation", "LayerKind", "Norm", "QKNorm", "Rotation", "require"]
 
-TINY, HUGE = 1e-9, 1e38
-"""Bounds of what scales angles; what they give stays finite."""
+TINY, LARGE, HUGE = 1e-9, 1e9, 1e38
+"""Bounds of factors, and of what divides angles; what they give stays finite."""
 
 WINDOW_LIMIT = 1 << 20
 
@@ -84,8 +84,8 @@ class Rotation:
         require(isinstance(dim, int) and 0 < dim <= key_dim and dim % 2 == 0, "rotation.dim", dim,
                 f"an even number of at most key_dim={key_dim}")
         require(TINY <= self.base <= HUGE, "rotation.base", self.base, f"a number from {TINY:g} to {HUGE:g}")
-        require(TINY <= self.magnitude <= 1 / TINY, "rotation.magnitude", self.magnitude,
-                f"a number from {TINY:g} to {1 / TINY:g}")
+        require(TINY <= self.magnitude <= LARGE, "rotation.magnitude", self.magnitude,
+                f"a number from {TINY:g} to {LARGE:g}")
         for field in ("factors", "factors_long"):
             self._check_factors(field, getattr(self, field), dim // 2)
         long = self.factors_long is not None

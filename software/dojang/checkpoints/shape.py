@@ -7,7 +7,7 @@ from typing import Any
 
 from dojang_hdl.config import BLOCK
 
-from .rules import TINY, Activation, LayerKind, Norm, QKNorm, Rotation, require
+from .rules import LARGE, TINY, Activation, LayerKind, Norm, QKNorm, Rotation, require
 
 __all__ = ["NORMS", "ModelShape"]
 
@@ -94,7 +94,7 @@ class ModelShape:
                     f"{self.head_dim - BLOCK + 4} to head_dim={self.head_dim}")
         self._fill("score_scale")
         for field in ("score_scale", "embedding_scale", "residual_scale", "logit_scale"):
-            self._check(TINY <= getattr(self, field) <= 1 / TINY, field, f"a number from {TINY:g} to {1 / TINY:g}")
+            self._check(TINY <= getattr(self, field) <= LARGE, field, f"a number from {TINY:g} to {LARGE:g}")
         for field in ("score_cap", "logit_cap"):
             value = getattr(self, field)
             self._check(value == 0 or 1e-3 <= value <= 1e6, field, "0 for none, or a number from 0.001 to 1e+06")

@@ -143,7 +143,8 @@ class FastModel:
 
     def _take(self, checkpoint: Checkpoint) -> None:
         """Gains, biases, and rows of tokens and positions."""
-        self._embedding, self._learned = checkpoint.embedding, checkpoint.positions
+        self._embedding = checkpoint.embedding
+        self._learned = checkpoint.positions if self.shape.learned_positions else None
         for name in checkpoint.vector_names:
             *layer, part, kind = name.removeprefix("blk.").split(".")
             values = np.ascontiguousarray(checkpoint.vector(name), np.float32)

@@ -10,7 +10,7 @@ from dojang.checkpoints import CheckpointError, GGUFFile, LayerKind, ModelShape,
 from dojang.checkpoints.families import Source
 from dojang.checkpoints.gguf.rotary import SCALINGS, rotation
 from dojang.checkpoints.synthetic import write_synthetic
-from dojang_sim.golden.model import rotary_tables
+from dojang_sim.golden.rotary import rotary_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -61,6 +61,13 @@ def test_bad_factors_are_named_one_at_a_time(field, factors, message):
         replace(GOOD, kinds=(LayerKind(Rotation(original_context=1, **{field: factors})),))
 
 
+def test_the_bounds_that_messages_name_are_taken():
+    for value in (1e-9, 1e9):
+        assert replace(GOOD, residual_scale=value).residual_scale == value
+        rotation = replace(GOOD, kinds=(LayerKind(Rotation(magnitude=value)),)).kinds[0].rotation
+        assert rotation is not None and rotation.magnitude == value
+
+
 def test_derived_values():
     assert GOOD.group == 2
     assert (GOOD.key_dim, GOOD.value_dim, GOOD.kinds[0].rotation.dim, GOOD.score_scale) == (64, 64, 64, 0.125)
