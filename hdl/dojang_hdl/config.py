@@ -29,7 +29,8 @@ class ChipConfig:
     contexts: activation vectors each weight word is applied to (prefill batch, grouped query heads).
     acc_rows: rows of one GEMV, i.e. FP32 accumulators per context.
     sram_words: 128-bit words in each of the two SRAM banks of a node (LOCAL and RX).
-    plane_fifo, scale_fifo, program_fifo: words buffered by the node's stream readers.
+    plane_fifo, scale_fifo, program_fifo: words buffered by the node's stream readers; of planes and scales a quarter is
+        for urgent reads.
     chunk: words of one memory read request (128 words are 2 KiB).
     channel_mib: size of each channel's memory in MiB.
     top_k: candidates kept per node for sampling.
@@ -69,8 +70,8 @@ class ChipConfig:
               "a power of two from 64 to 32768")
         check(power_of_two(self.chunk) and self.chunk <= 128, "chunk", "a power of two up to 128 words")
         for field in ("plane_fifo", "scale_fifo"):
-            check(power_of_two(getattr(self, field)) and getattr(self, field) >= 2 * self.chunk, field,
-                  f"a power of two of at least two chunks ({2 * self.chunk} words)")
+            check(power_of_two(getattr(self, field)) and getattr(self, field) >= 4 * self.chunk, field,
+                  f"a power of two of at least four chunks ({4 * self.chunk} words)")
         check(power_of_two(self.program_fifo) and self.program_fifo >= 64, "program_fifo", "a power of two from 64 on")
         check(1 <= self.channel_mib <= 65536, "channel_mib", "1 to 65536 MiB")
         check(self.top_k >= 16 and self.top_k % 2 == 0, "top_k", "an even number of at least 16")
@@ -92,9 +93,9 @@ class ChipConfig:
         return self.channels * WORD_BYTES
 
     @property
-    def queued_streams(self) -> int:
-        """STREAM commands that a node's plane reader queues, and as many its scale reader."""
-        return 32 if self.coded else 8
+    def queued_streams(self) -> tuple[int, int]:
+        """STREAM commands that a node's plane reader queues, and as many its scale reader: prefetched, urgent ones."""
+        return 8, 32 if self.coded else 8
 
     @property
     def plane_bits_per_cycle(self) -> int:
@@ -109,7 +110,7 @@ def _board(name: str, **fields) -> ChipConfig:
     """
     return ChipConfig(f"board-{name}", **{
         "width": 2, "height": 1, "lanes": 1, "contexts": 1, "acc_rows": 256, "sram_words": 2048, "plane_fifo": 512,
-        "scale_fifo": 256, "program_fifo": 64, **fields})
+        "scale_fifo": 512, "program_fifo": 64, **fields})
 
 
 PRESETS = {preset.name: preset for preset in (

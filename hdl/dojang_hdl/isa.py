@@ -27,12 +27,12 @@ class Op(IntEnum):
     GEMV = 6     # engine
     VEC = 7      # vector unit
     KPUT = 8     # n rows' int8 codes at a (32 elements = 8 words) to one lane of a K tile at addr (see layout)
-    VPUT = 9     # insert n words of int8 codes at a into the V tile arriving on the plane stream; write back to addr
+    VPUT = 9     # insert n words of int8 codes at a into the V tile that comes on the urgent plane stream, back to addr
     SPUT = 10    # scalar register -> one 16- or 32-bit memory element, index R[lane_reg]+lane_bias (FP16 or FP32)
     TOPK = 11    # offer n elements at a, ids from `index`, to the candidate list; `reset` empties it first
     REPORT = 12  # send the candidate list to the host
     END = 13     # send counters and errors to the host, stop
-    UNPACK = 14  # n groups of one row of a signed 8-bit matrix, arriving on the plane stream, as FP32 in RX at d
+    UNPACK = 14  # n groups of one row of a signed 8-bit matrix, arriving on the urgent plane stream, as FP32 in RX at d
 
 
 class Flag(IntFlag):
@@ -56,8 +56,16 @@ SET_BITS = 8
 
 
 class Stream(IntEnum):
+    """FIFOs of words from memory. Weights are read long before they are needed; keys, values and embedding rows, which
+    can only be read when they are needed, come through FIFOs of their own and pass them."""
+
     PLANES = 0
     SCALES = 1
+    URGENT_PLANES = 2
+    URGENT_SCALES = 3
+
+
+URGENT = (Stream.URGENT_PLANES, Stream.URGENT_SCALES)
 
 
 class Mode(IntEnum):
@@ -146,7 +154,7 @@ HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
 """n_bias is signed."""
 
 MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 15), ("m_mul", 24),
-       ("stream", 1), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 26), ("reset", 1), ("pad", 1))
+       ("stream", 2), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 26), ("reset", 1))
 """addr counts 16-byte words of the channel. `s`/`wide`: SPUT's scalar register and 32-bit flag. `lane_*`: position
 whose low bits pick lane (KPUT, UNPACK), bit (VPUT) or element (SPUT). `index`, `reset`: TOPK. m_bias, lane_bias are
 signed. A STREAM with `wide` begins 2 · lanes words further for each unit of lanes before row (R[lane_reg] + lane_bias)
@@ -160,10 +168,11 @@ register s_a for every i. `pad32`: the results are followed by zeros up to the n
 
 GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2), ("contexts", 3),
         ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
-        ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("pad", 32))
+        ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("urgent", 1), ("pad", 31))
 """n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` and `terms` hold the number
 less one, `blocks` the logarithm of the blocks of 32 columns in a group. A weight is scale * ((Q << double) + zero),
-with a signed `zero`. What follows `n_is_groups` is 0 on chips that are not `coded`, and their scale mode is not ROW."""
+with a signed `zero`. `urgent`: they come on the urgent streams. What lies
+between `n_is_groups` and `urgent` is 0 on chips that are not `coded`, and their scale mode is not ROW."""
 
 SEND = (("mode", 2), ("x", 4), ("y", 4), ("pad", 118))
 

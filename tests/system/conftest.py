@@ -16,8 +16,8 @@ from dojang_sim.chip.memories import IDEAL, MEMORIES, Ideal, Memories
 PASS_LIMIT_S = 240
 """Watchdog: a pass that takes longer hangs."""
 
-ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=64,
-                 scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16, coded=True)
+ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=128,
+                 scale_fifo=128, program_fifo=64, chunk=32, channel_mib=16, coded=True)
 """No power of two of nodes, the smallest buffers, several row blocks in every matrix, several blocks of scores."""
 
 CHIPS = {"odd": ODD, "small": replace(ODD, name="small", width=1, height=1, lanes=1, contexts=1)}

@@ -10,7 +10,7 @@ from dojang_hdl.config import ChipConfig
 from dojang_sim.chip.memories import Ideal
 
 CHIP = ChipConfig("undefined-reads", width=2, height=1, lanes=1, contexts=1, acc_rows=64, sram_words=1024,
-                  plane_fifo=64, scale_fifo=64, program_fifo=64, chunk=32, channel_mib=16)
+                  plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=16)
 """Its name tells the cache of chips that its memories are others."""
 
 

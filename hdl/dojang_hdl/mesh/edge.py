@@ -12,6 +12,7 @@ from ..streams.arbiter import MatrixArbiter
 from ..streams.buffer import Buffer
 from .flit import DataFlit, DataKind, DataLink, RequestKind, RequestLink
 from .message import HostMessage
+from .prefetch_queue import PrefetchQueue
 
 __all__ = ["Edge", "EdgeCounters"]
 
@@ -27,9 +28,22 @@ _OUTSTANDING = 16
 _WRITES = 16
 """Write words that wait while their commands pass through the memory's queue."""
 
+_PREFETCHES = 8
+"""Prefetching requests of a node that wait at its edge: as many chunks as its two readers have on their way."""
+
+_WINDOW = 2
+"""Chunks that a memory may still have to read when it gets another prefetching request: one that it delivers, checked,
+while it reads the other."""
+
+_PATIENCE = 4096
+"""Cycles that prefetching waits for urgent reads at most."""
+
 
 class Edge(wiring.Component):
-    """Turns requests into memory commands, in order, and read words into unicast data flits for the requester.
+    """Turns requests into memory commands and read words into unicast data flits for the requester.
+
+    Requests are served in order, but READs for `PREFETCHED` kinds of words wait while the memory has much to read, and
+    are passed by all others; see `PrefetchQueue`.
 
     A READ's words become flits of kind ``reply`` with its tag and a full mask; for STORE, their address counts up from
     ``reply_addr``. A READ of no words does nothing. Each WRITE is a memory command of one word. HOST flits go to
@@ -64,18 +78,21 @@ class Edge(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.tags = tags = fifo.SyncFIFO(width=_Tag.size, depth=_OUTSTANDING)
-        self._serve(m, tags)
-        self._reply(m, tags)
+        m.submodules.order = order = PrefetchQueue(
+            _PREFETCHES * self.config.width, _WINDOW * self.config.chunk, _PATIENCE)
+        wiring.connect(m, wiring.flipped(self.request), order.i)
+        self._serve(m, tags, order.o)
+        m.d.comb += order.returned.eq(self._reply(m, tags))
         self._count(m)
         return m
 
-    def _serve(self, m, tags):
+    def _serve(self, m, tags, request):
         m.submodules.command = command = Buffer(MemoryCommand)
         m.submodules.writes = writes = fifo.SyncFIFO(width=MemoryWrite.size, depth=_WRITES)
         m.submodules.message = message = Buffer(HostMessage)
         wiring.connect(m, command.o, wiring.flipped(self.memory.command))
         wiring.connect(m, message.o, wiring.flipped(self.host))
-        flit = self.request.payload
+        flit = request.payload
         accept = Signal()
         read, write, to_host, room = Signal(), Signal(), Signal(), Signal()
         word = data.View(MemoryWrite, writes.w_data)
@@ -83,8 +100,8 @@ class Edge(wiring.Component):
         # a register knows whether two places were left: one for what was taken meanwhile.
         m.d.sync += room.eq((writes.w_level < _WRITES - 1) & (tags.w_level < _OUTSTANDING - 1))
         m.d.comb += [
-            self.request.ready.eq(command.i.ready & message.i.ready & room),
-            accept.eq(self.request.valid & self.request.ready),
+            request.ready.eq(command.i.ready & message.i.ready & room),
+            accept.eq(request.valid & request.ready),
             read.eq(accept & (flit.kind == RequestKind.READ) & (flit.length != 0)),
             write.eq(accept & (flit.kind == RequestKind.WRITE)),
             to_host.eq(accept & (flit.kind == RequestKind.HOST)),
@@ -109,6 +126,7 @@ class Edge(wiring.Component):
         m.d.comb += [getattr(tag, name).eq(getattr(flit, name)) for name in dict(_Tag)]
 
     def _reply(self, m, tags):
+        """Returns the signal that a word of the memory is taken."""
         m.submodules.output = output = Buffer(DataFlit)
         wiring.connect(m, output.o, wiring.flipped(self.data))
         m.submodules.turn = turn = MatrixArbiter(2)
@@ -136,6 +154,7 @@ class Edge(wiring.Component):
             m.d.sync += current.length.eq(current.length - 1)
             with m.If(current.reply == DataKind.STORE):
                 m.d.sync += current.reply_addr.eq(current.reply_addr + 1)
+        return taken
 
     def _count(self, m):
         port = self.memory

@@ -18,6 +18,8 @@ class DataKind(enum.Enum, shape=3):
     STORE = 3    # write to RX at addr, lanes by mask; count one word under tag
     TOKENS = 4   # token registers: four 32-bit ids
     RUN = 5      # start: see RunLayout
+    URGENT_PLANES = 6  # append to the urgent plane FIFO (likewise)
+    URGENT_SCALES = 7  # append to the urgent scale FIFO (likewise)
 
 
 class RequestKind(enum.Enum, shape=2):

@@ -15,12 +15,12 @@ from ..mesh.router import DataRouter, RequestRouter
 from ..vector import VectorUnit
 from .candidates import Candidates
 from .mover import Mover
-from .sequencer import MemLayout, Sequencer, Unit, field_layout
+from .sequencer import GemvLayout, MemLayout, Sequencer, Unit, field_layout
 from .sram import Sram
 
 __all__ = ["Node", "NodePorts"]
 
-GemvLayout, VecLayout, SendLayout = (field_layout(fields) for fields in (isa.GEMV, isa.VEC, isa.SEND))
+VecLayout, SendLayout = field_layout(isa.VEC), field_layout(isa.SEND)
 
 DIRECTIONS = ("north", "east", "south", "west")
 
@@ -62,13 +62,14 @@ class Node(wiring.Component):
         m.submodules.data_router = data_router = DataRouter(config.width, config.height)
         m.submodules.request_router = request_router = RequestRouter(config.width, config.height)
         m.submodules.sram = sram = Sram(config)
-        m.submodules.planes = planes = StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES,
-                                                        config.queued_streams)
+        m.submodules.planes = planes = StreamReader(
+            config.plane_fifo, config.chunk, (DataKind.PLANES, DataKind.URGENT_PLANES), config.queued_streams)
         # The engine's scale reader and the sequencer decide from registers what they take.
-        m.submodules.scales = scales = StreamReader(config.scale_fifo, config.chunk, DataKind.SCALES,
-                                                        config.queued_streams, late=False)
-        m.submodules.program = program = StreamReader(config.program_fifo, config.chunk, DataKind.PROGRAM,
-                                                          queued=0, late=False)
+        m.submodules.scales = scales = StreamReader(
+            config.scale_fifo, config.chunk, (DataKind.SCALES, DataKind.URGENT_SCALES), config.queued_streams,
+            late=False)
+        m.submodules.program = program = StreamReader(
+            config.program_fifo, config.chunk, (DataKind.PROGRAM,), (0,), late=False)
         m.submodules.sequencer = sequencer = Sequencer(config)
         engine, vector = Engine(config, spare_domain="spare"), VectorUnit()
         candidates, mover = Candidates(config.top_k), Mover(config)
@@ -82,7 +83,8 @@ class Node(wiring.Component):
         m.submodules.vector = in_others(vector)
         m.submodules.candidates = in_others(candidates)
         m.submodules.mover = in_others(mover)
-        m.submodules.requests = requests = RequestMerge(4)
+        sources = [request for reader in (planes, scales, program) for request in reader.request] + [mover.request]
+        m.submodules.requests = requests = RequestMerge(len(sources))
 
         for router, name in ((data_router, "data"), (request_router, "request")):
             m.d.comb += [router.x.eq(self.x), router.y.eq(self.y)]
@@ -93,8 +95,8 @@ class Node(wiring.Component):
                                wiring.flipped(getattr(self, f"{name}_o_{direction}")))
         for unit in (planes, scales, program, mover):
             m.d.comb += [unit.x.eq(self.x), unit.y.eq(self.y)]
-        for source, target in zip((planes, scales, program, mover), requests.i, strict=True):
-            wiring.connect(m, source.request, target)
+        for source, target in zip(sources, requests.i, strict=True):
+            wiring.connect(m, source, target)
         wiring.connect(m, requests.o, request_router.i_local)
         wiring.connect(m, mover.data, data_router.i_local)
         m.d.comb += request_router.o_local.ready.eq(1)  # nothing is ever routed there
@@ -124,6 +126,7 @@ class Node(wiring.Component):
             engine.planes.valid.eq(planes.o.valid & ~to_mover), mover.planes.valid.eq(planes.o.valid & to_mover),
             planes.o.ready.eq(Mux(to_mover, mover.planes.ready, engine.planes.ready)),
         ]
+        m.d.comb += [planes.select.eq(sequencer.urgent), scales.select.eq(sequencer.urgent)]
         wiring.connect(m, scales.o, engine.scales)
         wiring.connect(m, program.o, sequencer.program)
         self._count(m, sequencer, engine, vector, mover)
@@ -134,9 +137,9 @@ class Node(wiring.Component):
         flit = local.payload
         run = data.View(RunLayout, flit.payload[:RunLayout.size])
         m.d.comb += local.ready.eq(1)
-        for reader, kind in zip(readers, (DataKind.PLANES, DataKind.SCALES, DataKind.PROGRAM), strict=True):
-            m.d.comb += [reader.fill.valid.eq(local.valid & (flit.kind == kind)),
-                         reader.fill.payload.eq(flit.payload)]
+        for reader in readers:
+            for kind, fill in zip(reader.kinds, reader.fill, strict=True):
+                m.d.comb += [fill.valid.eq(local.valid & (flit.kind == kind)), fill.payload.eq(flit.payload)]
         store = Signal()
         m.d.comb += store.eq(local.valid & (flit.kind == DataKind.STORE))
         m.d.sync += [sram.rx.en.eq(store), sram.rx.addr.eq(flit.addr), sram.rx.data.eq(flit.payload),
@@ -144,7 +147,8 @@ class Node(wiring.Component):
         with m.If(local.valid & (flit.kind == DataKind.TOKENS)):
             m.d.sync += sequencer.tokens.eq(flit.payload)
 
-        program = readers[2]
+        program = readers[2].command[0]
+        command = program.payload
         index = Signal(8)
         pending = Signal(2)
         base, offset = Signal(32), Signal(32)
@@ -152,12 +156,12 @@ class Node(wiring.Component):
         m.d.sync += pending.eq(pending << 1)
         with m.If(local.valid & (flit.kind == DataKind.RUN)):
             m.d.sync += [base.eq(run.base), offset.eq(index << run.slot_log2), pending.eq(1),
-                         program.command.payload.words.eq(run.words), sequencer.words.eq(run.words),
+                         command.words.eq(run.words), sequencer.words.eq(run.words),
                          sequencer.position.eq(run.position)]
             if self.config.coded:
                 m.d.sync += sequencer.set.eq(run.set)
-        m.d.sync += [program.command.payload.addr.eq(base + offset), sequencer.start.eq(pending[1])]
-        m.d.comb += [program.command.payload.channel.eq(self.y), program.command.valid.eq(pending[1])]
+        m.d.sync += [command.addr.eq(base + offset), sequencer.start.eq(pending[1])]
+        m.d.comb += [command.channel.eq(self.y), program.valid.eq(pending[1])]
 
     def _issue(self, m, sequencer, engine, vector, candidates, mover, planes, scales):
         """Instruction fields to the units' commands."""
@@ -192,18 +196,17 @@ class Node(wiring.Component):
             *copy(command, instruction, ("addr", "index")), *copy(command, mem, ("channel", "wide")),
             *copy(command, send, ("mode", "x", "y")),
         ]
-        for reader in (planes, scales):
-            command = reader.command.payload
-            m.d.comb += [command.channel.eq(mem.channel), command.addr.eq(instruction.addr),
-                         command.words.eq(instruction.n)]
-
-        commands = {Unit.ENGINE: engine, Unit.VECTOR: vector, Unit.CANDIDATES: candidates, Unit.MOVER: mover,
-                    Unit.PLANES: planes, Unit.SCALES: scales}
-        for unit, component in commands.items():
-            m.d.comb += [component.command.valid.eq(issue[unit]),
-                         sequencer.accept[unit].eq(component.command.ready)]
-        for unit in (Unit.ENGINE, Unit.VECTOR, Unit.CANDIDATES, Unit.MOVER):
-            m.d.comb += sequencer.busy[unit].eq(commands[unit].busy)
+        units = {Unit.ENGINE: engine, Unit.VECTOR: vector, Unit.CANDIDATES: candidates, Unit.MOVER: mover}
+        commands = {unit: component.command for unit, component in units.items()}
+        for stream in isa.Stream:
+            reader, urgent = (planes, scales)[stream & 1], stream >> 1
+            command = commands[Unit.STREAMS + stream] = reader.command[urgent]
+            m.d.comb += [command.payload.channel.eq(mem.channel), command.payload.addr.eq(instruction.addr),
+                         command.payload.words.eq(instruction.n)]
+        for unit, command in commands.items():
+            m.d.comb += [command.valid.eq(issue[unit]), sequencer.accept[unit].eq(command.ready)]
+        for unit, component in units.items():
+            m.d.comb += sequencer.busy[unit].eq(component.busy)
 
     def _count(self, m, sequencer, engine, vector, mover):
         """Counters of the run: engine busy, waiting for weights, waiting for activations, cycles; `isa.Flag`."""

@@ -19,7 +19,7 @@ def field_layout(fields) -> data.StructLayout:
     return data.StructLayout({name: signed(width) if name in isa.SIGNED else width for name, width in fields})
 
 
-HeadLayout, MemLayout = field_layout(isa.HEAD), field_layout(isa.MEM)
+HeadLayout, MemLayout, GemvLayout = (field_layout(fields) for fields in (isa.HEAD, isa.MEM, isa.GEMV))
 
 Instruction = data.StructLayout({"head": HeadLayout, "rest": WORD_BITS, "n": 16, "addr": 32, "index": 32})
 """An instruction whose dynamic values are resolved. `rest` is its high word; `index` is the lane position."""
@@ -28,8 +28,9 @@ Instruction = data.StructLayout({"head": HeadLayout, "rest": WORD_BITS, "n": 16,
 class Unit:
     """Which unit executes an opcode."""
 
-    ENGINE, VECTOR, MOVER, CANDIDATES, PLANES, SCALES = range(6)
-    COUNT = 6
+    ENGINE, VECTOR, MOVER, CANDIDATES = range(4)
+    STREAMS = 4   # and the following ones, in the order of isa.Stream
+    COUNT = STREAMS + len(isa.Stream)
 
 
 COUNT_BITS = 20
@@ -54,6 +55,7 @@ class Sequencer(wiring.Component):
     issue: one bit per `Unit`; held until the unit's bit of `accept` answers.
     busy: the units' busy flags.
     active: the unit that owns the SRAM ports.
+    urgent: the units take words of the urgent streams; changes only between instructions.
     arrived: a word arrived under tag i.
     """
 
@@ -72,6 +74,7 @@ class Sequencer(wiring.Component):
             "accept": In(Unit.COUNT),
             "busy": In(Unit.COUNT),
             "active": Out(range(Unit.COUNT)),
+            "urgent": Out(1),
             "arrived": In(TAGS),
         })
 
@@ -79,6 +82,7 @@ class Sequencer(wiring.Component):
         m = Module()
         instruction = self.instruction
         head, mem = instruction.head, data.View(MemLayout, instruction.rest)
+        gemv = data.View(GemvLayout, instruction.rest)
 
         # Arrived and awaited words, both counted on and on: a WAIT is over when the former are not behind.
         arrivals = [Signal(COUNT_BITS, name=f"arrivals{tag}") for tag in range(TAGS)]
@@ -144,15 +148,15 @@ class Sequencer(wiring.Component):
                 m.d.sync += n_sum.eq(register[:16] + head.n_bias)
                 with m.Switch(head.op):
                     with m.Case(Op.GEMV):
-                        m.d.sync += unit.eq(Unit.ENGINE)
+                        m.d.sync += [unit.eq(Unit.ENGINE), self.urgent.eq(gemv.urgent)]
                     with m.Case(Op.VEC):
                         m.d.sync += unit.eq(Unit.VECTOR)
                     with m.Case(Op.TOPK):
                         m.d.sync += unit.eq(Unit.CANDIDATES)
                     with m.Case(Op.STREAM):
-                        m.d.sync += unit.eq(Mux(mem.stream, Unit.SCALES, Unit.PLANES))
+                        m.d.sync += unit.eq(Unit.STREAMS + mem.stream)
                     with m.Default():
-                        m.d.sync += unit.eq(Unit.MOVER)
+                        m.d.sync += [unit.eq(Unit.MOVER), self.urgent.eq(1)]
                 m.next = "SHIFT"
             with m.State("SHIFT"):
                 m.d.comb += [number.eq(mem.lane_reg), bias.eq(mem.m_bias)]

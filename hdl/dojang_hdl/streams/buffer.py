@@ -28,7 +28,7 @@ class Buffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = [Signal.like(self.o.payload, name=f"word{index}") for index in range(2)]
+        words = [Signal.like(self.o.payload, name=f"word{index}", reset_less=True) for index in range(2)]
         write, read = Signal(), Signal()   # the words' numbers
         put, take = Signal(), Signal()
         full = Signal()

@@ -18,8 +18,8 @@ from .node_agents import HostModel, MemoryModel, Replies
 from .node_programs import BITS, FLOATS, PROGRAM, RX, ProgramWriter, random_memory
 from .stream_agents import Monitor, run
 
-CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=2, acc_rows=64, sram_words=256, plane_fifo=64,
-                    scale_fifo=64, program_fifo=64, chunk=32, channel_mib=1)
+CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=2, acc_rows=64, sram_words=256, plane_fifo=128,
+                    scale_fifo=128, program_fifo=64, chunk=32, channel_mib=1)
 PROGRAMS, SEED = int(os.environ.get("NODE_PROGRAMS", "3")), int(os.environ.get("NODE_SEED", "1"))
 STEPS = 40
 WATCHDOG = 60_000

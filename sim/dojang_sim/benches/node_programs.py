@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import ELEMENTS, WORD_BYTES, ChipConfig
-from dojang_hdl.isa import Add, Fn, Mode, Mul, Mul2, Op, Reduce, Round, ScaleMode, Stream
+from dojang_hdl.isa import URGENT, Add, Fn, Mode, Mul, Mul2, Op, Reduce, Round, ScaleMode, Stream
 
 __all__ = ["BITS", "FLOATS", "PROGRAM", "RX", "ProgramWriter", "random_memory"]
 
@@ -233,7 +233,7 @@ class ProgramWriter:
 
     def _room(self) -> None:
         """Consume until three more STREAMs of each kind may be issued."""
-        most = self.config.queued_streams - 3
+        most = min(self.config.queued_streams) - 3
         while any(sum(counts[kind] for _, counts, _ in self.consumers) > most for kind in Stream):
             self._consume()
 
@@ -244,12 +244,14 @@ class ProgramWriter:
         bits, contexts, mode = rng.randint(1, 8), rng.randint(1, self.config.contexts), rng.choice(MODES)
         signed, by_groups = rng.randrange(2), rng.randrange(2)
         counts, areas = dict.fromkeys(Stream, 0), []
-        source = rng.choice(((BITS, SCALES), (CACHE, DUMP)))
-        counts[Stream.PLANES], area = self._stream(Stream.PLANES, rows * groups * bits // 4, *source)
+        # What programs write can only be read as urgent.
+        urgent, *source = rng.choice(((0, BITS, SCALES), (1, BITS, SCALES), (1, CACHE, DUMP)))
+        planes, scales = ((Stream.PLANES, Stream.SCALES), URGENT)[urgent]
+        counts[planes], area = self._stream(planes, rows * groups * bits // 4, *source)
         areas.append(area)
         if mode != ScaleMode.NONE:
             words = groups * -(-rows // (4 if mode == ScaleMode.AFFINE else 8))
-            counts[Stream.SCALES], area = self._stream(Stream.SCALES, words, SCALES, CACHE)
+            counts[scales], area = self._stream(scales, words, SCALES, CACHE)
             areas.append(area)
 
         def issue():
@@ -260,8 +262,8 @@ class ProgramWriter:
             results = rows // 4 + out_stride * (contexts - 1)
             d = self._writable(results, (a, inputs))
             n, size = (groups, {"rows": rows}) if by_groups else (rows, {"groups": groups})
-            self._emit(Op.GEMV, n, a=a, d=d, bits=bits, signed=signed, scale_mode=mode, contexts=contexts - 1,
-                       act_stride=stride, out_stride=out_stride, n_is_groups=by_groups, **size)
+            self._emit(Op.GEMV, n, a=a, d=d, urgent=urgent, bits=bits, signed=signed, scale_mode=mode,
+                       contexts=contexts - 1, act_stride=stride, out_stride=out_stride, n_is_groups=by_groups, **size)
             for c in range(contexts):
                 self._mark(d + c * out_stride, rows)
         self.consumers.append((issue, counts, areas))
@@ -270,7 +272,7 @@ class ProgramWriter:
         self._room()
         n = self.rng.randint(1, 8)
         counts = dict.fromkeys(Stream, 0)
-        counts[Stream.PLANES], area = self._stream(Stream.PLANES, 8 * n, CACHE, DUMP)
+        counts[Stream.URGENT_PLANES], area = self._stream(Stream.URGENT_PLANES, 8 * n, CACHE, DUMP)
 
         def issue():
             a = self._readable(n * ELEMENTS)

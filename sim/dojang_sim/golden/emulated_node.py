@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import WORD_BYTES
-from dojang_hdl.isa import Flag, Op, ScaleMode, Stream
+from dojang_hdl.isa import URGENT, Flag, Op, ScaleMode, Stream
 from dojang_hdl.window_code import CODES
 
 from . import engine, vector, window
@@ -112,10 +112,13 @@ class Node:
         while queue and not len(queue[0][2]):  # empty commands pass without a consumer
             queue.popleft()
         addr, config = self._address(f), self.chip.config
-        if len(queue) >= config.queued_streams:
+        if len(queue) >= config.queued_streams[f["stream"] in URGENT]:
             raise HazardError(f"{len(queue) + 1} STREAMs of {Stream(f['stream']).name} are queued")
         if f["wide"]:
             addr += self._lane(f) % config.acc_rows // config.lanes * 2 * config.lanes
+        if f["stream"] not in URGENT and self.chip.changed(f["channel"], addr, n):
+            raise HazardError(f"{Stream(f['stream']).name} at {addr:#x} of channel {f['channel']} are prefetched, "
+                              "perhaps before they were written")
         queue.append((f["channel"], addr, self.chip.read_words(f["channel"], addr, n)))
 
     def _take(self, kind: Stream, words: int) -> np.ndarray:
@@ -170,14 +173,14 @@ class Node:
             self.chip.write_bytes(f["channel"], at + plane * lanes * 4, word)
 
     def _vput(self, n, f) -> None:
-        tile = self._take(Stream.PLANES, 8 * n)
+        tile = self._take(Stream.URGENT_PLANES, 8 * n)
         codes = self._read(f["a"], 4 * n).astype(np.uint8).view(np.int8)
         tile = insert_value(tile, codes, self._lane(f) % 32, self.chip.config.lanes)
         self.chip.write_bytes(f["channel"], self._address(f) * WORD_BYTES, tile)
 
     def _unpack(self, n, f) -> None:
         lanes = self.chip.config.lanes
-        codes = unpack_planes(self._take(Stream.PLANES, 2 * lanes * n), lanes, n, isa.ROW_BITS, True, lanes)
+        codes = unpack_planes(self._take(Stream.URGENT_PLANES, 2 * lanes * n), lanes, n, isa.ROW_BITS, True, lanes)
         values = codes[self._lane(f) % lanes].astype(np.float32) + np.float32(isa.INTEGER_BIAS)
         self.chip.post(self.index, f["d"], values.reshape(-1).view(np.uint32), f["tag"], self.index, self.clock)
 
@@ -194,6 +197,7 @@ class Node:
         rows, groups = (f["rows"], n) if f["n_is_groups"] else (n, f["groups"])
         if rows % 4 or rows > self.chip.config.acc_rows or f["contexts"] >= self.chip.config.contexts:
             raise HazardError(f"{rows} rows, {f['contexts'] + 1} contexts")
+        scales = Stream.URGENT_SCALES if f["urgent"] else Stream.SCALES
         mode, group, terms = ScaleMode(f["scale_mode"]), 32 << f["blocks"], f["terms"] + 1
         extended = group > 32 or terms > 1 or f["code"] or f["rotated"] or f["double"] or f["zero"]
         if (extended or mode == ScaleMode.ROW) and not self.chip.config.coded:
@@ -202,11 +206,11 @@ class Node:
         values = (values << f["double"]) + np.int16(f["zero"])
         scale = offset = None
         if mode == ScaleMode.ROW:
-            scale, _ = unpack_scales(self._take(Stream.SCALES, -(-rows // 8)), rows, 1, False)
+            scale, _ = unpack_scales(self._take(scales, -(-rows // 8)), rows, 1, False)
             scale = scale[:, 0]
         elif mode != ScaleMode.NONE:
             affine = mode == ScaleMode.AFFINE
-            stream = self._take(Stream.SCALES, groups * terms * -(-rows // (4 if affine else 8)))
+            stream = self._take(scales, groups * terms * -(-rows // (4 if affine else 8)))
             scale, offset = unpack_scales(stream, rows, groups * terms, affine)
         x = np.stack([self._read(f["a"] + c * f["act_stride"], groups * group) for c in range(f["contexts"] + 1)])
         if engine.nonfinite(x.view(np.float32)):
@@ -217,13 +221,14 @@ class Node:
 
     def _integers(self, rows, blocks, f) -> np.ndarray:
         """Q [rows, blocks, 32] of the plane stream; 2Q - Qmax, or 0, of a masked one."""
+        planes = Stream.URGENT_PLANES if f["urgent"] else Stream.PLANES
         if f["code"] not in CODES:
-            stream = self._take(Stream.PLANES, rows * blocks * f["bits"] // 4)
+            stream = self._take(planes, rows * blocks * f["bits"] // 4)
             return unpack_planes(stream, rows, blocks, f["bits"], bool(f["signed"]), self.chip.config.lanes)
         code, masked = CODES[f["code"]], bool(f["masked"])
         if (f["bits"], f["signed"]) != (code.planes + masked, masked):
             raise HazardError(f"{code.name} with {f['bits']} planes, signed={f['signed']}, masked={masked}")
-        stream = self._take(Stream.PLANES, blocks * window.payload_words(code, rows, masked))
+        stream = self._take(planes, blocks * window.payload_words(code, rows, masked))
         symbols, mask = window.unpack_payload(stream, code, masked, rows, blocks)
         q = window.decode(code, symbols)[code.lead * code.steps_rows:]
         return q if mask is None else np.where(mask, 2 * q - code.maximum, 0).astype(np.int16)

@@ -66,6 +66,7 @@ class Emulator:
         self._random = np.random.default_rng(seed)
         self.nodes = [Node(self, index) for index in range(config.nodes)]
         self.trace: list[TraceEntry] | None = None
+        self._changed = [set() for _ in range(config.channels)]   # addresses of words written in the present pass
 
     def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int],
             trace: bool = False, set: int = 0) -> RunResult:
@@ -87,6 +88,8 @@ class Emulator:
                      **{Reg.TOKEN0 + c: int(t) for c, t in enumerate(tokens)}}
         self.trace = [] if trace else None
         self.words_read, self.words_written = ([0] * self.config.channels for _ in range(2))
+        for words_changed in self._changed:
+            words_changed.clear()
         self._paths: dict[tuple[int, int], deque[_Packet]] = {}
         self._epochs = np.zeros(self.sources, np.int64)
         for node in self.nodes:
@@ -157,6 +160,11 @@ class Emulator:
         self.words_read[channel] += words
         return self.peek(channel, addr, words)
 
+    def changed(self, channel: int, addr: int, words: int) -> bool:
+        """Whether any of the words has been written in this pass."""
+        return not self._changed[channel].isdisjoint(range(addr, addr + words))
+
     def write_bytes(self, channel: int, start: int, values: np.ndarray) -> None:
         self.words_written[channel] += -(-len(values) // WORD_BYTES)
+        self._changed[channel].update(range(start // WORD_BYTES, -(-(start + len(values)) // WORD_BYTES)))
         self.memories[channel][start:start + len(values)] = values

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dojang_hdl import isa
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.mesh.flit import DataKind, RequestKind
-from dojang_hdl.mesh.reader import StreamReader
+from dojang_hdl.mesh.requester import Requester
 from dojang_hdl.node.mover import Mover
 from dojang_hdl.node.sequencer import Sequencer, Unit
 from dojang_hdl.vector.reduce import Sum
@@ -55,11 +55,14 @@ def _node(config: ChipConfig, path: str, name: str, closed: bool) -> Group:
         "instruction.n": DECIMAL, "instruction.addr": HEX, "instruction.head.a": HEX, "instruction.head.b": HEX,
         "instruction.head.d": HEX, "instruction.head.tag": DECIMAL, "active": codes_of(Unit), "issue": Base("bin"),
         "busy": Base("bin"), "position": DECIMAL, "tokens[0]": DECIMAL, **_stream("program", {"": HEX})})])
-    reader = fsm_states(StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES), "state")
-    streams = Group("stream readers", [(f"{path}.{unit}", {
-        "state_state": reader, "stored": DECIMAL, "requested": DECIMAL, "room": DECIMAL,
-        **_stream("request", {"addr": HEX, "length": DECIMAL}), "o__valid": HEX, "o__ready": HEX,
-    }) for unit in ("planes", "scales", "program")], closed=True)
+    requester = fsm_states(Requester(config.plane_fifo, config.chunk, DataKind.PLANES), "state")
+    streams = Group("stream readers", [
+        *((f"{path}.{unit}.requester{kind}", {
+            "state_state": requester, "requested": DECIMAL, "room": DECIMAL,
+            **_stream("request", {"addr": HEX, "length": DECIMAL}),
+        }) for unit, kinds in (("planes", 2), ("scales", 2), ("program", 1)) for kind in range(kinds)),
+        *((f"{path}.{unit}", {"select": HEX, "o__valid": HEX, "o__ready": HEX})
+          for unit in ("planes", "scales", "program"))], closed=True)
     mover = Group("mover", [(f"{path}.mover", {
         "fsm_state": fsm_states(Mover(config)), "busy": HEX, "command.op": codes_of(isa.Op), "command.addr": HEX,
         "command.n": DECIMAL, "command.mode": codes_of(isa.Mode), **_stream("data", {"": HEX})})], closed=True)

@@ -87,16 +87,16 @@ def _emit_scores(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, fir
         size = min(rows, span.size - start)
         for group in range(groups):
             w.builder.stream(
-                Stream.PLANES, span.units(c, 4, start, size, KV_BITS), written, channel=w.channel,
+                Stream.URGENT_PLANES, span.units(c, 4, start, size, KV_BITS), written, channel=w.channel,
                 addr=cache.keys.start + group * key_group_words(w) + start * KV_BITS // ELEMENTS,
                 **span.beginning(c, tile))
             w.builder.stream(
-                Stream.SCALES, span.units(c, 8, start, size, 1), written, channel=w.channel,
+                Stream.URGENT_SCALES, span.units(c, 8, start, size, 1), written, channel=w.channel,
                 addr=cache.key_scales.start + (group * w.model.positions + start) // 8,
                 **span.beginning(c, BLOCK // 8))
         w.builder.consume(
             Op.GEMV, span.units(c, 4, start, size, 4), a=b.query + first * TERMS * b.head_words,
-            d=b.scores + start // ELEMENTS, groups=groups, bits=KV_BITS, signed=1, scale_mode=ScaleMode.SCALE,
+            d=b.scores + start // ELEMENTS, urgent=1, groups=groups, bits=KV_BITS, signed=1, scale_mode=ScaleMode.SCALE,
             contexts=count - 1, act_stride=TERMS * b.head_words, out_stride=b.scores_stride)
 
 
@@ -108,11 +108,11 @@ def _emit_values(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, fir
         piece = COUNT_LIMIT // block.tile_words * BLOCK
         for start in range(0, span.size, piece):
             w.builder.stream(
-                Stream.PLANES, span.units(c, BLOCK, start, min(piece, span.size - start), block.tile_words), written,
-                addr=block.start + start // BLOCK * block.tile_words, channel=w.channel,
+                Stream.URGENT_PLANES, span.units(c, BLOCK, start, min(piece, span.size - start), block.tile_words),
+                written, addr=block.start + start // BLOCK * block.tile_words, channel=w.channel,
                 **span.beginning(c, block.tile_words))
         w.builder.consume(
             Op.GEMV, span.units(c, BLOCK, 0, span.size, 1), a=b.scores,
-            d=b.value_sums + first * TERMS * b.value_words + block.first // ELEMENTS, rows=block.rows, bits=KV_BITS,
-            signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride,
+            d=b.value_sums + first * TERMS * b.value_words + block.first // ELEMENTS, urgent=1, rows=block.rows,
+            bits=KV_BITS, signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride,
             out_stride=TERMS * b.value_words, n_is_groups=1)

@@ -39,7 +39,7 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
     for block in cache.value_blocks:
         place = {"addr": block.start, "channel": w.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
                  "m_mul": block.tile_words}
-        w.builder.stream(Stream.PLANES, block.tile_words, after, **place)
+        w.builder.stream(Stream.URGENT_PLANES, block.tile_words, after, **place)
         w.builder.consume(Op.VPUT, block.rows // ELEMENTS, a=b.value_codes + block.first // ELEMENTS, **place,
                           **w.position(c))
     w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=Scalar.SCALE, wide=1, **w.position(c))

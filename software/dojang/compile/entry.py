@@ -52,7 +52,7 @@ def _unpack(w: Writer, rows: HeadRows, c: int) -> None:
     for start in range(0, rows.matrix.groups, QUEUE):
         groups = range(start, min(start + QUEUE, rows.matrix.groups))
         for group in groups:
-            w.builder.stream(Stream.PLANES, plane_words(4, 1, ROW_BITS) * w.config.lanes // 4,
+            w.builder.stream(Stream.URGENT_PLANES, plane_words(4, 1, ROW_BITS) * w.config.lanes // 4,
                              addr=rows.first + group * plane_words(block, 1, ROW_BITS), channel=w.channel, m_reg=token,
                              m_shift=block.bit_length() - 1, m_mul=rows.step, lane_reg=token, wide=1)
         w.builder.consume(Op.UNPACK, len(groups), tag=LATE, d=target + start * GROUP_WORDS, lane_reg=token)

@@ -112,7 +112,7 @@ class ModelLayout:
                                f"{shape.context}")
         if shape.vocab > VOCAB_LIMIT:
             raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
-        largest = config.queued_streams // TERMS * BLOCK
+        largest = config.queued_streams[1] // TERMS * BLOCK
         if shape.head_dim > largest:
             raise CompileError(f"the model's heads have keys of {shape.key_dim} elements, chip {config.name!r} takes "
                                f"{largest} at most")

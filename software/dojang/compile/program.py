@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from dojang_hdl import isa
-from dojang_hdl.isa import Op, Reg, Stream
+from dojang_hdl.isa import URGENT, Op, Reg, Stream
 
 __all__ = ["COUNT_LIMIT", "QUEUE", "Count", "ProgramBuilder"]
 
@@ -47,11 +47,12 @@ class ProgramBuilder:
 
     Parameters
     ----------
-    queue: STREAM commands a reader queues: so many are issued and not yet consumed at most, hence STREAM never blocks.
+    queues: STREAM commands a reader queues, prefetched and urgent ones: so many are issued and not yet consumed at
+        most, hence STREAM never blocks.
     """
 
-    def __init__(self, queue: int = QUEUE):
-        self._queue = queue
+    def __init__(self, queues: tuple[int, int] = (QUEUE, QUEUE)):
+        self._queues = {kind: queues[kind in URGENT] for kind in Stream}
         self._entries: list[_Entry] = []
         self._waiting: list[_Entry] = []
 
@@ -80,9 +81,9 @@ class ProgramBuilder:
         """Append an instruction that consumes all STREAMs since the previous `consume`."""
         for kind in Stream:
             commands = sum(entry.stream == kind for entry in self._waiting)
-            if commands > self._queue:
+            if commands > self._queues[kind]:
                 raise ValueError(f"{op.name} would need {commands} STREAMs of {kind.name}, the queue holds "
-                                 f"{self._queue}")
+                                 f"{self._queues[kind]}")
         for entry in self._waiting:
             entry.consumer = len(self._entries)
         self._waiting = []
@@ -96,8 +97,8 @@ class ProgramBuilder:
         for entry in self._entries:
             if entry.stream is None:
                 continue
-            earlier = consumers[entry.stream]
-            room = earlier[-self._queue] + 1 if len(earlier) >= self._queue else 0
+            earlier, queue = consumers[entry.stream], self._queues[entry.stream]
+            room = earlier[-queue] + 1 if len(earlier) >= queue else 0
             last[entry.stream] = max(last[entry.stream], entry.after, room)
             ahead.setdefault(last[entry.stream], []).append(entry)
             earlier.append(entry.consumer)

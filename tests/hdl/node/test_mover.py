@@ -22,7 +22,7 @@ WATCHDOG = 3000
 
 
 def config(lanes: int) -> ChipConfig:
-    return ChipConfig("t", width=3, height=2, lanes=lanes, sram_words=128, plane_fifo=64, scale_fifo=64, chunk=32)
+    return ChipConfig("t", width=3, height=2, lanes=lanes, sram_words=128, plane_fifo=128, scale_fifo=128, chunk=32)
 
 
 class _Bench(wiring.Component):

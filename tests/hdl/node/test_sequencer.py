@@ -20,7 +20,7 @@ MEMORY_OPS = (Op.LOAD, Op.STORE, Op.KPUT, Op.VPUT, Op.SPUT, Op.STREAM, Op.TOPK, 
 
 def unit_of(op, values):
     if op == Op.STREAM:
-        return 5 if values["stream"] else 4
+        return 4 + values["stream"]
     return UNITS.get(op, 2)
 
 
@@ -37,8 +37,10 @@ def random_program(rng, length):
             values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4), "m_reg": rng.choice((0, 1, 2, 4, 7)),
                        "m_shift": rng.randrange(6), "m_bias": 50 * rng.randrange(-255, 256),
                        "m_mul": rng.getrandbits(rng.choice((10, 24))),
-                       "stream": rng.getrandbits(1), "wide": rng.getrandbits(1), "lane_reg": rng.choice((0, 1, 2, 5)),
+                       "stream": rng.getrandbits(2), "wide": rng.getrandbits(1), "lane_reg": rng.choice((0, 1, 2, 5)),
                        "lane_bias": rng.randrange(-200, 200)}
+        if op == Op.GEMV:
+            values["urgent"] = values["a"] & 1
         program.append((op, values))
     return [*program, (Op.END, {})]
 
@@ -78,6 +80,9 @@ def check(sequencer_class, seed):
             wanted[values["tag"]] += resolve(op, values, registers)[0]
     expected = [(unit_of(op, values), op, *resolve(op, values, registers)) for op, values in program
                 if op not in (Op.NOP, Op.WAIT)]
+    # Whose words a unit may take: the mover's are urgent, the engine's as its instruction says.
+    urgent = iter([{0: values.get("urgent"), 2: 1}.get(unit_of(op, values)) for op, values in program
+                   if op not in (Op.NOP, Op.WAIT)])
     taken_waits, fed = [], []
 
     async def feed(ctx):
@@ -122,6 +127,7 @@ def check(sequencer_class, seed):
                 instruction = ctx.get(dut.instruction)
                 op = Op(instruction.head.op)
                 issued.append((unit, op, instruction.n, instruction.addr, instruction.index))
+                assert next(urgent) in (None, ctx.get(dut.urgent)), f"{op.name}: wrong streams"
                 taken_waits.append(list(arrived))
                 ctx.set(dut.accept, issue)
                 await ctx.tick()
@@ -190,7 +196,10 @@ MUTATIONS = {
     "lane by the address's register": ("number.eq(mem.lane_reg)", "number.eq(mem.m_reg)"),
     "a short bias of addresses": ("Signal.like(mem.m_bias)", "Signal(signed(9))"),
     "lane by the address's bias": ("bias.eq(mem.lane_bias)", "bias.eq(mem.m_bias)"),
-    "streams swapped": ("Mux(mem.stream, Unit.SCALES, Unit.PLANES)", "Mux(mem.stream, Unit.PLANES, Unit.SCALES)"),
+    "streams swapped": ("Unit.STREAMS + mem.stream", "Unit.STREAMS + (mem.stream ^ 1)"),
+    "no urgent streams": ("Unit.STREAMS + mem.stream", "Unit.STREAMS + mem.stream[0]"),
+    "the engine takes prefetched words": ("self.urgent.eq(gemv.urgent)", "self.urgent.eq(0)"),
+    "the mover takes what the engine took": ("unit.eq(Unit.MOVER), self.urgent.eq(1)", "unit.eq(Unit.MOVER)"),
     "does not wait for the unit": ("with m.If(~self.busy.bit_select(unit, 1)):", "with m.If(1):"),
     "wrong register": ("value.eq(self.tokens[c])", "value.eq(self.tokens[0])"),
     "set lost": ("value.eq(self.set)", "value.eq(0)"),

@@ -11,8 +11,8 @@ from dojang_hdl.isa import Flag
 from dojang_sim.golden.emulator import Emulator
 from dojang_sim.golden.model import GoldenModel
 
-ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=256,
-                 scale_fifo=256, channel_mib=16)
+ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=512,
+                 scale_fifo=512, channel_mib=16)
 """More nodes than heads, few accumulators (several row blocks, several scores blocks), few contexts."""
 
 

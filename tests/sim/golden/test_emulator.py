@@ -1,6 +1,7 @@
 """Compiled programs on the emulated chip give the golden logits bit for bit, and broken ones are noticed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from dojang.checkpoints.synthetic import amplified, random_set, with_forms, writ
 from dojang.compile import CompileError, attention, buffers, compile_model, layer, linear, program, sram, writer
 from dojang.compile.regions import of_set as regions_of_set
 from dojang_hdl.config import preset
-from dojang_hdl.isa import Code, Flag
+from dojang_hdl.isa import Code, Flag, Stream
 from dojang_sim.golden.emulator import HazardError
 from dojang_sim.golden.model import GoldenModel
 
@@ -369,9 +370,17 @@ def test_another_set_is_noticed(part, wrong, tmp_path, monkeypatch):
 
 
 def test_an_overfilled_queue_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "ProgramBuilder", lambda queue: program.ProgramBuilder(queue + 1))
-    with pytest.raises(HazardError, match="33 STREAMs"):
+    monkeypatch.setattr(writer, "ProgramBuilder",
+                        lambda queues: program.ProgramBuilder([queue + 1 for queue in queues]))
+    with pytest.raises(HazardError, match="9 STREAMs"):
         broken(tmp_path, kv_heads=1, layers=10)  # a node without heads streams ahead over layers
+
+
+def test_keys_that_are_read_ahead_are_noticed(tmp_path, monkeypatch):
+    prefetched = SimpleNamespace(URGENT_PLANES=Stream.PLANES, URGENT_SCALES=Stream.SCALES)
+    monkeypatch.setattr(attention, "Stream", prefetched)
+    with pytest.raises(HazardError, match="prefetched"):
+        broken(tmp_path)
 
 
 def test_missing_padding_is_noticed(tmp_path, monkeypatch):

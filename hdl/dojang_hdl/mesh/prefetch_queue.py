@@ -1,0 +1,80 @@
+"""Where requests that only prefetch wait, at an edge, and the others pass."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, fifo, wiring
+from amaranth.lib.wiring import In, Out
+
+from .flit import DataKind, RequestFlit, RequestKind, RequestLink
+
+__all__ = ["PREFETCHED", "PrefetchQueue"]
+
+PREFETCHED = (DataKind.PLANES, DataKind.SCALES)
+"""Kinds of words that are read long before they are needed."""
+
+_FIELDS = ("x", "y", "addr", "length", "reply")
+_Header = data.StructLayout({name: RequestFlit.members[name] for name in _FIELDS})
+
+
+class PrefetchQueue(wiring.Component):
+    """Holds READs of prefetched words back until the memory has little to read; everything else passes at once.
+
+    The order of the READs that are held back is kept, and that of everything else. Prefetched words must be such as
+    nobody writes. After ``patience`` cycles one is let through whatever the memory has to do.
+
+    Parameters
+    ----------
+    depth: READs that can be held back. When there is no room, everything waits.
+    window: words the memory may still have to read when one is let through.
+
+    Members
+    -------
+    i, o: request links.
+    returned: the memory has given a word.
+    """
+
+    def __init__(self, depth: int, window: int, patience: int):
+        self._depth, self._window, self._patience = depth, window, patience
+        super().__init__({"i": In(RequestLink()), "o": Out(RequestLink()), "returned": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = fifo.SyncFIFO(width=_Header.size, depth=self._depth)
+        entry, held = data.View(_Header, queue.w_data), data.View(_Header, queue.r_data)
+        flit, o = self.i.payload, self.o.payload
+        prefetch, turn, room = Signal(), Signal(), Signal()
+        little, settled, impatient = Signal(), Signal(), Signal()
+        reading = Signal(16)                                  # words the memory still has to give
+        waited = Signal(range(self._patience + 1))
+        leaves = self.o.valid & self.o.ready
+        read = leaves & (o.kind == RequestKind.READ)
+        m.d.comb += [
+            prefetch.eq((flit.kind == RequestKind.READ) & _any_of(flit.reply, PREFETCHED)),
+            *(entry[name].eq(flit[name]) for name in _FIELDS),
+            # All wait for all, so that ready depends on registers only.
+            self.i.ready.eq(self.o.ready & room & ~turn),
+            queue.w_en.eq(self.i.valid & self.i.ready & prefetch), queue.r_en.eq(turn & self.o.ready),
+            self.o.valid.eq(turn | self.i.valid & room & ~prefetch),
+            o.eq(flit),
+        ]
+        with m.If(turn):
+            m.d.comb += [o.kind.eq(RequestKind.READ), *(o[name].eq(held[name]) for name in _FIELDS)]
+        m.d.sync += [
+            reading.eq(reading + Mux(read, o.length, 0) - self.returned),
+            little.eq(reading <= self._window), settled.eq(~read), impatient.eq(waited == self._patience),
+        ]
+        # An offer stays. `little` knows of what left three cycles ago.
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & settled & ~read | impatient)),
+                         room.eq(queue.w_level < self._depth - 1)]
+        with m.If(turn | ~queue.r_rdy):
+            m.d.sync += waited.eq(0)
+        with m.Elif(waited != self._patience):
+            m.d.sync += waited.eq(waited + 1)
+        return m
+
+
+def _any_of(value, kinds):
+    found = value == kinds[0]
+    for kind in kinds[1:]:
+        found |= value == kind
+    return found
