@@ -115,7 +115,7 @@ def _board(name: str, **fields) -> ChipConfig:
 
 PRESETS = {preset.name: preset for preset in (
     ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True),
-    ChipConfig("sim-2x2", lanes=4, plane_fifo=2048, channel_mib=1024, coded=True),
+    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, channel_mib=1024, coded=True),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),

@@ -11,12 +11,17 @@ __all__ = ["PREFETCHED", "PrefetchQueue"]
 PREFETCHED = (DataKind.PLANES, DataKind.SCALES)
 """Kinds of words that are read long before they are needed."""
 
+_CALM = 8
+"""Cycles without other requests after which a prefetching one goes: writes that come one by one are not held up by a
+read of a whole chunk between them. More than three, after which ``little`` knows of a read that left."""
+
 _FIELDS = ("x", "y", "addr", "length", "reply")
 _Header = data.StructLayout({name: RequestFlit.members[name] for name in _FIELDS})
 
 
 class PrefetchQueue(wiring.Component):
-    """Holds READs of prefetched words back until the memory has little to read; everything else passes at once.
+    """Holds READs of prefetched words back until the memory has little to read and nothing else comes, which passes at
+    once.
 
     The order of the READs that are held back is kept, and that of everything else. Prefetched words must be such as
     nobody writes. After ``patience`` cycles one is let through whatever the memory has to do.
@@ -42,9 +47,10 @@ class PrefetchQueue(wiring.Component):
         entry, held = data.View(_Header, queue.w_data), data.View(_Header, queue.r_data)
         flit, o = self.i.payload, self.o.payload
         prefetch, turn, room = Signal(), Signal(), Signal()
-        little, settled, impatient = Signal(), Signal(), Signal()
+        little, calm, impatient = Signal(), Signal(), Signal()
         reading = Signal(16)                                  # words the memory still has to give
         waited = Signal(range(self._patience + 1))
+        passing, since = Signal(), Signal(range(_CALM + 1))   # something passes; cycles since it did
         leaves = self.o.valid & self.o.ready
         read = leaves & (o.kind == RequestKind.READ)
         m.d.comb += [
@@ -55,16 +61,22 @@ class PrefetchQueue(wiring.Component):
             queue.w_en.eq(self.i.valid & self.i.ready & prefetch), queue.r_en.eq(turn & self.o.ready),
             self.o.valid.eq(turn | self.i.valid & room & ~prefetch),
             o.eq(flit),
+            passing.eq(read | self.i.valid & ~prefetch),
         ]
         with m.If(turn):
             m.d.comb += [o.kind.eq(RequestKind.READ), *(o[name].eq(held[name]) for name in _FIELDS)]
         m.d.sync += [
             reading.eq(reading + Mux(read, o.length, 0) - self.returned),
-            little.eq(reading <= self._window), settled.eq(~read), impatient.eq(waited == self._patience),
+            little.eq(reading <= self._window), impatient.eq(waited == self._patience),
+            calm.eq((since == _CALM) & ~passing),
         ]
-        # An offer stays. `little` knows of what left three cycles ago.
+        with m.If(passing):
+            m.d.sync += since.eq(0)
+        with m.Elif(since != _CALM):
+            m.d.sync += since.eq(since + 1)
+        # An offer stays.
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & settled & ~read | impatient)),
+            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & calm & ~passing | impatient)),
                          room.eq(queue.w_level < self._depth - 1)]
         with m.If(turn | ~queue.r_rdy):
             m.d.sync += waited.eq(0)
