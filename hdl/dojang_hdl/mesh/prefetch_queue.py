@@ -11,20 +11,17 @@ __all__ = ["PREFETCHED", "PrefetchQueue"]
 PREFETCHED = (DataKind.PLANES, DataKind.SCALES)
 """Kinds of words that are read long before they are needed."""
 
-_CALM = 8
-"""Cycles without other requests after which a prefetching one goes: writes that come one by one are not held up by a
-read of a whole chunk between them. More than three, after which ``little`` knows of a read that left."""
-
 _FIELDS = ("x", "y", "addr", "length", "reply")
 _Header = data.StructLayout({name: RequestFlit.members[name] for name in _FIELDS})
 
 
 class PrefetchQueue(wiring.Component):
-    """Holds READs of prefetched words back until the memory has little to read and nothing else comes, which passes at
+    """Holds READs of prefetched words back until the memory has little to read and takes nothing else, which passes at
     once.
 
     The order of the READs that are held back is kept, and that of everything else. Prefetched words must be such as
-    nobody writes. After ``patience`` cycles one is let through whatever the memory has to do.
+    nobody writes, and have neither reply address nor tag. After ``patience`` cycles one is let through whatever the
+    memory has to do.
 
     Parameters
     ----------
@@ -47,10 +44,10 @@ class PrefetchQueue(wiring.Component):
         entry, held = data.View(_Header, queue.w_data), data.View(_Header, queue.r_data)
         flit, o = self.i.payload, self.o.payload
         prefetch, turn, room = Signal(), Signal(), Signal()
-        little, calm, impatient = Signal(), Signal(), Signal()
+        little, impatient, passing = Signal(), Signal(), Signal()
         reading = Signal(16)                                  # words the memory still has to give
         waited = Signal(range(self._patience + 1))
-        passing, since = Signal(), Signal(range(_CALM + 1))   # something passes; cycles since it did
+        since = Signal(2)                                     # cycles since a READ left, 3 or more
         leaves = self.o.valid & self.o.ready
         read = leaves & (o.kind == RequestKind.READ)
         m.d.comb += [
@@ -61,22 +58,21 @@ class PrefetchQueue(wiring.Component):
             queue.w_en.eq(self.i.valid & self.i.ready & prefetch), queue.r_en.eq(turn & self.o.ready),
             self.o.valid.eq(turn | self.i.valid & room & ~prefetch),
             o.eq(flit),
-            passing.eq(read | self.i.valid & ~prefetch),
+            passing.eq(self.i.valid & room & ~prefetch & self.o.ready),
         ]
         with m.If(turn):
             m.d.comb += [o.kind.eq(RequestKind.READ), *(o[name].eq(held[name]) for name in _FIELDS)]
         m.d.sync += [
             reading.eq(reading + Mux(read, o.length, 0) - self.returned),
             little.eq(reading <= self._window), impatient.eq(waited == self._patience),
-            calm.eq((since == _CALM) & ~passing),
         ]
-        with m.If(passing):
+        with m.If(read):
             m.d.sync += since.eq(0)
-        with m.Elif(since != _CALM):
+        with m.Elif(~since.all()):
             m.d.sync += since.eq(since + 1)
-        # An offer stays.
+        # An offer stays. `little` does not know yet of a READ that has just left.
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & calm & ~passing | impatient)),
+            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & since.all() & ~read & ~passing | impatient)),
                          room.eq(queue.w_level < self._depth - 1)]
         with m.If(turn | ~queue.r_rdy):
             m.d.sync += waited.eq(0)
