@@ -47,7 +47,7 @@ class ChipConfig:
     sram_words: int = 8192
     plane_fifo: int = 1024
     scale_fifo: int = 512
-    program_fifo: int = 128
+    program_fifo: int = 512
     chunk: int = 128
     channel_mib: int = 256
     top_k: int = 16
@@ -106,16 +106,16 @@ class ChipConfig:
 def _board(name: str, **fields) -> ChipConfig:
     """A chip for an FPGA of 84,000 LUTs with one memory: two nodes, if ``fields`` do not say otherwise.
 
-    A FIFO of 512 words has as many block RAMs as one of 256: they are 36 bits wide at that depth.
+    A FIFO of 512 words has as many block RAMs as a shorter one: they are 36 bits wide at that depth.
     """
     return ChipConfig(f"board-{name}", **{
         "width": 2, "height": 1, "lanes": 1, "contexts": 1, "acc_rows": 256, "sram_words": 2048, "plane_fifo": 512,
-        "scale_fifo": 512, "program_fifo": 64, **fields})
+        "scale_fifo": 512, "program_fifo": 512, **fields})
 
 
 PRESETS = {preset.name: preset for preset in (
     ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True),
-    ChipConfig("sim-2x2", lanes=4, plane_fifo=2048, channel_mib=1024, coded=True),
+    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, channel_mib=1024, coded=True),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),

@@ -16,10 +16,12 @@ _Header = data.StructLayout({name: RequestFlit.members[name] for name in _FIELDS
 
 
 class PrefetchQueue(wiring.Component):
-    """Holds READs of prefetched words back until the memory has little to read; everything else passes at once.
+    """Holds READs of prefetched words back until the memory has little to read and takes nothing else, which passes at
+    once.
 
     The order of the READs that are held back is kept, and that of everything else. Prefetched words must be such as
-    nobody writes. After ``patience`` cycles one is let through whatever the memory has to do.
+    nobody writes, and have neither reply address nor tag. After ``patience`` cycles one is let through whatever the
+    memory has to do.
 
     Parameters
     ----------
@@ -42,9 +44,10 @@ class PrefetchQueue(wiring.Component):
         entry, held = data.View(_Header, queue.w_data), data.View(_Header, queue.r_data)
         flit, o = self.i.payload, self.o.payload
         prefetch, turn, room = Signal(), Signal(), Signal()
-        little, settled, impatient = Signal(), Signal(), Signal()
+        little, impatient, passing = Signal(), Signal(), Signal()
         reading = Signal(16)                                  # words the memory still has to give
         waited = Signal(range(self._patience + 1))
+        since = Signal(2)                                     # cycles since a READ left, 3 or more
         leaves = self.o.valid & self.o.ready
         read = leaves & (o.kind == RequestKind.READ)
         m.d.comb += [
@@ -55,16 +58,21 @@ class PrefetchQueue(wiring.Component):
             queue.w_en.eq(self.i.valid & self.i.ready & prefetch), queue.r_en.eq(turn & self.o.ready),
             self.o.valid.eq(turn | self.i.valid & room & ~prefetch),
             o.eq(flit),
+            passing.eq(self.i.valid & room & ~prefetch & self.o.ready),
         ]
         with m.If(turn):
             m.d.comb += [o.kind.eq(RequestKind.READ), *(o[name].eq(held[name]) for name in _FIELDS)]
         m.d.sync += [
             reading.eq(reading + Mux(read, o.length, 0) - self.returned),
-            little.eq(reading <= self._window), settled.eq(~read), impatient.eq(waited == self._patience),
+            little.eq(reading <= self._window), impatient.eq(waited == self._patience),
         ]
-        # An offer stays. `little` knows of what left three cycles ago.
+        with m.If(read):
+            m.d.sync += since.eq(0)
+        with m.Elif(~since.all()):
+            m.d.sync += since.eq(since + 1)
+        # An offer stays. `little` does not know yet of a READ that has just left.
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & settled & ~read | impatient)),
+            m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & since.all() & ~read & ~passing | impatient)),
                          room.eq(queue.w_level < self._depth - 1)]
         with m.If(turn | ~queue.r_rdy):
             m.d.sync += waited.eq(0)

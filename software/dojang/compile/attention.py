@@ -109,7 +109,7 @@ def _emit_values(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, fir
         for start in range(0, span.size, piece):
             w.builder.stream(
                 Stream.URGENT_PLANES, span.units(c, BLOCK, start, min(piece, span.size - start), block.tile_words),
-                written, addr=block.start + start // BLOCK * block.tile_words, channel=w.channel,
+                written, addr=block.start + start // BLOCK * block.tile_words, channel=cache.values.channel,
                 **span.beginning(c, block.tile_words))
         w.builder.consume(
             Op.GEMV, span.units(c, BLOCK, 0, span.size, 1), a=b.scores,

@@ -37,7 +37,7 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
     w.vec(n, b.value_term, mul=Mul.IMM, imm0=bits(-1), add=Add.B, b=b.ratio, mul2=Mul2.S, s=Scalar.TERM_RATIO,
           round=Round.INT8, d=b.value_codes + b.value_words)
     for block in cache.value_blocks:
-        place = {"addr": block.start, "channel": w.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
+        place = {"addr": block.start, "channel": cache.values.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
                  "m_mul": block.tile_words}
         w.builder.stream(Stream.URGENT_PLANES, block.tile_words, after, **place)
         w.builder.consume(Op.VPUT, block.rows // ELEMENTS, a=b.value_codes + block.first // ELEMENTS, **place,

@@ -32,7 +32,9 @@ class ValueBlock:
 
 @dataclass(frozen=True)
 class CacheRegions:
-    """K/V cache of one layer and KV head, in the channel of the node that owns the head."""
+    """K/V cache of one layer and KV head, in the channel of the node that owns the head; values in the next channel, so
+    that few heads, or an odd number of them, use all channels alike.
+    """
 
     keys: Region
     key_scales: Region
@@ -47,7 +49,8 @@ def allocate_cache(name: str, channel: int, shape: ModelShape, positions: int, m
     terms, rows = TERMS * shape.head_dim // BLOCK, TERMS * shape.value_dim
     sizes = {"keys": terms * group_words, "key_scales": terms * positions // 8,
              "values": rows * group_words // BLOCK, "value_scales": positions // ELEMENTS}
-    regions = {part: memory.allocate(f"{name}.{part}", channel, words) for part, words in sizes.items()}
+    regions = {part: memory.allocate(f"{name}.{part}", (channel + (part == "values")) % memory.config.channels, words)
+               for part, words in sizes.items()}
     start, most = regions["values"].start, min(memory.config.acc_rows, VALUE_ROWS)
     blocks = [ValueBlock(first, min(most, rows - first), start + first * group_words // BLOCK)
               for first in range(0, rows, most)]

@@ -8,6 +8,7 @@ from dojang_hdl.config import preset
 from dojang_hdl.isa import Mode
 from dojang_hdl.mesh.edge import Edge, EdgeCounters
 from dojang_hdl.mesh.flit import DataKind, DataLink, HostType, RequestKind, RequestLink
+from dojang_hdl.mesh.prefetch_queue import PREFETCHED
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import receive, run, send
 from dojang_sim.memory import SramMemory
@@ -41,7 +42,7 @@ class EdgeWithMemory(wiring.Component):
         return m
 
 
-def read(x, y, addr, length, *, reply=DataKind.PLANES, reply_addr=0, tag=0):
+def read(x, y, addr, length, *, reply=DataKind.PROGRAM, reply_addr=0, tag=0):
     return {"kind": RequestKind.READ, "x": x, "y": y, "addr": addr, "length": length, "reply": reply,
             "reply_addr": reply_addr, "tag": tag}
 
@@ -51,7 +52,9 @@ def write(addr, payload, mask=0xFFFF):
 
 
 def flit_fields(flit):
-    return {name: getattr(flit, name) for name in ("mode", "x", "y", "kind", "addr", "tag", "mask", "payload")}
+    """What a flit means: prefetched words have neither address nor tag."""
+    names = ("mode", "x", "y", "kind", "mask", "payload") + (() if flit.kind in PREFETCHED else ("addr", "tag"))
+    return {name: getattr(flit, name) for name in names}
 
 
 def scenario(rng, count):
@@ -65,10 +68,12 @@ def scenario(rng, count):
         if kind == RequestKind.READ:
             reply, tag, target = rng.choice(list(DataKind)), rng.randrange(4), rng.getrandbits(16)
             length = rng.randrange(9)
+            addr += 32 * (reply in PREFETCHED)   # nobody writes there
             requests.append(read(x, y, addr, length, reply=reply, reply_addr=target, tag=tag))
-            replies += [{"mode": Mode.UNICAST, "x": x, "y": y, "kind": reply, "tag": tag, "mask": 15,
-                         "addr": (target + i) & 0xFFFF if reply == DataKind.STORE else target,
-                         "payload": contents[addr + i]} for i in range(length)]
+            replies += [{"mode": Mode.UNICAST, "x": x, "y": y, "kind": reply, "mask": 15, "payload": contents[addr + i]}
+                        | ({} if reply in PREFETCHED else
+                           {"tag": tag, "addr": (target + i) & 0xFFFF if reply == DataKind.STORE else target})
+                        for i in range(length)]
         elif kind == RequestKind.WRITE:
             payload, mask = rng.getrandbits(128), rng.getrandbits(16)
             requests.append(write(addr, payload, mask))
@@ -85,6 +90,7 @@ def scenario(rng, count):
 
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3)])
 def test_requests_are_served_in_order(stalls):
+    """Those of prefetched words among themselves, and all others."""
     rng = random.Random(repr(stalls))
     dut = EdgeWithMemory()
     requests, replies, messages, contents = scenario(rng, 80)
@@ -100,7 +106,10 @@ def test_requests_are_served_in_order(stalls):
         flits = await receive(ctx, dut.data, len(replies) + len(controls), rng, stalls[1])
         tokens = [flit.payload for flit in flits if flit.mode == Mode.ALL]
         assert tokens == [flit["payload"] for flit in controls]
-        assert [flit_fields(flit) for flit in flits if flit.mode != Mode.ALL] == replies
+        for prefetched in (False, True):
+            assert [flit_fields(flit) for flit in flits if flit.mode != Mode.ALL
+                    and (flit.kind in PREFETCHED) == prefetched] == \
+                [reply for reply in replies if (reply["kind"] in PREFETCHED) == prefetched]
 
     async def host(ctx):
         received = await receive(ctx, dut.host, len(messages), rng, stalls[1])
@@ -132,6 +141,30 @@ def test_throughput_over_reads_of_several_nodes():
 
     run(dut, requester, nodes, cycles=900)
     assert times[0] <= 4 * 4 * 32 + 40 * 3 + 30
+
+
+def test_urgent_reads_pass_prefetching_ones():
+    """An urgent read waits for three chunks and the latency at most, however many READs wait."""
+    latency, chunk = 20, preset("small-node").chunk
+    dut, when = EdgeWithMemory(latency), {}
+
+    async def nodes(ctx):
+        for _ in range(8 * chunk):
+            flit, = await receive(ctx, dut.data, 1)
+            when.setdefault(flit.kind, ctx.get(dut.counters.cycles))
+        when["end"] = ctx.get(dut.counters.cycles)
+
+    async def requester(ctx):
+        ctx.set(dut.enable, 1)
+        await send(ctx, dut.request, [read(0, 0, 0, chunk, reply=DataKind.PLANES)] * 7)
+        for _ in range(2 * chunk):
+            await ctx.tick()
+        when["sent"] = ctx.get(dut.counters.cycles)
+        await send(ctx, dut.request, [read(0, 0, 0, chunk, reply=DataKind.URGENT_PLANES)])
+
+    run(dut, requester, nodes, cycles=1000)
+    assert when[DataKind.URGENT_PLANES] - when["sent"] <= 3 * chunk + latency + 10
+    assert when["end"] - when[DataKind.PLANES] <= 8 * chunk + 1, "the memory had to wait"
 
 
 def test_write_per_cycle():

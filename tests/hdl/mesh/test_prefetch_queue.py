@@ -30,7 +30,7 @@ def prefetches(flit):
     return flit["kind"] == RequestKind.READ and flit["reply"] in (DataKind.PLANES, DataKind.SCALES)
 
 
-def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150):
+def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycles=None):
     """``rate``: words that the memory gives a cycle. The longest wait of prefetches (True), all others, in cycles."""
     rng = random.Random(seed)
     dut = queue(DEPTH, WINDOW, PATIENCE)
@@ -52,7 +52,7 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150):
 
     async def memory(ctx):
         nonlocal reading
-        offered = None
+        offered, passed = None, False     # what waits to be taken; something urgent has just passed
         while len(left) < count:
             returned = reading > 0 and rng.random() < rate
             ready = rng.random() >= stall
@@ -73,13 +73,15 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150):
                 waits[kind] = max(waits[kind], late)
                 assert late <= (DEPTH * (PATIENCE + 20) if kind else 0), "it waits too long"
                 if kind:
+                    assert not passed or late >= PATIENCE - 2, "it took the turn of something urgent"
                     assert reading <= WINDOW or late >= PATIENCE - 2, f"{reading} words are still to be read"
                 left.append(number)
                 took = now["length"] if now["kind"] == RequestKind.READ else 0
+            passed = valid and ready and not prefetches(flits[left[-1]])
             await ctx.tick()
             reading += took - returned
 
-    run(dut, source, memory, cycles=40 * count + 20 * PATIENCE, background=(watch,))
+    run(dut, source, memory, cycles=cycles or 40 * count + 20 * PATIENCE, background=(watch,))
     for kind in (True, False):
         of_kind = [number for number in range(count) if prefetches(flits[number]) == kind]
         assert [number for number in left if prefetches(flits[number]) == kind] == of_kind, "order is lost"
@@ -97,18 +99,27 @@ def test_urgent_reads_do_not_starve_prefetching():
     assert check(module.PrefetchQueue, 1, prefetching=0.1, rate=0.3)[True] >= PATIENCE
 
 
-def test_a_full_queue_loses_nothing():
-    check(module.PrefetchQueue, 2, prefetching=1.0, rate=0.5)
+def full(queue):
+    """Nothing is lost, and what waits behind a full queue does not hold up the queue."""
+    check(queue, 2, prefetching=1.0, rate=0.5)
+    words = sum(flit["length"] for flit in random_flits(random.Random(3), 150, 0.9))
+    check(queue, 3, prefetching=0.9, cycles=words + words // 8 + 100)
+
+
+def test_a_full_queue():
+    full(module.PrefetchQueue)
 
 
 MUTATIONS = {
-    "no window": ("little & settled & ~read | impatient", "1"),
-    "what has just left does not count": ("little & settled & ~read | impatient", "little | impatient"),
-    "no patience": ("little & settled & ~read | impatient", "little & settled & ~read"),
+    "no window": ("little & since.all() & ~read & ~passing | impatient", "1"),
+    "what has just left does not count": ("little & since.all() & ~read & ~passing | impatient", "little | impatient"),
+    "no patience": (" | impatient", ""),
     "words never come back": ("- self.returned", ""),
     "one too many": ("self._depth - 1", "self._depth + 1"),
     "any request of such a reply": ("(flit.kind == RequestKind.READ) & ", ""),
     "the offer changes": ("with m.If(~self.o.valid | self.o.ready):", "with m.If(1):"),
+    "held up by what waits behind": ("self.i.valid & room & ~prefetch & self.o.ready", "self.i.valid & ~prefetch"),
+    "urgent requests wait for their turn": ("~read & ~passing |", "~read |"),
     "scales do not wait": ("(DataKind.PLANES, DataKind.SCALES)", "(DataKind.PLANES,)"),
 }
 
@@ -120,4 +131,4 @@ def test_mutations_are_caught(name):
         for seed in range(3):
             check(broken, seed, stall=seed % 2 / 2)
         check(broken, 1, prefetching=0.1, rate=0.3)
-        check(broken, 2, prefetching=1.0, rate=0.5)
+        full(broken)
