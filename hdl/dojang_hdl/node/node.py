@@ -14,13 +14,12 @@ from ..mesh.request_merge import RequestMerge
 from ..mesh.router import DataRouter, RequestRouter
 from ..vector import VectorUnit
 from .candidates import Candidates
+from .instruction import GemvLayout, MemLayout, SendLayout, Unit, VecLayout
 from .mover import Mover
-from .sequencer import GemvLayout, MemLayout, Sequencer, Unit, field_layout
+from .sequencer import Sequencer
 from .sram import Sram
 
 __all__ = ["Node", "NodePorts"]
-
-VecLayout, SendLayout = field_layout(isa.VEC), field_layout(isa.SEND)
 
 DIRECTIONS = ("north", "east", "south", "west")
 
@@ -74,9 +73,7 @@ class Node(wiring.Component):
         engine, vector = Engine(config, spare_domain="spare"), VectorUnit()
         candidates, mover = Candidates(config.top_k), Mover(config)
         # While the engine computes, the other units wait for their next instruction.
-        computing = Signal()
-        m.d.comb += computing.eq(engine.busy & ~sequencer.issue.any())
-        gated_domain(m, "others", ~computing, self._gated)
+        gated_domain(m, "others", ~engine.busy, self._gated)
         gated_domain(m, "spare", engine.spare, self._gated)
         in_others = DomainRenamer("others")
         m.submodules.engine = engine

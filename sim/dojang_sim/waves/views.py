@@ -7,8 +7,10 @@ from dojang_hdl import isa
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.mesh.flit import DataKind, RequestKind
 from dojang_hdl.mesh.requester import Requester
+from dojang_hdl.node.instruction import Unit
 from dojang_hdl.node.mover import Mover
-from dojang_hdl.node.sequencer import Sequencer, Unit
+from dojang_hdl.node.resolver import Resolver
+from dojang_hdl.node.sequencer import Sequencer
 from dojang_hdl.vector.reduce import Sum
 
 from .formats import DECIMAL, FP16, FP32, HEX, Base, Codes, Floats, codes_of, fsm_states
@@ -50,11 +52,13 @@ def _stream(name: str, payload: Shown) -> Shown:
 
 
 def _node(config: ChipConfig, path: str, name: str, closed: bool) -> Group:
-    sequencer = Group("sequencer", [(f"{path}.sequencer", {
+    resolver = {"fsm_state": fsm_states(Resolver(config)), **_stream("program", {"": HEX}), "o__valid": HEX,
+                "o__ready": HEX}
+    sequencer = Group("sequencer", [(f"{path}.sequencer.resolver", resolver), (f"{path}.sequencer", {
         "fsm_state": fsm_states(Sequencer(config)), "running": HEX, "instruction.head.op": codes_of(isa.Op),
         "instruction.n": DECIMAL, "instruction.addr": HEX, "instruction.head.a": HEX, "instruction.head.b": HEX,
         "instruction.head.d": HEX, "instruction.head.tag": DECIMAL, "active": codes_of(Unit), "issue": Base("bin"),
-        "busy": Base("bin"), "position": DECIMAL, "tokens[0]": DECIMAL, **_stream("program", {"": HEX})})])
+        "busy": Base("bin"), "urgent": HEX, "position": DECIMAL, "tokens[0]": DECIMAL})])
     requester = fsm_states(Requester(config.plane_fifo, config.chunk, DataKind.PLANES), "state")
     streams = Group("stream readers", [
         *((f"{path}.{unit}.requester{kind}", {

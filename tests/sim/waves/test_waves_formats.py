@@ -10,7 +10,8 @@ import dojang_sim.waves
 import pytest
 from dojang_hdl import isa
 from dojang_hdl.config import preset
-from dojang_hdl.node.sequencer import Sequencer, Unit
+from dojang_hdl.node.instruction import Unit
+from dojang_hdl.node.resolver import Resolver
 from dojang_sim.waves import hide_internal
 from dojang_sim.waves.formats import DECIMAL, FP16, FP32, HEX, Filters, codes_of, fsm_states
 from dojang_sim.waves.vcd import read_header
@@ -56,10 +57,9 @@ def test_code_files_hold_the_names_of_the_design(tmp_path):
 
 
 def test_plain_classes_and_states_have_names_too():
-    assert [name for _, name in codes_of(Unit).table] == [
-        "ENGINE", "VECTOR", "MOVER", "CANDIDATES", "PLANES", "SCALES"]
-    states = dict(fsm_states(Sequencer(preset("small-node"))).table)
-    assert states[0] == "IDLE" and "EXECUTE" in states.values() and len(set(states.values())) == len(states)
+    assert [name for _, name in codes_of(Unit).table] == ["ENGINE", "VECTOR", "MOVER", "CANDIDATES", "STREAMS"]
+    states = dict(fsm_states(Resolver(preset("small-node"))).table)
+    assert states[0] == "IDLE" and "DRAIN" in states.values() and len(set(states.values())) == len(states)
 
 
 def test_floats_share_one_program_each(tmp_path):

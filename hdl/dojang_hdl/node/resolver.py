@@ -1,0 +1,161 @@
+"""The resolver fetches a program's instructions and resolves their dynamic values."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .. import isa
+from ..config import WORD_BITS, ChipConfig
+from ..isa import Op
+from .instruction import HeadLayout, Instruction, MemLayout, Unit
+
+__all__ = ["Resolver"]
+
+PART = 18
+"""Width of the FPGAs' multipliers: a wider product is the sum of several, one stage later."""
+
+
+class Resolver(wiring.Component):
+    """Gives the instructions of a program in order, resolved by the formulas of isa.py; what does nothing is left out.
+
+    An instruction every `interval` cycles, its first word `latency` cycles before it is offered. One is resolved while
+    the one before waits to be taken. END is offered when the words that follow it (padding) have been taken off the
+    program stream.
+
+    Members
+    -------
+    start: begins a program of `words` words, not before END of the one before has been taken; position, set and tokens
+        are then stable until END.
+    set: of scales and gains; coded chips only, the register reads as 0 on others.
+    program: In stream of program words; ``ready`` depends on registers only.
+    o: Out stream of `Instruction`; registers all of it. Without NOPs and, but for END, without n = 0.
+    """
+
+    interval, latency = 5, 7
+
+    def __init__(self, config: ChipConfig):
+        self._config = config
+        super().__init__({
+            "start": In(1),
+            "words": In(24),
+            "position": In(16),
+            **({"set": In(isa.SET_BITS)} if config.coded else {}),
+            "tokens": In(data.ArrayLayout(32, 4)),
+            "program": In(stream.Signature(WORD_BITS)),
+            "o": Out(stream.Signature(Instruction)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        # Of the instruction under way; it moves on to `done` with its multiplications, and the next one is fetched.
+        head, rest = Signal(HeadLayout), Signal(WORD_BITS)
+        mem, done = data.View(MemLayout, rest), self.o.payload
+
+        # One multiplexer for the three registers an instruction may name, in three states.
+        number, value, register = Signal(3), Signal(32), Signal(32)
+        with m.Switch(number):
+            with m.Case(isa.Reg.POS):
+                m.d.comb += value.eq(self.position)
+            if self._config.coded:
+                with m.Case(isa.Reg.SET):
+                    m.d.comb += value.eq(self.set)
+            for c in range(4):
+                with m.Case(isa.Reg.TOKEN0 + c):
+                    m.d.comb += value.eq(self.tokens[c])
+        m.d.sync += register.eq(value)
+
+        n_sum, m_sum = Signal(signed(18)), Signal(signed(33))   # the latter also of the lane position
+        n_shifted, n_value, m_value = Signal(17), Signal(16), Signal(20)
+        n, n_product = Signal(16), Signal(16)
+        # A STREAM of a row begins 2 * lanes words further for every unit before the row in its block.
+        lane_bits = self._config.lanes.bit_length() - 1
+        unit_of_row = m_sum[lane_bits:self._config.acc_rows.bit_length() - 1]
+        base = Signal(32)
+        m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
+        bias = Signal.like(mem.m_bias)
+        moved = Signal()   # in the cycle before, the instruction has moved on to `done`
+
+        left = Signal(24)
+        with m.If(self.start):
+            m.d.sync += left.eq(self.words)
+        with m.Elif(self.program.valid & self.program.ready):
+            m.d.sync += left.eq(left - 1)
+
+        m.d.sync += moved.eq(0)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+
+        def fetch_head():
+            m.d.comb += self.program.ready.eq(1)
+            m.d.sync += head.eq(self.program.payload)
+            m.next = "FETCH_HEAD"
+            with m.If(self.program.valid):
+                m.next = "FETCH_REST"
+
+        m.d.comb += number.eq(head.n_reg)
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.next = "FETCH_HEAD"
+            with m.State("FETCH_HEAD"):
+                fetch_head()
+            with m.State("FETCH_REST"):
+                m.d.comb += self.program.ready.eq(1)
+                m.d.sync += rest.eq(self.program.payload)
+                with m.If(self.program.valid):
+                    m.next = "BIAS"
+            with m.State("BIAS"):
+                m.d.comb += number.eq(mem.m_reg)
+                m.d.sync += n_sum.eq(register[:16] + head.n_bias)
+                m.next = "SHIFT"
+            with m.State("SHIFT"):
+                m.d.comb += [number.eq(mem.lane_reg), bias.eq(mem.m_bias)]
+                m.d.sync += [n_shifted.eq(Mux(n_sum < 0, 0, n_sum >> head.n_shift)), m_sum.eq(register + bias)]
+                m.next = "CLAMP"
+            with m.State("CLAMP"):
+                m.d.comb += bias.eq(mem.lane_bias)
+                m.d.sync += [n_value.eq(Mux(head.n_max < n_shifted, head.n_max, n_shifted)),
+                             m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift)), m_sum.eq(register + bias)]
+                m.next = "MULTIPLY"
+            with m.State("MULTIPLY"):
+                with m.If(~self.o.valid & ~moved):
+                    m.d.sync += [
+                        moved.eq(1), done.head.eq(head), done.rest.eq(rest), done.index.eq(m_sum),
+                        base.eq(mem.addr + (Mux((head.op == Op.STREAM) & mem.wide, unit_of_row, 0) << lane_bits + 1)),
+                        n_product.eq(n_value * head.n_mul),
+                        m_low.eq(m_value[:PART] * mem.m_mul[:PART]),
+                        m_high.eq(m_value[:32 - PART] * mem.m_mul[PART:]),
+                        m_carry.eq(m_value[PART:] * mem.m_mul[:32 - PART]),
+                    ]
+                    fetch_head()
+                    with m.If(head.op == Op.END):
+                        m.d.comb += self.program.ready.eq(0)
+                        m.next = "DRAIN"
+            with m.State("DRAIN"):
+                m.d.comb += self.program.ready.eq(left != 0)
+                with m.If(left == 0):
+                    m.d.sync += self.o.valid.eq(1)
+                    m.next = "IDLE"
+
+        # The parts above bit PART meet the address in a short adder before the long one.
+        sum_high = base + (((m_high + m_carry)[:32 - PART]) << PART)
+        m.d.comb += n.eq(done.head.n_base + n_product)
+        with m.If(moved):
+            m.d.sync += [done.n.eq(n), done.addr.eq(m_low + sum_high)]
+            with m.Switch(done.head.op):
+                with m.Case(Op.GEMV):
+                    m.d.sync += done.unit.eq(Unit.ENGINE)
+                with m.Case(Op.VEC):
+                    m.d.sync += done.unit.eq(Unit.VECTOR)
+                with m.Case(Op.TOPK):
+                    m.d.sync += done.unit.eq(Unit.CANDIDATES)
+                with m.Case(Op.STREAM):
+                    m.d.sync += done.unit.eq(Unit.STREAMS + data.View(MemLayout, done.rest).stream)
+                with m.Default():
+                    m.d.sync += done.unit.eq(Unit.MOVER)
+            with m.Switch(done.head.op):
+                with m.Case(Op.NOP, Op.END):
+                    pass   # END waits for its padding
+                with m.Default():
+                    m.d.sync += self.o.valid.eq(n != 0)
+        return m
