@@ -132,7 +132,8 @@ class Lpddr4Config:
         check(self.ratio in (4, 8), "ratio", "4 or 8")
         check(self.init_divisor >= 1, "init_divisor", "at least 1")
         # A port moves a word a cycle; with more of them than words that pass the pins, buffers would be of no use.
-        check(self.ports in (1, self.ratio // 4), "ports", f"{'1' if self.ratio == 4 else '1 or 2'} at ratio {self.ratio}")
+        check(self.ports in (1, self.ratio // 4), "ports",
+              f"{'1' if self.ratio == 4 else '1 or 2'} at ratio {self.ratio}")
 
     @property
     def tck_ns(self) -> Fraction:
