@@ -1,6 +1,6 @@
 """An LPDDR4 channel whose contents are guarded."""
 
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,14 +8,11 @@ from ..counters import GUARD_COUNTERS, MEMORY_COUNTERS
 from ..guard.guard import Guard
 from ..memory import MemoryPort, MemoryStatus
 from .controller import Controller
-from .counters import Counters
 from .phy import PhyPort
 from .ports import each_port, ports_of
 from .timing import Lpddr4Config
 
-__all__ = ["GuardedController", "GuardedCounters"]
-
-GuardedCounters = data.StructLayout(dict.fromkeys((*MEMORY_COUNTERS, *GUARD_COUNTERS), 32))
+__all__ = ["GuardedController"]
 
 
 class GuardedController(wiring.Component):
@@ -29,15 +26,18 @@ class GuardedController(wiring.Component):
     Members
     -------
     port: `MemoryPort`. phy: `PhyPort`. ready: initialisation is over.
-    status, counters: the counters of both, read one by one or seen all at once. Of each port, as ``port``; the first
-        one has the controller's.
+    status: of each port, as ``port``; the first one has the controller's counters besides those of its guard.
+    counters: all counters; those of several guards end with the number of their port.
     """
 
     def __init__(self, config: Lpddr4Config, tile: int):
         self.config, self._tile = config, tile
+        ports = [""] if config.ports == 1 else [f"_{port}" for port in range(config.ports)]
+        names = [*MEMORY_COUNTERS, *(name + port for port in ports for name in GUARD_COUNTERS)]
         super().__init__({
             "port": each_port(config, In(MemoryPort())), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
-            "status": each_port(config, In(MemoryStatus())), "counters": each_port(config, Out(GuardedCounters)),
+            "status": each_port(config, In(MemoryStatus())),
+            "counters": Out(data.StructLayout(dict.fromkeys(names, 32))),
         })
 
     def elaborate(self, platform):
@@ -46,8 +46,8 @@ class GuardedController(wiring.Component):
         for number, guard in enumerate(guards):
             m.submodules["guard" if len(guards) == 1 else f"guard{number}"] = guard
         m.submodules.controller = controller = Controller(self.config)
-        members = (self.port, self.status, self.counters, controller.port, controller.status)
-        ports, statuses, counters, memories, commands = (ports_of(self.config, member) for member in members)
+        members = (self.port, self.status, controller.port, controller.status)
+        ports, statuses, memories, commands = (ports_of(self.config, member) for member in members)
         for guard, port, memory in zip(guards, ports, memories, strict=True):
             wiring.connect(m, wiring.flipped(port), guard.port)
             wiring.connect(m, guard.memory, memory)
@@ -56,11 +56,12 @@ class GuardedController(wiring.Component):
             for part in parts:
                 m.d.comb += [
                     part.enable.eq(status.enable), part.clear.eq(status.clear), part.address.eq(status.address)]
-        m.d.comb += self.ready.eq(controller.ready)
-        told = (controller.counters, *(Const(0, Counters.size) for _ in guards[1:]))
-        for guard, status, of_port, of_channel, command in zip(guards, statuses, counters, told, commands, strict=True):
+        m.d.comb += [
+            self.ready.eq(controller.ready),
+            self.counters.eq(Cat(controller.counters, *(guard.counters for guard in guards))),
+        ]
+        for guard, status, command in zip(guards, statuses, commands, strict=True):
             m.d.comb += [
-                of_port.eq(Cat(of_channel, guard.counters)),
                 # Each of them has zeros where the other one has counters.
                 status.data.eq(guard.status.data | command.data),
                 status.guarded.eq(guard.status.guarded), status.busy.eq(guard.status.busy),
