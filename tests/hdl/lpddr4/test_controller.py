@@ -41,6 +41,17 @@ def test_random_traffic(rate, ratio):
     assert seen <= memory.commands.keys()
 
 
+WIDE = Lpddr4Config(3200, ratio=8, ports=2, **SHORT)
+
+
+def test_two_ports():
+    """At random, then streams: a word a cycle each, together the pins' peak."""
+    streams = [(0, 2048 + 256 * index, 256) for index in range(3)]
+    commands = [[*random_traffic(random.Random(seed), WIDE.port_words, 6), *streams] for seed in (1, 2)]
+    traffic_run(WIDE, commands, stalls=(0.1, 0.2, 0.2), masks=0.3)
+    assert traffic_run(WIDE, [streams, streams]) <= 3 * 256 * 1.06
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_more_random_traffic(seed):
