@@ -52,6 +52,32 @@ def test_two_ports():
     assert traffic_run(WIDE, [streams, streams]) <= 3 * 256 * 1.06
 
 
+class FirstWrite(PhyMemory):
+    """``wait``: cycles from the first burst read to the first one written."""
+
+    def _execute(self, time, kind, command):
+        super()._execute(time, kind, command)
+        if kind is Command.RD and self.commands[kind] == 1:
+            self.start = self.cycle
+        if kind is Command.WR and self.commands[kind] == 1:
+            self.wait = self.cycle - self.start
+
+
+def turned_for_a_read(controller=Controller):
+    """A port reads what it has just written, the other one always has reads: whole bursts of `MOST_BURSTS` pass first."""
+    stream = [(0, 256 * index, 256) for index in range(3)]
+    memory = FirstWrite(WIDE)
+    traffic_run(WIDE, [[(0, 0, 2), (1, 256, 2), (0, 256, 2)], stream], controller=controller, memory=memory)
+    assert memory.wait <= 150
+
+
+def test_a_read_behind_a_write_turns_the_bus():
+    turned_for_a_read()
+    broken = mutate(MODULE, "Cat(*pressures, self._waiting_reads(m, banks))", "Cat(*pressures)").Controller
+    with pytest.raises(AssertionError):
+        turned_for_a_read(broken)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_more_random_traffic(seed):
