@@ -64,10 +64,10 @@ class FirstWrite(PhyMemory):
 
 
 def turned_for_a_read(controller=Controller):
-    """A port reads what it has just written, the other one always has reads: whole bursts of `MOST_BURSTS` pass first."""
+    """A port reads what it has just written while the other one always has reads."""
     stream = [(0, 256 * index, 256) for index in range(3)]
     memory = FirstWrite(WIDE)
-    traffic_run(WIDE, [[(0, 0, 2), (1, 256, 2), (0, 256, 2)], stream], controller=controller, memory=memory)
+    traffic_run(WIDE, [[(0, 0, 2), (1, 256, 4), (0, 256, 4)], stream], controller=controller, memory=memory)
     assert memory.wait <= 150
 
 
