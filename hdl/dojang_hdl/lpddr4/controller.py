@@ -76,18 +76,17 @@ class Controller(wiring.Component):
             m.submodules[f"bank{index}"] = bank = BankMachine(config)
             wiring.connect(m, bank.port, scheduler.banks[index])
             banks.append(bank)
-        if config.ports == 1:
-            m.d.comb += scheduler.pressure.eq(write_buffer.pressure)
-        else:
-            pressures = [write_buffer.pressure for _, write_buffer in buffers]
-            m.d.comb += scheduler.pressure.eq(Cat(*pressures, self._waiting_reads(m, banks)).any())
+        pressures = [write_buffer.pressure for _, write_buffer in buffers]
+        if config.ports > 1:
+            pressures.append(self._waiting_reads(m, banks))
+        m.d.comb += scheduler.pressure.eq(pressures[0] if len(pressures) == 1 else Cat(pressures).any())
         for number, (read_buffer, write_buffer) in enumerate(buffers):
             first = number * config.port_banks
             self._dispatch(m, banks[first:first + config.port_banks], read_buffer, write_buffer, number)
         self._refresh(m, banks, scheduler, refresher, buffers[0][0])
         self._pins(m, scheduler)
         if config.ports == 1:
-            self._buffers(m, scheduler, read_buffer, write_buffer)
+            self._buffers(m, scheduler, *buffers[0])
         else:
             self._share(m, scheduler, buffers)
         m.submodules.counters = counters = CommandCounters()

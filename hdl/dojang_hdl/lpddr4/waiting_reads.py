@@ -11,7 +11,7 @@ class WaitingReads(wiring.Component):
     """Whether in some bank a write could be sent that a read is behind.
 
     With one port such a read soon stops the others, whose words must wait for its own, and the bus falls quiet and
-    turns. With two ports the other one's reads would keep it from turning for as long as a write may wait.
+    turns. With two ports short reads of the other one can keep it from turning for as long as a write may wait.
 
     Parameters
     ----------
