@@ -11,24 +11,32 @@ from .counters import CommandCounters, Counters
 from .gather import WriteGather
 from .initialise import Initialiser
 from .phy import PhyPort
+from .port_switch import PortSwitch
+from .ports import each_port, ports_of
 from .read_buffer import ReadBuffer
 from .refresh import Refresher, Temperature
 from .scheduler import Scheduler
 from .splitter import Splitter
 from .timing import BANKS, PAGE_BURSTS, Lpddr4Config
+from .waiting_reads import WaitingReads
 from .write_buffer import WriteBuffer
 
 __all__ = ["Controller"]
+
+READ_BURSTS = 256
+"""Bursts that reads look ahead, of all ports: four rows. Of a port's four banks two then have nothing queued, so that
+its stream does not meet refreshes."""
 
 POLL_REFRESHES = 256
 """Refreshes of a bank between two looks at the temperature: an eighth of a millisecond."""
 
 
 class Controller(wiring.Component):
-    """One x16 LPDDR4 channel as a memory port.
+    """One x16 LPDDR4 channel as a memory port, or as two.
 
     Commands are cut at rows and queued by bank; every bank serves its queue in order, the banks pass each other, and
-    read words are put back into order. Commands are accepted before initialisation is over, and wait.
+    read words are put back into order. Commands are accepted before initialisation is over, and wait. Two ports share
+    the pins and nothing else: each has its part of the banks, and its own buffers and order.
 
     Parameters
     ----------
@@ -36,19 +44,21 @@ class Controller(wiring.Component):
 
     Members
     -------
-    port: `MemoryPort`. Addresses wrap at ``config.words``.
+    port: `MemoryPort`, an array of them if ``config.ports`` are more than one. Addresses wrap at
+        ``config.port_words``.
     phy: `PhyPort`.
     ready: initialisation is over.
     temperature: what MR4 said last.
-    status, counters: the counters, read one by one or seen all at once.
+    status, counters: the counters, read one by one or seen all at once. ``status`` is of each port; the first one has
+        the channel's counters, the other one none.
     """
 
     def __init__(self, config: Lpddr4Config):
         self.config = config
         super().__init__({
-            "port": In(MemoryPort()), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
+            "port": each_port(config, In(MemoryPort())), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
             "temperature": Out(Temperature, init=Temperature.TIMES_1),
-            "status": In(MemoryStatus()), "counters": Out(Counters),
+            "status": each_port(config, In(MemoryStatus())), "counters": Out(Counters),
         })
 
     def elaborate(self, platform):
@@ -56,29 +66,48 @@ class Controller(wiring.Component):
         config = self.config
         m.submodules.scheduler = scheduler = Scheduler(config)
         m.submodules.refresher = refresher = Refresher(config)
-        m.submodules.read_buffer = read_buffer = ReadBuffer(config)
-        m.submodules.write_buffer = write_buffer = WriteBuffer(config)
+        buffers = []
+        for mark in self._marks:
+            m.submodules[f"read_buffer{mark}"] = read_buffer = ReadBuffer(config, READ_BURSTS // config.ports)
+            m.submodules[f"write_buffer{mark}"] = write_buffer = WriteBuffer(config)
+            buffers.append((read_buffer, write_buffer))
         banks = []
         for index in range(BANKS):
             m.submodules[f"bank{index}"] = bank = BankMachine(config)
             wiring.connect(m, bank.port, scheduler.banks[index])
             banks.append(bank)
-        m.d.comb += scheduler.pressure.eq(write_buffer.pressure)
-        self._dispatch(m, banks, read_buffer, write_buffer)
-        self._refresh(m, banks, scheduler, refresher, read_buffer)
-        self._pins(m, scheduler, read_buffer, write_buffer)
+        pressures = [write_buffer.pressure for _, write_buffer in buffers]
+        if config.ports > 1:
+            pressures.append(self._waiting_reads(m, banks))
+        m.d.comb += scheduler.pressure.eq(pressures[0] if len(pressures) == 1 else Cat(pressures).any())
+        for number, (read_buffer, write_buffer) in enumerate(buffers):
+            first = number * config.port_banks
+            self._dispatch(m, banks[first:first + config.port_banks], read_buffer, write_buffer, number)
+        self._refresh(m, banks, scheduler, refresher, buffers[0][0])
+        self._pins(m, scheduler)
+        if config.ports == 1:
+            self._buffers(m, scheduler, *buffers[0])
+        else:
+            self._share(m, scheduler, buffers)
         m.submodules.counters = counters = CommandCounters()
-        wiring.connect(m, wiring.flipped(self.status), counters.port)
+        wiring.connect(m, wiring.flipped(ports_of(self.config, self.status)[0]), counters.port)
         m.d.comb += [counters.column.eq(scheduler.column), counters.row.eq(scheduler.row),
                      self.counters.eq(counters.counters)]
         return m
 
-    def _dispatch(self, m, banks, read_buffer, write_buffer):
-        m.submodules.splitter = splitter = Splitter(self.config.rows)
-        m.submodules.gather = gather = WriteGather(len(write_buffer.slot))
-        wiring.connect(m, wiring.flipped(self.port.command), splitter.i)
-        wiring.connect(m, wiring.flipped(self.port.write), gather.word)
-        wiring.connect(m, read_buffer.o, wiring.flipped(self.port.read))
+    @property
+    def _marks(self):
+        """What the names of each port's parts end with."""
+        return ("",) if self.config.ports == 1 else tuple(map(str, range(self.config.ports)))
+
+    def _dispatch(self, m, banks, read_buffer, write_buffer, number=0):
+        """From a port to its banks."""
+        port, mark = ports_of(self.config, self.port)[number], self._marks[number]
+        m.submodules[f"splitter{mark}"] = splitter = Splitter(self.config.rows, self.config.port_banks)
+        m.submodules[f"gather{mark}"] = gather = WriteGather(len(write_buffer.slot), self.config.port_banks)
+        wiring.connect(m, wiring.flipped(port.command), splitter.i)
+        wiring.connect(m, wiring.flipped(port.write), gather.word)
+        wiring.connect(m, read_buffer.o, wiring.flipped(port.read))
         piece = splitter.o.payload
         bursts = Signal(7)
         access = Signal(Access)
@@ -137,7 +166,18 @@ class Controller(wiring.Component):
         with m.If(read_buffer.register_valid):
             m.d.sync += self.temperature.eq(read_buffer.register[:3])
 
-    def _pins(self, m, scheduler, read_buffer, write_buffer):
+    def _waiting_reads(self, m, banks):
+        m.submodules.waiting_reads = reads = WaitingReads(BANKS, banks[0].accesses)
+        for index, bank in enumerate(banks):
+            offered, column = bank.access.valid & ~bank.access.payload.write, bank.port.column
+            m.d.comb += [
+                reads.offered[index].eq(offered), reads.taken[index].eq(offered & bank.access.ready),
+                reads.done[index].eq(bank.port.column_taken & bank.port.last & ~column.write),
+                reads.writes[index].eq(bank.port.column_soon & column.write),
+            ]
+        return reads.waiting
+
+    def _pins(self, m, scheduler):
         m.submodules.initialiser = initialiser = Initialiser(self.config)
         commands = Signal(data.ArrayLayout(Command, self.config.ratio // 4))
         if self.config.ratio == 4:
@@ -157,7 +197,29 @@ class Controller(wiring.Component):
         m.d.comb += [
             self.ready.eq(initialiser.done),
             phy.calibrate.eq(initialiser.calibrate), initialiser.calibrated.eq(phy.calibrated),
+        ]
+
+    def _buffers(self, m, scheduler, read_buffer, write_buffer):
+        phy = self.phy
+        m.d.comb += [
             read_buffer.sent.eq(scheduler.sent), read_buffer.data.eq(phy.read), read_buffer.valid.eq(phy.read_valid),
             write_buffer.sent.eq(scheduler.sent),
             phy.write.eq(write_buffer.data), phy.mask.eq(write_buffer.mask), phy.write_valid.eq(write_buffer.valid),
         ]
+
+    def _share(self, m, scheduler, buffers):
+        """As `_buffers`, of two ports."""
+        phy = self.phy
+        m.submodules.switch = switch = PortSwitch(self.config)
+        m.d.comb += [
+            switch.sent.eq(scheduler.sent), switch.second.eq(scheduler.column.bank >= self.config.port_banks),
+            switch.arrived.eq(phy.read_valid), phy.write.eq(switch.data), phy.mask.eq(switch.masks),
+            phy.write_valid.eq(switch.valid),
+        ]
+        for number, (read_buffer, write_buffer) in enumerate(buffers):
+            m.d.comb += [
+                read_buffer.sent.eq(switch.of_port[number]), read_buffer.data.eq(phy.read),
+                read_buffer.valid.eq(switch.arrived_of[number]), write_buffer.sent.eq(switch.of_port[number]),
+                switch.write[number].eq(write_buffer.data), switch.mask[number].eq(write_buffer.mask),
+                switch.write_valid[number].eq(write_buffer.valid),
+            ]

@@ -112,6 +112,7 @@ class Lpddr4Config:
     rate: data rate of a pin in Mb/s; the clock is half of it.
     density: Gb of the channel, 4, 8 or 16.
     ratio: memory clocks per controller clock, 4 or 8.
+    ports: memory ports that share the channel, 1 or at ratio 8 2; each has its part of the banks.
     init_divisor: tINIT1 and tINIT3 are shortened by it, for simulation only; 1 on a board.
     """
 
@@ -119,6 +120,7 @@ class Lpddr4Config:
     density: int = 8
     ratio: int = 4
     init_divisor: int = 1
+    ports: int = 1
 
     def __post_init__(self):
         def check(ok, field, expected):
@@ -129,6 +131,9 @@ class Lpddr4Config:
         check(self.density in REFRESH_NS, "density", f"one of {', '.join(map(str, REFRESH_NS))} Gb")
         check(self.ratio in (4, 8), "ratio", "4 or 8")
         check(self.init_divisor >= 1, "init_divisor", "at least 1")
+        # A port moves a word a cycle; with more of them than words that pass the pins, buffers would be of no use.
+        check(self.ports in (1, self.ratio // 4), "ports",
+              f"{'1' if self.ratio == 4 else '1 or 2'} at ratio {self.ratio}")
 
     @property
     def tck_ns(self) -> Fraction:
@@ -143,6 +148,16 @@ class Lpddr4Config:
     def words(self) -> int:
         """128-bit words of the channel."""
         return self.rows * BANKS * PAGE_BURSTS * 2
+
+    @property
+    def port_banks(self) -> int:
+        """Banks of a port: port p has those from p · ``port_banks`` on."""
+        return BANKS // self.ports
+
+    @property
+    def port_words(self) -> int:
+        """128-bit words of a port."""
+        return self.words // self.ports
 
     @property
     def latency_code(self) -> int:

@@ -17,6 +17,7 @@ class DeviceSpec(Memspec):
     -------
     rows: rows of a bank.
     latency_code: what the RL, WL and nWR fields of MR1 and MR2 must hold.
+    ports: parts of the banks, each with an image of its own.
     """
 
     MRR: int
@@ -31,6 +32,7 @@ class DeviceSpec(Memspec):
     RAS_MAX: int
     rows: int
     latency_code: int
+    ports: int = 1
 
     def __str__(self) -> str:
         """The form the compiled model reads: ``NAME=value`` of every field."""
@@ -40,6 +42,7 @@ class DeviceSpec(Memspec):
 def memspec_of(config: Lpddr4Config) -> DeviceSpec:
     """What the part of ``config`` needs up to 85 °C."""
     timing = asdict(config.timing())
-    known = {"banks": BANKS, "BURST": BURST, "rows": config.rows, "latency_code": config.latency_code}
+    known = {"banks": BANKS, "BURST": BURST, "rows": config.rows, "latency_code": config.latency_code,
+             "ports": config.ports}
     return DeviceSpec(**known, **{field.name: timing[field.name] for field in fields(DeviceSpec)
                                   if field.name not in known})

@@ -101,6 +101,7 @@ def test_spacing_is_the_least(clocks, ratio, kinds):
 @pytest.mark.parametrize("field, value, expected", [
     ("rate", 19, "20 to 4267 Mb/s"), ("rate", 4268, "20 to 4267 Mb/s"), ("rate", -1, "20 to 4267 Mb/s"),
     ("density", 6, "one of 4, 8, 16 Gb"), ("ratio", 2, "4 or 8"), ("ratio", 16, "4 or 8"),
+    ("ports", 2, "1 at ratio 4"), ("ports", 0, "1 at ratio 4"),
     ("init_divisor", 0, "at least 1")])
 def test_bad_values(field, value, expected):
     with pytest.raises(Lpddr4ConfigError, match=f"^lpddr4: {field}={value}, expected {re.escape(expected)}$"):

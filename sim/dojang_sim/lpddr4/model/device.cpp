@@ -18,7 +18,7 @@ bool is_read(Code code) { return code == RD || code == RDA; }
 
 Device::Device(int channel, const Spec& spec, int read_lead, int preamble)
     : channel_(channel), read_lead_(read_lead), preamble_(preamble), spec_(spec), checker_(spec), sequence_(spec),
-      upkeep_(spec), image_(channel, spec.rows * kBanks * kPageBursts * kBurstBytes) {
+      upkeep_(spec), image_(channel, int(spec.ports), spec.rows * kBanks / spec.ports * kPageBursts * kBurstBytes) {
   if (const char* options = std::getenv(("DOJANG_LPDDR4_" + std::to_string(channel)).c_str())) configure(options);
   restart(false);
 }
@@ -170,11 +170,12 @@ void Device::apply(const Decoded& command) {
 }
 
 std::int64_t Device::offset_of(const Decoded& command) {
+  const int banks = kBanks / int(spec_.ports), port = command.bank / banks;
   const std::int64_t row = rows_[command.bank];
-  const std::int64_t offset = ((row * kBanks + command.bank) * kPageBursts + command.burst) * kBurstBytes;
-  if (offset < image_.size()) return offset;
+  const std::int64_t offset = ((row * banks + command.bank % banks) * kPageBursts + command.burst) * kBurstBytes;
+  if (offset < image_.size(port)) return image_.start(port) + offset;
   std::fprintf(stderr, "lpddr4 channel %d: word 0x%" PRIx64 " of row 0x%" PRIx64 ", the memory has 0x%" PRIx64
-               " words\n", channel_, offset / kWordBytes, row, image_.size() / kWordBytes);
+               " words\n", channel_, offset / kWordBytes, row, image_.size(port) / kWordBytes);
   report(command.time, kNames[command.code], command.bank, observed::IMAGE, "earliest", kNoWait);
   return kNowhere;
 }
