@@ -32,7 +32,7 @@ class Engine(wiring.Component):
 
     Members
     -------
-    command: accepted only while not ``busy``; rows a multiple of 4 up to ``config.acc_rows``, bits 1 to 8, contexts
+    command: accepted only while not ``busy``, and kept; rows a multiple of 4 up to ``config.acc_rows``, bits 1 to 8, contexts
         less than ``config.contexts``. No rows or no groups: nothing is read or written.
     planes, scales: streams of docs/reference/layout.md. Of ``scales`` two words may be taken ahead of the next command.
     sram: reads of the activations: context c's vector starts at act + c * act_stride.
