@@ -8,7 +8,7 @@ Dynamic values: registers hold what changes from token to token (``Reg``). The e
     n    = n_base + clamp((R[n_reg] + n_bias) >> n_shift, 0, n_max) * n_mul
     addr = addr   + clamp((R[m_reg] + m_bias) >> m_shift, 0, ...)   * m_mul
 
-so a program compiled once serves every position. ``n == 0`` makes any instruction a no-op.
+so a program compiled once serves every position. ``n == 0`` makes any instruction but END a no-op.
 """
 
 from enum import IntEnum, IntFlag
@@ -19,7 +19,7 @@ class Op(IntEnum):
     """Opcodes. SRAM addresses (a, b, d) count 128-bit words of 4 elements; bit 15 selects the bank (0 LOCAL, 1 RX)."""
 
     NOP = 0
-    STREAM = 1   # queue n words of memory for stream `stream`; returns at once (blocks only while the queue is full)
+    STREAM = 1   # queue n words of memory for stream `stream`, even while a unit works; waits only for a place
     LOAD = 2     # read n words of memory into RX at d, counted under `tag`; returns at once
     WAIT = 3     # wait until n words have arrived under `tag`, then subtract them
     STORE = 4    # write n words from SRAM a to memory

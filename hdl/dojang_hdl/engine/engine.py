@@ -32,9 +32,11 @@ class Engine(wiring.Component):
 
     Members
     -------
-    command: accepted only while not ``busy``; rows a multiple of 4 up to ``config.acc_rows``, bits 1 to 8, contexts
-        less than ``config.contexts``. No rows or no groups: nothing is read or written.
+    command: accepted only while not ``busy``, and kept; rows a multiple of 4 up to ``config.acc_rows``, bits 1 to 8,
+        contexts less than ``config.contexts``. No rows or no groups: nothing is read or written.
     planes, scales: streams of docs/reference/layout.md. Of ``scales`` two words may be taken ahead of the next command.
+    scales_used: pulse, a word of ``scales`` is needed no more.
+    scales_forget: only while not ``busy``: what was taken ahead is not the next command's.
     sram: reads of the activations: context c's vector starts at act + c * act_stride.
     write: results: row r of context c is element r of the vector at out + c * out_stride.
     busy: a command is under way, its last write included.
@@ -53,6 +55,7 @@ class Engine(wiring.Component):
         super().__init__({
             "command": In(stream.Signature(GemvCommand)),
             "planes": In(stream.Signature(WORD_BITS)), "scales": In(stream.Signature(WORD_BITS)),
+            "scales_used": Out(1), "scales_forget": In(1),
             "sram": Out(SramRead()), "write": Out(SramWrite()),
             "busy": Out(1), "waiting_planes": Out(1), "waiting_scales": Out(1), "waiting_activations": Out(1),
             "nonfinite": Out(1), "spare": Out(1),
@@ -81,6 +84,7 @@ class Engine(wiring.Component):
         walk = parts.walk(m, command, start)
         connect(m, parts.planes(m, flipped(self.planes), command, walk), issue.planes)
         connect(m, flipped(self.scales), scale_reader.scales)
+        m.d.comb += [self.scales_used.eq(scale_reader.used), scale_reader.forget.eq(self.scales_forget)]
         connect(m, aligner.sram, flipped(self.sram))
         connect(m, accumulator.write, flipped(self.write))
         # Of two groups the serializer has the factors: they come in time, and not before the last row of the one whose

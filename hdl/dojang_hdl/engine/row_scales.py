@@ -26,7 +26,7 @@ class RowScaleReader(wiring.Component):
     Members
     -------
     start: pulse while no unit is under way: a command begins.
-    mode, scales, available: as of `ScaleUnpacker`.
+    mode, scales, used, forget, available: as of `ScaleUnpacker`.
     pop: a unit goes (only while ``available``); with ROW not within three cycles of its last time.
     final: with ``pop``: the unit is its product's last.
     o: the factors of the unit that went ``lead`` cycles before, with ``final`` as its ``ends``.
@@ -38,8 +38,8 @@ class RowScaleReader(wiring.Component):
     def __init__(self, lanes: int, acc_rows: int):
         self._lanes, self._units = lanes, acc_rows // lanes
         super().__init__({
-            "start": In(1), "mode": In(2), "scales": In(stream.Signature(WORD_BITS)), "available": Out(1),
-            "pop": In(1), "final": In(1), "o": Out(unit_layout(lanes)),
+            "start": In(1), "mode": In(2), "scales": In(stream.Signature(WORD_BITS)), "used": Out(1),
+            "forget": In(1), "available": Out(1), "pop": In(1), "final": In(1), "o": Out(unit_layout(lanes)),
         })
 
     def elaborate(self, platform):
@@ -48,7 +48,8 @@ class RowScaleReader(wiring.Component):
         connect(m, flipped(self.scales), unpacker.scales)
         kept, unit = Signal(), Signal(range(self._units))
         m.d.comb += [unpacker.mode.eq(self.mode), unpacker.issue.eq(self.pop), unpacker.ends.eq(self.final),
-                     unpacker.kept.eq(kept), self.available.eq(unpacker.available)]
+                     unpacker.kept.eq(kept), self.available.eq(unpacker.available), self.used.eq(unpacker.used),
+                     unpacker.forget.eq(self.forget)]
         with m.If(self.pop):
             m.d.sync += unit.eq(Mux(self.final, 0, unit + 1))
             with m.If(self.final & (self.mode == ScaleMode.ROW)):

@@ -39,6 +39,8 @@ class ScaleUnpacker(wiring.Component):
     mode: `ScaleMode`; changes only while no unit is under way.
     kept: the next unit's factors do not come from the stream.
     scales: the scale stream.
+    used: pulse, a word of the stream is needed no more.
+    forget: between commands: the words taken ahead, two at most, will come again or never.
     available: the next unit's factors are here.
     issue: unpack them (only while ``available``).
     ends: with ``issue``: the group ends here, and with it its last word.
@@ -48,7 +50,7 @@ class ScaleUnpacker(wiring.Component):
     def __init__(self, lanes: int):
         self._lanes = lanes
         super().__init__({
-            "mode": In(2), "kept": In(1), "scales": In(stream.Signature(WORD_BITS)),
+            "mode": In(2), "kept": In(1), "scales": In(stream.Signature(WORD_BITS)), "used": Out(1), "forget": In(1),
             "available": Out(1), "issue": In(1), "ends": In(1), "o_valid": Out(1), "o": Out(unit_layout(lanes)),
         })
 
@@ -71,7 +73,8 @@ class ScaleUnpacker(wiring.Component):
         units = WORD_BITS // (FACTOR * self._lanes)  # of a word of scales; half as many of scales and offsets
         unit = Signal(range(units))
         final = self.ends | (unit == Mux(narrow, units - 1, units // 2 - 1))
-        m.d.comb += self.available.eq(~reading | Mux(using, full[1], full[0]))
+        m.d.comb += [self.available.eq(~reading | Mux(using, full[1], full[0])),
+                     self.used.eq(self.issue & reading & final)]
         with m.If(self.issue & reading):
             m.d.sync += unit.eq(Mux(final, 0, unit + 1))
             with m.If(final):
@@ -89,6 +92,8 @@ class ScaleUnpacker(wiring.Component):
                 m.d.sync += chosen.eq(Mux(using, 1, 1 << in_word))
             with m.Elif(~narrow | unit[0]):
                 m.d.sync += chosen.eq(chosen << 1)
+        with m.If(self.forget):   # words begin with a unit anyhow
+            m.d.sync += [full.eq(0), filling.eq(0), using.eq(0), chosen.eq(1)]
         parts = [word.word_select(i, width) & chosen[w * in_word + i].replicate(width)
                  for w, word in enumerate(words) for i in range(in_word)]
         pairs, upper = Signal(width), Signal()
@@ -114,7 +119,7 @@ class ScaleReader(wiring.Component):
 
     Members
     -------
-    mode, scales, available, issue, ends: as of `ScaleUnpacker`.
+    mode, scales, used, forget, available, issue, ends: as of `ScaleUnpacker`.
     pop: remove the oldest entry, two cycles after its issue at the earliest, before 14 more are issued.
     o: oldest entry.
     """
@@ -122,7 +127,7 @@ class ScaleReader(wiring.Component):
     def __init__(self, lanes: int):
         self._lanes = lanes
         super().__init__({
-            "mode": In(2), "scales": In(stream.Signature(WORD_BITS)),
+            "mode": In(2), "scales": In(stream.Signature(WORD_BITS)), "used": Out(1), "forget": In(1),
             "available": Out(1), "issue": In(1), "ends": In(1), "pop": In(1), "o": Out(unit_layout(lanes)),
         })
 
@@ -131,7 +136,8 @@ class ScaleReader(wiring.Component):
         m.submodules.unpacker = unpacker = ScaleUnpacker(self._lanes)
         connect(m, flipped(self.scales), unpacker.scales)
         m.d.comb += [unpacker.mode.eq(self.mode), unpacker.issue.eq(self.issue), unpacker.ends.eq(self.ends),
-                     self.available.eq(unpacker.available)]
+                     self.available.eq(unpacker.available), self.used.eq(unpacker.used),
+                     unpacker.forget.eq(self.forget)]
         m.submodules.queue = fifo = memory.Memory(shape=unit_layout(self._lanes), depth=QUEUE, init=[])
         write, read = fifo.write_port(), fifo.read_port(domain="comb")
         m.d.comb += [write.en.eq(unpacker.o_valid), write.data.eq(unpacker.o), self.o.eq(read.data)]

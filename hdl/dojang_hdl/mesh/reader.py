@@ -29,7 +29,7 @@ class StreamReader(wiring.Component):
     chunk: longest request, a power of two.
     kinds: `DataKind` of the replies, one or two.
     queued: commands of each kind that wait; see `Requester`.
-    late: see `WordRings`.
+    late, keeps: see `WordRings`.
 
     Members
     -------
@@ -38,17 +38,19 @@ class StreamReader(wiring.Component):
     request: READ flits, one stream a kind.
     fill: the replies' payloads, in order, one stream a kind, at most one word a cycle in all; always ready.
     select: whose words ``o`` gives. It may change only while ``o.ready`` is low: what is offered is then withdrawn.
+    used, turned: see `WordRings`; with ``keeps``.
     o: the words. `latency` cycles from fill to o.
     """
 
     def __init__(self, depth: int, chunk: int, kinds: tuple[DataKind, ...], queued: tuple[int, ...],
-                 late: bool = True):
+                 late: bool = True, keeps: bool = False):
         for name, value in (("depth", depth), ("chunk", chunk)):
             if value < 2 or value & (value - 1):
                 raise ValueError(f"{name}={value}, expected a power of two of at least 2 words")
         self._depths = (depth,) if len(kinds) == 1 else (3 * depth // 4, depth // 4)
-        self._chunk, self._kinds, self._queued, self._late = chunk, kinds, queued, late
+        self._chunk, self._kinds, self._queued, self._late, self._keeps = chunk, kinds, queued, late, keeps
         super().__init__({
+            **({"used": In(1), "turned": Out(1)} if keeps else {}),
             "x": In(4), "y": In(4),
             "command": In(stream.Signature(ReadCommand)).array(len(kinds)),
             "request": Out(RequestLink()).array(len(kinds)),
@@ -68,9 +70,11 @@ class StreamReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rings = rings = WordRings(self._depths, self._late)
+        m.submodules.rings = rings = WordRings(self._depths, self._late, self._keeps)
         wiring.connect(m, rings.o, wiring.flipped(self.o))
         m.d.comb += rings.select.eq(self.select)
+        if self._keeps:
+            m.d.comb += [rings.used.eq(self.used), self.turned.eq(rings.turned)]
         for index, kind in enumerate(self._kinds):
             prefetched = len(self._kinds) > 1 and index == 0
             requester = Requester(self._depths[index], self._chunk, kind, self._queued[index],

@@ -16,11 +16,13 @@ class WordRings(wiring.Component):
 
     Words that were fetched for ``o`` but not taken go back to their ring, that is, their places have not been given
     away. So ``o`` withdraws what it offers when ``select`` changes: that is only allowed while nobody takes words, and
-    begins to offer the other ring's three cycles later.
+    begins to offer the other ring's three cycles later. A consumer that ``keeps`` words it has taken before it needs
+    them may take some then: it forgets in the cycle of ``turned`` what it has not used, and is given it again.
 
     Parameters
     ----------
     depths: words of every ring, one or two; together a power of two.
+    keeps: the consumer takes words ahead.
     late: ``o.ready`` comes late in its cycle, so that only registers may depend on it. It costs a `Buffer`; else it
         reaches the memory in the same cycle, and `latency` is one less.
 
@@ -29,13 +31,16 @@ class WordRings(wiring.Component):
     write, word: to which ring the word goes, one bit each, at most one of them set; the master sees to it that there is
         room.
     select: number of the ring that is read.
+    used: with ``keeps``: a word more of those taken is needed no more, not in the cycle in which ``select`` changes.
+    turned: with ``keeps``: ``select`` has changed.
     freed: the place of a word is free again, one bit for each ring.
     o: the words. `latency` cycles from ``write`` to ``o``.
     """
 
-    def __init__(self, depths: tuple[int, ...], late: bool = True):
-        self._depths, self._late = depths, late
+    def __init__(self, depths: tuple[int, ...], late: bool = True, keeps: bool = False):
+        self._depths, self._late, self._keeps = depths, late, keeps
         super().__init__({
+            **({"used": In(1), "turned": Out(1)} if keeps else {}),
             "write": In(len(depths)), "word": In(WORD_BITS), "select": In(range(max(len(depths), 2))),
             "freed": Out(len(depths)), "o": Out(stream.Signature(WORD_BITS)),
         })
@@ -75,7 +80,9 @@ class WordRings(wiring.Component):
             leaving.valid.eq(fetched), leaving.payload.eq(read.data),
             popped.eq((~fetched | leaving.ready) & (left != 0)),
         ]
-        m.d.sync += taken.eq(self.o.valid & self.o.ready)
+        m.d.sync += taken.eq(self.used if self._keeps else self.o.valid & self.o.ready)
+        if self._keeps:
+            m.d.comb += self.turned.eq(turned)
         for ring in rings:
             m.d.comb += self.freed[ring].eq(taken & (current == ring))
             m.d.sync += level[ring].eq(level[ring] + self.write[ring] - self.freed[ring])

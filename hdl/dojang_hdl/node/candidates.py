@@ -26,7 +26,7 @@ class Candidates(wiring.Component):
     below +0.
 
     A command offers ``n`` elements from SRAM word ``a``, with ids counting up from ``index``; ``reset`` empties the
-    list first. ``n`` = 0 does nothing at all. It takes n + 4 cycles; commands are accepted only when idle.
+    list first. ``n`` = 0 does nothing at all. It takes n + 4 cycles; commands are accepted only when idle, and kept.
 
     Members
     -------

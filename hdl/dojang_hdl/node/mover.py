@@ -30,13 +30,13 @@ class Mover(wiring.Component):
 
     Members
     -------
-    command: In stream of `MoverCommand`; accepted only when idle.
+    command: In stream of `MoverCommand`; accepted only when idle, and kept.
     busy: a command is being executed.
     x, y: the node's place.
     request, data: the networks' local inputs.
     sram: read port.
     planes: the plane stream (VPUT, UNPACK).
-    scalar: the vector unit's scalar register to put (SPUT).
+    scalar: the vector unit's scalar register to put (SPUT), in the cycle after acceptance.
     select, candidate: the candidate list's read port (REPORT).
     counters: sent by END as four 32-bit numbers. errors: `isa.Flag`, sent with DONE.
     """

@@ -66,7 +66,7 @@ class Node(wiring.Component):
         # The engine's scale reader and the sequencer decide from registers what they take.
         m.submodules.scales = scales = StreamReader(
             config.scale_fifo, config.chunk, (DataKind.SCALES, DataKind.URGENT_SCALES), config.queued_streams,
-            late=False)
+            late=False, keeps=True)
         m.submodules.program = program = StreamReader(
             config.program_fifo, config.chunk, (DataKind.PROGRAM,), (0,), late=False)
         m.submodules.sequencer = sequencer = Sequencer(config)
@@ -125,6 +125,7 @@ class Node(wiring.Component):
         ]
         m.d.comb += [planes.select.eq(sequencer.urgent), scales.select.eq(sequencer.urgent)]
         wiring.connect(m, scales.o, engine.scales)
+        m.d.comb += [scales.used.eq(engine.scales_used), engine.scales_forget.eq(scales.turned)]
         wiring.connect(m, program.o, sequencer.program)
         self._count(m, sequencer, engine, vector, mover)
         return m

@@ -26,7 +26,7 @@ class VectorUnit(wiring.Component):
 
     Members
     -------
-    command: accepted only when idle. n = 0 does nothing and keeps the scalar register.
+    command: accepted only when idle, and kept. n = 0 does nothing and keeps the scalar register.
     a, b: SRAM read ports of the operands. The destination may be an operand's own place.
     write: SRAM write port of the results, LOCAL bank.
     busy: high from the cycle after acceptance until the results are in SRAM and the scalar register is readable.

@@ -335,7 +335,7 @@ class ProgramWriter:
             for first, last in edges.reshape(-1, 2).tolist():
                 self._emit(Op.STORE, last - first, area + first, a=bank | first, channel=0)
         self._emit(Op.REPORT, 1)
-        self._emit(Op.END, 1)
+        self._emit(Op.END, self.rng.randrange(2))
 
 
 def _overlap(first: int, words: int, other: int, others: int) -> bool:

@@ -77,7 +77,7 @@ class Node:
         self.clock[self.index] += 1
         self.writes = []
         try:
-            if op == Op.STREAM or (n and op != Op.NOP):
+            if op in (Op.STREAM, Op.END) or (n and op != Op.NOP):
                 getattr(self, f"_{op.name.lower()}")(n, f)
         except HazardError as error:
             raise HazardError(f"node {self.index} pc {self.pc} {op.name}: {error}") from None

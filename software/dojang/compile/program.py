@@ -48,7 +48,7 @@ class ProgramBuilder:
     Parameters
     ----------
     queues: STREAM commands a reader queues, prefetched and urgent ones: so many are issued and not yet consumed at
-        most, hence STREAM never blocks.
+        most, hence STREAM waits at most for the instruction at work.
     """
 
     def __init__(self, queues: tuple[int, int] = (QUEUE, QUEUE)):

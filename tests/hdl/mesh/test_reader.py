@@ -174,6 +174,51 @@ def switched(module, seed, late, stall):
         cycles=20000, background=(memory.serve,))
 
 
+def kept(module, seed):
+    """A consumer that takes two words before it needs them, whenever it has not got them, and forgets them."""
+    rng = random.Random(seed)
+    reader = module.StreamReader(64, 16, BOTH, (8, 8), late=False, keeps=True)
+    memory = RemoteMemory(reader, BOTH, 16, 7, rng, 0.2)
+    commands = [random_commands(rng, 30) for _ in BOTH]
+    wanted, used = [expected(part) for part in commands], [[], []]
+
+    async def consumer(ctx):
+        select, words, pause = 0, [], 0
+        while any(len(part) < len(all_) for part, all_ in zip(used, wanted, strict=True)):
+            turns = not pause and rng.random() < 0.1
+            use = bool(words) and not turns and not pause and rng.random() < 0.5
+            pause = 3 if turns else max(pause - 1, 0)   # a command begins some cycles after the switch
+            select ^= turns
+            ctx.set(reader.select, select)
+            ctx.set(reader.used, use)
+            ctx.set(reader.o.ready, len(words) < 2)
+            if use:
+                used[select].append(words.pop(0))
+            forget = ctx.get(reader.turned)
+            if ctx.get(reader.o.ready) and ctx.get(reader.o.valid):
+                words.append(ctx.get(reader.o.payload))
+            if forget:
+                words.clear()
+            await ctx.tick()
+        assert used == wanted
+
+    run(reader, consumer, *(commander(reader, index, part, rng, 0.2) for index, part in enumerate(commands)),
+        cycles=20000, background=(memory.serve,))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_words_taken_ahead_come_again(seed):
+    kept(reader_module, seed)
+
+
+@pytest.mark.parametrize("change", [("self.used if self._keeps else self.o.valid", "self.o.valid"),
+                                    ("self.turned.eq(turned)", "self.turned.eq(0)")])
+def test_words_that_are_lost_or_mixed_are_noticed(change):
+    broken = mutate("dojang_hdl.mesh.word_rings", *change, users=("dojang_hdl.mesh.reader",))
+    with pytest.raises(AssertionError):
+        kept(broken, 0)
+
+
 @pytest.mark.parametrize("late", [True, False])
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 def test_urgent_words_pass(late, stall):
@@ -186,8 +231,9 @@ MUTATIONS = {
     "the other's words are offered": ("ResetInserter(turned)(leaving_buffer)", "leaving_buffer"),
     "a fetched word stays": ("current.eq(self.select), fetched.eq(0)", "current.eq(self.select)"),
     "a word comes while turning": ("self.write.bit_select(self.select, 1))]", "0)]"),
-    "the place is given away when fetched": ("m.d.sync += taken.eq(self.o.valid & self.o.ready)",
-                                             "m.d.comb += taken.eq(popped)"),
+    "the place is given away when fetched": (
+        "m.d.sync += taken.eq(self.used if self._keeps else self.o.valid & self.o.ready)",
+        "m.d.comb += taken.eq(popped)"),
     "one ring wraps at the other's end": ("firsts[ring] + self._depths[ring] - 1", "depth - 1"),
     "freed for the other": ("taken & (current == ring)", "taken & (current != ring)"),
 }
