@@ -98,6 +98,13 @@ class ChipConfig:
         return 8, 32 if self.coded else 8
 
     @property
+    def gathered_clusters(self) -> int:
+        """Clusters that the guard of a channel gathers at once: two for each node that writes there, those of its row
+        and, their values, those of the row before.
+        """
+        return max(4, 1 << (2 * self.width * min(self.height, 2) - 1).bit_length())
+
+    @property
     def plane_bits_per_cycle(self) -> int:
         """Weight bits all engines together apply per cycle, to every context."""
         return self.nodes * self.lanes * BLOCK

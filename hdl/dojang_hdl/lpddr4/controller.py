@@ -77,12 +77,13 @@ class Controller(wiring.Component):
             wiring.connect(m, bank.port, scheduler.banks[index])
             banks.append(bank)
         pressures = [write_buffer.pressure for _, write_buffer in buffers]
-        if config.ports > 1:
-            pressures.append(self._waiting_reads(m, banks))
-        m.d.comb += scheduler.pressure.eq(pressures[0] if len(pressures) == 1 else Cat(pressures).any())
         for number, (read_buffer, write_buffer) in enumerate(buffers):
             first = number * config.port_banks
-            self._dispatch(m, banks[first:first + config.port_banks], read_buffer, write_buffer, number)
+            pressures.append(
+                self._dispatch(m, banks[first:first + config.port_banks], read_buffer, write_buffer, number))
+        if config.ports > 1:
+            pressures.append(self._waiting_reads(m, banks))
+        m.d.comb += scheduler.pressure.eq(Cat(pressures).any())
         self._refresh(m, banks, scheduler, refresher, buffers[0][0])
         self._pins(m, scheduler)
         if config.ports == 1:
@@ -101,7 +102,7 @@ class Controller(wiring.Component):
         return ("",) if self.config.ports == 1 else tuple(map(str, range(self.config.ports)))
 
     def _dispatch(self, m, banks, read_buffer, write_buffer, number=0):
-        """From a port to its banks."""
+        """From a port to its banks. Returns the signal that writes wait for a bank whose queue is full."""
         port, mark = ports_of(self.config, self.port)[number], self._marks[number]
         m.submodules[f"splitter{mark}"] = splitter = Splitter(self.config.rows, self.config.port_banks)
         m.submodules[f"gather{mark}"] = gather = WriteGather(len(write_buffer.slot), self.config.port_banks)
@@ -113,8 +114,9 @@ class Controller(wiring.Component):
         access = Signal(Access)
         queues_ready = Cat(machine.access.ready for machine in banks)
         queue_ready, conflict, room, allowed, sent = Signal(), Signal(), Signal(), Signal(), Signal()
-        write, held, writable = Signal(), Signal(), Signal()
+        write, held, writable, stuck = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
+            stuck.eq(gather.o.valid & ~writable),
             held.eq(allowed & ~queue_ready),
             # Nothing else goes to the bank of what is gathered, so its queue has room until that has left.
             writable.eq(queues_ready.bit_select(gather.bank, 1)),
@@ -146,6 +148,7 @@ class Controller(wiring.Component):
                 machine.access.valid.eq(write & (gather.bank == index) | allowed & (piece.bank == index)),
                 machine.access.payload.eq(Mux(write, gather.o.payload, access)),
             ]
+        return stuck
 
     def _refresh(self, m, banks, scheduler, refresher, read_buffer):
         count, wanted = Signal(range(POLL_REFRESHES)), Signal()

@@ -21,7 +21,7 @@ class GuardedController(wiring.Component):
     Parameters
     ----------
     config: the channel.
-    tile: words of a tile, the chip's ``chunk``.
+    tile, entries: see `Guard`.
 
     Members
     -------
@@ -30,8 +30,8 @@ class GuardedController(wiring.Component):
     counters: all counters; those of several guards end with the number of their port.
     """
 
-    def __init__(self, config: Lpddr4Config, tile: int):
-        self.config, self._tile = config, tile
+    def __init__(self, config: Lpddr4Config, tile: int, entries: int = 4):
+        self.config, self._tile, self._entries = config, tile, entries
         ports = [""] if config.ports == 1 else [f"_{port}" for port in range(config.ports)]
         names = [*MEMORY_COUNTERS, *(name + port for port in ports for name in GUARD_COUNTERS)]
         super().__init__({
@@ -42,7 +42,7 @@ class GuardedController(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        guards = [Guard(self._tile) for _ in range(self.config.ports)]
+        guards = [Guard(self._tile, self._entries) for _ in range(self.config.ports)]
         for number, guard in enumerate(guards):
             m.submodules["guard" if len(guards) == 1 else f"guard{number}"] = guard
         m.submodules.controller = controller = Controller(self.config)

@@ -51,7 +51,7 @@ class Lpddr4:
         return phy_sources()
 
     def channel(self, number: int, config: ChipConfig) -> wiring.Component:
-        return Lpddr4Channel(self.timing, number, config.chunk)
+        return Lpddr4Channel(self.timing, number, config.chunk, config.gathered_clusters)
 
 
 Memories = Ideal | Lpddr4

@@ -20,16 +20,16 @@ class Lpddr4Channel(wiring.Component):
     Parameters
     ----------
     channel: number of the first port; the images and the options of the device are found by it.
-    tile: with it, the channel is a `GuardedController` with tiles of so many words.
+    tile: with it, the channel is a `GuardedController` with tiles of so many words, which gathers ``entries`` clusters.
 
     Members
     -------
     port, status, counters: of the controller.
     """
 
-    def __init__(self, config: Lpddr4Config, channel: int, tile: int | None = None):
+    def __init__(self, config: Lpddr4Config, channel: int, tile: int | None = None, entries: int = 4):
         self.config, self.channel = config, channel
-        self._controller = GuardedController(config, tile) if tile else Controller(config)
+        self._controller = GuardedController(config, tile, entries) if tile else Controller(config)
         members = self._controller.signature.members
         super().__init__({name: members[name] for name in ("port", "status", "counters")})
 
