@@ -63,16 +63,15 @@ class Sum(wiring.Component):
         pairs = Signal(range(PARTIALS // 2 + 1))  # of the tree's next level
         index = Signal(range(PARTIALS // 2 // width))  # of the adders' next pairs
         final = pairs - 1 if width == 1 else pairs[-1]  # index of a level's last pair, of which there are 4, 2 or 1
-        pair, pair_last = Signal(width), Signal()
-        m.d.sync += [pair.eq(Cat(folding & (pairs > j) if j else folding for j in range(width))),
-                     pair_last.eq(index == final)]
+        pair, pair_last = Signal(), Signal()
+        m.d.sync += [pair.eq(folding), pair_last.eq(index == final)]
         to = Signal(range(PARTIALS // width))  # of its adder's sums, the one that leaves next
         for j, (adder, back, mark) in enumerate(zip(adders, backs, marks, strict=True)):
             even, odd = Signal(32), Signal(32)
             m.d.comb += [
-                adder.i_valid.eq(self.valid[j] | pair[j]),
-                adder.a.eq(Mux(pair[j], even, self.z.word_select(j, 32))),
-                adder.b.eq(Mux(pair[j], odd, Mux(touched[-1], back, 0))),
+                adder.i_valid.eq(self.valid[j] | pair),
+                adder.a.eq(Mux(pair, even, self.z.word_select(j, 32))),
+                adder.b.eq(Mux(pair, odd, Mux(touched[-1], back, 0))),
             ]
             # Every adder reads from copies of its own, of what all of them have summed.
             for k, (name, operand) in enumerate((("even", even), ("odd", odd))):
@@ -88,7 +87,7 @@ class Sum(wiring.Component):
 
         # The last element of a level leaves the adder.
         end = Signal(first.latency)
-        m.d.sync += end.eq((end << 1) | Mux(pair[0], pair_last, self.valid[0] & self.last))
+        m.d.sync += end.eq((end << 1) | Mux(pair, pair_last, self.valid[0] & self.last))
 
         with m.If(first.o_valid):
             m.d.sync += to.eq(to + 1)
