@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 from dojang_hdl import isa
+from dojang_hdl.config import ChipConfig, ConfigError
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Reduce, Round
 from dojang_hdl.vector import VecCommand, VectorUnit
 from dojang_sim.benches.vector_commands import CORNERS, RX, VectorMachine, command_bits, random_patterns
@@ -43,6 +44,8 @@ def run(lanes):
 def test_lanes_are_those_of_a_word_or_one():
     with pytest.raises(ValueError, match="2 lanes, expected 1 or 4"):
         VectorUnit(2)
+    with pytest.raises(ConfigError, match="chip 'two': vector_lanes=2, expected 1 or 4"):
+        ChipConfig("two", vector_lanes=2)
 
 
 def test_command_holds_the_instruction_fields():
