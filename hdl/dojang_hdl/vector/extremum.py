@@ -62,7 +62,8 @@ class Extremum(wiring.Component):
 
         best = Signal(32)
         with m.If(self.start):
-            m.d.sync += [target.eq(low) for target, low in zip((self.result, best), _lowest(self.absolute), strict=True)]
+            value_0, key_0 = _lowest(self.absolute)
+            m.d.sync += [self.result.eq(value_0), best.eq(key_0)]
         with m.Elif(waiting):
             with m.If(key > best):
                 m.d.sync += [self.result.eq(value), best.eq(key)]
@@ -102,7 +103,8 @@ class WordExtremum(wiring.Component):
 
         best = Signal(32)
         with m.If(self.start):
-            m.d.sync += [target.eq(low) for target, low in zip((self.result, best), _lowest(self.absolute), strict=True)]
+            value_0, key_0 = _lowest(self.absolute)
+            m.d.sync += [self.result.eq(value_0), best.eq(key_0)]
         with m.Elif(waiting & Cat(wins[lane] & (key > best) for lane, key in enumerate(keys)).any()):
             m.d.sync += [self.result.eq(winner(values)), best.eq(winner(keys))]
         return m

@@ -1,6 +1,6 @@
 """The steps between operands and results, one element per cycle."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 
 from ..arith import FloatAdd, FloatMul, RoundTo, Special
 from ..isa import Add, Fn, Mul, Mul2, Round
