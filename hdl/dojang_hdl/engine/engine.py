@@ -36,7 +36,7 @@ class Engine(wiring.Component):
         contexts less than ``config.contexts``. No rows or no groups: nothing is read or written.
     planes, scales: streams of docs/reference/layout.md. Of ``scales`` two words may be taken ahead of the next command.
     scales_used: pulse, a word of ``scales`` is needed no more.
-    scales_forget: only while not ``busy``: what was taken ahead is not the next command's.
+    scales_forget: what was taken ahead is not the next command's; in its first cycle at the latest.
     sram: reads of the activations: context c's vector starts at act + c * act_stride.
     write: results: row r of context c is element r of the vector at out + c * out_stride.
     busy: a command is under way, its last write included.
