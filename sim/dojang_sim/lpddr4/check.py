@@ -14,7 +14,7 @@ from .trace import TraceError, read_trace
 
 __all__ = ["check"]
 
-EXAMPLE = "Example: python -m dojang_sim.lpddr4.check --remarks memspec.json trace.txt > judged.txt"
+EXAMPLE = "Example: python -m dojang_sim.lpddr4.check memspec.json trace.txt --remarks > judged.txt"
 
 MemspecFile = Annotated[Path, typer.Argument(metavar="MEMSPEC.json", help="DRAMSys memspec of an LPDDR4 part.")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE.txt", help="A command a line: t_tCK CMD BANK.")]

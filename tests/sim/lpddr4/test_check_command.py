@@ -65,7 +65,8 @@ def test_help():
 
 
 @pytest.mark.parametrize(("line", "message"), [
-    ("9 ACTIVATE 0", "command is ACTIVATE, expected one of ACT RD RDA WR WRA PREPB PREAB REFPB REFAB"),
+    ("9 ACTIVATE 0", "command is ACTIVATE, expected one of ACT RD RDA WR WRA MWR MWRA PREPB PREAB REFPB "
+                      "REFAB"),
     ("9 act 0", "command is act, expected one of ACT"),
     ("9 ACT 8", "bank is 8, expected 0 to 7"),
     ("9 PREAB 8", "bank is 8, expected 0 to 7"),
