@@ -59,4 +59,4 @@ MODE_FIELDS = (
     field(13, "FSP_OP", 7, 7, "0", "set point 0 is in use"),
     field(14, "VREF_DQ", 7, 0, "77", "DQ reference at its default"),
 )
-"""Every bit of every register that may be written. RL, WL, nWR are of the same code of the clock; nRTP goes with nWR."""
+"""Every bit of every register that may be written."""

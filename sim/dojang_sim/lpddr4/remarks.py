@@ -1,4 +1,4 @@
-"""What breaks a rule of a device in a trace without making a command of it illegal: deadlines and rounds of refreshes."""
+"""What breaks a rule of a device without making a command of a trace illegal: deadlines, rounds of refreshes."""
 
 from collections.abc import Iterator
 
@@ -65,10 +65,10 @@ class Remarks:
         return self._origin + (self._credit[bank] + DEVICE_RULES.refresh.postponed + 1) * self._memspec.REFI
 
     def _refreshed(self, time: int, banks: range) -> None:
+        if interval := self._memspec.REFI:
+            most = (time - self._origin) // interval + DEVICE_RULES.refresh.postponed
+            for bank in set(banks) - self._turns:       # REFAB in the midst of a round only ends it
+                self._credit[bank] = min(self._credit[bank] + 1, most)
         self._turns |= set(banks)
         if len(self._turns) == self._memspec.banks:
             self._turns = set()
-        if interval := self._memspec.REFI:
-            most = (time - self._origin) // interval + DEVICE_RULES.refresh.postponed
-            for bank in banks:
-                self._credit[bank] = min(self._credit[bank] + 1, most)

@@ -34,7 +34,8 @@ class ModeBits:
     low: int
 
     def __str__(self) -> str:
-        return f"MR{self.register}[{self.high}:{self.low}]"
+        span = f"{self.high}:{self.low}" if self.high > self.low else str(self.low)
+        return f"MR{self.register}[{span}]"
 
     @property
     def mask(self) -> int:

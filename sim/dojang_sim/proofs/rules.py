@@ -37,7 +37,7 @@ def assert_timing(m: Module, config: Lpddr4Config, before: Mapping[Command, Sign
     """
     spec, modes = memspec_of(config, derated=True), mode_registers(config)
     for rule in DEVICE_RULES.timing:
-        if rule.scope != scope or rule.when and not rule.when.any_in(modes):
+        if rule.scope != scope or (rule.when and not rule.when.any_in(modes)):
             continue
         distance = clocks(rule.distance, spec)
         for first, second in product(rule.before, rule.after):

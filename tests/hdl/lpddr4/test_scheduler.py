@@ -311,6 +311,7 @@ def test_a_broken_scheduler_is_caught(name):
             test_activations_and_refreshes_in_a_window(first_refresh, broken)
         for ratio in (4, 8):
             test_a_burst_every_tccd(1600, ratio, 0, broken)
-        test_turns(1600, 4, broken)
+        for rate, ratio in ((1600, 4), (3200, 8)):
+            test_turns(rate, ratio, broken)
         simulated(broken, Lpddr4Config(1600), random_accesses(random.Random(3), 6), offer=0.9, refresh=0.5,
                   everything=0.5, register=0.02, pressure=0.05)

@@ -65,7 +65,8 @@ def test_bad_part(tmp_path, section, values, message):
 
 @pytest.mark.parametrize(("content", "message"), [
     (b"RCD = 5", "not JSON (Expecting value"), (b"\xff\xfe\x00", "not JSON ("), (b"[" * 100_000, "not JSON ("),
-    (b"1" * 5000, "not JSON (Exceeds"), (b"[]", "memspec is missing"), (b"{}", "memspec is missing"), (b"", "not JSON (")])
+    (b"1" * 5000, "not JSON (Exceeds"), (b"[]", "memspec is missing"), (b"{}", "memspec is missing"),
+    (b"", "not JSON (")])
 def test_bad_file(tmp_path, content, message):
     path = tmp_path / "memspec.json"
     path.write_bytes(content)
