@@ -27,7 +27,7 @@ def mode_registers(config: Lpddr4Config) -> dict[int, int]:
         1: code << 4 | 1 << 2,      # BL16, write preamble 2 tCK, static read preamble, nWR
         2: code << 3 | code,        # WL set A, RL
         3: 0x31,                    # pull-up VDDQ/3, pull-down 40 ohm, no DBI
-        11: 0x04,                   # DQ terminated by 60 ohm, CA not
+        11: 0x04 if config.terminated else 0x00,    # DQ terminated by 60 ohm, CA not
         12: 0x4D,                   # CA reference at its default
         13: 0x00,                   # frequency set point 0
         14: 0x4D,                   # DQ reference at its default

@@ -65,7 +65,7 @@ class Scheduler(wiring.Component):
         """Returns the signal that a column command is sent."""
         t, spacing = self._config.timing(derated=True), self._config.spacing
         ccd = spacing(t.CCD, "column", "column")
-        to_write = spacing(t.RL + t.DQSCK + BURST - t.WL + t.WPRE + t.RPST, "column", "column")
+        to_write = spacing(read_to_write(self._config), "column", "column")
         to_read = spacing(t.WL + 1 + BURST + t.WTR, "column", "column")
         m.submodules.direction = direction = Direction()
         m.submodules.read_ready = read_ready = Cooldown(ccd, to_read)
@@ -170,6 +170,13 @@ class Scheduler(wiring.Component):
             m.d.sync += self.row.kind.eq(Mux(activating, Kind.ACT, Kind.PRE))
         for index, bank in enumerate(self.banks):
             m.d.comb += bank.row_taken.eq(chosen[index])
+
+
+def read_to_write(config):
+    """tCK from RD to WR: the read's data is over before the write's preamble, and before DQ is terminated."""
+    t = config.timing(derated=True)
+    first = min(t.WL - t.WPRE, t.ODTLON + t.ODTON - 1) if config.terminated else t.WL - t.WPRE
+    return t.RL + t.DQSCK + BURST + t.RPST - first
 
 
 def sum_of(chosen, values):

@@ -15,26 +15,28 @@ PAGE_BURSTS = 64
 """Bursts in a row of one bank (2 KiB)."""
 
 DERATING = Fraction(1875, 1000)
-"""ns that tRCD, tRP, tRAS and tRRD grow by above 85 °C."""
 
-# name: ns, least tCK, whether it grows with temperature
+# name: ns, least tCK, ns that it grows by above 85 °C
 ANALOG = {
-    "RCD": (18, 4, True),
-    "RPPB": (18, 4, True),
-    "RPAB": (21, 4, True),
-    "RAS": (42, 3, True),
-    "RRD": (10, 4, True),
-    "FAW": (40, 32, False),     # sources disagree on the floor; this is the stricter
-    "WR": (18, 6, False),
-    "WTR": (10, 8, False),
-    "RTP": (Fraction(15, 2), 8, False),
-    "DQSCK": (Fraction(7, 2), 1, False),
-    "MRW": (14, 10, False),     # tMRD: mode register command to any other
-    "ZQCAL": (1_000, 1, False),
-    "ZQLAT": (30, 8, False),
-    "INIT2": (10, 1, False),
-    "INIT5": (2_000, 1, False),
+    "RCD": (18, 4, DERATING),
+    "RPPB": (18, 4, DERATING),
+    "RPAB": (21, 4, DERATING),
+    "RAS": (42, 3, DERATING),
+    "RRD": (10, 4, DERATING),
+    "FAW": (40, 32, 0),
+    "WR": (18, 6, 0),
+    "WTR": (10, 8, 0),
+    "RTP": (Fraction(15, 2), 8, 0),
+    "DQSCK": (Fraction(7, 2), 1, Fraction(1, 10)),
+    "MRW": (14, 10, 0),         # tMRD: mode register command to any other
+    "ZQCAL": (1_000, 1, 0),
+    "ZQLAT": (30, 10, 0),
+    "INIT2": (10, 1, 0),
+    "INIT5": (2_000, 1, 0),
 }
+ODTON_NS = Fraction(3, 2)
+"""tODTon at least: DQ termination is not on sooner after ODTLon."""
+
 INIT_NS = {"INIT1": 200_000, "INIT3": 2_000_000}
 """Waits of the initialisation that ``init_divisor`` shortens."""
 
@@ -47,10 +49,10 @@ ROWS_MAX_NS = 70_200
 REFRESH_NS = {4: (180, 90), 8: (280, 140), 16: (380, 190)}
 """tRFCab, tRFCpb by density of the channel in Gb."""
 
-# highest clock in MHz: RL, WL, nWR, nRTP; no DBI, set A
+# highest clock in MHz: RL, WL, nWR, nRTP, ODTLon; no DBI, set A, which has no ODTLon (0) up to 800
 LATENCIES = {
-    266: (6, 4, 6, 8), 533: (10, 6, 10, 8), 800: (14, 8, 16, 8), 1066: (20, 10, 20, 8),
-    1333: (24, 12, 24, 10), 1600: (28, 14, 30, 12), 1866: (32, 16, 34, 14), 2133: (36, 18, 40, 16),
+    266: (6, 4, 6, 8, 0), 533: (10, 6, 10, 8, 0), 800: (14, 8, 16, 8, 0), 1066: (20, 10, 20, 8, 4),
+    1333: (24, 12, 24, 10, 4), 1600: (28, 14, 30, 12, 6), 1866: (32, 16, 34, 14, 6), 2133: (36, 18, 40, 16, 8),
 }
 LATENCY_CODES = tuple(LATENCIES)
 """Position of a clock is the code of its RL, WL and nWR in MR1 and MR2."""
@@ -65,8 +67,8 @@ class Timing:
     """JEDEC parameters in tCK, the t left off, PB and AB for per-bank and all-bank; names as in a DRAMSys memspec.
 
     ``MRW`` is tMRD, ``REFI`` the average refresh interval of a bank, ``RAS_MAX`` the longest a row may stay open,
-    ``NWR`` and ``NRTP`` are what MR1 and MR2 say of auto-precharge, ``INIT1`` and ``INIT3`` are as short as
-    ``init_divisor`` makes them.
+    ``NWR`` and ``NRTP`` are what MR1 and MR2 say of auto-precharge, ``ODTLON`` and ``ODTON`` are when DQ termination
+    comes on after a write, ``INIT1`` and ``INIT3`` are as short as ``init_divisor`` makes them.
     """
 
     RCD: int
@@ -95,6 +97,8 @@ class Timing:
     WL: int
     NWR: int
     NRTP: int
+    ODTLON: int
+    ODTON: int
     CCD: int = 8
     CCDMW: int = 32
     MRR: int = 8
@@ -163,6 +167,11 @@ class Lpddr4Config:
     def latency_code(self) -> int:
         return next(code for code, mhz in enumerate(LATENCY_CODES) if self.rate // 2 <= mhz)
 
+    @property
+    def terminated(self) -> bool:
+        """Whether MR11 has the memory terminate DQ: at the rates for which there is an ODTLon."""
+        return self.timing().ODTLON > 0
+
     def clocks(self, ns, least: int = 0) -> int:
         """tCK that last at least ``ns``, and at least ``least``."""
         return max(ceil(ns / self.tck_ns), least)
@@ -186,12 +195,12 @@ class Lpddr4Config:
 
     def timing(self, derated: bool = False) -> Timing:
         """What the part needs; ``derated`` above 85 °C, which is legal below as well."""
-        analog = {name: self.clocks(ns + (DERATING if derated and grows else 0), least)
-                  for name, (ns, least, grows) in ANALOG.items()}
+        analog = {name: self.clocks(ns + derated * growth, least) for name, (ns, least, growth) in ANALOG.items()}
         init = {name: self.clocks(Fraction(ns, self.init_divisor)) for name, ns in INIT_NS.items()}
         rfc_ab, rfc_pb = REFRESH_NS[self.density]
-        rl, wl, nwr, nrtp = LATENCIES[LATENCY_CODES[self.latency_code]]
+        rl, wl, nwr, nrtp, odtlon = LATENCIES[LATENCY_CODES[self.latency_code]]
         refi = int(REFI_NS / self.tck_ns)
         return Timing(
             **analog, **init, RCPB=analog["RAS"] + analog["RPPB"], RFCAB=self.clocks(rfc_ab), RFCPB=self.clocks(rfc_pb),
-            REFI=refi, RAS_MAX=min(9 * refi, int(ROWS_MAX_NS / self.tck_ns)), RL=rl, WL=wl, NWR=nwr, NRTP=nrtp)
+            REFI=refi, RAS_MAX=min(9 * refi, int(ROWS_MAX_NS / self.tck_ns)), RL=rl, WL=wl, NWR=nwr, NRTP=nrtp,
+            ODTLON=odtlon, ODTON=int(ODTON_NS / self.tck_ns))

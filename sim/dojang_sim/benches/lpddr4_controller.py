@@ -121,6 +121,8 @@ class PhyMemory:
             self._refreshed = (self._refreshed | {bank}) if len(self._refreshed) < BANKS - 1 else set()
         elif kind is Command.REFAB:
             self._refreshed = set()
+        elif kind is Command.MRW:
+            self._checker.write_mode(command.ma, command.op)
         elif kind is Command.MRR:
             self._reply([self._temperature if command.ma == 4 else 0xFF, 0], cycles)
         elif kind in (Command.RD, Command.WR, Command.MWR):

@@ -28,7 +28,8 @@ class DeviceSpec(Memspec):
     INIT2: int
     INIT3: int
     INIT5: int
-    REFI: int
+    ODTLON: int
+    ODTON: int
     RAS_MAX: int
     rows: int
     latency_code: int
@@ -39,9 +40,9 @@ class DeviceSpec(Memspec):
         return " ".join(f"{name}={value}" for name, value in asdict(self).items())
 
 
-def memspec_of(config: Lpddr4Config) -> DeviceSpec:
-    """What the part of ``config`` needs up to 85 °C."""
-    timing = asdict(config.timing())
+def memspec_of(config: Lpddr4Config, derated: bool = False) -> DeviceSpec:
+    """What the part of ``config`` needs up to 85 °C, or ``derated`` above, which its controller always keeps."""
+    timing = asdict(config.timing(derated))
     known = {"banks": BANKS, "BURST": BURST, "rows": config.rows, "latency_code": config.latency_code,
              "ports": config.ports}
     return DeviceSpec(**known, **{field.name: timing[field.name] for field in fields(DeviceSpec)

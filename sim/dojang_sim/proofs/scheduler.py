@@ -11,10 +11,11 @@ from dojang_hdl.lpddr4.scheduler import Scheduler
 from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 
 from ..lpddr4.commands import Command
+from ..lpddr4.devicespec import memspec_of
 from ..lpddr4.rules import RULES, Scope, clocks
 from .order import OrderInside
 from .prove import Harness
-from .rules import assert_timing, memspec, ones
+from .rules import assert_timing, ones
 
 __all__ = ["SchedulerDistances", "SchedulerOffers", "SchedulerPorts"]
 
@@ -59,7 +60,8 @@ class SchedulerDistances(SchedulerPorts):
     inside = {"window": "scheduler.window", "counted": "scheduler.inside"}
 
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
-        self._span = clocks(RULES.windows[0].span, memspec(config)) + 2     # from ACT's last edge to that of REF
+        span = clocks(RULES.windows[0].span, memspec_of(config, derated=True))
+        self._span = span + 2       # from ACT's last edge to that of REF
         super().__init__(config, scheduler, {"window": In(config.spacing(self._span) - 1), "counted": In(3)})
 
     def _check(self, m, scheduler):

@@ -14,7 +14,7 @@ ORDER = ["reset_n", "cke", *(("MRW", register) for register in (1, 2, 3, 11, 12,
 
 # Before each step: ns that the divisor shortens, further ns, least tCK. JESD209-4.
 INIT1_INIT2, INIT3, INIT5 = (200_000, 10, 0), (2_000_000, 0, 0), (0, 2_000, 0)
-MRD, ZQCAL, ZQLAT = (0, 14, 10), (0, 1_000, 0), (0, 30, 8)
+MRD, ZQCAL, ZQLAT = (0, 14, 10), (0, 1_000, 0), (0, 30, 10)
 WAITS = [INIT1_INIT2, INIT3, INIT5, *7 * [MRD], ZQCAL, ZQLAT]
 
 # RL and WL without DBI, set A, in tCK, and nWR, by their code in MR1 and MR2
@@ -84,7 +84,7 @@ def test_waits_of_a_simulation(rate, ratio):
 
 
 @pytest.mark.parametrize("rate", [20, 533, 1066, 1600, 2133, 2666, 3200, 3733, 4266])
-def test_mode_registers(rate):
+def test_mode_registers(rate, mode_registers=mode_registers):
     config = Lpddr4Config(rate)
     timing, registers = config.timing(), mode_registers(config)
     mr1, mr2, mr3 = (registers[register] for register in (1, 2, 3))
@@ -94,7 +94,14 @@ def test_mode_registers(rate):
     assert mr2 >> 6 == 0                # WL set A, no write levelling
     assert mr3 >> 6 == 0                # no DBI
     assert mr3 & 1                      # pull-up calibrated to VDDQ / 3
+    assert registers[11] == (0x04 if rate > 1600 else 0)    # DQ terminated where there is an ODTLon, CA never
     assert registers[13] == 0           # data mask on, both set points 0
+
+
+def test_termination_at_any_rate_is_caught():
+    broken = mutate("dojang_hdl.lpddr4.initialise", "if config.terminated else 0x00", "")
+    with pytest.raises(AssertionError):
+        test_mode_registers(1600, broken.mode_registers)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -121,6 +121,11 @@ bool Device::legal(const Decoded& command) {
       report(command.time, kNames[command.code], named, rule.name, "earliest", kNoWait);
       return false;
     }
+  const char* wrong = command.code == MRW ? sequence_.wrong_field(command.mode_register, command.operand) : nullptr;
+  if (wrong) {
+    report(command.time, kNames[command.code], named, wrong, "earliest", kNoWait);
+    return false;
+  }
   const Verdict verdict = checker_.issue(command.time, command.code, command.bank);
   if (!verdict.ok) report(command.time, kNames[command.code], named, verdict.rule, "earliest", verdict.earliest);
   return verdict.ok;
@@ -148,7 +153,10 @@ void Device::apply(const Decoded& command) {
     ++statistics_.refreshes[addressed];
   }
   if (code == ACT) rows_[bank] = command.row;
-  if (code == MRW) sequence_.write_mode(command.mode_register, command.operand);
+  if (code == MRW) {
+    sequence_.write_mode(command.mode_register, command.operand);
+    checker_.write_mode(command.mode_register, command.operand);
+  }
   if (is_write(code)) {
     count_turn(true);
     const bool masked = code == MWR || code == MWRA;

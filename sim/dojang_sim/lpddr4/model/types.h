@@ -16,11 +16,23 @@ struct StateRule {
   bool open;
 };
 
+struct ModeBits {
+  int mode_register;  // -1: none
+  unsigned mask, low;
+};
+
 struct TimingRule {
   const char* name;
   Codes before, after;
   bool any_bank;
   Span distance;
+  ModeBits when;
+};
+
+struct ModeField {
+  const char* name;
+  ModeBits bits;
+  Span least, most;
 };
 
 struct WindowRule {
