@@ -16,13 +16,10 @@ from .refresh import Refresher, Temperature
 from .scheduler import Scheduler
 from .splitter import Splitter
 from .timing import BANKS, PAGE_BURSTS, Lpddr4Config
+from .upkeep import Upkeep
 from .write_buffer import WriteBuffer
 
 __all__ = ["Controller"]
-
-POLL_REFRESHES = 256
-"""Refreshes of a bank between two looks at the temperature: an eighth of a millisecond."""
-
 
 class Controller(wiring.Component):
     """One x16 LPDDR4 channel as a memory port.
@@ -38,8 +35,8 @@ class Controller(wiring.Component):
     -------
     port: `MemoryPort`. Addresses wrap at ``config.words``.
     phy: `PhyPort`.
-    ready: initialisation is over.
-    temperature: what MR4 said last.
+    ready: initialisation is over, and the temperature known.
+    temperature: what MR4 said last; until then, that it is hot.
     status, counters: the counters, read one by one or seen all at once.
     """
 
@@ -47,7 +44,7 @@ class Controller(wiring.Component):
         self.config = config
         super().__init__({
             "port": In(MemoryPort()), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
-            "temperature": Out(Temperature, init=Temperature.TIMES_1),
+            "temperature": Out(Temperature, init=Temperature.TOO_HOT),
             "status": In(MemoryStatus()), "counters": Out(Counters),
         })
 
@@ -55,7 +52,7 @@ class Controller(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.scheduler = scheduler = Scheduler(config)
-        m.submodules.refresher = refresher = Refresher(config)
+        m.submodules.initialiser = initialiser = Initialiser(config)
         m.submodules.read_buffer = read_buffer = ReadBuffer(config)
         m.submodules.write_buffer = write_buffer = WriteBuffer(config)
         banks = []
@@ -65,8 +62,8 @@ class Controller(wiring.Component):
             banks.append(bank)
         m.d.comb += scheduler.pressure.eq(write_buffer.pressure)
         self._dispatch(m, banks, read_buffer, write_buffer)
-        self._refresh(m, banks, scheduler, refresher, read_buffer)
-        self._pins(m, scheduler, read_buffer, write_buffer)
+        self._refresh(m, banks, scheduler, initialiser, read_buffer)
+        self._pins(m, scheduler, initialiser, read_buffer, write_buffer)
         m.submodules.counters = counters = CommandCounters()
         wiring.connect(m, wiring.flipped(self.status), counters.port)
         m.d.comb += [counters.column.eq(scheduler.column), counters.row.eq(scheduler.row),
@@ -118,33 +115,32 @@ class Controller(wiring.Component):
                 machine.access.payload.eq(Mux(write, gather.o.payload, access)),
             ]
 
-    def _refresh(self, m, banks, scheduler, refresher, read_buffer):
-        count, wanted = Signal(range(POLL_REFRESHES)), Signal()
+    def _refresh(self, m, banks, scheduler, initialiser, read_buffer):
+        m.submodules.refresher = refresher = Refresher(self.config)
+        m.submodules.upkeep = upkeep = Upkeep(self.config)
         m.d.comb += [
-            refresher.enable.eq(self.ready), refresher.temperature.eq(self.temperature),
+            refresher.enable.eq(initialiser.done), refresher.temperature.eq(self.temperature),
             refresher.idle.eq(Cat(bank.port.idle for bank in banks)),
             refresher.parked.eq(Cat(bank.port.parked for bank in banks)),
             scheduler.refresh.eq(refresher.ready), scheduler.refresh_bank.eq(refresher.bank),
             scheduler.refresh_all.eq(refresher.all_banks), refresher.taken.eq(scheduler.refresh_taken),
-            scheduler.register.eq(wanted),
+            upkeep.due.eq(refresher.due), refresher.upkeep.eq(upkeep.turn), upkeep.calm.eq(refresher.calm),
+            refresher.finished.eq(upkeep.finished),
+            scheduler.register.eq(upkeep.register), upkeep.register_taken.eq(scheduler.register_taken),
+            initialiser.start.eq(upkeep.start), initialiser.latch.eq(upkeep.latch),
         ]
         for index, bank in enumerate(banks):
             m.d.comb += bank.port.hold.eq(refresher.hold[index] | ~self.ready)
-        with m.If(refresher.due):
-            m.d.sync += [count.eq(count + 1), wanted.eq(wanted | (count == POLL_REFRESHES - 1))]
-        with m.If(scheduler.register_taken):
-            m.d.sync += wanted.eq(0)
         with m.If(read_buffer.register_valid):
-            m.d.sync += self.temperature.eq(read_buffer.register[:3])
+            m.d.sync += [self.temperature.eq(read_buffer.register[:3]), self.ready.eq(1)]
 
-    def _pins(self, m, scheduler, read_buffer, write_buffer):
-        m.submodules.initialiser = initialiser = Initialiser(self.config)
+    def _pins(self, m, scheduler, initialiser, read_buffer, write_buffer):
         commands = Signal(data.ArrayLayout(Command, self.config.ratio // 4))
         if self.config.ratio == 4:
             m.d.comb += commands[0].eq(Mux(scheduler.row.kind == Kind.NOP, scheduler.column, scheduler.row))
         else:
             m.d.comb += [commands[0].eq(scheduler.column), commands[1].eq(scheduler.row)]
-        with m.If(~self.ready):
+        with m.If(initialiser.sends):
             m.d.comb += commands[0].eq(initialiser.command)
         phy = self.phy
         for index in range(self.config.ratio // 4):
@@ -155,7 +151,6 @@ class Controller(wiring.Component):
         m.d.sync += [
             phy.reset_n.eq(initialiser.reset_n), phy.cke.eq(initialiser.cke), phy.read_start.eq(scheduler.sent.read)]
         m.d.comb += [
-            self.ready.eq(initialiser.done),
             phy.calibrate.eq(initialiser.calibrate), initialiser.calibrated.eq(phy.calibrated),
             read_buffer.sent.eq(scheduler.sent), read_buffer.data.eq(phy.read), read_buffer.valid.eq(phy.read_valid),
             write_buffer.sent.eq(scheduler.sent),
