@@ -15,7 +15,7 @@ URGENT = 5 * BANKS
 """Refreshes due from which on all banks are refreshed at once: busy banks close so slowly that at half of the interval
 one at a time may not keep up."""
 
-SLOW_RATE = 320
+SLOW_RATE = 350
 """Mb/s below which one bank at a time may not keep up at all: closing it takes as long as at any rate, in cycles."""
 
 

@@ -106,7 +106,7 @@ SLOWER = "slower, refreshes of a hot part cannot keep up"
 def test_slowest_rate(rate, ratio, refused):
     """tREFI / 32 is 122 ns: four clocks of 33 MHz, eight of 66."""
     assert Lpddr4Config(rate, ratio=ratio).rate == rate
-    with pytest.raises(Lpddr4ConfigError, match=f"^lpddr4: rate={refused}, expected {rate} to 4267 Mb/s at ratio {ratio} "):
+    with pytest.raises(Lpddr4ConfigError, match=f"^lpddr4: rate={refused}, expected {rate} to 4267 .* ratio {ratio} "):
         Lpddr4Config(refused, ratio=ratio)
 
 
