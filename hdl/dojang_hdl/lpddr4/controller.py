@@ -18,6 +18,7 @@ from .refresh import Refresher, Temperature
 from .scheduler import Scheduler
 from .splitter import Splitter
 from .timing import BANKS, PAGE_BURSTS, Lpddr4Config
+from .upkeep import Upkeep
 from .waiting_reads import WaitingReads
 from .write_buffer import WriteBuffer
 
@@ -26,9 +27,6 @@ __all__ = ["Controller"]
 READ_BURSTS = 256
 """Bursts that reads look ahead, of all ports: four rows. Of a port's four banks two then have nothing queued, so that
 its stream does not meet refreshes."""
-
-POLL_REFRESHES = 256
-"""Refreshes of a bank between two looks at the temperature: an eighth of a millisecond."""
 
 
 class Controller(wiring.Component):
@@ -47,8 +45,8 @@ class Controller(wiring.Component):
     port: `MemoryPort`, an array of them if ``config.ports`` are more than one. Addresses wrap at
         ``config.port_words``.
     phy: `PhyPort`.
-    ready: initialisation is over.
-    temperature: what MR4 said last.
+    ready: initialisation is over, and the temperature known.
+    temperature: what MR4 said last; until then, that it is hot.
     status, counters: the counters, read one by one or seen all at once. ``status`` is of each port; the first one has
         the channel's counters, the other one none.
     """
@@ -57,7 +55,7 @@ class Controller(wiring.Component):
         self.config = config
         super().__init__({
             "port": each_port(config, In(MemoryPort())), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
-            "temperature": Out(Temperature, init=Temperature.TIMES_1),
+            "temperature": Out(Temperature, init=Temperature.TOO_HOT),
             "status": each_port(config, In(MemoryStatus())), "counters": Out(Counters),
         })
 
@@ -65,7 +63,7 @@ class Controller(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.scheduler = scheduler = Scheduler(config)
-        m.submodules.refresher = refresher = Refresher(config)
+        m.submodules.initialiser = initialiser = Initialiser(config)
         buffers = []
         for mark in self._marks:
             m.submodules[f"read_buffer{mark}"] = read_buffer = ReadBuffer(config, READ_BURSTS // config.ports)
@@ -84,8 +82,8 @@ class Controller(wiring.Component):
         if config.ports > 1:
             pressures.append(self._waiting_reads(m, banks))
         m.d.comb += scheduler.pressure.eq(Cat(pressures).any())
-        self._refresh(m, banks, scheduler, refresher, buffers[0][0])
-        self._pins(m, scheduler)
+        self._refresh(m, banks, scheduler, initialiser, buffers[0][0])
+        self._pins(m, scheduler, initialiser)
         if config.ports == 1:
             self._buffers(m, scheduler, *buffers[0])
         else:
@@ -150,24 +148,24 @@ class Controller(wiring.Component):
             ]
         return stuck
 
-    def _refresh(self, m, banks, scheduler, refresher, read_buffer):
-        count, wanted = Signal(range(POLL_REFRESHES)), Signal()
+    def _refresh(self, m, banks, scheduler, initialiser, read_buffer):
+        m.submodules.refresher = refresher = Refresher(self.config)
+        m.submodules.upkeep = upkeep = Upkeep(self.config)
         m.d.comb += [
-            refresher.enable.eq(self.ready), refresher.temperature.eq(self.temperature),
+            refresher.enable.eq(initialiser.done), refresher.temperature.eq(self.temperature),
             refresher.idle.eq(Cat(bank.port.idle for bank in banks)),
             refresher.parked.eq(Cat(bank.port.parked for bank in banks)),
             scheduler.refresh.eq(refresher.ready), scheduler.refresh_bank.eq(refresher.bank),
             scheduler.refresh_all.eq(refresher.all_banks), refresher.taken.eq(scheduler.refresh_taken),
-            scheduler.register.eq(wanted),
+            upkeep.due.eq(refresher.due), refresher.upkeep.eq(upkeep.turn), upkeep.calm.eq(refresher.calm),
+            refresher.finished.eq(upkeep.finished),
+            scheduler.register.eq(upkeep.register), upkeep.register_taken.eq(scheduler.register_taken),
+            initialiser.start.eq(upkeep.start), initialiser.latch.eq(upkeep.latch),
         ]
         for index, bank in enumerate(banks):
             m.d.comb += bank.port.hold.eq(refresher.hold[index] | ~self.ready)
-        with m.If(refresher.due):
-            m.d.sync += [count.eq(count + 1), wanted.eq(wanted | (count == POLL_REFRESHES - 1))]
-        with m.If(scheduler.register_taken):
-            m.d.sync += wanted.eq(0)
         with m.If(read_buffer.register_valid):
-            m.d.sync += self.temperature.eq(read_buffer.register[:3])
+            m.d.sync += [self.temperature.eq(read_buffer.register[:3]), self.ready.eq(1)]
 
     def _waiting_reads(self, m, banks):
         m.submodules.waiting_reads = reads = WaitingReads(BANKS, banks[0].accesses)
@@ -180,14 +178,13 @@ class Controller(wiring.Component):
             ]
         return reads.waiting
 
-    def _pins(self, m, scheduler):
-        m.submodules.initialiser = initialiser = Initialiser(self.config)
+    def _pins(self, m, scheduler, initialiser):
         commands = Signal(data.ArrayLayout(Command, self.config.ratio // 4))
         if self.config.ratio == 4:
             m.d.comb += commands[0].eq(Mux(scheduler.row.kind == Kind.NOP, scheduler.column, scheduler.row))
         else:
             m.d.comb += [commands[0].eq(scheduler.column), commands[1].eq(scheduler.row)]
-        with m.If(~self.ready):
+        with m.If(initialiser.sends):
             m.d.comb += commands[0].eq(initialiser.command)
         phy = self.phy
         for index in range(self.config.ratio // 4):
@@ -198,7 +195,6 @@ class Controller(wiring.Component):
         m.d.sync += [
             phy.reset_n.eq(initialiser.reset_n), phy.cke.eq(initialiser.cke), phy.read_start.eq(scheduler.sent.read)]
         m.d.comb += [
-            self.ready.eq(initialiser.done),
             phy.calibrate.eq(initialiser.calibrate), initialiser.calibrated.eq(phy.calibrated),
         ]
 

@@ -43,8 +43,11 @@ INIT_NS = {"INIT1": 200_000, "INIT3": 2_000_000}
 REFI_NS = 3904
 """Average refresh interval of a bank up to 85 °C."""
 
-ROWS_MAX_NS = 70_200
+ROW_OPEN_NS = 70_200
 """A row may stay open for min(9 · tREFI, this)."""
+
+UPKEEP_NS = 200_000, 1_000_000_000
+"""Least and most of ``upkeep_ns``: some rounds of refreshes, and no counter of more than 21 bits."""
 
 REFRESH_NS = {4: (180, 90), 8: (280, 140), 16: (380, 190)}
 """tRFCab, tRFCpb by density of the channel in Gb."""
@@ -66,9 +69,10 @@ class Lpddr4ConfigError(ValueError):
 class Timing:
     """JEDEC parameters in tCK, the t left off, PB and AB for per-bank and all-bank; names as in a DRAMSys memspec.
 
-    ``MRW`` is tMRD, ``REFI`` the average refresh interval of a bank, ``RAS_MAX`` the longest a row may stay open,
-    ``NWR`` and ``NRTP`` are what MR1 and MR2 say of auto-precharge, ``ODTLON`` and ``ODTON`` are when DQ termination
-    comes on after a write, ``INIT1`` and ``INIT3`` are as short as ``init_divisor`` makes them.
+    ``MRW`` is tMRD, ``REFI`` the average refresh interval of a bank, ``RAS_MAX`` the longest a row may stay open
+    besides nine of the present refresh intervals, ``ZQINT`` the longest from one calibration to the next, ``NWR`` and
+    ``NRTP`` are what MR1 and MR2 say of auto-precharge, ``ODTLON`` and ``ODTON`` are when DQ termination comes on after
+    a write, ``INIT1`` and ``INIT3`` are as short as ``init_divisor`` makes them.
     """
 
     RCD: int
@@ -93,6 +97,7 @@ class Timing:
     RFCPB: int
     REFI: int
     RAS_MAX: int
+    ZQINT: int
     RL: int
     WL: int
     NWR: int
@@ -115,8 +120,11 @@ class Lpddr4Config:
     ----------
     rate: data rate of a pin in Mb/s; the clock is half of it.
     density: Gb of the channel, 4, 8 or 16.
-    ratio: memory clocks per controller clock, 4 or 8.
+    ratio: memory clocks per controller clock, 4 or 8. An eighth of tREFI / 4, the refresh interval of a hot part, must
+        last a controller cycle, which bounds ``rate``.
     ports: memory ports that share the channel, 1 or at ratio 8 2; each has its part of the banks.
+    upkeep_ns: time in which the temperature is read and the impedance calibrated once. JEDEC leaves it to the board;
+        32 ms is the longest that the part's thermometer lags (tTSI), so that both together see 2 °C at 30 °C/s.
     init_divisor: tINIT1 and tINIT3 are shortened by it, for simulation only; 1 on a board.
     """
 
@@ -125,15 +133,19 @@ class Lpddr4Config:
     ratio: int = 4
     init_divisor: int = 1
     ports: int = 1
+    upkeep_ns: int = 32_000_000
 
     def __post_init__(self):
         def check(ok, field, expected):
             if not ok:
                 raise Lpddr4ConfigError(f"lpddr4: {field}={getattr(self, field)!r}, expected {expected}")
 
-        check(20 <= self.rate <= 2 * 2133 + 1, "rate", "20 to 4267 Mb/s")
-        check(self.density in REFRESH_NS, "density", f"one of {', '.join(map(str, REFRESH_NS))} Gb")
         check(self.ratio in (4, 8), "ratio", "4 or 8")
+        slowest = ceil(Fraction(2000 * 4 * BANKS * self.ratio, REFI_NS))
+        check(slowest <= self.rate <= 2 * 2133 + 1, "rate",
+              f"{slowest} to 4267 Mb/s at ratio {self.ratio} (slower, refreshes of a hot part cannot keep up)")
+        check(self.density in REFRESH_NS, "density", f"one of {', '.join(map(str, REFRESH_NS))} Gb")
+        check(UPKEEP_NS[0] <= self.upkeep_ns <= UPKEEP_NS[1], "upkeep_ns", "{} to {} ns".format(*UPKEEP_NS))
         check(self.init_divisor >= 1, "init_divisor", "at least 1")
         # A port moves a word a cycle; with more of them than words that pass the pins, buffers would be of no use.
         check(self.ports in (1, self.ratio // 4), "ports",
@@ -199,8 +211,8 @@ class Lpddr4Config:
         init = {name: self.clocks(Fraction(ns, self.init_divisor)) for name, ns in INIT_NS.items()}
         rfc_ab, rfc_pb = REFRESH_NS[self.density]
         rl, wl, nwr, nrtp, odtlon = LATENCIES[LATENCY_CODES[self.latency_code]]
-        refi = int(REFI_NS / self.tck_ns)
         return Timing(
             **analog, **init, RCPB=analog["RAS"] + analog["RPPB"], RFCAB=self.clocks(rfc_ab), RFCPB=self.clocks(rfc_pb),
-            REFI=refi, RAS_MAX=min(9 * refi, int(ROWS_MAX_NS / self.tck_ns)), RL=rl, WL=wl, NWR=nwr, NRTP=nrtp,
-            ODTLON=odtlon, ODTON=int(ODTON_NS / self.tck_ns))
+            REFI=int(REFI_NS / self.tck_ns), RAS_MAX=int(ROW_OPEN_NS / self.tck_ns),
+            ZQINT=int(self.upkeep_ns / self.tck_ns), RL=rl, WL=wl, NWR=nwr, NRTP=nrtp, ODTLON=odtlon,
+            ODTON=int(ODTON_NS / self.tck_ns))

@@ -56,8 +56,11 @@ def rule_table(rules: DeviceRules = DEVICE_RULES) -> str:
         *table("ModeField", "kModeFields", (
             (quoted(field.name), mode_bits(field.bits), span(field.least), span(field.most)) for field in rules.modes)),
         f"const RefreshRule kRefresh = {{ {quoted(rules.refresh.name)}, {span(rules.refresh.interval)}, "
-        f"{rules.refresh.postponed} }};",
-        f"const OpenRule kRowOpen = {{ {quoted(rules.row_open.name)}, {span(rules.row_open.span)} }};",
+        f"{rules.refresh.postponed}, {{ {', '.join(map(str, rules.refresh.quarters))} }} }};",
+        f"const BurstRule kBurst = {{ {quoted(rules.burst.name)}, {rules.burst.count}, {rules.burst.intervals} }};",
+        f"const OpenRule kRowOpen = {{ {quoted(rules.row_open.name)}, {rules.row_open.intervals}, "
+        f"{span(rules.row_open.span)} }};",
+        f"const CalibrationRule kCalibration = {{ {quoted(rules.calibration.name)}, {span(rules.calibration.span)} }};",
         "}",
     ]
     return "\n".join(lines) + "\n"

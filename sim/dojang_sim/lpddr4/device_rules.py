@@ -10,7 +10,8 @@ from .commands import Command, Event
 from .mode_fields import MODE_FIELDS, ModeField
 from .rules import RD, RDA, READ, RULES, WR, WRA, WRITE, ModeBits, RuleTable, Scope, TimingRule, held
 
-__all__ = ["DEVICE_RULES", "OBSERVED", "Condition", "ConditionRule", "DeviceRules", "OpenRule", "RefreshRule"]
+__all__ = ["DEVICE_RULES", "OBSERVED", "BurstRule", "CalibrationRule", "Condition", "ConditionRule", "DeviceRules",
+           "OpenRule", "RefreshRule"]
 
 
 class Condition(StrEnum):
@@ -39,18 +40,44 @@ class ConditionRule:
 class RefreshRule:
     """Since the first ZQCAL_LATCH, no bank has had fewer than elapsed / ``interval`` - ``postponed`` refreshes.
 
-    Nor are more than ``postponed`` pulled in worth anything.
+    Nor are more than ``postponed`` pulled in worth anything. The present interval is that of the temperature when MR4
+    was last read: ``quarters`` of ``interval``, by its code, divided by four.
     """
 
     name: str
     interval: str
     postponed: int
+    quarters: tuple[int, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class BurstRule:
+    """No bank has more than ``count`` refreshes in ``intervals`` of the present refresh intervals, all banks together
+    eight times as many.
+    """
+
+    name: str
+    count: int
+    intervals: int
     source: str
 
 
 @dataclass(frozen=True)
 class OpenRule:
-    """No row is open for more than ``span`` clocks."""
+    """No row is open for more than ``intervals`` of the present refresh intervals or ``span`` clocks, from last edge to
+    last edge.
+    """
+
+    name: str
+    intervals: int
+    span: str
+    source: str
+
+
+@dataclass(frozen=True)
+class CalibrationRule:
+    """From one ZQCAL_LATCH to the next it is no more than ``span`` clocks."""
 
     name: str
     span: str
@@ -64,7 +91,9 @@ class DeviceRules(RuleTable):
     conditions: tuple[ConditionRule, ...]
     modes: tuple[ModeField, ...]
     refresh: RefreshRule
+    burst: BurstRule
     row_open: OpenRule
+    calibration: CalibrationRule
 
 
 OBSERVED = {
@@ -129,6 +158,9 @@ DEVICE_RULES = DeviceRules(
         ConditionRule("ROUND", REFPB, Condition.TURN, "per-bank refresh"),
     ),
     modes=MODE_FIELDS,
-    refresh=RefreshRule("tREFI", "REFI", 8, "tREFI, at most 8 postponed"),
-    row_open=OpenRule("tRAS_MAX", "RAS_MAX + 2", "tRAS max"),
+    refresh=RefreshRule("tREFI", "REFI", 8, (4, 16, 8, 4, 2, 1, 1, 1), "tREFI, at most 8 postponed; MR4"),
+    # Or in 16 tRFC, which so many take anyway
+    burst=BurstRule("tREFI_BURST", 16, 2, "at most 16 REFab in 2 tREFI"),
+    row_open=OpenRule("tRAS_MAX", 9, "RAS_MAX", "tRAS max"),
+    calibration=CalibrationRule("tZQINT", "ZQINT", "assumed: JEDEC leaves it to the board"),
 )

@@ -11,7 +11,8 @@ __all__ = ["DeviceSpec", "memspec_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceSpec(Memspec):
-    """A `Memspec` with JEDEC's values of mode registers, calibration, initialisation and refresh, in tCK.
+    """A `Memspec` with JEDEC's values of mode registers, calibration, initialisation and refresh, in tCK;
+    ``ZQINT`` is the longest from one calibration to the next.
 
     Members
     -------
@@ -31,6 +32,7 @@ class DeviceSpec(Memspec):
     ODTLON: int
     ODTON: int
     RAS_MAX: int
+    ZQINT: int
     rows: int
     latency_code: int
     ports: int = 1

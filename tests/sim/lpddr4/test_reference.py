@@ -62,7 +62,7 @@ def value_row(name: str) -> str:
     latencies = dict(zip(("RL", "WL", "NWR", "NRTP", "ODTLON"), zip(*timing.LATENCIES.values(), strict=True),
                          strict=True))
     densities = dict(zip(("RFCAB", "RFCPB"), zip(*timing.REFRESH_NS.values(), strict=True), strict=True))
-    single = {**timing.INIT_NS, "REFI": timing.REFI_NS, "RAS_MAX": timing.ROWS_MAX_NS, "ODTON": timing.ODTON_NS}
+    single = {**timing.INIT_NS, "REFI": timing.REFI_NS, "RAS_MAX": timing.ROW_OPEN_NS, "ODTON": timing.ODTON_NS}
     if name in timing.ANALOG:
         ns, least, growth = timing.ANALOG[name]
         cells = number(ns), str(least) if least > 1 else "", f"+ {number(growth)}" if growth else ""

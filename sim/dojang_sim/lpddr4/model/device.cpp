@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <random>
 
 namespace dojang::lpddr4 {
@@ -25,7 +26,7 @@ Device::Device(int channel, const Spec& spec, int read_lead, int preamble)
 
 void Device::configure(const std::string& options) {
   options_.add(options);
-  sequence_.set_temperature(options_.temperature);
+  sequence_.set_temperature(options_.temperatures[0]);
 }
 
 void Device::report(Clocks time, const char* what, int bank, const char* rule, const char* relation, Clocks limit) {
@@ -126,6 +127,13 @@ bool Device::legal(const Decoded& command) {
     report(command.time, kNames[command.code], named, wrong, "earliest", kNoWait);
     return false;
   }
+  if (command.code == REFPB || command.code == REFAB) {
+    const Clocks earliest = upkeep_.earliest_refresh(command.code == REFAB ? kBanks : 1);
+    if (command.time < earliest) {
+      report(command.time, kNames[command.code], named, kBurst.name, "earliest", earliest);
+      return false;
+    }
+  }
   const Verdict verdict = checker_.issue(command.time, command.code, command.bank);
   if (!verdict.ok) report(command.time, kNames[command.code], named, verdict.rule, "earliest", verdict.earliest);
   return verdict.ok;
@@ -141,16 +149,18 @@ void Device::execute(const Decoded& command) {
 void Device::apply(const Decoded& command) {
   const Code code = command.code;
   const int bank = command.bank;
-  const bool calibrated = sequence_.calibrated();
-  sequence_.apply(code, bank);
-  if (!calibrated && sequence_.calibrated()) upkeep_.start(command.time);
   const bool all = contains(kAllBank, code);
+  if (code == REFPB || code == REFAB) {
+    unsigned gains = 0;  // all banks in the midst of a round: it only ends, those that had their turn gain nothing
+    for (int one = 0; one < kBanks; ++one) gains |= unsigned((all || one == bank) && !sequence_.had_turn(one)) << one;
+    upkeep_.refresh(gains, all ? kBanks : 1, command.time);
+  }
+  sequence_.apply(code, bank);
+  if (code == ZQCAL_LATCH) upkeep_.calibrate(sequence_.temperature(), command.time);
   for (int addressed = all ? 0 : bank; addressed < (all ? kBanks : bank + 1); ++addressed) {
     if (contains(kOpening, code)) upkeep_.open(addressed, command.time);
     if (contains(kClosing, code)) upkeep_.close(addressed);
-    if (code != REFPB && code != REFAB) continue;
-    upkeep_.refresh(addressed, command.time);
-    ++statistics_.refreshes[addressed];
+    statistics_.refreshes[addressed] += code == REFPB || code == REFAB;
   }
   if (code == ACT) rows_[bank] = command.row;
   if (code == MRW) {
@@ -168,6 +178,8 @@ void Device::apply(const Decoded& command) {
     count_turn(false);
     Burst burst{command.time + 3 + sequence_.read_latency() + spec_.DQSCK - read_lead_, kNowhere};
     if (code == MRR) {
+      sequence_.set_temperature(std::prev(options_.temperatures.upper_bound(command.time))->second);
+      if (command.mode_register == 4) upkeep_.set_temperature(sequence_.temperature(), command.time);
       burst.mode = sequence_.read_mode(command.mode_register);
     } else {
       burst.offset = offset_of(command);

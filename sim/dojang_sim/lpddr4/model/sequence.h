@@ -13,6 +13,8 @@ class Sequence {
   int write_latency() const { return kLatencies[modes_[2] >> 3 & 7].write; }
   bool calibrated() const { return calibrated_; }
   void set_temperature(int code) { temperature_ = code; }
+  int temperature() const { return temperature_; }
+  bool had_turn(int bank) const { return turns_ >> bank & 1; }
 
   bool holds(Condition condition, int bank) const {
     switch (condition) {
@@ -22,7 +24,7 @@ class Sequence {
       case Condition::MODES: return (written_ & 0xE) == 0xE;
       case Condition::CALIBRATING: return calibrating_;
       case Condition::CALIBRATED: return calibrated_;
-      case Condition::TURN: return !(turns_ >> bank & 1);
+      case Condition::TURN: return !had_turn(bank);
     }
     return false;
   }

@@ -54,9 +54,21 @@ struct RefreshRule {
   const char* name;
   Span interval;
   int postponed;
+  int quarters[8];  // of the interval, by code of MR4
+};
+
+struct BurstRule {
+  const char* name;
+  int count, intervals;
 };
 
 struct OpenRule {
+  const char* name;
+  int intervals;
+  Span span;
+};
+
+struct CalibrationRule {
   const char* name;
   Span span;
 };
