@@ -37,7 +37,7 @@ class Combiner(wiring.Component):
     Members
     -------
     i: In stream of `ClusterWrite`.
-    flush: all leave.
+    flush: these leave.
     o: Out stream of `Gathered`; while it is offered, ``word`` is the word ``index`` (of the cycle before) of it.
     clusters, used: what is gathered or leaving.
     """
@@ -45,7 +45,7 @@ class Combiner(wiring.Component):
     def __init__(self, entries: int = 4):
         self._entries = entries
         super().__init__({
-            "i": In(stream.Signature(ClusterWrite)), "flush": In(1), "o": Out(stream.Signature(Gathered)),
+            "i": In(stream.Signature(ClusterWrite)), "flush": In(entries), "o": Out(stream.Signature(Gathered)),
             "index": In(_INDEX), "word": Out(MemoryWrite),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries)), "used": Out(entries),
         })
@@ -110,7 +110,7 @@ class Combiner(wiring.Component):
             m.d.sync += quiet.eq(quiet + 1)
         closing = Signal(count)
         m.d.comb += closing.eq(Cat(
-            open_[i] & (full[i].all() | self.flush | (quiet == QUIET_CYCLES) | missing & (oldest == i))
+            open_[i] & (full[i].all() | self.flush[i] | (quiet == QUIET_CYCLES) | missing & (oldest == i))
             for i in range(count)))
         for i in reversed(range(count)):
             with m.If(closing[i]):

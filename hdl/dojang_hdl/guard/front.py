@@ -43,8 +43,8 @@ class Front(wiring.Component):
     tiles_end: first address behind the tiles.
     job: reads. cluster_read: a job is one of clusters (strobe).
     cluster: words written.
-    clusters, used: what waits to be written; writes_waiting: and something that is not seen there yet. flush: it should
-        be. rest: everything should come to rest. resting: it has.
+    clusters, used: what waits to be written; writes_waiting: and something that is not seen there yet. flush: these
+        should be. rest: everything should come to rest. resting: it has.
     place, raw: writes of the memory as it is, or of its control window.
     register, register_write, register_data, give: access to a register; ``give``: a cycle later its value is read.
     rejected, addr: a write to tiles is thrown away (strobe); address of the command.
@@ -58,7 +58,7 @@ class Front(wiring.Component):
             "tiles_end": In(32), "job": Out(stream.Signature(Job)), "cluster_read": Out(1),
             "cluster": Out(stream.Signature(ClusterWrite)),
             "clusters": In(data.ArrayLayout(32 - _INDEX, writes)), "used": In(writes), "writes_waiting": In(1),
-            "flush": Out(1), "rest": Out(1), "resting": In(1),
+            "flush": Out(writes), "rest": Out(1), "resting": In(1),
             "place": Out(stream.Signature(Place)), "raw": Out(stream.Signature(MemoryWrite)),
             "register": Out(2), "register_write": Out(1), "register_data": Out(WORD_BITS), "give": Out(1),
             "rejected": Out(1), "addr": Out(32), "waiting": Out(1),
@@ -81,13 +81,14 @@ class Front(wiring.Component):
             with m.If(step):
                 m.d.sync += [command.addr.eq(command.addr + 1), command.length.eq(command.length - 1), begun.eq(1)]
 
-        last_addr, near = Signal(_PLACE.stop), Signal()
+        last_addr, near, found = Signal(_PLACE.stop), Signal(), Signal.like(self.used)   # found: those near
         in_cluster = slice(_PLACE.start - _INDEX, _PLACE.stop - _INDEX)
+        those = Cat(
+            used & ((cluster[in_cluster] == command.addr[_PLACE]) | (cluster[in_cluster] == last_addr[_PLACE]))
+            for used, cluster in zip(self.used, self.clusters, strict=True))
         m.d.sync += [
             last_addr.eq(command.addr[:_PLACE.stop] + (command.length - 1)[:len(command.length)]),
-            near.eq(self.writes_waiting | Cat(
-                used & ((cluster[in_cluster] == command.addr[_PLACE]) | (cluster[in_cluster] == last_addr[_PLACE]))
-                for used, cluster in zip(self.used, self.clusters, strict=True)).any()),
+            found.eq(those), near.eq(self.writes_waiting | those.any()),
         ]
         settled, window, to_control, raw_addr = Signal(), Signal(), Signal(), Signal(32)
         if self._control_window:
@@ -99,7 +100,9 @@ class Front(wiring.Component):
             raw_addr.eq(Cat(command.addr[:30], to_control.replicate(2))),
             window.eq((command.addr & (REGISTER_WINDOW | PHYSICAL_WINDOW)).any()),
             self.rest.eq(self.waiting & window),
-            self.flush.eq(self.rest | settled & ~command.write & ~tile & near),
+            # All else stays to become whole.
+            self.flush.eq(self.rest.replicate(len(found)) | found & (settled & ~command.write & ~tile)
+                          .replicate(len(found))),
             job.raw.eq(window), job.tile.eq(tile), job.addr.eq(raw_addr), job.length.eq(command.length),
             self.cluster.payload.addr.eq(command.addr), self.cluster.payload.word.eq(write.payload),
             self.place.payload.write.eq(1), self.place.payload.raw.eq(1), self.place.payload.addr.eq(raw_addr),

@@ -33,8 +33,8 @@ class Writer(wiring.Component):
     Members
     -------
     control: where the clusters are, and the patrol's interval. halt: no patrol now.
-    i: words written. waiting: one of them has no place yet. flush: they should go to the memory. clusters, used: what
-        has not gone yet.
+    i: words written. waiting: one of them has no place yet. flush: these should go to the memory. clusters, used: what
+        has not gone yet, first what is gathered.
     job: reads of its own. old, old_en, restart, judged, verdict: what became of them (see `Reader`).
     verify_crc, sealer: see `Checker`.
     cluster_read: the chip reads clusters (strobe).
@@ -46,7 +46,7 @@ class Writer(wiring.Component):
     def __init__(self, entries: int):
         self._entries = entries
         super().__init__({
-            "control": In(Control), "halt": In(1), "i": In(stream.Signature(ClusterWrite)), "flush": In(1),
+            "control": In(Control), "halt": In(1), "i": In(stream.Signature(ClusterWrite)), "flush": In(entries),
             "waiting": Out(1),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + 2)), "used": Out(entries + 2),
             "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),

@@ -31,9 +31,9 @@ _WRITES = 16
 _PREFETCHES = 8
 """Prefetching requests of a node that wait at its edge: as many chunks as its two readers have on their way."""
 
-_WINDOW = 2
+_WINDOW = 3
 """Chunks that a memory may still have to read when it gets another prefetching request: one that it delivers, checked,
-while it reads the other."""
+while it reads the next one and opens rows for the one after that."""
 
 _PATIENCE = 4096
 """Cycles that prefetching waits for urgent reads at most."""

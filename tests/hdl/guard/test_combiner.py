@@ -27,9 +27,9 @@ MUTATIONS = {
     "leaves before its last word": (" & ~(found_valid & (entry == now))", ""),
     "leaves before it is known to be whole": (" & ~(written & (written_to == now))", ""),
     "the newest makes way": ("oldest.eq(newest + 1)", "oldest.eq(newest)"),
-    "flush ignored": ("| self.flush ", ""),
+    "flush ignored": ("| self.flush[i] ", ""),
     "never quiet": ("| (quiet == QUIET_CYCLES) ", ""),
-    "never whole": ("(full[i].all() | self.flush", "(self.flush"),
+    "never whole": ("(full[i].all() | self.flush[i]", "(self.flush[i]"),
     "two of one cluster": ("self.i.valid & ~hits.any() & ~begin", "self.i.valid & ~hits.any()"),
 }
 
@@ -59,7 +59,7 @@ class Bench:
             if offered:
                 addr, data, mask = self.writes[0]
                 ctx.set(dut.i.payload, {"addr": addr, "word": {"data": data, "mask": mask}})
-            ctx.set(dut.flush, rng.random() < self.flush)
+            ctx.set(dut.flush, ~0 if rng.random() < self.flush else 0)
             clusters, used = ctx.get(dut.clusters), ctx.get(dut.used)
             there = [clusters[i] for i in range(ENTRIES) if used >> i & 1]
             assert len(set(there)) == len(there), "a cluster is there twice"

@@ -29,7 +29,8 @@ MUTATIONS = {
     "words of a rejected write kept": ("m.d.comb += [write.ready.eq(1), self.rejected", "m.d.comb += [self.rejected"),
     "tiles as they were before": ("with m.If(finished & to_register):", "with m.If(0):"),
     "raw reads counted": ("self.cluster_read.eq(finished & ~tile & ~window)", "self.cluster_read.eq(finished & ~tile)"),
-    "no flush": ("self.rest | settled & ~command.write & ~tile & near", "self.rest"),
+    "no flush": ("found & (settled", "0 & (settled"),
+    "all are flushed": ("found & (settled", "(found | ~0) & (settled"),
     "control without its address": ("Cat(command.addr[:30], to_control.replicate(2))", "command.addr[:30]"),
     "control as registers": (".any() & ~to_control)", ".any())"),
     "control without such a window": ("        if self._control_window:\n    ", "        if True:\n    "),
@@ -119,7 +120,10 @@ class Bench:
             taken = [ctx.get(stream.valid) and ctx.get(stream.ready) for stream in (dut.command, dut.write)]
             missing = ctx.get(dut.cluster.valid) and cluster not in self.slots and None in self.slots
             rest = ctx.get(dut.rest)
-            leaves = rng.random() < (0.2 if ctx.get(dut.flush) else 0.005)
+            flush, place = ctx.get(dut.flush), ctx.get(dut.addr) >> 8
+            flushed = [slot for index, slot in enumerate(self.slots) if slot and flush >> index & 1]
+            assert rest or all((slot * CLUSTER // 256 - place) % 4096 in (0, 1) for slot in flushed), "not near"
+            leaves = rng.random() < (0.2 if flushed else 0.005)
             await ctx.tick()
             cycle += 1
             if taken[0]:
@@ -129,7 +133,7 @@ class Bench:
             if missing:
                 self.slots[self.slots.index(None)] = cluster
             elif any(self.slots) and (leaves or (None not in self.slots and rng.random() < 0.1)):
-                gone = rng.choice([slot for slot in self.slots if slot])
+                gone = rng.choice(flushed or [slot for slot in self.slots if slot])
                 self.slots[self.slots.index(gone)] = None
             self.reads = [due for due in self.reads if due > cycle]
             ctx.set(dut.used, sum(1 << index for index, slot in enumerate(self.slots) if slot))
