@@ -54,6 +54,10 @@ def test_random_commands(rate, density):
         assert compiled.issue(time, code, bank) == verdict, (time, code, bank)
         if not verdict.ok:
             rules.add(verdict.rule)
+        elif code is Command.MRW:
+            operand = rng.choice((0, 4))        # DQ termination
+            checker.write_mode(11, operand), compiled.write_mode(11, operand)
+    assert "tRTW_ODT" in rules
     assert len(rules) > 30, "the sequence must break most rules"
 
 
@@ -73,7 +77,10 @@ def test_random_commands_at_the_pins(rate):
         free = time + (2 if command.startswith(("PRE", "REF")) else 4)
         verdict = checker.issue(time, command, bank)
         data = rng.randbytes(32) if verdict.ok and "W" in command and command != "MRW" else b""
-        player.issue(origin + time, command, bank, data=data, register=10)
+        operand = rng.choice((0, 4))            # DQ termination
+        if verdict.ok and command is Command.MRW:
+            checker.write_mode(11, operand)
+        player.issue(origin + time, command, bank, data=data, register=11, operand=operand)
         if verdict.ok and command in ("RD", "RDA", "MRR"):
             due.append(origin + time + 3 + spec.RL + spec.DQSCK)
         if not verdict.ok:
