@@ -28,7 +28,7 @@ Case = Enum("Case", {name: name for name in (
 RATES = {1: (3200, 1600), 2: (3200,)}
 """By the ports of a channel."""
 
-INIT_DIVISOR = 100
+INIT_DIVISOR = 1000
 """Initialisation is not what is measured."""
 
 

@@ -3,7 +3,9 @@
 import random
 
 import pytest
+from dojang_hdl.guard.layout import PHYSICAL_WINDOW
 from dojang_hdl.lpddr4.controller import Controller
+from dojang_hdl.lpddr4.guarded import GuardedController
 from dojang_hdl.lpddr4.refresh import Temperature
 from dojang_hdl.lpddr4.timing import Lpddr4Config
 from dojang_sim.benches.lpddr4_controller import PhyMemory, random_traffic, traffic_run
@@ -50,6 +52,12 @@ def test_two_ports():
     commands = [[*random_traffic(random.Random(seed), WIDE.port_words, 6), *streams] for seed in (1, 2)]
     traffic_run(WIDE, commands, stalls=(0.1, 0.2, 0.2), masks=0.3)
     assert traffic_run(WIDE, [streams, streams]) <= 3 * 256 * 1.06
+
+
+def test_each_port_has_a_guard_before_it():
+    """Through the window to the memory as it is."""
+    commands = [[(write, PHYSICAL_WINDOW + 40 * port, 20) for write in (1, 0)] for port in range(2)]
+    traffic_run(WIDE, commands, masks=0.3, controller=lambda config: GuardedController(config, 128))
 
 
 class FirstWrite(PhyMemory):

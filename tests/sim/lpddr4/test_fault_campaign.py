@@ -35,6 +35,22 @@ def test_without_faults(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_ports_without_faults(tmp_path):
+    """Each has a guard and an image of its own."""
+    config, prepared = replace(CONFIG, ratio=8, ports=2), []
+    for port in range(config.ports):
+        folder = tmp_path / str(port)
+        folder.mkdir()
+        prepared.append(MEMORY.prepare(folder, seed=port))
+    result = run_traffic(build_lpddr4_traffic(config, MEMORY.tile), [MEMORY.pattern] * config.ports, words=MEMORY.end,
+                         commands=3_000, prepared=prepared, pokes=[MEMORY.control])
+    for port, files in enumerate(prepared):
+        assert [result.all_counters[f"{name}_{port}"] for name in ("errors", "corrected")] == [0, 0]
+        assert result.all_counters[f"verified_{port}"] > 30
+        assert MEMORY.is_right(files)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [32, 128])
 @pytest.mark.parametrize("rate", [533, 3200])
 def test_million_commands_without_faults(rate, tile, tmp_path):

@@ -126,14 +126,15 @@ class Poke:
 
 
 def run_traffic(executable: Path, pattern: Pattern | Sequence[Pattern], *, words: int, commands: int, warmup: int = 0,
-                seed: int = 1, stall: float = 0.0, channel: int = 0, prepared: Prepared | None = None,
+                seed: int = 1, stall: float = 0.0, channel: int = 0,
+                prepared: Prepared | Sequence[Prepared] | None = None,
                 pokes: Iterable[Poke] = (), reset: int = 0, quiet: int = 4096, count_wrong: bool = False,
                 environment: Mapping[str, str] | None = None, plusargs: Iterable[str] = (),
                 timeout_s: float = 600) -> TrafficResult:
     """Run ``warmup`` and then ``commands`` commands of ``pattern`` on a memory of ``words`` words; same seed, same run.
 
     Of several ports each has its own pattern, all at the same time, and ``words`` words. The memory's image is named by
-    ``DOJANG_MEMORY_<channel>``, a second port's by the next number: that of ``prepared`` (of one port), or files made
+    ``DOJANG_MEMORY_<channel>``, a second port's by the next number: those of ``prepared``, or files made
     for the run, which take disk space only where they are used and are compared at the end. ``stall``: chance that a
     stream stands still in a cycle (random phases choose their own). ``reset``: memory and all before it are reset so
     many cycles after the first word; then clusters may hold what they have held at any time. ``count_wrong``: wrong
@@ -153,15 +154,15 @@ def run_traffic(executable: Path, pattern: Pattern | Sequence[Pattern], *, words
                    "--tolerate", str(int(count_wrong)), "--result", str(result),
                    *(part for poke in pokes for part in ("--poke", f"{poke.before},{poke.address},{poke.word:032x}")),
                    *(f"+{argument}" for argument in plusargs)]
-        if prepared:
-            images = [prepared.image]
-            command += ["--contents", str(prepared.contents)]
-        else:
-            for image in images:
-                image.touch()
-                os.truncate(image, words * WORD_BYTES)
         for port, each in enumerate(patterns):
             command += ["--port", str(port), "--seed", str(seed + port), *each.arguments]
+            if prepared:
+                files = prepared if isinstance(prepared, Prepared) else prepared[port]
+                images[port] = files.image
+                command += ["--contents", str(files.contents)]
+            else:
+                images[port].touch()
+                os.truncate(images[port], words * WORD_BYTES)
         variables = {**os.environ, **(environment or {}),
                      **{f"DOJANG_MEMORY_{channel + port}": str(image) for port, image in enumerate(images)}}
         try:
