@@ -4,7 +4,7 @@ import random
 
 import pytest
 from dojang_hdl.isa import Mode
-from dojang_hdl.mesh.flit import DataFlit
+from dojang_hdl.mesh.flit import DataFlit, RequestFlit
 from dojang_sim.benches.mesh_traffic import Scoreboard, random_traffic
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.router_mesh import RouterMesh
@@ -32,6 +32,10 @@ MUTATIONS = {
     "fork again in the column": ("mesh.router", '"east": row | everywhere |', '"east": row |'),
     "edge's column ignored": ("mesh.router", "unicast if source == \"local\" else unicast | column", "unicast"),
     "unfair": ("streams.arbiter", "zip(pair, (0, 1), strict=True)", "zip(pair, (1, 1), strict=True)"),
+    "rounds cut short": ("mesh.round_arbiter", "matrix.urgent.eq(self.more)", "matrix.urgent.eq(0)"),
+    "each flit a round": ("mesh.round_arbiter", "self.more | ~joined", "self.more & ~joined"),
+    "a round without end": ("mesh.round_arbiter", "(begins & joined).any()", "(begins & ~joined).any()"),
+    "rounds begun elsewhere": ("mesh.router_input", "fresh.eq(~more & ~self.route)", "fresh.eq(0)"),
     "two granted": ("streams.arbiter", "& ~Cat(others).any()", "& ~Cat(others).all()"),
     "another one's payload": ("streams.arbiter", "second[pair].eq(1 - value)", "second[pair].eq(value)"),
     "word lost on a stall": ("mesh.router_input", "full.eq(self.valid)", "full.eq(0)"),
@@ -43,15 +47,16 @@ MUTATIONS = {
 
 
 def mutant(module: str, old: str, new: str):
-    """DataRouter with ``old`` replaced by ``new`` in the source of one of its modules."""
-    users = [] if module == "mesh.router" else ["dojang_hdl.mesh.router"]
-    return mutate(f"dojang_hdl.{module}", old, new, users).DataRouter
+    """The routers' module with ``old`` replaced by ``new`` in the source of it or of a module below it."""
+    users = {"mesh.router": [], "streams.arbiter": ["mesh.round_arbiter", "mesh.router"]}.get(module, ["mesh.router"])
+    return mutate(f"dojang_hdl.{module}", old, new, [f"dojang_hdl.{user}" for user in users])
 
 
 def transfer(mesh, traffic, received, finished, cycles, rng, stall):
     """Drive ``traffic`` {port: [bits]} into ``mesh`` and hand what leaves to ``received`` until ``finished()``."""
     inputs = {port: [iter(flits), None] for port, flits in traffic.items()}
-    outputs = [f"local_o{node}" for node in range(mesh.width * mesh.height)]
+    outputs = ([f"local_o{node}" for node in range(mesh.width * mesh.height)] if mesh.network == "data" else
+               [f"edge_o{row}" for row in range(mesh.height)])
     elapsed = 0
 
     async def bench(ctx):
@@ -79,8 +84,9 @@ def transfer(mesh, traffic, received, finished, cycles, rng, stall):
     return elapsed
 
 
-def check(router):
+def check(routers):
     """Delivery under random multicast traffic, full throughput, and fairness."""
+    router = routers.DataRouter
     rng = random.Random(7)
     traffic = random_traffic("data", 2, 2, 12, rng)
     scoreboard = Scoreboard("data", 2, 2, traffic)
@@ -88,14 +94,36 @@ def check(router):
              scoreboard.received, lambda: scoreboard.outstanding == 0, 400, rng, 0.3)
 
     def flits(tag, count):
-        return [DataFlit.const({"mode": Mode.UNICAST, "x": 1, "y": 0, "tag": tag}).as_bits()] * count
+        return [DataFlit.const({"mode": Mode.UNICAST, "x": 2, "y": 0, "tag": tag}).as_bits()] * count
 
     arrived = []
-    everything = transfer(RouterMesh("data", 2, 1, router), {"local_i0": flits(0, 30), "edge_i0": flits(1, 30)},
-                          lambda _, bits: arrived.append(DataFlit.from_bits(bits).tag), lambda: len(arrived) == 60,
+    senders = ("edge_i0", "local_i0", "local_i1", "local_i2")   # from far to near
+    everything = transfer(RouterMesh("data", 3, 1, router),
+                          {port: flits(tag, 20) for tag, port in enumerate(senders)},
+                          lambda _, bits: arrived.append(DataFlit.from_bits(bits).tag), lambda: len(arrived) == 80,
                           200, rng, 0.0)
-    assert everything <= 60 + 4, f"60 flits over two routers took {everything} cycles"
-    assert sum(arrived[:30]) == 15, "two inputs that compete for an output get half of it each"
+    assert everything <= 80 + 6, f"80 flits over three routers took {everything} cycles"
+    full = arrived[12:60]   # the near ones were there first
+    assert all(abs(full.count(tag) - 12) <= 1 for tag in range(4)), "near and far senders get the same"
+    check_shared_link(routers.RequestRouter, rng)
+
+
+def check_shared_link(router, rng):
+    """Node 0 alone asks the last edge, the others the one above; it begins each round of the links it shares."""
+    def flits(row, node):
+        return [RequestFlit.const({"row": row, "y": node}).as_bits()]
+
+    arrived = []
+    traffic = {"local_i0": flits(3, 0) * 90, "local_i1": flits(1, 1) * 20 + flits(2, 1) * 40,
+               "local_i2": flits(2, 2) * 40, "local_i3": flits(2, 3) * 40}
+
+    def received(port, bits):
+        if port == "edge_o2":
+            arrived.append(RequestFlit.from_bits(bits).y)
+
+    transfer(RouterMesh("request", 1, 4, router), traffic, received, lambda: len(arrived) == 120, 400, rng, 0.0)
+    shared = arrived[arrived.index(1):][:45]
+    assert all(abs(shared.count(node) - 15) <= 1 for node in (1, 2, 3)), "all who ask the edge get the same"
 
 
 def test_the_router_passes():
