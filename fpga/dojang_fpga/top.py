@@ -40,7 +40,7 @@ class BoardTop(wiring.Component):
         pins = board.pins(platform)
         m.submodules.memory = memory = LiteDramMemory(
             board.dram, board.clock_hz, board.input_hz, None if self._at_dfi else pins.memory, self._at_dfi)
-        m.submodules.guard = guard = Guard(config.chunk, control_window=True)
+        m.submodules.guard = guard = Guard(config.chunk, config.gathered_clusters, control_window=True)
         m.submodules.system = system = ChipSystem(config, board.clock_hz, self.baud, spread_reset=_global_net,
                                                   **self._chip)
 

@@ -36,6 +36,7 @@ class ChipConfig:
     top_k: candidates kept per node for sampling.
     coded: the engine also takes window codes, masks, rotated products, groups of 64 and 128, integer offsets and scales
         per row.
+    vector_lanes: elements that the vector unit works on at once: one, or an SRAM word's four.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ChipConfig:
     channel_mib: int = 256
     top_k: int = 16
     coded: bool = False
+    vector_lanes: int = 1
 
     def __post_init__(self):
         def check(ok, field, expected):
@@ -75,6 +77,7 @@ class ChipConfig:
         check(power_of_two(self.program_fifo) and self.program_fifo >= 64, "program_fifo", "a power of two from 64 on")
         check(1 <= self.channel_mib <= 65536, "channel_mib", "1 to 65536 MiB")
         check(self.top_k >= 16 and self.top_k % 2 == 0, "top_k", "an even number of at least 16")
+        check(self.vector_lanes in (1, ELEMENTS), "vector_lanes", f"1 or {ELEMENTS}")
 
     @property
     def nodes(self) -> int:
@@ -98,6 +101,13 @@ class ChipConfig:
         return 8, 32 if self.coded else 8
 
     @property
+    def gathered_clusters(self) -> int:
+        """Clusters that the guard of a channel gathers at once: two for each node that writes there, those of its row
+        and, their values, those of the row before.
+        """
+        return max(4, 1 << (2 * self.width * min(self.height, 2) - 1).bit_length())
+
+    @property
     def plane_bits_per_cycle(self) -> int:
         """Weight bits all engines together apply per cycle, to every context."""
         return self.nodes * self.lanes * BLOCK
@@ -114,8 +124,8 @@ def _board(name: str, **fields) -> ChipConfig:
 
 
 PRESETS = {preset.name: preset for preset in (
-    ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True),
-    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, channel_mib=1024, coded=True),
+    ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True, vector_lanes=4),
+    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, channel_mib=1024, coded=True, vector_lanes=4),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),

@@ -37,11 +37,12 @@ class ProjectTop(wiring.Component):
         m.submodules.system = system = ChipSystem(self._config, project.clock_hz, project.link.baud, **self._chip)
         self._clock(m, pins)
         if project.lpddr4 is None:
-            m.submodules.guard = guarded = Guard(self._config.chunk)
+            m.submodules.guard = guarded = Guard(self._config.chunk, self._config.gathered_clusters)
             outside = wiring.flipped(guarded.memory)
             signature = MemoryPort()
         else:
-            m.submodules.guard = guarded = GuardedController(project.lpddr4, self._config.chunk)
+            m.submodules.guard = guarded = GuardedController(
+                project.lpddr4, self._config.chunk, self._config.gathered_clusters)
             outside, signature = wiring.flipped(guarded.phy), guarded.phy.signature
         wiring.connect(m, system.memory, guarded.port)
         wiring.connect(m, system.status, guarded.status)

@@ -15,6 +15,10 @@ class FloatAdd(wiring.Component):
 
     Formats, rounding, flushing and NaN are those of docs/reference/numerics.md.
 
+    Parameters
+    ----------
+    short: 4 cycles instead of 7, for sums that wait for their own result; the clock is slower.
+
     Members
     -------
     i_valid: a and b are operands; left unconnected, every cycle is an operation. Idle stages do not toggle.
@@ -31,9 +35,15 @@ class FloatAdd(wiring.Component):
 
     latency = 7
 
+    def __init__(self, short: bool = False):
+        # Merged are: find the larger | align, add | normalise | round.
+        self._merged = (2, 4, 6) if short else ()
+        self.latency = type(self).latency - len(self._merged)
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
-        pipe = Pipeline(m, self.i_valid)
+        pipe = Pipeline(m, self.i_valid, self._merged)
 
         a, b = Float32(self.a), Float32(self.b)
         swap = self.b[:31] > self.a[:31]
@@ -84,6 +94,6 @@ class FloatAdd(wiring.Component):
         zero = ~s.total[27] | s.none
         o = finish(pipe, sign=Mux(zero, s.zero_sign, s.sign), exponent_less_1=s.exponent, mantissa=s.total[4:],
                    guard=s.total[3], sticky=s.total[:3].any(), nan=s.nan, infinity=s.infinity, zero=zero)
-        assert pipe.stages == self.latency
+        assert pipe.stages - len(self._merged) == self.latency
         m.d.comb += [self.o.eq(o), self.o_valid.eq(pipe.valid)]
         return m

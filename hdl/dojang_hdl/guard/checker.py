@@ -27,21 +27,20 @@ class Sealer(wiring.Signature):
 
     Members
     -------
-    claim, granted: a cluster is to be sealed; it may be, between two blocks, until ``claim`` falls.
-    word, en: its eight words.
+    word, en: its eight words, in whichever cycles; meanwhile no word of the memory is taken.
     check, check_en: check bits of a word, 2 cycles after it was there.
     crc, crc_en: the CRC of all eight, 4 cycles after the last one.
     """
 
     def __init__(self):
-        super().__init__({"claim": Out(1), "granted": In(1), "word": Out(WORD_BITS), "en": Out(1),
+        super().__init__({"word": Out(WORD_BITS), "en": Out(1),
                           "check": In(CHECK_BITS), "check_en": In(1), "crc": In(32), "crc_en": In(1)})
 
 
 class Checker(wiring.Component):
     """One word a cycle: the syndrome is found, then the word corrected, then its CRC taken.
 
-    Between two blocks it makes check bits and CRC of a cluster that is to be written.
+    Between the words of blocks it makes check bits and CRC of a cluster that is to be written.
 
     Members
     -------
@@ -67,7 +66,7 @@ class Checker(wiring.Component):
         block, sealer = self.block.payload, self.sealer
         of = [Signal(Block, name=f"of_{stage}") for stage in ("taken", "syndrome", "found", "done")]
         at_data, index = Signal(), Signal(9)
-        inside, seals = Signal(), Signal(range(CLUSTER))    # a block; words sealed
+        seals = Signal(range(CLUSTER))      # words sealed
         checks = Signal(CHECK_BITS * CLUSTER)
         take, is_header, last = Signal(), Signal(), Signal()
         header = Header(self.i.payload)
@@ -75,7 +74,7 @@ class Checker(wiring.Component):
         check, checked, protected, syndrome = Signal(CHECK_BITS), Signal(CHECK_BITS), Signal(), Signal(CHECK_BITS)
         m.d.comb += [
             take.eq(self.i.valid & self.i.ready),
-            self.i.ready.eq(self.block.valid & ~sealer.granted), sealer.granted.eq(sealer.claim & ~inside),
+            self.i.ready.eq(self.block.valid & ~sealer.en),
             checked.eq(check_bits(taken.word)), sealer.check_en.eq(syndrome_of.seal),
             is_header.eq(~at_data & ~block.raw),
             last.eq(~is_header & (index + 1 == block.words)),
@@ -83,7 +82,6 @@ class Checker(wiring.Component):
         ]
         m.d.sync += seals.eq(seals + sealer.en)
         with m.If(take):
-            m.d.sync += inside.eq(~last)
             with m.If(is_header):
                 m.d.sync += [at_data.eq(1), checks.eq(self.i.payload)]
             with m.Else():
@@ -92,13 +90,13 @@ class Checker(wiring.Component):
                     m.d.sync += at_data.eq(0)
         m.d.sync += [
             taken.valid.eq(take), taken.header.eq(is_header),
-            taken.last.eq(Mux(sealer.granted, seals == CLUSTER - 1, last)),
-            taken.start.eq(Mux(sealer.granted, seals == 0, is_header | block.raw & (index == 0))),
+            taken.last.eq(Mux(sealer.en, seals == CLUSTER - 1, last)),
+            taken.start.eq(Mux(sealer.en, seals == 0, is_header | block.raw & (index == 0))),
             taken.seal.eq(sealer.en),
             taken.wanted.eq(~is_header & (index >= block.skip) & (index < block.until)),
-            taken.word.eq(Mux(sealer.granted, sealer.word, Mux(is_header, header.crc, self.i.payload))),
+            taken.word.eq(Mux(sealer.en, sealer.word, Mux(is_header, header.crc, self.i.payload))),
             check.eq(Mux(is_header, header.crc_check, checks[:CHECK_BITS])),
-            protected.eq((is_header | ~block.tile & ~block.raw) & ~sealer.granted),
+            protected.eq((is_header | ~block.tile & ~block.raw) & ~sealer.en),
             syndrome_of.eq(taken), sealer.check.eq(checked), syndrome.eq(Mux(protected, checked ^ check, 0)),
             found.eq(syndrome_of), found.word.eq(corrected(syndrome_of.word, syndrome)),
         ]
@@ -110,7 +108,8 @@ class Checker(wiring.Component):
         expected, bad, fixed, done = Signal(32), Signal(), Signal(), Signal()
         m.d.comb += [
             crc.data.eq(found.word), crc.valid.eq(found.valid & ~found.header | found.seal),
-            crc.start.eq((found.valid | found.seal) & found.start), sealer.crc.eq(crc.crc),
+            crc.start.eq((found.valid | found.seal) & found.start), crc.message.eq(found.seal),
+            sealer.crc.eq(crc.crc[1]),
             self.word.eq(found.word), self.en.eq(found.valid & found.wanted), self.purpose.eq(of[2].purpose),
             self.mark.eq(found.valid & found.last), self.corrected.eq(one),
         ]
@@ -123,7 +122,7 @@ class Checker(wiring.Component):
         m.d.sync += [stage.eq(before) for stage, before in zip(of, (block, *of), strict=False)]
         m.d.sync += [
             self.judged.eq(done), self.verdict.block.eq(judged), self.verdict.fixed.eq(fixed),
-            self.verdict.good.eq(judged.raw | ~bad & (crc.crc ^ judged.addr == expected)
+            self.verdict.good.eq(judged.raw | ~bad & (crc.crc[0] ^ judged.addr == expected)
                                  & ((judged.purpose != Purpose.VERIFY) | (expected == self.verify_crc))),
         ]
         return m

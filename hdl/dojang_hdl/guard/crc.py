@@ -4,8 +4,8 @@ import zlib
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, WORD_BYTES
@@ -22,24 +22,27 @@ _GROUP = 3
 
 
 class Crc32(wiring.Component):
-    """CRC-32 (IEEE 802.3, as in zlib) of words, one a cycle.
+    """CRC-32 (IEEE 802.3, as in zlib) of the words of two messages, which may come mixed, one a cycle.
 
     Members
     -------
-    data, valid: a word. start: it is the first one; without ``valid``: the next one is.
-    crc: of the words up to the cycle before.
+    data, valid: a word. start: it is the first one of its message; without ``valid``: the next one is.
+    message: which one is meant.
+    crc: of both messages, up to the cycle before.
     """
 
     data: In(WORD_BITS)
     valid: In(1)
     start: In(1)
-    crc: Out(_BITS)
+    message: In(1)
+    crc: Out(data.ArrayLayout(_BITS, 2))
 
     def elaborate(self, platform):
         m = Module()
-        state = Signal(_BITS, init=~0)
-        word = Signal(WORD_BITS)
-        m.d.comb += [self.crc.eq(~state), word.eq(self.data ^ (state | self.start.replicate(_BITS)))]
+        states = [Signal(_BITS, init=~0, name=f"state{message}") for message in range(2)]
+        state, word = Mux(self.message, states[1], states[0]), Signal(WORD_BITS)
+        m.d.comb += [*(self.crc[message].eq(~of_message) for message, of_message in enumerate(states)),
+                     word.eq(self.data ^ (state | self.start.replicate(_BITS)))]
         terms = [[] for _ in range(_BITS)]
         for first in range(0, WORD_BITS, _GROUP):
             bits = range(first, min(first + _GROUP, WORD_BITS))
@@ -51,8 +54,9 @@ class Crc32(wiring.Component):
                     m.d.comb += sums[chosen].eq(reduce(xor, (word[bit] for bit in chosen)))
                 if chosen:
                     found.append(sums[chosen])
-        with m.If(self.valid):
-            m.d.sync += state.eq(Cat(Cat(found).xor() for found in terms))
-        with m.Elif(self.start):
-            m.d.sync += state.eq(~0)
+        for message, of_message in enumerate(states):
+            with m.If(self.valid & (self.message == message)):
+                m.d.sync += of_message.eq(Cat(Cat(found).xor() for found in terms))
+            with m.Elif(self.start & (self.message == message)):
+                m.d.sync += of_message.eq(~0)
         return m

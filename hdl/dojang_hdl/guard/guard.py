@@ -19,7 +19,11 @@ from .writer import Writer
 __all__ = ["Guard"]
 
 QUIET_CYCLES = 16
-"""Cycles without a command after which what was written is read back."""
+"""Cycles without a command after which what was written is read back, if it has been written for a while."""
+
+WRITTEN_CYCLES, READ_BACK_CYCLES = 256, 8192
+"""Cycles since anything was written: a memory has written it if it is not read, and in any case. To read it before
+would hold up all other reads until it has."""
 
 _TILE, _CLUSTER, _LOST, _REJECTED = range(len(FAULT_KINDS))
 
@@ -110,6 +114,11 @@ class Guard(wiring.Component):
 
     def _rest(self, m, front, reader, writer, locator):
         quiet = Signal(range(QUIET_CYCLES + 1))
+        since = Signal(range(READ_BACK_CYCLES + 1))     # cycles, anything was to be written
+        with m.If(~writer.idle):
+            m.d.sync += since.eq(0)
+        with m.Elif(since != READ_BACK_CYCLES):
+            m.d.sync += since.eq(since + 1)
         with m.If(front.waiting):
             m.d.sync += quiet.eq(0)
         with m.Elif(quiet != QUIET_CYCLES):
@@ -122,7 +131,8 @@ class Guard(wiring.Component):
             front.clusters.eq(writer.clusters), front.used.eq(writer.used),
             front.writes_waiting.eq(writer.waiting),
             writer.flush.eq(front.flush), writer.halt.eq(front.rest), writer.cluster_read.eq(front.cluster_read),
-            writer.quiet.eq(front.rest | (quiet == QUIET_CYCLES)),
+            writer.quiet.eq(front.rest | (quiet == QUIET_CYCLES) & (since >= WRITTEN_CYCLES)
+                            | (since == READ_BACK_CYCLES)),
             reader.verify_crc.eq(writer.verify_crc),
             writer.old.eq(reader.old), writer.old_en.eq(reader.old_en), writer.restart.eq(reader.restart),
             writer.judged.eq(reader.judged), writer.verdict.eq(reader.verdict),

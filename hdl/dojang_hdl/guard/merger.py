@@ -19,8 +19,8 @@ _INDEX = (CLUSTER - 1).bit_length()
 
 
 class Merger(wiring.Component):
-    """A cluster of which all bytes were written is done in 16 cycles, after the block that is being read; any other one
-    is read before. Check bits and CRC are made by the `Checker`, between two blocks.
+    """A cluster of which all bytes were written is done in 16 cycles, in eight of which the `Checker` makes its check
+    bits and CRC and reads nothing; any other one is read before.
 
     What cannot be read right is not written: the words of the chip are lost, and the cluster stays wrong.
 
@@ -123,19 +123,16 @@ class Merger(wiring.Component):
                         m.d.comb += taken()
                         m.next = "IDLE"
             with m.State("START"):
-                m.d.comb += sealer.claim.eq(~self.used.bit_select(in_half, 1))
-                with m.If(sealer.claim & sealer.granted):
+                with m.If(~self.used.bit_select(in_half, 1)):
                     m.d.sync += [fetched.eq(1), at.eq(1)]
                     m.next = "COPY"
                 unless_restart()
             with m.State("COPY"):
-                m.d.comb += sealer.claim.eq(1)
                 m.d.sync += [fetched.eq(1), at.eq(at + 1)]
                 with m.If(at == CLUSTER - 1):
                     m.next = "LAST"
                 unless_restart()
             with m.State("LAST"):
-                m.d.comb += sealer.claim.eq(fetched | merged_en)
                 m.d.sync += header.crc.eq(sealer.crc ^ (cluster << _INDEX))
                 with m.If(sealer.crc_en):
                     m.next = "SEAL"

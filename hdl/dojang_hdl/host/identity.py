@@ -10,10 +10,11 @@ from . import protocol
 __all__ = ["fingerprint", "identity"]
 
 def fingerprint(config: ChipConfig) -> int:
-    """CRC-32 over every field but the name, in the order of names, and over the layout of instructions: chips that run
-    the same programs have the same.
+    """CRC-32 over every field that programs depend on, in the order of names, and over the layout of instructions:
+    chips that run the same programs have the same.
     """
-    values = sorted((field.name, getattr(config, field.name)) for field in fields(config) if field.name != "name")
+    values = sorted((field.name, getattr(config, field.name)) for field in fields(config)
+                    if field.name not in ("name", "vector_lanes"))
     layout = [(op.name, int(op), FORMATS.get(op, ())) for op in Op]
     return crc32(repr((values, HEAD, layout)).encode())
 

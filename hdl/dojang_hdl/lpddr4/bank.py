@@ -57,10 +57,14 @@ class BankMachine(wiring.Component):
     -------
     access: In stream of `Access`.
     port: `BankPort`.
+
+    Attributes
+    ----------
+    accesses: most of them in here.
     """
 
     def __init__(self, config: Lpddr4Config, depth: int = 4):
-        self._config, self._depth = config, depth
+        self._config, self._depth, self.accesses = config, depth, depth + 1
         super().__init__({"access": In(stream.Signature(Access)), "port": Out(BankPort())})
 
     def elaborate(self, platform):

@@ -11,24 +11,30 @@ from .counters import CommandCounters, Counters
 from .gather import WriteGather
 from .initialise import Initialiser
 from .phy import PhyPort
+from .port_switch import PortSwitch
+from .ports import each_port, ports_of
 from .read_buffer import ReadBuffer
 from .refresh import Refresher, Temperature
 from .scheduler import Scheduler
 from .splitter import Splitter
 from .timing import BANKS, PAGE_BURSTS, Lpddr4Config
+from .upkeep import Upkeep
+from .waiting_reads import WaitingReads
 from .write_buffer import WriteBuffer
 
 __all__ = ["Controller"]
 
-POLL_REFRESHES = 256
-"""Refreshes of a bank between two looks at the temperature: an eighth of a millisecond."""
+READ_BURSTS = 256
+"""Bursts that reads look ahead, of all ports: four rows. Of a port's four banks two then have nothing queued, so that
+its stream does not meet refreshes."""
 
 
 class Controller(wiring.Component):
-    """One x16 LPDDR4 channel as a memory port.
+    """One x16 LPDDR4 channel as a memory port, or as two.
 
     Commands are cut at rows and queued by bank; every bank serves its queue in order, the banks pass each other, and
-    read words are put back into order. Commands are accepted before initialisation is over, and wait.
+    read words are put back into order. Commands are accepted before initialisation is over, and wait. Two ports share
+    the pins and nothing else: each has its part of the banks, and its own buffers and order.
 
     Parameters
     ----------
@@ -36,56 +42,79 @@ class Controller(wiring.Component):
 
     Members
     -------
-    port: `MemoryPort`. Addresses wrap at ``config.words``.
+    port: `MemoryPort`, an array of them if ``config.ports`` are more than one. Addresses wrap at
+        ``config.port_words``.
     phy: `PhyPort`.
-    ready: initialisation is over.
-    temperature: what MR4 said last.
-    status, counters: the counters, read one by one or seen all at once.
+    ready: initialisation is over, and the temperature known.
+    temperature: what MR4 said last; until then, that it is hot.
+    status, counters: the counters, read one by one or seen all at once. ``status`` is of each port; the first one has
+        the channel's counters, the other one none.
     """
 
     def __init__(self, config: Lpddr4Config):
         self.config = config
         super().__init__({
-            "port": In(MemoryPort()), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
-            "temperature": Out(Temperature, init=Temperature.TIMES_1),
-            "status": In(MemoryStatus()), "counters": Out(Counters),
+            "port": each_port(config, In(MemoryPort())), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
+            "temperature": Out(Temperature, init=Temperature.TOO_HOT),
+            "status": each_port(config, In(MemoryStatus())), "counters": Out(Counters),
         })
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
         m.submodules.scheduler = scheduler = Scheduler(config)
-        m.submodules.refresher = refresher = Refresher(config)
-        m.submodules.read_buffer = read_buffer = ReadBuffer(config)
-        m.submodules.write_buffer = write_buffer = WriteBuffer(config)
+        m.submodules.initialiser = initialiser = Initialiser(config)
+        buffers = []
+        for mark in self._marks:
+            m.submodules[f"read_buffer{mark}"] = read_buffer = ReadBuffer(config, READ_BURSTS // config.ports)
+            m.submodules[f"write_buffer{mark}"] = write_buffer = WriteBuffer(config)
+            buffers.append((read_buffer, write_buffer))
         banks = []
         for index in range(BANKS):
             m.submodules[f"bank{index}"] = bank = BankMachine(config)
             wiring.connect(m, bank.port, scheduler.banks[index])
             banks.append(bank)
-        m.d.comb += scheduler.pressure.eq(write_buffer.pressure)
-        self._dispatch(m, banks, read_buffer, write_buffer)
-        self._refresh(m, banks, scheduler, refresher, read_buffer)
-        self._pins(m, scheduler, read_buffer, write_buffer)
+        pressures = [write_buffer.pressure for _, write_buffer in buffers]
+        for number, (read_buffer, write_buffer) in enumerate(buffers):
+            first = number * config.port_banks
+            pressures.append(
+                self._dispatch(m, banks[first:first + config.port_banks], read_buffer, write_buffer, number))
+        if config.ports > 1:
+            pressures.append(self._waiting_reads(m, banks))
+        m.d.comb += scheduler.pressure.eq(Cat(pressures).any())
+        self._refresh(m, banks, scheduler, initialiser, buffers[0][0])
+        self._pins(m, scheduler, initialiser)
+        if config.ports == 1:
+            self._buffers(m, scheduler, *buffers[0])
+        else:
+            self._share(m, scheduler, buffers)
         m.submodules.counters = counters = CommandCounters()
-        wiring.connect(m, wiring.flipped(self.status), counters.port)
+        wiring.connect(m, wiring.flipped(ports_of(self.config, self.status)[0]), counters.port)
         m.d.comb += [counters.column.eq(scheduler.column), counters.row.eq(scheduler.row),
                      self.counters.eq(counters.counters)]
         return m
 
-    def _dispatch(self, m, banks, read_buffer, write_buffer):
-        m.submodules.splitter = splitter = Splitter(self.config.rows)
-        m.submodules.gather = gather = WriteGather(len(write_buffer.slot))
-        wiring.connect(m, wiring.flipped(self.port.command), splitter.i)
-        wiring.connect(m, wiring.flipped(self.port.write), gather.word)
-        wiring.connect(m, read_buffer.o, wiring.flipped(self.port.read))
+    @property
+    def _marks(self):
+        """What the names of each port's parts end with."""
+        return ("",) if self.config.ports == 1 else tuple(map(str, range(self.config.ports)))
+
+    def _dispatch(self, m, banks, read_buffer, write_buffer, number=0):
+        """From a port to its banks. Returns the signal that writes wait for a bank whose queue is full."""
+        port, mark = ports_of(self.config, self.port)[number], self._marks[number]
+        m.submodules[f"splitter{mark}"] = splitter = Splitter(self.config.rows, self.config.port_banks)
+        m.submodules[f"gather{mark}"] = gather = WriteGather(len(write_buffer.slot), self.config.port_banks)
+        wiring.connect(m, wiring.flipped(port.command), splitter.i)
+        wiring.connect(m, wiring.flipped(port.write), gather.word)
+        wiring.connect(m, read_buffer.o, wiring.flipped(port.read))
         piece = splitter.o.payload
         bursts = Signal(7)
         access = Signal(Access)
         queues_ready = Cat(machine.access.ready for machine in banks)
         queue_ready, conflict, room, allowed, sent = Signal(), Signal(), Signal(), Signal(), Signal()
-        write, held, writable = Signal(), Signal(), Signal()
+        write, held, writable, stuck = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
+            stuck.eq(gather.o.valid & ~writable),
             held.eq(allowed & ~queue_ready),
             # Nothing else goes to the bank of what is gathered, so its queue has room until that has left.
             writable.eq(queues_ready.bit_select(gather.bank, 1)),
@@ -117,34 +146,45 @@ class Controller(wiring.Component):
                 machine.access.valid.eq(write & (gather.bank == index) | allowed & (piece.bank == index)),
                 machine.access.payload.eq(Mux(write, gather.o.payload, access)),
             ]
+        return stuck
 
-    def _refresh(self, m, banks, scheduler, refresher, read_buffer):
-        count, wanted = Signal(range(POLL_REFRESHES)), Signal()
+    def _refresh(self, m, banks, scheduler, initialiser, read_buffer):
+        m.submodules.refresher = refresher = Refresher(self.config)
+        m.submodules.upkeep = upkeep = Upkeep(self.config)
         m.d.comb += [
-            refresher.enable.eq(self.ready), refresher.temperature.eq(self.temperature),
+            refresher.enable.eq(initialiser.done), refresher.temperature.eq(self.temperature),
             refresher.idle.eq(Cat(bank.port.idle for bank in banks)),
             refresher.parked.eq(Cat(bank.port.parked for bank in banks)),
             scheduler.refresh.eq(refresher.ready), scheduler.refresh_bank.eq(refresher.bank),
             scheduler.refresh_all.eq(refresher.all_banks), refresher.taken.eq(scheduler.refresh_taken),
-            scheduler.register.eq(wanted),
+            upkeep.due.eq(refresher.due), refresher.upkeep.eq(upkeep.turn), upkeep.calm.eq(refresher.calm),
+            refresher.finished.eq(upkeep.finished),
+            scheduler.register.eq(upkeep.register), upkeep.register_taken.eq(scheduler.register_taken),
+            initialiser.start.eq(upkeep.start), initialiser.latch.eq(upkeep.latch),
         ]
         for index, bank in enumerate(banks):
             m.d.comb += bank.port.hold.eq(refresher.hold[index] | ~self.ready)
-        with m.If(refresher.due):
-            m.d.sync += [count.eq(count + 1), wanted.eq(wanted | (count == POLL_REFRESHES - 1))]
-        with m.If(scheduler.register_taken):
-            m.d.sync += wanted.eq(0)
         with m.If(read_buffer.register_valid):
-            m.d.sync += self.temperature.eq(read_buffer.register[:3])
+            m.d.sync += [self.temperature.eq(read_buffer.register[:3]), self.ready.eq(1)]
 
-    def _pins(self, m, scheduler, read_buffer, write_buffer):
-        m.submodules.initialiser = initialiser = Initialiser(self.config)
+    def _waiting_reads(self, m, banks):
+        m.submodules.waiting_reads = reads = WaitingReads(BANKS, banks[0].accesses)
+        for index, bank in enumerate(banks):
+            offered, column = bank.access.valid & ~bank.access.payload.write, bank.port.column
+            m.d.comb += [
+                reads.offered[index].eq(offered), reads.taken[index].eq(offered & bank.access.ready),
+                reads.done[index].eq(bank.port.column_taken & bank.port.last & ~column.write),
+                reads.writes[index].eq(bank.port.column_soon & column.write),
+            ]
+        return reads.waiting
+
+    def _pins(self, m, scheduler, initialiser):
         commands = Signal(data.ArrayLayout(Command, self.config.ratio // 4))
         if self.config.ratio == 4:
             m.d.comb += commands[0].eq(Mux(scheduler.row.kind == Kind.NOP, scheduler.column, scheduler.row))
         else:
             m.d.comb += [commands[0].eq(scheduler.column), commands[1].eq(scheduler.row)]
-        with m.If(~self.ready):
+        with m.If(initialiser.sends):
             m.d.comb += commands[0].eq(initialiser.command)
         phy = self.phy
         for index in range(self.config.ratio // 4):
@@ -155,9 +195,30 @@ class Controller(wiring.Component):
         m.d.sync += [
             phy.reset_n.eq(initialiser.reset_n), phy.cke.eq(initialiser.cke), phy.read_start.eq(scheduler.sent.read)]
         m.d.comb += [
-            self.ready.eq(initialiser.done),
             phy.calibrate.eq(initialiser.calibrate), initialiser.calibrated.eq(phy.calibrated),
+        ]
+
+    def _buffers(self, m, scheduler, read_buffer, write_buffer):
+        phy = self.phy
+        m.d.comb += [
             read_buffer.sent.eq(scheduler.sent), read_buffer.data.eq(phy.read), read_buffer.valid.eq(phy.read_valid),
             write_buffer.sent.eq(scheduler.sent),
             phy.write.eq(write_buffer.data), phy.mask.eq(write_buffer.mask), phy.write_valid.eq(write_buffer.valid),
         ]
+
+    def _share(self, m, scheduler, buffers):
+        """As `_buffers`, of two ports."""
+        phy = self.phy
+        m.submodules.switch = switch = PortSwitch(self.config)
+        m.d.comb += [
+            switch.sent.eq(scheduler.sent), switch.second.eq(scheduler.column.bank >= self.config.port_banks),
+            switch.arrived.eq(phy.read_valid), phy.write.eq(switch.data), phy.mask.eq(switch.masks),
+            phy.write_valid.eq(switch.valid),
+        ]
+        for number, (read_buffer, write_buffer) in enumerate(buffers):
+            m.d.comb += [
+                read_buffer.sent.eq(switch.of_port[number]), read_buffer.data.eq(phy.read),
+                read_buffer.valid.eq(switch.arrived_of[number]), write_buffer.sent.eq(switch.of_port[number]),
+                switch.write[number].eq(write_buffer.data), switch.mask[number].eq(write_buffer.mask),
+                switch.write_valid[number].eq(write_buffer.valid),
+            ]

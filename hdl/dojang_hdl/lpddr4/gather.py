@@ -26,6 +26,11 @@ class WriteGather(wiring.Component):
     A burst is 32 bytes: a word without its neighbour is written with the other half masked. Bursts of an access are
     all masked or all whole, as a masked write needs a greater distance. One word a cycle; a missing one takes a cycle.
 
+    Parameters
+    ----------
+    slot_bits: of ``slot``.
+    banks: that there are pieces for.
+
     Members
     -------
     piece: In stream of `Piece`, writes only.
@@ -36,11 +41,12 @@ class WriteGather(wiring.Component):
     o: Out stream of `Access`, for ``bank``.
     """
 
-    def __init__(self, slot_bits: int):
+    def __init__(self, slot_bits: int, banks: int = BANKS):
+        self._banks = banks
         super().__init__({
             "piece": In(stream.Signature(Piece)), "word": In(stream.Signature(MemoryWrite)),
             "place": Out(MemoryWrite), "half": Out(1), "en": Out(1), "take": Out(1), "room": In(1),
-            "slot": In(slot_bits), "pending": Out(BANKS), "flush": In(1),
+            "slot": In(slot_bits), "pending": Out(banks), "flush": In(1),
             "o": Out(stream.Signature(Access)), "bank": Out(3),
         })
 
@@ -55,8 +61,8 @@ class WriteGather(wiring.Component):
         # Whether the one with one half, and the whole one, are the next of their row after the burst before
         adjoins, ended_adjoins = Signal(name="adjoins"), Signal(name="ended_adjoins")
         leaves = Signal()
-        held = Signal(BANKS)        # what was there in the cycle before and has not left
-        for index in range(BANKS):
+        held = Signal(self._banks)  # what was there in the cycle before and has not left
+        for index in range(self._banks):
             m.d.sync += held[index].eq(
                 Cat(valid & (stage.bank == index) for valid, stage in (
                     (active, piece), (filling, burst), (has_ended, ended), (grouped & ~leaves, group))).any())

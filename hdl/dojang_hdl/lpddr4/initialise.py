@@ -1,6 +1,6 @@
 """Power-up of the memory, until it can be read and written."""
 
-from amaranth.hdl import Array, Const, Module, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,7 @@ def mode_registers(config: Lpddr4Config) -> dict[int, int]:
         1: code << 4 | 1 << 2,      # BL16, write preamble 2 tCK, static read preamble, nWR
         2: code << 3 | code,        # WL set A, RL
         3: 0x31,                    # pull-up VDDQ/3, pull-down 40 ohm, no DBI
-        11: 0x04,                   # DQ terminated by 60 ohm, CA not
+        11: 0x04 if config.terminated else 0x00,    # DQ terminated by 60 ohm, CA not
         12: 0x4D,                   # CA reference at its default
         13: 0x00,                   # frequency set point 0
         14: 0x4D,                   # DQ reference at its default
@@ -35,24 +35,29 @@ def mode_registers(config: Lpddr4Config) -> dict[int, int]:
 
 
 class Initialiser(wiring.Component):
-    """RESET, CKE, mode registers, impedance calibration, then the PHY's training, then ``done``.
+    """RESET, CKE, mode registers, impedance calibration, then the PHY's training, then ``done``. Later calibrations use
+    the same way to the pins.
 
     The pins leave reset with RESET and CKE low. The steps are a table: pins, command, cycles until the next step.
 
     Members
     -------
     reset_n, cke: the pins.
-    command: one cycle each.
+    command: one cycle each. ``sends``: the command bus is its own.
     calibrate, calibrated: see `PhyPort`.
     done: the memory is ready; stays high.
+    start, latch: strobes after ``done``, to send ZQCAL_START and ZQCAL_LATCH.
     """
 
     reset_n: Out(1)
     cke: Out(1)
     command: Out(Command)
+    sends: Out(1, init=1)
     calibrate: Out(1)
     calibrated: In(1)
     done: Out(1)
+    start: In(1)
+    latch: In(1)
 
     def __init__(self, config: Lpddr4Config):
         self._config = config
@@ -79,7 +84,11 @@ class Initialiser(wiring.Component):
         with m.Elif(at != len(steps) - 1):
             m.d.sync += [at.eq(at + 1), first.eq(1)]
         with m.Else():
-            m.d.sync += [self.calibrate.eq(1), self.done.eq(self.calibrated)]
+            m.d.sync += [self.calibrate.eq(1), self.done.eq(self.calibrated),
+                         self.sends.eq(~self.calibrated | self.start | self.latch)]
+            with m.If(self.start | self.latch):
+                m.d.sync += [self.command.kind.eq(Kind.MPC),
+                             self.command.op.eq(Mux(self.latch, ZQCAL_LATCH, ZQCAL_START))]
         return m
 
     def _steps(self):

@@ -11,9 +11,12 @@ __all__ = ["Refresher", "Temperature"]
 FORCED = 4 * BANKS
 """Refreshes due from which on a bank is no longer spared because it is in use: half of what JEDEC lets postpone."""
 
-URGENT = 6 * BANKS
+URGENT = 5 * BANKS
 """Refreshes due from which on all banks are refreshed at once: busy banks close so slowly that at half of the interval
 one at a time may not keep up."""
+
+SLOW_RATE = 350
+"""Mb/s below which one bank at a time may not keep up at all: closing it takes as long as at any rate, in cycles."""
 
 
 class Temperature(enum.Enum, shape=3):
@@ -29,9 +32,12 @@ class Temperature(enum.Enum, shape=3):
     TOO_HOT = 7
 
 
-QUARTERS = {Temperature.TIMES_4: 16, Temperature.TIMES_2: 8, Temperature.TOO_COLD: 4, Temperature.TIMES_1: 4,
-            Temperature.HALF: 2}
-"""Quarters of tREFI; where a code is not listed, one."""
+QUARTERS = {Temperature.TIMES_4: 4, Temperature.TIMES_2: 4, Temperature.TIMES_1: 4, Temperature.HALF: 2}
+"""Quarters of tREFI; where a code is not listed, one.
+
+Not more than four: a row that is only closed for a refresh would be open for longer than tRAS allows. 0, `TOO_COLD`, is
+also what a data bus reads that nobody drives: then the temperature is not known.
+"""
 
 
 class Refresher(wiring.Component):
@@ -39,17 +45,20 @@ class Refresher(wiring.Component):
 
     Every bank has one turn in each round of eight refreshes. A bank is held, closed, refreshed, and released tRFCpb
     later. A refresh falls due every tREFI / 8; when `FORCED` are due a bank is taken although accesses wait for it.
-    At a quarter of the interval eight tRFCpb would take longer than it lasts: all banks are then refreshed at once, as
-    they are when `URGENT` are due.
+    At a quarter of the interval eight tRFCpb would take longer than it lasts: all banks are then, and below `SLOW_RATE`
+    always, refreshed at once, when nothing waits for any or `FORCED` are due. So they are at any temperature when
+    `URGENT` are due. They stay closed until less than a round is due.
 
     Members
     -------
-    enable: initialisation is over.
+    enable: the memory is initialised.
     temperature: `Temperature`.
     idle, parked, hold: of each bank, see `BankPort`.
     ready: a REF may be sent as far as the banks are concerned, of ``bank`` or of all (``all_banks``).
     taken: it is.
     due: strobe, one refresh interval of a bank's share has passed.
+    upkeep: a time without any command is wanted, after the next round that falls due.
+    calm: it is there, until ``finished``; it lasts for tZQLAT after that.
     """
 
     def __init__(self, config: Lpddr4Config):
@@ -58,34 +67,40 @@ class Refresher(wiring.Component):
             "enable": In(1), "temperature": In(Temperature),
             "idle": In(BANKS), "parked": In(BANKS), "hold": Out(BANKS),
             "ready": Out(1), "bank": Out(range(BANKS)), "all_banks": Out(1), "taken": In(1), "due": Out(1),
+            "upkeep": In(1), "calm": Out(1), "finished": In(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         t = self._config.timing()
-        self._interval(m, t.REFI // (4 * BANKS * self._config.ratio))
+        self._interval(m, t.REFI)
 
-        everything = Signal()       # the interval is so short that only all-bank refreshes keep up
+        everything = Signal(init=1)     # the interval is so short that only all-bank refreshes keep up
         owed = Signal(8)
         served = Signal(BANKS)      # banks that had their turn in this round
         target = Signal(BANKS)      # 0 between refreshes, so that ``hold`` is a register
         m.d.comb += self.hold.eq(target)
-        m.d.sync += everything.eq(self.temperature.as_value() >= Temperature.QUARTER.value)
+        if self._config.rate >= SLOW_RATE:
+            m.d.sync += everything.eq((self.temperature.as_value() >= Temperature.QUARTER.value)
+                                      | (self.temperature == Temperature.TOO_COLD))
         # The memory counts rows in rounds: refreshing all banks in the midst of one only ends it.
         share = Mux(self.all_banks, sum(~served[bank] for bank in range(BANKS)), 1)
         m.d.sync += owed.eq(owed + (self.due & ~owed.all()) - Mux(self.taken, share, 0))
 
-        wait = Signal(range(self._config.spacing(max(t.RFCAB, t.RFCPB)) + 1))
+        recoveries = {name: max(self._config.spacing(clocks) - 1, 1)
+                      for name, clocks in {"bank": t.RFCPB, "all": t.RFCAB, "calm": t.ZQLAT}.items()}
+        wait = Signal(range(max(recoveries.values()) + 1))
         unused = self.idle & ~served
         with m.FSM():
             with m.State("WATCH"):
                 candidates = Signal(BANKS)
                 m.d.comb += candidates.eq(Mux(unused.any(), unused, Mux(owed >= FORCED, ~served, 0)))
-                hurry = everything | (owed >= URGENT)
-                with m.If(hurry & (owed >= BANKS)):
+                together = (owed >= URGENT) | everything & (owed >= FORCED) | (owed >= BANKS) & (
+                    everything & self.idle.all() | self.upkeep)
+                with m.If(together):
                     m.d.sync += [target.eq(~0), self.all_banks.eq(1)]
                     m.next = "CLOSE"
-                with m.Elif(~hurry & (owed != 0) & candidates.any()):
+                with m.Elif(~everything & ~self.upkeep & (owed != 0) & candidates.any()):
                     m.d.sync += [target.eq(candidates & (~candidates + 1)), self.all_banks.eq(0)]
                     m.next = "CLOSE"
             with m.State("CLOSE"):
@@ -98,20 +113,31 @@ class Refresher(wiring.Component):
                 m.d.comb += self.ready.eq(1)
                 with m.If(self.taken):
                     m.d.sync += [
-                        wait.eq(Mux(self.all_banks, self._config.spacing(t.RFCAB), self._config.spacing(t.RFCPB)) - 1),
+                        wait.eq(Mux(self.all_banks, recoveries["all"], recoveries["bank"])),
                         served.eq(Mux((served | target).all(), 0, served | target)),
                     ]
                     m.next = "RECOVER"
             with m.State("RECOVER"):
                 m.d.sync += wait.eq(wait - 1)
                 with m.If(wait == 1):
-                    m.d.sync += target.eq(0)
-                    m.next = "WATCH"
+                    with m.If(self.all_banks & (owed >= BANKS)):
+                        m.next = "REFRESH"
+                    with m.Elif(self.all_banks & self.upkeep):
+                        m.next = "CALM"
+                    with m.Else():
+                        m.d.sync += target.eq(0)
+                        m.next = "WATCH"
+            with m.State("CALM"):
+                m.d.comb += self.calm.eq(1)
+                with m.If(self.finished):
+                    m.d.sync += wait.eq(recoveries["calm"])
+                    m.next = "RECOVER"
         return m
 
-    def _interval(self, m, quarter):
-        """``due`` every so many quarters of the nominal interval, rounded down."""
-        cycles = Signal(range(quarter))
+    def _interval(self, m, refi):
+        """``due`` after so many quarters of the nominal interval: on average exact, as it counts memory clocks."""
+        cycle = 4 * BANKS * self._config.ratio      # what a cycle is worth where a quarter is ``refi``
+        left = Signal(range(refi))
         quarters = Signal(range(max(QUARTERS.values())))
         limit = Signal.like(quarters)
         with m.Switch(self.temperature):
@@ -120,10 +146,10 @@ class Refresher(wiring.Component):
                     m.d.sync += limit.eq(count - 1)
             with m.Default():
                 m.d.sync += limit.eq(0)
-        with m.If(cycles != quarter - 1):
-            m.d.sync += cycles.eq(cycles + 1)
+        with m.If(left >= cycle):
+            m.d.sync += left.eq(left - cycle)
         with m.Else():
-            m.d.sync += cycles.eq(0)
+            m.d.sync += left.eq(left + (refi - cycle))
             with m.If(quarters < limit):
                 m.d.sync += quarters.eq(quarters + 1)
             with m.Else():

@@ -9,6 +9,7 @@ from .bank import BankPort, Column
 from .command import Command, Kind
 from .cooldown import Cooldown
 from .direction import Direction
+from .port_turns import PortTurns
 from .timing import BANKS, BURST, Lpddr4Config
 
 __all__ = ["Scheduler", "Sent"]
@@ -26,7 +27,8 @@ class Scheduler(wiring.Component):
     """Holds to all distances between banks; those within a bank are the bank machines' own.
 
     Column commands: as long as it has any for the present direction, a bank keeps the bus until its access is done;
-    then the one that had it longest ago. The bank is chosen a cycle before, by what it will offer then. Row commands:
+    then the one that had it longest ago; two ports take turns burst by burst (`PortTurns`). The bank is chosen a cycle
+    before, by what it will offer then. Row commands:
     a refresh first, then the bank served longest ago. A column command goes before a row command where the command bus
     holds only one a cycle (ratio 4).
 
@@ -63,19 +65,17 @@ class Scheduler(wiring.Component):
         """Returns the signal that a column command is sent."""
         t, spacing = self._config.timing(derated=True), self._config.spacing
         ccd = spacing(t.CCD, "column", "column")
-        to_write = spacing(t.RL + t.DQSCK + BURST - t.WL + t.WPRE + t.RPST, "column", "column")
+        to_write = spacing(read_to_write(self._config), "column", "column")
         to_read = spacing(t.WL + 1 + BURST + t.WTR, "column", "column")
         m.submodules.direction = direction = Direction()
         m.submodules.read_ready = read_ready = Cooldown(ccd, to_read)
         m.submodules.write_ready = write_ready = Cooldown(to_write, ccd)
-        m.submodules.turn = turn = MatrixArbiter(BANKS)
 
         offers = Cat(bank.column_ready for bank in self.banks)
         soon = Cat(bank.column_soon for bank in self.banks)
         writes = Cat(bank.column.write for bank in self.banks)
         suited = Signal(BANKS)      # for the next cycle
         holder = Signal(BANKS)      # the bank that has the bus
-        kept = Signal()
         chosen = Signal(BANKS)
         ending = Signal(BANKS)      # the access of the bank that has the bus, if its burst leaves now
         reads_wait, writes_wait = Signal(), Signal()
@@ -87,8 +87,9 @@ class Scheduler(wiring.Component):
             direction.reads.eq(reads_wait | self.register), direction.writes.eq(writes_wait),
             direction.pressure.eq(self.pressure),
             suited.eq((soon if ccd > 1 else waits) & Mux(direction.following, writes, ~writes)),
-            kept.eq((suited & holder).any()),
-            turn.request.eq(suited), turn.advance.eq(~kept),
+        ]
+        self._hold(m, suited, holder)
+        m.d.comb += [
             clear.eq(Mux(direction.write, write_ready.ready, read_ready.ready)),
             chosen.eq(offers & holder & Mux(direction.write, writes, ~writes)),
             # Registers are read between two reads: rarely, and no bank is concerned.
@@ -100,8 +101,6 @@ class Scheduler(wiring.Component):
             read_ready.event.eq(Cat(read, write)),
             write_ready.event.eq(Cat(read, write)),
         ]
-        with m.If(~kept):
-            m.d.sync += holder.eq(turn.grant)
         selected = Signal(Column)
         m.d.comb += selected.eq(sum_of(holder, [bank.column for bank in self.banks]))
         m.d.sync += [
@@ -119,6 +118,18 @@ class Scheduler(wiring.Component):
         for index, bank in enumerate(self.banks):
             m.d.comb += bank.column_taken.eq(chosen[index] & clear & ~self.register_taken)
         return taken | self.register_taken
+
+    def _hold(self, m, suited, holder):
+        """Drives ``holder`` of the next cycle."""
+        if self._config.ports > 1:
+            m.submodules.turns = turns = PortTurns()
+            m.d.comb += [turns.suited.eq(suited), holder.eq(turns.holder)]
+            return
+        m.submodules.turn = turn = MatrixArbiter(BANKS)
+        kept = Signal()
+        m.d.comb += [kept.eq((suited & holder).any()), turn.request.eq(suited), turn.advance.eq(~kept)]
+        with m.If(~kept):
+            m.d.sync += holder.eq(turn.grant)
 
     def _rows(self, m, blocked):
         """``blocked``: the command bus is taken in this cycle."""
@@ -138,12 +149,12 @@ class Scheduler(wiring.Component):
             room.eq((inside != ACTIVATIONS) & activate_ready.ready),
             free.eq(~blocked),
             order.request.eq(wanted & Mux(room, activates, 0) | wanted & Mux(precharge_ready.ready, ~activates, 0)),
-            refreshes.eq(self.refresh & room),
+            refreshes.eq(self.refresh & (room | self.refresh_all)),
             self.refresh_taken.eq(refreshes & free), go.eq(free & ~refreshes),
             chosen.eq(Mux(go, order.grant, 0)),
             order.advance.eq(go),
             activating.eq((order.grant & activates).any() & go),
-            opening.eq(activating | self.refresh_taken),
+            opening.eq(activating | self.refresh_taken & ~self.refresh_all),
             activate_ready.event.eq(opening),
             precharge_ready.event.eq((order.grant & ~activates).any() & go),
         ]
@@ -159,6 +170,13 @@ class Scheduler(wiring.Component):
             m.d.sync += self.row.kind.eq(Mux(activating, Kind.ACT, Kind.PRE))
         for index, bank in enumerate(self.banks):
             m.d.comb += bank.row_taken.eq(chosen[index])
+
+
+def read_to_write(config):
+    """tCK from RD to WR: the read's data is over before the write's preamble, and before DQ is terminated."""
+    t = config.timing(derated=True)
+    first = min(t.WL - t.WPRE, t.ODTLON + t.ODTON - 1) if config.terminated else t.WL - t.WPRE
+    return t.RL + t.DQSCK + BURST + t.RPST - first
 
 
 def sum_of(chosen, values):

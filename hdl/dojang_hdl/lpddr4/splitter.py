@@ -14,7 +14,7 @@ WORD_ADDRESS = (PAGE_WORDS - 1).bit_length()
 
 Piece = data.StructLayout({"write": 1, "word": WORD_ADDRESS, "bank": 3, "row": 17, "words": WORD_ADDRESS + 1})
 """``words`` words (1 to 128) of one row from ``word`` on. A word address is row, bank, word from the top: a sequential
-stream changes banks with every row."""
+stream changes banks with every row. Banks are numbered within their port."""
 
 
 class Splitter(wiring.Component):
@@ -23,6 +23,7 @@ class Splitter(wiring.Component):
     Parameters
     ----------
     rows: rows of a bank, a power of two.
+    banks: banks of the port, a power of two.
 
     Members
     -------
@@ -33,14 +34,15 @@ class Splitter(wiring.Component):
     i: In(stream.Signature(MemoryCommand))
     o: Out(stream.Signature(Piece))
 
-    def __init__(self, rows: int):
-        self._rows = rows
+    def __init__(self, rows: int, banks: int = BANKS):
+        self._rows, self._banks = rows, banks
         super().__init__()
 
     def elaborate(self, platform):
         m = Module()
         write, left = Signal(name="write"), Signal(9, name="left")
-        addr = Signal(range(self._rows * BANKS * PAGE_WORDS))
+        addr = Signal(range(self._rows * self._banks * PAGE_WORDS))
+        bank_bits = (self._banks - 1).bit_length()
         room = Signal(WORD_ADDRESS + 1)     # words to the end of the row
         end = Signal(len(left) + 1)     # of the command, from the start of the row
         ends, step = Signal(), Signal()
@@ -55,7 +57,7 @@ class Splitter(wiring.Component):
         with m.If(step):
             m.d.sync += [
                 self.o.valid.eq(1), piece.write.eq(write), piece.words.eq(Mux(ends, left, room)),
-                Cat(piece.word, piece.bank, piece.row).eq(addr),
+                Cat(piece.word, piece.bank[:bank_bits], piece.row).eq(addr),
                 # What is left begins with a row; its words are those of ``end`` beyond this one.
                 addr[:WORD_ADDRESS].eq(0), addr[WORD_ADDRESS:].eq(addr[WORD_ADDRESS:] + 1),
                 left.eq(Mux(ends, 0, end - PAGE_WORDS))]

@@ -35,13 +35,16 @@ class HostType(enum.Enum, shape=8):
 
 
 DataFlit = data.StructLayout({
-    "mode": Mode, "x": 4, "y": 4, "kind": DataKind, "addr": 16, "tag": 2, "mask": 4, "payload": WORD_BITS})
-"""Data network, edge -> node and node -> nodes. XY routing (x first), multicast as a tree by `mode`."""
+    "mode": Mode, "x": 4, "y": 4, "kind": DataKind, "addr": 16, "tag": 2, "mask": 4, "payload": WORD_BITS,
+    "more": 1})
+"""Data network, edge -> node and node -> nodes. XY routing (x first), multicast as a tree by `mode`. `more` belongs to
+the routers: 0 at the sender, undefined at the receiver."""
 
 RequestFlit = data.StructLayout({
     "row": 4, "x": 4, "y": 4, "kind": RequestKind, "addr": 32, "length": 9, "reply": DataKind, "reply_addr": 16,
-    "tag": 2, "mask": WORD_BYTES, "payload": WORD_BITS})
-"""Request network, node -> west edge of `row`. YX routing (y first, then west). (x, y) is the sender."""
+    "tag": 2, "mask": WORD_BYTES, "payload": WORD_BITS, "more": 1})
+"""Request network, node -> west edge of `row`. YX routing (y first, then west). (x, y) is the sender; `more` as in
+`DataFlit`."""
 
 RunLayout = data.StructLayout({
     "base": 32, "slot_log2": 5, "words": 24, "position": 16, "contexts": 4, "set": SET_BITS})

@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa import Mode
-from ..streams.arbiter import MatrixArbiter
 from ..streams.multiplex import multiplex
 from .flit import DataLink, RequestLink
+from .round_arbiter import RoundArbiter
 from .router_input import RouterInput
 
 __all__ = ["PORTS", "DataRouter", "RequestRouter"]
@@ -52,7 +52,7 @@ class _Router(wiring.Component):
         m = Module()
         # A flit whose destination does not exist ends here: its route is empty, so it leaves the buffer at once.
         inside = {"north": self.y != 0, "south": self.y != self._height - 1, "east": self.x != self._width - 1}
-        flits, left, served = {}, {}, {}
+        flits, left, more, served = {}, {}, {}, {}
         occupied = []
         for name in self._inputs:
             i = getattr(self, f"i_{name}")
@@ -64,11 +64,13 @@ class _Router(wiring.Component):
             flits[name] = stage.flit
             occupied.append(stage.valid)
             for bit, output in enumerate(legal):
-                left[name, output], served[name, output] = stage.left[bit], stage.served[bit]
+                left[name, output], more[name, output] = stage.left[bit], stage.more[bit]
+                served[name, output] = stage.served[bit]
         for output, sources in self._turns.items():
             o = getattr(self, f"o_{output}")
-            m.submodules[f"{output}_arbiter"] = arbiter = MatrixArbiter(len(sources))
+            m.submodules[f"{output}_arbiter"] = arbiter = RoundArbiter(len(sources))
             m.d.comb += [arbiter.request.eq(Cat(left[name, output] for name in sources)),
+                         arbiter.more.eq(Cat(more[name, output] for name in sources)),
                          arbiter.advance.eq(~o.valid | o.ready)]
             m.d.comb += [served[name, output].eq(arbiter.grant[bit] & arbiter.advance)
                          for bit, name in enumerate(sources)]
@@ -76,7 +78,8 @@ class _Router(wiring.Component):
                 m.d.sync += o.valid.eq(arbiter.request.any())
                 # Many flip-flops wait for this enable: it is made from registers, not from the grants.
                 with m.If(Cat(occupied).any()):
-                    m.d.sync += o.payload.eq(multiplex(arbiter.select, [flits[name] for name in sources]))
+                    m.d.sync += [o.payload.eq(multiplex(arbiter.select, [flits[name] for name in sources])),
+                                 o.payload.more.eq((arbiter.select & arbiter.more_out).any())]
         return m
 
 

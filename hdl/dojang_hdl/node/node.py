@@ -70,7 +70,7 @@ class Node(wiring.Component):
         m.submodules.program = program = StreamReader(
             config.program_fifo, config.chunk, (DataKind.PROGRAM,), (0,), late=False)
         m.submodules.sequencer = sequencer = Sequencer(config)
-        engine, vector = Engine(config, spare_domain="spare"), VectorUnit()
+        engine, vector = Engine(config, spare_domain="spare"), VectorUnit(config.vector_lanes)
         candidates, mover = Candidates(config.top_k), Mover(config)
         # While the engine computes, the other units wait for their next instruction.
         gated_domain(m, "others", ~engine.busy, self._gated)

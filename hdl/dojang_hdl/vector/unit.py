@@ -1,16 +1,18 @@
 """The node's vector unit."""
 
-from amaranth.hdl import Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arith import FloatAdd, FloatMul, RoundTo, Special
-from ..isa import Add, Fn, Mul, Mul2, Round
+from ..config import ELEMENTS
 from ..sram_port import SramRead, SramWrite
-from .command import Beat, VecCommand
-from .fetch import Fetch
+from .command import VecCommand
+from .fetch import Fetch, WordFetch
+from .lane import Lane
 from .reduce import Reducer
-from .stage import Stage
 from .writer import Writer
 
 __all__ = ["SCALARS", "VectorUnit"]
@@ -19,10 +21,14 @@ SCALARS = 16
 
 
 class VectorUnit(wiring.Component):
-    """Executes vector commands one after the other, one element per cycle whatever the operation.
+    """Executes vector commands one after the other, ``lanes`` elements per cycle; four sum two per cycle.
 
     For every element: multiply, add, special function, multiply, convert; then store and reduce
     (docs/reference/vector-unit.md has semantics and cycle counts). A step that is not used costs one cycle of latency.
+
+    Parameters
+    ----------
+    lanes: 1, or an SRAM word's 4.
 
     Members
     -------
@@ -34,26 +40,20 @@ class VectorUnit(wiring.Component):
     saturated: pulse while busy, the conversion to FP16 has clipped an element.
     """
 
-    command: In(stream.Signature(VecCommand))
-    a: Out(SramRead())
-    b: Out(SramRead())
-    write: Out(SramWrite())
-    busy: Out(1)
-    scalar_index: In(4)
-    scalar: Out(32)
-    saturated: Out(1)
+    def __init__(self, lanes: int = 1):
+        if lanes not in (1, ELEMENTS):
+            raise ValueError(f"{lanes} lanes, expected 1 or {ELEMENTS}")
+        self._lanes = lanes
+        super().__init__({
+            "command": In(stream.Signature(VecCommand)), "a": Out(SramRead()), "b": Out(SramRead()),
+            "write": Out(SramWrite()), "busy": Out(1), "scalar_index": In(4), "scalar": Out(32), "saturated": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fetch = fetch = Fetch()
-        m.submodules.mul = mul = Stage(FloatMul(), "b")
-        m.submodules.add = add = Stage(FloatAdd(), "b")
-        m.submodules.fn = fn = Stage(Special(), "fn")
-        m.submodules.mul2 = mul2 = Stage(FloatMul(), "b", carry=False)
-        rounding = RoundTo()
-        m.submodules.round = convert = Stage(rounding, "mode", carry=False)
-        m.submodules.writer = writer = Writer()
-        m.submodules.reducer = reducer = Reducer()
+        m.submodules.fetch = fetch = Fetch() if self._lanes == 1 else WordFetch()
+        lanes = [Lane(m, mark) for mark in ([""] if self._lanes == 1 else map(str, range(self._lanes)))]
+        m.submodules.writer = writer = Writer(self._lanes)
+        m.submodules.reducer = reducer = Reducer(self._lanes)
         wiring.connect(m, wiring.flipped(self.a), fetch.a)
         wiring.connect(m, wiring.flipped(self.b), fetch.b)
         wiring.connect(m, wiring.flipped(self.write), writer.write)
@@ -71,7 +71,7 @@ class VectorUnit(wiring.Component):
             writer.start.eq(begun), writer.d.eq(command.d),
             writer.store.eq(command.store), writer.pad32.eq(command.pad32),
             reducer.start.eq(begun), reducer.mode.eq(command.reduce),
-            self.saturated.eq(rounding.saturated),
+            self.saturated.eq(reduce(or_, (lane.saturated for lane in lanes))),
         ]
         # The reduction ends one cycle after `done`, when the file's read register has the new value.
         m.d.sync += [begun.eq(start), reduced.eq(reducer.done)]
@@ -85,35 +85,12 @@ class VectorUnit(wiring.Component):
 
         s, s_a = self._scalars(m, begun, command, reducer)
 
-        # Between the stages: a register each, and the selection of the next second operand in front of it.
-        beats = [Signal(Beat, name=f"beat_{stage}") for stage in ("mul", "add", "fn", "mul2", "round", "end")]
-        ends = [stage.o for stage in (mul, add, fn, mul2, convert)]
-        for beat, end in zip(beats[1:], ends, strict=True):
-            m.d.sync += beat.valid.eq(end.valid)
-            with m.If(end.valid):
-                m.d.sync += [beat.last.eq(end.last), beat.x.eq(end.x), beat.b.eq(end.b)]
-        m.d.sync += beats[0].valid.eq(fetch.valid)
-        x = Mux(command.a_scalar, s_a, fetch.x)
-        with m.If(fetch.valid):
-            m.d.sync += [beats[0].last.eq(fetch.last), beats[0].x.eq(x), beats[0].b.eq(fetch.y)]
-
-        def second(stage, valid, select, choices):
-            with m.If(valid), m.Switch(select):
-                for code, value in choices.items():
-                    with m.Case(code):
-                        m.d.sync += stage.y.eq(value)
-
-        second(mul, fetch.valid, command.mul, {Mul.A: x, Mul.B: fetch.y, Mul.S: s, Mul.IMM: command.imm0})
-        second(add, mul.o.valid, command.add, {Add.B: mul.o.b, Add.S: s, Add.IMM: command.imm1})
-        second(mul2, fn.o.valid, command.mul2, {Mul2.B: fn.o.b, Mul2.S: s})
-        m.d.comb += [fn.y.eq(command.fn), convert.y.eq(command.round)]
-
-        uses = (command.mul != Mul.ONE, command.add != Add.ZERO, command.fn != Fn.NONE, command.mul2 != Mul2.ONE,
-                command.round != Round.NONE)
-        for stage, use, beat in zip((mul, add, fn, mul2, convert), uses, beats, strict=False):
-            m.d.comb += [stage.i.eq(beat), stage.use.eq(use)]
+        ends = [lane.connect(m, command, s, fetch.valid[i], fetch.last,
+                             Mux(command.a_scalar, s_a, fetch.x.word_select(i, 32)), fetch.y.word_select(i, 32))
+                for i, lane in enumerate(lanes)]
         for end in (writer, reducer):
-            m.d.comb += [end.valid.eq(beats[-1].valid), end.last.eq(beats[-1].last), end.z.eq(beats[-1].x)]
+            m.d.comb += [end.valid.eq(Cat(beat.valid for beat in ends)), end.last.eq(ends[0].last),
+                         end.z.eq(Cat(beat.x for beat in ends))]
         return m
 
     def _scalars(self, m, begun, command, reducer):

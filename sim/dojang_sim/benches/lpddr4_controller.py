@@ -4,6 +4,7 @@ import random
 from collections import Counter, deque
 
 from dojang_hdl.lpddr4.controller import Controller
+from dojang_hdl.lpddr4.ports import ports_of
 from dojang_hdl.lpddr4.refresh import FORCED, Temperature
 from dojang_hdl.lpddr4.timing import BANKS, BURST, PAGE_BURSTS, Lpddr4Config
 
@@ -43,7 +44,7 @@ class PhyMemory:
     Members
     -------
     commands: how many there were of each.
-    words: what was written, by word address.
+    words: what was written, by word of the device: row, bank, word from the top.
     cycle: controller cycles since the start.
     """
 
@@ -120,6 +121,8 @@ class PhyMemory:
             self._refreshed = (self._refreshed | {bank}) if len(self._refreshed) < BANKS - 1 else set()
         elif kind is Command.REFAB:
             self._refreshed = set()
+        elif kind is Command.MRW:
+            self._checker.write_mode(command.ma, command.op)
         elif kind is Command.MRR:
             self._reply([self._temperature if command.ma == 4 else 0xFF, 0], cycles)
         elif kind in (Command.RD, Command.WR, Command.MWR):
@@ -167,9 +170,16 @@ def random_traffic(rng: random.Random, words: int, count: int) -> list[tuple[int
              rng.choice((1, 1, 2, 3, 16, rng.randrange(1, 257)))) for _ in range(count)]
 
 
+def place(config: Lpddr4Config, port: int, address: int) -> int:
+    """The device's word that a port has at ``address``."""
+    row, rest = divmod(address % config.port_words, config.port_banks * 2 * PAGE_BURSTS)
+    return (row * BANKS + port * config.port_banks) * 2 * PAGE_BURSTS + rest
+
+
 def traffic_run(config: Lpddr4Config, commands, *, stalls=(0.0, 0.0, 0.0), late: int = 0, masks: float = 0.0,
                 cycles: int = 20_000, controller=Controller, memory: PhyMemory | None = None) -> int:
-    """Run ``commands`` (write, addr, length) and return the cycles from the first word read to the last.
+    """Run ``commands`` (write, addr, length) and return the cycles from the first word read to the last. Several ports
+    have a list of commands each.
 
     Parameters
     ----------
@@ -187,36 +197,42 @@ def traffic_run(config: Lpddr4Config, commands, *, stalls=(0.0, 0.0, 0.0), late:
     """
     rng = random.Random(f"{config} {len(commands)}")
     dut, memory = controller(config), memory or PhyMemory(config)
-    expected, model, writes = [], {}, []
-    for write, addr, length in commands:
-        for address in (index % config.words for index in range(addr, addr + length)):
-            old = model.get(address, initial(address))
-            if write:
-                word, mask = rng.getrandbits(128), rng.getrandbits(16) if rng.random() < masks else 0xFFFF
-                writes.append({"data": word, "mask": mask})
-                model[address] = old & ~enabled(mask) | word & enabled(mask)
-            else:
-                expected.append((address, old))
-    span = []
+    span, benches = [], []
+    for number, (port, program) in enumerate(zip(ports_of(config, dut.port), ports_of(config, commands), strict=True)):
+        expected, model, writes = [], {}, []
+        for write, addr, length in program:
+            for address in (place(config, number, index) for index in range(addr, addr + length)):
+                old = model.get(address, initial(address))
+                if write:
+                    word, mask = rng.getrandbits(128), rng.getrandbits(16) if rng.random() < masks else 0xFFFF
+                    writes.append({"data": word, "mask": mask})
+                    model[address] = old & ~enabled(mask) | word & enabled(mask)
+                else:
+                    expected.append((address, old))
+        benches += _master(port, program, writes, expected, model, memory, stalls, late, rng, span)
+    run(dut, *benches, cycles=cycles, background=[memory.attach(dut.phy)])
+    memory.check_refreshes()
+    return max(span) - min(span) + 1 if span else 0
 
+
+def _master(port, commands, writes, expected, model, memory, stalls, late, rng, span):
+    """Testbenches of one port; ``span`` gets the cycle of each word read."""
     async def command(ctx):
-        await send(ctx, dut.port.command, [{"write": write, "addr": addr, "length": length}
-                                           for write, addr, length in commands], rng, stalls[0])
+        await send(ctx, port.command, [{"write": write, "addr": addr, "length": length}
+                                       for write, addr, length in commands], rng, stalls[0])
 
     async def write(ctx):
-        await send(ctx, dut.port.write, writes, rng, stalls[1])
+        await send(ctx, port.write, writes, rng, stalls[1])
 
     async def read(ctx):
         while memory.cycle < late:
             await ctx.tick()
         for address, wanted in expected:
-            word, = await receive(ctx, dut.port.read, 1, rng, stalls[2])
+            word, = await receive(ctx, port.read, 1, rng, stalls[2])
             assert word == wanted, f"cycle {memory.cycle}: word {address} is {word:x}, expected {wanted:x}"
             span.append(memory.cycle)
         # What was written last is still on its way; the controller goes on until all of it is there.
         while any(memory.words.get(address, initial(address)) != word for address, word in model.items()):
             await ctx.tick()
 
-    run(dut, command, write, read, cycles=cycles, background=[memory.attach(dut.phy)])
-    memory.check_refreshes()
-    return span[-1] - span[0] + 1 if span else 0
+    return command, write, read

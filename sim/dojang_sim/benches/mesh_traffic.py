@@ -51,7 +51,9 @@ class Scoreboard:
         self._network, self._width = network, width
         self._ports = list(traffic)
         self._expected: dict[tuple[str, str], deque] = defaultdict(deque)
-        self._payload_at = (DataFlit if network == "data" else RequestFlit)["payload"].offset
+        flit = DataFlit if network == "data" else RequestFlit
+        self._payload_at = flit["payload"].offset
+        self._routers_own = 1 << flit["more"].offset
         for port, flits in traffic.items():
             injection, number = port.split("_i")
             source = (0, int(number)) if injection == "edge" else (int(number) % width, int(number) // width)
@@ -67,6 +69,7 @@ class Scoreboard:
 
     def received(self, port: str, bits: int) -> None:
         """A flit left the mesh through ``port``."""
+        bits &= ~self._routers_own
         index = bits >> self._payload_at + SERIAL_BITS & (1 << SERIAL_BITS) - 1
         assert index < len(self._ports), f"{port}: a flit nobody sent: {bits:#x}"
         source = self._ports[index]

@@ -23,6 +23,7 @@ class Ideal:
 
     components = (IdealMemory,)
     guarded = False
+    ports = 1
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -34,7 +35,7 @@ class Ideal:
 
 @dataclass(frozen=True)
 class Lpddr4:
-    """An LPDDR4 controller with its memory, clocked so that a word a cycle is the peak of the pins."""
+    """An LPDDR4 controller with its memory, clocked so that a word a cycle of each port is the peak of the pins."""
 
     timing: Lpddr4Config = field(default_factory=lambda: Lpddr4Config(init_divisor=1000))
 
@@ -42,18 +43,24 @@ class Lpddr4:
     guarded = True
 
     @property
+    def ports(self) -> int:
+        return self.timing.ports
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         return phy_sources()
 
     def channel(self, number: int, config: ChipConfig) -> wiring.Component:
-        return Lpddr4Channel(self.timing, number, config.chunk)
+        return Lpddr4Channel(self.timing, number, config.chunk, config.gathered_clusters)
 
 
 Memories = Ideal | Lpddr4
-"""``channel`` makes a component with a `MemoryPort` called ``port``; the build needs ``sources``, and is made from the
-files of ``components`` as well. ``guarded``: a guard protects what it holds (docs/reference/guard.md).
+"""``channel`` makes a component with a `MemoryPort` called ``port``, or an array of ``ports`` of them, for this channel
+of the chip and those that follow; the build needs ``sources``, and is made from the files of ``components`` as well.
+``guarded``: a guard protects what it holds (docs/reference/guard.md).
 """
 
 IDEAL = Ideal()
-MEMORIES = {"ideal": IDEAL, "lpddr4": Lpddr4()}
+MEMORIES = {"ideal": IDEAL, "lpddr4": Lpddr4(),
+            "lpddr4-3200": Lpddr4(Lpddr4Config(rate=3200, ratio=8, ports=2, init_divisor=1000))}
 """By the names the command line has for them."""

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.blackbox import BlackBox
 from dojang_hdl.chip import Chip
-from dojang_hdl.config import ChipConfig
+from dojang_hdl.config import ChipConfig, ConfigError
 from dojang_hdl.node.node import NodePorts
 
 from .memories import Memories
@@ -16,7 +16,10 @@ NODE_MODULE = "dojang_node"
 
 
 class ChipTop(wiring.Component):
-    """`Chip` whose memories keep their data in mapped image files; nodes are black boxes named `NODE_MODULE`."""
+    """`Chip` whose memories keep their data in mapped image files; nodes are black boxes named `NODE_MODULE`.
+
+    ConfigError if its channels are not a multiple of the memory's ports.
+    """
 
     # Single underscores: Verilator mangles the double ones of nested members in C++ names.
     rx_valid: In(1)
@@ -29,6 +32,9 @@ class ChipTop(wiring.Component):
     answering: Out(1)
 
     def __init__(self, config: ChipConfig, memories: Memories):
+        if config.channels % memories.ports:
+            raise ConfigError(f"chip {config.name} has {config.channels} memory channels, expected a multiple of "
+                              f"{memories.ports}: so many share one memory")
         self.config, self.memories = config, memories
         super().__init__()
 
@@ -47,10 +53,18 @@ class ChipTop(wiring.Component):
             self.tx_valid.eq(chip.tx.valid), chip.tx.ready.eq(self.tx_ready), self.tx_payload.eq(chip.tx.payload),
             self.running.eq(chip.running), self.answering.eq(chip.answering),
         ]
-        for channel, (port, status) in enumerate(zip(chip.memory, chip.status, strict=True)):
+        for channel in range(0, config.channels, self.memories.ports):
             memory = self.memories.channel(channel, config)
             m.submodules[f"memory_{channel}"] = in_chip(memory)
-            wiring.connect(m, port, memory.port)
-            if hasattr(memory, "status"):
-                wiring.connect(m, status, memory.status)
+            for number in range(self.memories.ports):
+                self._connect(m, chip, channel, number, memory)
         return m
+
+    def _connect(self, m, chip, channel, number, memory):
+        """A port of a memory to the chip's channel of its own."""
+        def of_port(member):
+            return member if self.memories.ports == 1 else member[number]
+
+        wiring.connect(m, chip.memory[channel + number], of_port(memory.port))
+        if hasattr(memory, "status"):
+            wiring.connect(m, chip.status[channel + number], of_port(memory.status))

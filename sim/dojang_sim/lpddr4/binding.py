@@ -25,6 +25,7 @@ FUNCTIONS = {
     "breach": (TEXT, POINTER, LONG),
     "checker": (POINTER, TEXT),
     "checker_close": (None, POINTER),
+    "write_mode": (None, POINTER, INT, INT),
     "issue": (INT, POINTER, LONG, INT, INT, ctypes.POINTER(LONG), ctypes.POINTER(TEXT)),
 }
 
@@ -64,6 +65,9 @@ class CompiledChecker:
         ok = self._library.dojang_lpddr4_issue(self._handle, time, CODES.index(command), bank, ctypes.byref(earliest),
                                                ctypes.byref(rule))
         return Verdict(bool(ok), None if earliest.value < 0 else earliest.value, rule.value and rule.value.decode())
+
+    def write_mode(self, register: int, operand: int) -> None:
+        self._library.dojang_lpddr4_write_mode(self._handle, register, operand)
 
     def __del__(self):
         if handle := getattr(self, "_handle", None):

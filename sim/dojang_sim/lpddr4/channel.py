@@ -2,12 +2,10 @@
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 from dojang_hdl.lpddr4.controller import Controller
-from dojang_hdl.lpddr4.counters import Counters
-from dojang_hdl.lpddr4.guarded import GuardedController, GuardedCounters
+from dojang_hdl.lpddr4.guarded import GuardedController
+from dojang_hdl.lpddr4.ports import ports_of
 from dojang_hdl.lpddr4.timing import Lpddr4Config
-from dojang_hdl.memory import MemoryPort, MemoryStatus
 
 from .device import PhyDevice
 
@@ -15,31 +13,33 @@ __all__ = ["Lpddr4Channel"]
 
 
 class Lpddr4Channel(wiring.Component):
-    """`Controller` with `PhyDevice` behind it: a memory port that keeps to LPDDR4's rules or stops the simulation.
+    """`Controller` with `PhyDevice` behind it: memory ports that keep to LPDDR4's rules or stop the simulation.
 
     Verilator only; the build needs `phy_sources`.
 
     Parameters
     ----------
-    tile: with it, the channel is a `GuardedController` with tiles of so many words.
+    channel: number of the first port; the images and the options of the device are found by it.
+    tile: with it, the channel is a `GuardedController` with tiles of so many words, which gathers ``entries`` clusters.
 
     Members
     -------
     port, status, counters: of the controller.
     """
 
-    def __init__(self, config: Lpddr4Config, channel: int, tile: int | None = None):
-        self.config, self.channel, self._tile = config, channel, tile
-        super().__init__({"port": In(MemoryPort()), "status": In(MemoryStatus()),
-                          "counters": Out(GuardedCounters if tile else Counters)})
+    def __init__(self, config: Lpddr4Config, channel: int, tile: int | None = None, entries: int = 4):
+        self.config, self.channel = config, channel
+        self._controller = GuardedController(config, tile, entries) if tile else Controller(config)
+        members = self._controller.signature.members
+        super().__init__({name: members[name] for name in ("port", "status", "counters")})
 
     def elaborate(self, platform):
         m = Module()
-        controller = GuardedController(self.config, self._tile) if self._tile else Controller(self.config)
-        m.submodules.controller = controller
+        m.submodules.controller = controller = self._controller
         m.submodules.device = device = PhyDevice(self.config, self.channel)
-        wiring.connect(m, wiring.flipped(self.port), controller.port)
-        wiring.connect(m, wiring.flipped(self.status), controller.status)
+        for outside, inside in ((self.port, controller.port), (self.status, controller.status)):
+            for outer, inner in zip(ports_of(self.config, outside), ports_of(self.config, inside), strict=True):
+                wiring.connect(m, wiring.flipped(outer), inner)
         wiring.connect(m, controller.phy, device.phy)
         m.d.comb += self.counters.eq(controller.counters)
         return m

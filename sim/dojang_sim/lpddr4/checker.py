@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .commands import ALL_BANK, BUS_CLOCKS, CLOSING, OPENING, Command, Event
 from .memspec import Memspec
-from .rules import RULES, RuleTable, Scope, clocks
+from .rules import RULES, RuleTable, Scope, TimingRule, clocks
 
 __all__ = ["Checker", "Verdict"]
 
@@ -41,12 +41,13 @@ class Checker:
         # Start of the last command of a kind at a bank, and at any bank (bank None).
         self._last: dict[tuple[Command | Event, int | None], int] = {}
         self._needs = {command: (rule.name, rule.open) for rule in rules.states for command in rule.commands}
-        self._timing: dict[Command | Event, list[tuple[str, Command | Event, bool, int]]] = defaultdict(list)
+        self._modes: dict[int, int] = {}
+        self._timing: dict[Command | Event, list[tuple[TimingRule, Command | Event, bool, int]]] = defaultdict(list)
         for rule in rules.timing:
             distance = clocks(rule.distance, memspec)
             for after in rule.after:
                 anywhere = rule.scope is Scope.ANY or after in ALL_BANK
-                self._timing[after] += [(rule.name, before, anywhere, distance) for before in rule.before]
+                self._timing[after] += [(rule, before, anywhere, distance) for before in rule.before]
         # Ends, first clock after the last edge, of the latest commands of each window.
         self._windows = [(rule, clocks(rule.span, memspec), deque[int](maxlen=rule.count)) for rule in rules.windows]
 
@@ -61,16 +62,22 @@ class Checker:
             if any(state != opened for state in addressed):
                 return None, name
         earliest, binding = 0, None
-        for name, before, anywhere, distance in self._timing[command]:
+        for rule, before, anywhere, distance in self._timing[command]:
+            if rule.when and not rule.when.any_in(self._modes):
+                continue
             start = self._last.get((before, None if anywhere else bank))
             if start is not None and start + distance > earliest:
-                earliest, binding = start + distance, name
+                earliest, binding = start + distance, rule.name
         for rule, span, ends in self._windows:
             if command in rule.commands and len(ends) == rule.count:
                 start = ends[0] + span - BUS_CLOCKS[command]
                 if start > earliest:
                     earliest, binding = start, rule.name
         return earliest, binding
+
+    def write_mode(self, register: int, operand: int) -> None:
+        """What an MRW that was issued has written."""
+        self._modes[register] = operand
 
     def issue(self, time: int, command: Command | Event, bank: int) -> Verdict:
         """Judge ``command`` with its first clock edge at ``time`` tCK, and apply it if it is legal.

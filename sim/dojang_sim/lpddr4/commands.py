@@ -46,5 +46,5 @@ ALL_BANK = frozenset({Command.PREAB, Command.REFAB})       # address every bank;
 OPENING = frozenset({Command.ACT})
 CLOSING = frozenset({Command.RDA, Command.WRA, Command.MWRA, Command.PREPB, Command.PREAB})
 TRACED = tuple(command for command in Command if command not in (
-    Command.MWR, Command.MWRA, Command.MRW, Command.MRR, Command.ZQCAL_START, Command.ZQCAL_LATCH))
-"""Commands of a trace, which has no masked writes and starts after the initialisation."""
+    Command.MRW, Command.MRR, Command.ZQCAL_START, Command.ZQCAL_LATCH))
+"""Commands of a trace, which starts after the initialisation."""

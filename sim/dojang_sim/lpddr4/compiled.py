@@ -13,6 +13,7 @@ from ..toolchain import cache_root, writing_cache
 from .commands import ALL_BANK, BUS_CLOCKS, CLOSING, OPENING, Command, Event
 from .device_rules import DEVICE_RULES, OBSERVED, Condition, DeviceRules
 from .devicespec import DeviceSpec
+from .rules import ModeBits
 
 __all__ = ["CODES", "device_source", "rule_table"]
 
@@ -41,20 +42,25 @@ def rule_table(rules: DeviceRules = DEVICE_RULES) -> str:
         "namespace observed {",
         *(f"constexpr const char* {name} = {quoted(name)};" for name in OBSERVED),
         "}",
-        *table("Latencies", "kLatencies", ((str(rl), str(wl)) for rl, wl, _, _ in LATENCIES.values())),
+        *table("Latencies", "kLatencies", ((str(rl), str(wl)) for rl, wl, *_ in LATENCIES.values())),
         *table("StateRule", "kStates", (
             (quoted(rule.name), bits(rule.commands), cpp_bool(rule.open)) for rule in rules.states)),
         *table("TimingRule", "kTiming", (
             (quoted(rule.name), bits(rule.before), bits(rule.after), cpp_bool(rule.scope == "any bank"),
-             span(rule.distance)) for rule in rules.timing)),
+             span(rule.distance), mode_bits(rule.when)) for rule in rules.timing)),
         *table("WindowRule", "kWindows", (
             (quoted(rule.name), bits(rule.commands), str(rule.count), span(rule.span)) for rule in rules.windows)),
         *table("ConditionRule", "kConditions", (
             (quoted(rule.name), bits(rule.commands), f"Condition::{rule.condition.name}")
             for rule in rules.conditions)),
+        *table("ModeField", "kModeFields", (
+            (quoted(field.name), mode_bits(field.bits), span(field.least), span(field.most)) for field in rules.modes)),
         f"const RefreshRule kRefresh = {{ {quoted(rules.refresh.name)}, {span(rules.refresh.interval)}, "
-        f"{rules.refresh.postponed} }};",
-        f"const OpenRule kRowOpen = {{ {quoted(rules.row_open.name)}, {span(rules.row_open.span)} }};",
+        f"{rules.refresh.postponed}, {{ {', '.join(map(str, rules.refresh.quarters))} }} }};",
+        f"const BurstRule kBurst = {{ {quoted(rules.burst.name)}, {rules.burst.count}, {rules.burst.intervals} }};",
+        f"const OpenRule kRowOpen = {{ {quoted(rules.row_open.name)}, {rules.row_open.intervals}, "
+        f"{span(rules.row_open.span)} }};",
+        f"const CalibrationRule kCalibration = {{ {quoted(rules.calibration.name)}, {span(rules.calibration.span)} }};",
         "}",
     ]
     return "\n".join(lines) + "\n"
@@ -92,6 +98,11 @@ def cpp_bool(value: bool) -> str:
 def bits(codes: Iterable[Command | Event]) -> str:
     """A set of commands and events, bit n for code n."""
     return hex(sum(1 << CODES.index(code) for code in set(codes)))
+
+
+def mode_bits(bits: ModeBits | None) -> str:
+    """Register, mask and position of the lowest bit; register -1 for none."""
+    return f"{{ {bits.register}, {bits.mask}, {bits.low} }}" if bits else "{ -1, 0, 0 }"
 
 
 def span(expression: str) -> str:

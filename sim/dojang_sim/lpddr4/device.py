@@ -28,8 +28,9 @@ class PhyDevice(wiring.Component):
     """An LPDDR4 channel and an ideal PHY behind `PhyPort`. Simulation only; a Verilator build needs `phy_sources`.
 
     Data is in the image file named by ``DOJANG_MEMORY_<channel>`` when the simulation starts, which may be smaller than
-    the device, or nowhere if there is none. A breach of a rule is a line on stderr and ends the simulation, unless the
-    options in ``DOJANG_LPDDR4_<channel>`` have ``continue`` (docs/reference/lpddr4.md lists them).
+    the device, or nowhere if there is none; a second port's in that of the next channel. A breach of a rule is a line
+    on stderr and ends the simulation, unless the options in ``DOJANG_LPDDR4_<channel>`` have ``continue``
+    (docs/reference/lpddr4.md lists them).
 
     Attributes
     ----------

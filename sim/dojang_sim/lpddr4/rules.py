@@ -7,14 +7,15 @@ to one of two, and the − 2 the other way.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from .commands import BUS_CLOCKS, Command, Event
 from .memspec import Memspec
 
-__all__ = ["PRE", "READ", "REF", "RULES", "WRITE", "RuleTable", "Scope", "StateRule", "TimingRule", "WindowRule",
-           "clocks", "held"]
+__all__ = ["PRE", "RD", "RDA", "READ", "REF", "RULES", "WR", "WRA", "WRITE", "ModeBits", "RuleTable", "Scope",
+           "StateRule", "TimingRule", "WindowRule", "clocks", "held"]
 
 
 class Scope(StrEnum):
@@ -25,10 +26,32 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True)
+class ModeBits:
+    """Bits ``high`` to ``low`` of what was last written to a mode register; 0 before."""
+
+    register: int
+    high: int
+    low: int
+
+    def __str__(self) -> str:
+        span = f"{self.high}:{self.low}" if self.high > self.low else str(self.low)
+        return f"MR{self.register}[{span}]"
+
+    @property
+    def mask(self) -> int:
+        return (2 << self.high) - (1 << self.low)
+
+    def any_in(self, modes: Mapping[int, int]) -> bool:
+        """Whether one of them is set, where ``modes`` are the registers that were written."""
+        return bool(modes.get(self.register, 0) & self.mask)
+
+
+@dataclass(frozen=True)
 class TimingRule:
     """Each of ``after`` starts at least ``distance`` clocks after each of ``before``.
 
-    ``distance`` is a sum of `Memspec` names and numbers, and so an expression of C++ and Verilog as well.
+    ``distance`` is a sum of `Memspec` names and numbers, and so an expression of C++ and Verilog as well. With ``when``
+    the rule holds only while one of those bits is set.
     """
 
     name: str
@@ -37,6 +60,7 @@ class TimingRule:
     scope: Scope
     distance: str
     source: str
+    when: ModeBits | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +106,7 @@ def clocks(expression: str, memspec: Memspec) -> int:
 
 ACT = (Command.ACT,)
 RD, RDA = (Command.RD,), (Command.RDA,)
-WR, WRA = (Command.WR, Command.MWR), (Command.WRA, Command.MWRA)
+WR, WRA = (Command.WR, Command.MWR), (Command.WRA, Command.MWRA)       # both kinds
 MASKED = (Command.MWR, Command.MWRA)
 PREPB, PREAB = (Command.PREPB,), (Command.PREAB,)
 REFPB, REFAB = (Command.REFPB,), (Command.REFAB,)
@@ -115,18 +139,21 @@ RULES = RuleTable(
         # Between column commands
         TimingRule("tCCD_RD", READ, READ, ANY, "CCD", "tCCD"),
         TimingRule("tCCD_WR", WRITE, WRITE, ANY, "CCD", "tCCD"),
-        TimingRule("tCCDMW", WRITE, MASKED, SAME, "CCDMW", "tCCDMW"),
+        TimingRule("tCCDMW", MASKED, MASKED, SAME, "CCDMW", "tCCDMW"),     # of bursts of 16 always
+        TimingRule("tCCDMW_WR", (Command.WR, Command.WRA), MASKED, SAME, "CCDMW + BURST - 8", "tCCDMW"),
         TimingRule("tRTW", READ, WRITE, ANY, "RL + DQSCK + BURST - WL + WPRE + RPST", "read to write"),
         TimingRule("tWTR", WRITE, READ, ANY, "WL + 1 + BURST + WTR", "tWTR"),
-        # To a precharge; RTP + BURST - 6 and WL + BURST + WR + 3 are the read's and the write's own
-        TimingRule("tRTP", READ, PRE, SAME, "RTP + BURST - 6", "tRTP"),
-        TimingRule("tWR", WRITE, PRE, SAME, "WL + BURST + WR + 3", "tWR"),
-        TimingRule("tWR_RDA", WR, RDA, SAME, "WL + WR + 9 - RTP", "tWR before the precharge of RDA"),
+        # To a precharge; auto-precharge counts the nRTP and nWR of MR1
+        TimingRule("tRTP", RD, PRE, SAME, "RTP + BURST - 6", "tRTP"),
+        TimingRule("tRTP_RDA", RDA, PRE, SAME, "NRTP + BURST - 6", "nRTP"),
+        TimingRule("tWR", WR, PRE, SAME, "WL + BURST + WR + 3", "tWR"),
+        TimingRule("tWR_WRA", WRA, PRE, SAME, "WL + BURST + NWR + 3", "nWR"),
+        TimingRule("tWR_RDA", WR, RDA, SAME, "WL + WR + 9 - NRTP", "tWR before the precharge of RDA"),
         # From a precharge
-        TimingRule("tRP_RDA_ACT", RDA, ACT, SAME, "RTP + BURST - 8 + RPPB", "tRTP + tRPpb"),
-        TimingRule("tRP_RDA_REF", RDA, REF, SAME, "RTP + BURST - 6 + RPPB", "tRTP + tRPpb"),
-        TimingRule("tRP_WRA_ACT", WRA, ACT, SAME, "WL + BURST + WR + 1 + RPPB", "tWR + tRPpb"),
-        TimingRule("tRP_WRA_REF", WRA, REF, SAME, "WL + BURST + WR + 3 + RPPB", "tWR + tRPpb"),
+        TimingRule("tRP_RDA_ACT", RDA, ACT, SAME, "NRTP + BURST - 8 + RPPB", "nRTP + tRPpb"),
+        TimingRule("tRP_RDA_REF", RDA, REF, SAME, "NRTP + BURST - 6 + RPPB", "nRTP + tRPpb"),
+        TimingRule("tRP_WRA_ACT", WRA, ACT, SAME, "WL + BURST + NWR + 1 + RPPB", "nWR + tRPpb"),
+        TimingRule("tRP_WRA_REF", WRA, REF, SAME, "WL + BURST + NWR + 3 + RPPB", "nWR + tRPpb"),
         TimingRule("tRPpb_ACT", PREPB, ACT, SAME, "RPPB - 2", "tRPpb"),
         TimingRule("tRPpb_REF", PREPB, REF, SAME, "RPPB", "tRPpb"),
         TimingRule("tRPab_ACT", PREAB, ACT, SAME, "RPAB - 2", "tRPab"),

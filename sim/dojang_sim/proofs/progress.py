@@ -4,16 +4,17 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.bank import Access, BankMachine
 from dojang_hdl.lpddr4.command import Kind
+from dojang_hdl.lpddr4.direction import QUIET_CYCLES
 from dojang_hdl.lpddr4.scheduler import Scheduler
-from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
+from dojang_hdl.lpddr4.timing import BANKS, BURST, Lpddr4Config
 
 from .order import OrderInside
 from .prove import Harness
 from .rules import ones, saturating
 from .scheduler import SchedulerPorts
 
-__all__ = ["PRECHARGE_CYCLES", "BankParks", "PrechargeServed", "RefreshSent", "close_cycles", "send_cycles"]
-
+__all__ = ["PRECHARGE_CYCLES", "BankParks", "PrechargeServed", "RefreshSent", "RegisterRead", "calm_cycles",
+           "close_cycles", "send_all_cycles", "send_cycles"]
 
 PRECHARGE_CYCLES = 2 * (BANKS - 1) + 1
 """A bank asks for PRE so long at most before it is taken."""
@@ -29,6 +30,17 @@ def close_cycles(config: Lpddr4Config) -> int:
 def send_cycles(config: Lpddr4Config) -> int:
     """A refresh that is ready is sent after so many cycles at most: a window of four activations."""
     return config.spacing(config.timing(derated=True).FAW + 2)
+
+
+def send_all_cycles(config: Lpddr4Config) -> int:
+    """The same of a refresh of all banks, which waits for the command bus alone."""
+    return 1 if config.ratio == 4 else 0
+
+
+def calm_cycles(config: Lpddr4Config) -> int:
+    """A calm is finished after so many cycles at most: the bus turns to reads, MRR, ZQCAL_START."""
+    t = config.timing(derated=True)
+    return QUIET_CYCLES + 2 + config.spacing(t.WL + 1 + BURST + t.WTR, "column", "column") + 1
 
 
 class BankParks(Harness):
@@ -95,18 +107,38 @@ class PrechargeServed(SchedulerPorts):
 
 
 class RefreshSent(SchedulerPorts):
-    """A refresh that is ready is taken after at most `send_cycles`: nothing is activated until it is."""
+    """A refresh that is ready is taken after at most `send_cycles`: nothing is activated until it is. One of all banks
+    after `send_all_cycles`.
+    """
 
     inside = {"window": "scheduler.window", "counted": "scheduler.inside"}
 
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
-        self._send = send_cycles(config)
+        self._send, self._send_all = send_cycles(config), send_all_cycles(config)
         window = config.spacing(config.timing(derated=True).FAW + 2) - 1
         super().__init__(config, scheduler, {"window": In(window), "counted": In(3)})
 
     def _check(self, m, scheduler):
         ready = saturating(m, self.refresh & ~scheduler.refresh_taken, self._send + 1, "ready")
+        ready_all = saturating(m, self.refresh & self.refresh_all & ~scheduler.refresh_taken, self._send_all + 1,
+                               "ready_all")
         m.d.comb += [
+            Assert(ready_all <= self._send_all, "REF of all banks is taken in time"),
             Assert(ready <= self._send, "REF is taken in time"),
             Assert(self.counted == ones(self.window), "the window is counted"),
+        ]
+
+
+class RegisterRead(SchedulerPorts):
+    """When no bank offers a burst, a register that is asked for is read so early that START ends the calm in time."""
+
+    def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
+        self._most = calm_cycles(config) - 1
+        super().__init__(config, scheduler, {})
+
+    def _check(self, m, scheduler):
+        asked = saturating(m, self.register & ~scheduler.register_taken, self._most + 1, "asked")
+        m.d.comb += [
+            Assume(~self.register | ((self.column_ready == 0) & (self.column_soon == 0))),
+            Assert(asked <= self._most, "MRR is taken in time"),
         ]

@@ -1,26 +1,20 @@
 """The rule table of docs/reference/lpddr4.md as assertions about commands of a controller cycle."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from itertools import product
 
 from amaranth.hdl import Assert, Cat, Module, Mux, Signal
-from dojang_hdl.lpddr4.timing import BANKS, BURST, Lpddr4Config
+from dojang_hdl.lpddr4.initialise import mode_registers
+from dojang_hdl.lpddr4.timing import Lpddr4Config
 
 from ..lpddr4.commands import Command
-from ..lpddr4.memspec import Memspec
-from ..lpddr4.rules import RULES, Scope, clocks
+from ..lpddr4.device_rules import DEVICE_RULES
+from ..lpddr4.devicespec import memspec_of
+from ..lpddr4.rules import Scope, clocks
 
-__all__ = ["History", "assert_timing", "memspec", "ones", "saturating"]
+__all__ = ["History", "assert_timing", "ones", "saturating"]
 
 COLUMN = frozenset({Command.RD, Command.RDA, Command.WR, Command.WRA})
-
-
-def memspec(config: Lpddr4Config) -> Memspec:
-    """The part that the controller is made for, above 85 °C."""
-    timing = config.timing(derated=True)
-    known = {field.name for field in fields(Memspec)} - {"banks", "BURST"}
-    return Memspec(banks=BANKS, BURST=BURST, **{name: getattr(timing, name) for name in known})
 
 
 class History:
@@ -36,14 +30,14 @@ class History:
 
 def assert_timing(m: Module, config: Lpddr4Config, before: Mapping[Command, Signal], after: Mapping[Command, Signal],
                   scope: Scope) -> None:
-    """Assert all rules of ``scope`` from one of ``before`` to one of ``after``.
+    """Assert all rules of ``scope`` from one of ``before`` to one of ``after``, with the mode registers of ``config``.
 
     Column commands start at phase 0 of their cycle, row commands at phase ``ratio`` - 4. Commands of one cycle are
     judged as well, where the second starts later than the first.
     """
-    spec = memspec(config)
-    for rule in RULES.timing:
-        if rule.scope != scope:
+    spec, modes = memspec_of(config, derated=True), mode_registers(config)
+    for rule in DEVICE_RULES.timing:
+        if rule.scope != scope or (rule.when and not rule.when.any_in(modes)):
             continue
         distance = clocks(rule.distance, spec)
         for first, second in product(rule.before, rule.after):

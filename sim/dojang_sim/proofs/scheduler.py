@@ -11,10 +11,11 @@ from dojang_hdl.lpddr4.scheduler import Scheduler
 from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
 
 from ..lpddr4.commands import Command
+from ..lpddr4.devicespec import memspec_of
 from ..lpddr4.rules import RULES, Scope, clocks
 from .order import OrderInside
 from .prove import Harness
-from .rules import assert_timing, memspec, ones
+from .rules import assert_timing, ones
 
 __all__ = ["SchedulerDistances", "SchedulerOffers", "SchedulerPorts"]
 
@@ -59,7 +60,8 @@ class SchedulerDistances(SchedulerPorts):
     inside = {"window": "scheduler.window", "counted": "scheduler.inside"}
 
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
-        self._span = clocks(RULES.windows[0].span, memspec(config)) + 2     # from ACT's last edge to that of REF
+        span = clocks(RULES.windows[0].span, memspec_of(config, derated=True))
+        self._span = span + 2       # from ACT's last edge to that of REF
         super().__init__(config, scheduler, {"window": In(config.spacing(self._span) - 1), "counted": In(3)})
 
     def _check(self, m, scheduler):
@@ -91,9 +93,17 @@ class SchedulerOffers(SchedulerPorts):
     """Each command is what one bank, or the refresher, offered in the cycle before; every taken offer is sent."""
 
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
-        self._orders = [OrderInside(name, f"scheduler.{name}", BANKS) for name in ("turn", "order")]
+        self._orders = [OrderInside("order", "scheduler.order", BANKS)]
         self.inside = {"holder": "scheduler.holder"}
         ports = {"holder": In(BANKS)}
+        if config.ports == 1:
+            self._orders.append(OrderInside("turn", "scheduler.turn", BANKS))
+        else:
+            for port in range(config.ports):
+                name = f"turn{port}"
+                self._orders.append(OrderInside(name, f"scheduler.turns.{name}", config.port_banks))
+                self.inside[f"going{port}"] = f"scheduler.turns.going{port}"
+                ports[f"going{port}"] = In(config.port_banks)
         for order in self._orders:
             self.inside |= order.inside
             ports |= order.ports
@@ -147,5 +157,8 @@ class SchedulerOffers(SchedulerPorts):
                     Assert(~act | (row.row == at), "of its row"),
                 ]
         m.d.comb += Assert(ones(self.holder) <= 1, "one holder")
+        if self._config.ports > 1:
+            m.d.comb += [Assert(ones(getattr(self, f"going{port}")) <= 1, f"one bank of port {port} goes on")
+                         for port in range(self._config.ports)]
         for order in self._orders:
             order.assert_order(m, self)

@@ -16,14 +16,17 @@ from .console import output, working
 from .documents import update_document
 from .output_file import JsonFile, prepare, write_json
 
-FIGURES = Path("docs/figures/lpddr4.json")
+FIGURES = {1: Path("docs/figures/lpddr4.json"), 2: Path("docs/figures/lpddr4-ports.json")}
+"""By the ports of a channel."""
+
 DOCUMENT = Path("docs/reference/lpddr4-bench.md")
 
 Case = Enum("Case", {name: name for name in (
     "sequential", "chunks-4k", "chunks-128", "writes-512", "writes-single", "kv-10", "kv-30", "writes")}, type=str)
 """Names of `dojang_sim.lpddr4.traffic.PATTERNS`, known without importing it."""
 
-RATES = (3200, 1600)
+RATES = {1: (3200, 1600), 2: (3200,)}
+"""By the ports of a channel."""
 
 INIT_DIVISOR = 100
 """Initialisation is not what is measured."""
@@ -34,14 +37,17 @@ def lpddr4(
                      help=f"Some of {', '.join(case.value for case in Case)}; all without any.")] = None,
     json_file: JsonFile = None,
     rate: Annotated[list[int] | None, typer.Option(
-        help="Mb/s of a pin; any number of times, 3200 and 1600 if not given.")] = None,
+        help="Mb/s of a pin; any number of times. If not given 3200, and 1600 with one port.")] = None,
+    ports: Annotated[int, typer.Option(min=1, max=2, help="Memory ports that share the channel; each makes half of the "
+                                       "traffic of a case. Two take ratio 8 instead of 4.")] = 1,
     density: Annotated[int, typer.Option(help="Gb of the channel: 4, 8 or 16.")] = 8,
     size: Annotated[int, typer.Option(min=1, metavar="MIB", help="MiB moved in each case.")] = 8,
 ):
     """Words moved on one simulated LPDDR4 channel, in per cent of the pins' peak.
 
     Every word that is read is compared, every timing rule of the memory checked.
-    If FILE is docs/figures/lpddr4.json, the table in docs/reference/lpddr4-bench.md is made anew.
+    If FILE is docs/figures/lpddr4.json, or of two ports lpddr4-ports.json, the table in docs/reference/lpddr4-bench.md
+    is made anew.
     The exit code is 2 if a case stays below its floor.
 
     Example: dojang bench lpddr4 sequential kv-10 --rate 3200 --json figures.json
@@ -49,7 +55,8 @@ def lpddr4(
     prepare(json_file)
     started = time.perf_counter()
     try:
-        configs = [Lpddr4Config(rate=each, density=density, init_divisor=INIT_DIVISOR) for each in rate or RATES]
+        configs = [Lpddr4Config(rate=each, density=density, ratio=4 * ports, ports=ports, init_divisor=INIT_DIVISOR)
+                   for each in rate or RATES[ports]]
     except Lpddr4ConfigError as error:
         raise BenchError(str(error)) from None
     names = [case.value for case in cases or Case]
@@ -58,8 +65,8 @@ def lpddr4(
     figures = {"density": density, "ratio": configs[0].ratio, "size": size << 20, "rates": rates,
                "wall_seconds": time.perf_counter() - started}
     write_json(json_file, figures, ascii_only=False)
-    if json_file == FIGURES:
-        update_document(DOCUMENT, figures, {"lpddr4": document_table})
+    if json_file == FIGURES[ports]:
+        update_document(DOCUMENT, figures, {FIGURES[ports].stem: document_table})
     output.print(_table(figures))
     low = [f"{name} at {mbps} Mb/s ({case['percent_of_peak']:.2f} %, floor {case['floor']:g} %)"
            for mbps, entries in rates.items() for name, case in entries.items()
@@ -78,9 +85,10 @@ def _measure(config: Lpddr4Config, names: list[str], size: int, progress: Callab
     for name in names:
         pattern = PATTERNS[name]
         progress(f"{title}: {pattern.description}")
-        commands = pattern.commands(size)
+        commands = pattern.commands(size // config.ports)
         try:
-            result = run_traffic(executable, pattern, words=config.words, commands=commands, warmup=commands // 10)
+            result = run_traffic(executable, [pattern] * config.ports, words=config.port_words, commands=commands,
+                                 warmup=commands // 10)
         except TrafficError as error:
             raise BenchError(f"{title}, {error}") from None
         figures[name] = {"description": pattern.description, "floor": pattern.floor,

@@ -51,6 +51,8 @@ def allocate_cache(name: str, channel: int, shape: ModelShape, positions: int, m
              "values": rows * group_words // BLOCK, "value_scales": positions // ELEMENTS}
     regions = {part: memory.allocate(f"{name}.{part}", (channel + (part == "values")) % memory.config.channels, words)
                for part, words in sizes.items()}
+    # The next head's cache begins in another bank of the memory: both are written at the same time.
+    memory.allocate(f"{name}.gap", regions["values"].channel, memory.config.chunk)
     start, most = regions["values"].start, min(memory.config.acc_rows, VALUE_ROWS)
     blocks = [ValueBlock(first, min(most, rows - first), start + first * group_words // BLOCK)
               for first in range(0, rows, most)]

@@ -14,9 +14,11 @@ __all__ = ["Memory", "Session", "SessionError", "Step", "Waves"]
 
 
 class Memory(StrEnum):
-    """Behind the memory ports of the simulated chip: guarded LPDDR4 channels, or a word every cycle."""
+    """Behind the memory ports of the simulated chip: guarded LPDDR4 channels of 1600 Mb/s, or of 3200 with two ports
+    each, or a word every cycle."""
 
     LPDDR4 = "lpddr4"
+    LPDDR4_3200 = "lpddr4-3200"
     IDEAL = "ideal"
 
 

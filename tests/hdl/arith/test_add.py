@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 from dojang_hdl.arith import FloatAdd
@@ -6,15 +7,17 @@ from dojang_sim.benches.arith_vectors import corner_pairs, pairs
 from dojang_sim.golden import fp
 
 
-def test_corners(run_unit):
+@pytest.mark.parametrize("short", (False, True))
+def test_corners(run_unit, short):
     a, b = corner_pairs()
-    got = run_unit(FloatAdd(), a=a.view(np.uint32), b=b.view(np.uint32))
+    got = run_unit(FloatAdd(short), a=a.view(np.uint32), b=b.view(np.uint32))
     np.testing.assert_array_equal(got, fp.add(a, b).view(np.uint32))
 
 
-def test_random(run_unit):
+@pytest.mark.parametrize("short", (False, True))
+def test_random(run_unit, short):
     a, b = pairs(np.random.default_rng(11), 1000)
-    got = run_unit(FloatAdd(), a=a.view(np.uint32), b=b.view(np.uint32))
+    got = run_unit(FloatAdd(short), a=a.view(np.uint32), b=b.view(np.uint32))
     np.testing.assert_array_equal(got, fp.add(a, b).view(np.uint32))
 
 

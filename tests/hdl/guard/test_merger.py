@@ -25,9 +25,7 @@ MUTATIONS = {
     "sealed though its checks were lost": ("with m.If(self.restart):\n                m.d",
                                            "with m.If(0):\n                m.d"),
     "a word left over of what was lost": ("fetched.eq(0), merged_en.eq(0)]", "fetched.eq(0)]"),
-    "claims without room": ("sealer.claim.eq(~self.used.bit_select(in_half, 1))", "sealer.claim.eq(1)"),
-    "gives way too early": ("sealer.claim.eq(fetched | merged_en)", "sealer.claim.eq(fetched)"),
-    "does not wait": ("sealer.claim & sealer.granted", "sealer.claim"),
+    "begins without room": ("with m.If(~self.used.bit_select(in_half, 1)):", "with m.If(1):"),
     "checks of other words": ("with m.If(sealer.check_en):", "with m.If(1):"),
     "CRC of other words": ("with m.If(sealer.crc_en):", "with m.If(1):"),
     "header over a word": ("Cat(merged_at, seal_header, in_half)", "Cat(merged_at, 0, in_half)"),
@@ -161,23 +159,20 @@ class Bench:
         assert self.memory == self.expected
 
 
-async def seal(ctx, dut, rng, granted=0.4, lost=0.0):
+async def seal(ctx, dut, rng, lost=0.0):
     """The side of the checker; ``lost``: of a restart in a cycle with something to lose."""
-    sealer, cycle, may, words = dut.sealer, 0, False, []
+    sealer, cycle, words = dut.sealer, 0, []
     due = {}            # cycle: what is said in it
     restart = 0         # cycles
     while True:
-        if not restart and (may or due) and rng.random() < lost:
+        if not restart and (words or due) and rng.random() < lost:
             restart = rng.randint(1, 3)
             ctx.set(dut.restart, 1)
-        may = bool(ctx.get(sealer.claim)) and (may or rng.random() < granted)
-        ctx.set(sealer.granted, may)
         for name, width in (("check", 9), ("crc", 32)):
             known = due.pop((name, cycle), None)
             ctx.set(getattr(sealer, name), rng.getrandbits(width) if known is None else known)
             ctx.set(getattr(sealer, f"{name}_en"), known is not None)
         *_, en, word = await ctx.tick().sample(sealer.en, sealer.word)
-        assert may or not en, "a word at the wrong time"
         if en:
             words.append(word.to_bytes(16, "little"))
             due["check", cycle + 2] = int(check_bits(np.frombuffer(words[-1], np.uint8)))
@@ -187,7 +182,7 @@ async def seal(ctx, dut, rng, granted=0.4, lost=0.0):
         if restart:
             words.clear()
             due.clear()
-            may, restart = False, restart - 1
+            restart -= 1
             ctx.set(dut.restart, restart > 0)
         cycle += 1
 
@@ -221,7 +216,7 @@ def test_a_whole_cluster_in_16_cycles():
             assert cycles == 16
 
     async def checker(ctx):
-        await seal(ctx, dut, random.Random(1), granted=1)
+        await seal(ctx, dut, random.Random(1))
 
     run(dut, bench, background=(checker,), cycles=40)
 

@@ -6,10 +6,11 @@ from collections import deque
 import pytest
 from dojang_hdl.lpddr4.bank import BankMachine
 from dojang_hdl.lpddr4.timing import Lpddr4Config
-from dojang_sim.benches.lpddr4_rules import BETWEEN_BANKS, WITHIN_BANK, hot_spec
+from dojang_sim.benches.lpddr4_rules import BETWEEN_BANKS, WITHIN_BANK
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 from dojang_sim.lpddr4 import Checker, Command
+from dojang_sim.lpddr4.devicespec import memspec_of
 
 BANK = 6
 
@@ -71,7 +72,7 @@ class Bench:
         self.refreshes = 0
         self.prompt = take == offer == 1 and not hold
         self._accesses = accesses
-        spec = hot_spec(config)
+        spec = memspec_of(config, derated=True)
         self._within, self._between, self._all = Checker(spec, WITHIN_BANK), Checker(spec, BETWEEN_BANKS), Checker(spec)
         self._row = None
         self._release = None        # cycle
@@ -153,7 +154,7 @@ class Bench:
                 assert self._row is None
                 self._issue(cycle, ratio - 4, Command.REFPB)
                 self.refreshes += 1
-                self._release = cycle + -(-hot_spec(self.config).RFCPB // ratio)
+                self._release = cycle + -(-memspec_of(self.config, derated=True).RFCPB // ratio)
         elif self._release == cycle:
             ctx.set(port.hold, 0)
             self._release = None

@@ -41,6 +41,44 @@ def test_random_traffic(rate, ratio):
     assert seen <= memory.commands.keys()
 
 
+WIDE = Lpddr4Config(3200, ratio=8, ports=2, **SHORT)
+
+
+def test_two_ports():
+    """At random, then streams: a word a cycle each, together the pins' peak."""
+    streams = [(0, 2048 + 256 * index, 256) for index in range(3)]
+    commands = [[*random_traffic(random.Random(seed), WIDE.port_words, 6), *streams] for seed in (1, 2)]
+    traffic_run(WIDE, commands, stalls=(0.1, 0.2, 0.2), masks=0.3)
+    assert traffic_run(WIDE, [streams, streams]) <= 3 * 256 * 1.06
+
+
+class FirstWrite(PhyMemory):
+    """``wait``: cycles from the first burst read to the first one written."""
+
+    def _execute(self, time, kind, command):
+        super()._execute(time, kind, command)
+        if kind is Command.RD and self.commands[kind] == 1:
+            self.start = self.cycle
+        if kind is Command.WR and self.commands[kind] == 1:
+            self.wait = self.cycle - self.start
+
+
+def turned_for_a_read(controller=Controller):
+    """A port reads what it has just written while the other one always has reads, so short that the bus is never quiet.
+    """
+    stream = [(0, 8 * index, 8) for index in range(90)]
+    memory = FirstWrite(WIDE)
+    traffic_run(WIDE, [[(0, 0, 2), (1, 256, 4), (0, 256, 4)], stream], controller=controller, memory=memory)
+    assert memory.wait <= 150
+
+
+def test_a_read_behind_a_write_turns_the_bus():
+    turned_for_a_read()
+    broken = mutate(MODULE, "pressures.append(self._waiting_reads(m, banks))", "pass").Controller
+    with pytest.raises(AssertionError):
+        turned_for_a_read(broken)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_more_random_traffic(seed):

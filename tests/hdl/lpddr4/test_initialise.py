@@ -14,7 +14,7 @@ ORDER = ["reset_n", "cke", *(("MRW", register) for register in (1, 2, 3, 11, 12,
 
 # Before each step: ns that the divisor shortens, further ns, least tCK. JESD209-4.
 INIT1_INIT2, INIT3, INIT5 = (200_000, 10, 0), (2_000_000, 0, 0), (0, 2_000, 0)
-MRD, ZQCAL, ZQLAT = (0, 14, 10), (0, 1_000, 0), (0, 30, 8)
+MRD, ZQCAL, ZQLAT = (0, 14, 10), (0, 1_000, 0), (0, 30, 10)
 WAITS = [INIT1_INIT2, INIT3, INIT5, *7 * [MRD], ZQCAL, ZQLAT]
 
 # RL and WL without DBI, set A, in tCK, and nWR, by their code in MR1 and MR2
@@ -30,6 +30,9 @@ MUTATIONS = {
     "registers in another order": ("14: 0x4D,                   # DQ", "0: 0x4D, 14: 0x4D,  # DQ"),
     "command repeated": ("self.command.eq(Const(0, Command.size))", "self.command.eq(self.command)"),
     "done before the training": ("self.done.eq(self.calibrated)", "self.done.eq(1)"),
+    "calibrated once": ("with m.If(self.start | self.latch):", "with m.If(0):"),
+    "start for latch": ("Mux(self.latch, ZQCAL_LATCH, ZQCAL_START)", "Mux(self.latch, ZQCAL_START, ZQCAL_START)"),
+    "bus kept": ("self.sends.eq(~self.calibrated | self.start | self.latch)", "self.sends.eq(1)"),
     "last step left out": ("with m.Elif(at != len(steps) - 1):", "with m.Elif(at != len(steps) - 2):"),
 }
 
@@ -57,7 +60,14 @@ def steps(initialiser, config, cycles):
             cycle += 1
         assert cycle > found[-1][0] + 20, "done before the PHY is"
         await ctx.tick().repeat(5)
-        assert ctx.get(dut.done) and ctx.get(dut.command).kind.value == Kind.NOP.value
+        assert ctx.get(dut.done) and not ctx.get(dut.sends) and ctx.get(dut.command).kind.value == Kind.NOP.value
+        for strobe, op in (dut.start, 0b1001111), (dut.latch, 0b1010001):
+            for level in (1, 0):
+                ctx.set(strobe, level)
+                await ctx.tick()
+                command = ctx.get(dut.command)
+                assert ctx.get(dut.sends) == level
+                assert (command.kind.value, command.op) == ((Kind.MPC.value, op) if level else (Kind.NOP.value, 0))
 
     run(dut, bench, cycles=cycles)
     return found
@@ -75,7 +85,7 @@ def check(initialiser, config, cycles):
 
 def test_waits_of_a_board():
     """At the slowest clock the two milliseconds are short."""
-    check(Initialiser, Lpddr4Config(20), 6000)
+    check(Initialiser, Lpddr4Config(66), 20_000)
 
 
 @pytest.mark.parametrize("rate, ratio", [(533, 8), (1600, 4), (4266, 4), (4266, 8)])
@@ -83,8 +93,8 @@ def test_waits_of_a_simulation(rate, ratio):
     check(Initialiser, Lpddr4Config(rate, ratio=ratio, init_divisor=5000), 4000)
 
 
-@pytest.mark.parametrize("rate", [20, 533, 1066, 1600, 2133, 2666, 3200, 3733, 4266])
-def test_mode_registers(rate):
+@pytest.mark.parametrize("rate", [66, 533, 1066, 1600, 2133, 2666, 3200, 3733, 4266])
+def test_mode_registers(rate, mode_registers=mode_registers):
     config = Lpddr4Config(rate)
     timing, registers = config.timing(), mode_registers(config)
     mr1, mr2, mr3 = (registers[register] for register in (1, 2, 3))
@@ -94,7 +104,14 @@ def test_mode_registers(rate):
     assert mr2 >> 6 == 0                # WL set A, no write levelling
     assert mr3 >> 6 == 0                # no DBI
     assert mr3 & 1                      # pull-up calibrated to VDDQ / 3
+    assert registers[11] == (0x04 if rate > 1600 else 0)    # DQ terminated where there is an ODTLon, CA never
     assert registers[13] == 0           # data mask on, both set points 0
+
+
+def test_termination_at_any_rate_is_caught():
+    broken = mutate("dojang_hdl.lpddr4.initialise", "if config.terminated else 0x00", "")
+    with pytest.raises(AssertionError):
+        test_mode_registers(1600, broken.mode_registers)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -8,6 +8,7 @@ from dojang_sim.proofs.bank_order import BankOrder
 from dojang_sim.proofs.dispatch import Dispatch
 from dojang_sim.proofs.gather import GatherWords
 from dojang_sim.proofs.path import ReadsSeeWrites
+from dojang_sim.proofs.port_turns import PortTurnsShared
 from dojang_sim.proofs.progress import BankParks, PrechargeServed, RefreshSent
 from dojang_sim.proofs.prove import ProofError, Refuted, missing_tools, prove
 from dojang_sim.proofs.read_buffer import ReadOrder
@@ -34,6 +35,7 @@ PROOFS = {
     "refresh deadline": (lambda *part, config=DEFAULT: RefreshDeadline(config, *part), ("refresh", "Refresher"), 3),
     "splitter words": (lambda *part, config=DEFAULT: SplitterWords(config.rows, *part), ("splitter", "Splitter"), 5),
     "dispatch": (lambda *part, config=DEFAULT: Dispatch(config, *part), ("controller", "Controller"), 3),
+    "port turns": (lambda *part, config=DEFAULT: PortTurnsShared(*part), ("port_turns", "PortTurns"), 3),
     "words gathered": (lambda *part, config=DEFAULT: GatherWords(*part), ("gather", "WriteGather"), 8),
     "words written": (lambda *part, config=DEFAULT: WriteSlots(config, *part), ("write_buffer", "WriteBuffer"), 6),
     "words read": (lambda *part, config=DEFAULT: ReadOrder(config, *part), ("read_buffer", "ReadBuffer"), 6),
@@ -120,6 +122,10 @@ MUTATIONS = {
     "written: flags not cleared": ("words written", "write_buffer", "flag.en.eq(1)", "flag.en.eq(0)"),
     "written: a flag not cleared": ("words written", "write_buffer", "~cleared.all()", "~cleared[1:].all()"),
     "written: room while flags are cleared": ("words written", "write_buffer", ", self.room.eq(0)]", "]"),
+    "port passed over": ("port turns", "port_turns", "second ^ other", "second & other"),
+    "port without a bank": ("port turns", "port_turns", "asking.bit_select(~second, 1)", "1"),
+    "port's bank that cannot go on": ("port turns", "port_turns", "kept.eq((suited & going).any())",
+                                      "kept.eq(going.any())"),
     "room too early": ("words read", "read_buffer", "go & ends)", "go)"),
     "half a burst": ("words read", "read_buffer", "at.eq(at + ends)", "at.eq(at + 1)"),
     "laps confused": ("words read", "read_buffer", "lap.eq(~burst.slot[index])", "lap.eq(burst.slot[index])"),
@@ -143,6 +149,7 @@ def test_proved(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [
     Lpddr4Config(rate=533), Lpddr4Config(rate=3200), Lpddr4Config(rate=3200, ratio=8), Lpddr4Config(density=16),
+    Lpddr4Config(rate=3200, ratio=8, ports=2),
 ], ids=str)
 @pytest.mark.parametrize("name", PROOFS)
 def test_proved_at_other_rates(name, config):

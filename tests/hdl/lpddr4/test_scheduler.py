@@ -7,19 +7,22 @@ from itertools import pairwise
 import pytest
 from dojang_hdl.lpddr4.command import Kind
 from dojang_hdl.lpddr4.direction import QUIET_CYCLES
+from dojang_hdl.lpddr4.initialise import mode_registers
 from dojang_hdl.lpddr4.scheduler import Scheduler
 from dojang_hdl.lpddr4.timing import BANKS, Lpddr4Config
-from dojang_sim.benches.lpddr4_rules import BETWEEN_BANKS, WITHIN_BANK, hot_spec
+from dojang_sim.benches.lpddr4_rules import BETWEEN_BANKS, WITHIN_BANK
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 from dojang_sim.lpddr4 import Checker, Command
 from dojang_sim.lpddr4.device_rules import DEVICE_RULES
+from dojang_sim.lpddr4.devicespec import memspec_of
 
 MUTATIONS = {
     "tCCD short": ("spacing(t.CCD, ", "spacing(t.CCD - 4, "),
     "tCCD long": ("spacing(t.CCD, ", "spacing(t.CCD + 4, "),
-    "read to write short": ("spacing(t.RL + t.DQSCK + BURST - t.WL", "spacing(t.RL + t.DQSCK + BURST - t.WL - 4"),
-    "read to write long": ("spacing(t.RL + t.DQSCK + BURST - t.WL", "spacing(t.RL + t.DQSCK + BURST - t.WL + 4"),
+    "read to write short": ("BURST + t.RPST - first", "BURST + t.RPST - first - 4"),
+    "read to write long": ("BURST + t.RPST - first", "BURST + t.RPST - first + 4"),
+    "DQ termination forgotten": ("if config.terminated else", "if False else"),
     "write to read short": ("spacing(t.WL + 1 + BURST", "spacing(t.WL - 3 + BURST"),
     "write to read long": ("spacing(t.WL + 1 + BURST", "spacing(t.WL + 5 + BURST"),
     "tRRD short": ("Cooldown(spacing(t.RRD + 2))", "Cooldown(spacing(t.RRD - 2))"),
@@ -65,8 +68,10 @@ class Bench:
         self.dut = scheduler(config)
         self.rng = random.Random(5)
         self.columns, self.refreshes, self.registers = [], 0, 0
-        self._spec = hot_spec(config)
+        self._spec = memspec_of(config, derated=True)
         self._all = Checker(self._spec, DEVICE_RULES)
+        for register, operand in mode_registers(config).items():
+            self._all.write_mode(register, operand)
         self._within, self._between = Checker(self._spec, WITHIN_BANK), Checker(self._spec, BETWEEN_BANKS)
         self._todo = {bank: deque(map(list, of_bank)) for bank, of_bank in accesses.items()}
         self._rows: list[int | None] = [None] * BANKS
@@ -306,6 +311,7 @@ def test_a_broken_scheduler_is_caught(name):
             test_activations_and_refreshes_in_a_window(first_refresh, broken)
         for ratio in (4, 8):
             test_a_burst_every_tccd(1600, ratio, 0, broken)
-        test_turns(1600, 4, broken)
+        for rate, ratio in ((1600, 4), (3200, 8)):
+            test_turns(rate, ratio, broken)
         simulated(broken, Lpddr4Config(1600), random_accesses(random.Random(3), 6), offer=0.9, refresh=0.5,
                   everything=0.5, register=0.02, pressure=0.05)

@@ -44,7 +44,7 @@ def test_timing_in_clocks(rate):
     at = RATES.index(rate)
     assert {name: getattr(timing, name) for name in FIGURES} == {name: row[at] for name, row in FIGURES.items()}
     assert (timing.CCD, timing.CCDMW, timing.PPD, timing.WPRE) == (8, 32, 4, 2)
-    assert timing.RAS_MAX == 9 * timing.REFI        # 35 µs, less than 70.2
+    assert timing.RAS_MAX == 351 * rate // 10       # 70.2 µs
 
 
 @pytest.mark.parametrize("rate, derated", [(1600, (16, 16, 19, 36, 10)), (3200, (32, 32, 37, 71, 19))])
@@ -67,7 +67,7 @@ def test_density(density, rfc_ab, rfc_pb, rows):
 
 
 # Highest clock in MHz of each latency code
-@pytest.mark.parametrize("rate, code, rl", [(20, 0, 6), (533, 0, 6), (534, 1, 10), (1067, 1, 10), (1068, 2, 14),
+@pytest.mark.parametrize("rate, code, rl", [(66, 0, 6), (533, 0, 6), (534, 1, 10), (1067, 1, 10), (1068, 2, 14),
                                             (2132, 3, 20), (2134, 4, 24), (3200, 5, 28), (3202, 6, 32), (4267, 7, 36)])
 def test_latency_code(rate, code, rl):
     assert (Lpddr4Config(rate).latency_code, Lpddr4Config(rate).timing().RL) == (code, rl)
@@ -80,7 +80,8 @@ def test_write_delay(rate, ratio, delay):
     assert Lpddr4Config(rate, ratio=ratio).write_delay == delay
 
 
-@given(ns=st.fractions(0, 5000), rate=st.integers(20, 4267), least=st.integers(0, 40), ratio=st.sampled_from((4, 8)))
+@given(ns=st.fractions(0, 5000), rate=st.integers(132, 4267), least=st.integers(0, 40),
+       ratio=st.sampled_from((4, 8)))
 def test_clocks_last_long_enough_and_no_longer(ns, rate, least, ratio):
     config = Lpddr4Config(rate, ratio=ratio)
     clocks, cycles = config.clocks(ns, least), config.cycles(ns)
@@ -98,9 +99,22 @@ def test_spacing_is_the_least(clocks, ratio, kinds):
     assert Lpddr4Config(ratio=ratio).spacing(clocks, *kinds) == least
 
 
+SLOWER = "slower, refreshes of a hot part cannot keep up"
+
+
+@pytest.mark.parametrize("rate, ratio, refused", [(66, 4, 65), (132, 8, 131)])
+def test_slowest_rate(rate, ratio, refused):
+    """tREFI / 32 is 122 ns: four clocks of 33 MHz, eight of 66."""
+    assert Lpddr4Config(rate, ratio=ratio).rate == rate
+    with pytest.raises(Lpddr4ConfigError, match=f"^lpddr4: rate={refused}, expected {rate} to 4267 .* ratio {ratio} "):
+        Lpddr4Config(refused, ratio=ratio)
+
+
 @pytest.mark.parametrize("field, value, expected", [
-    ("rate", 19, "20 to 4267 Mb/s"), ("rate", 4268, "20 to 4267 Mb/s"), ("rate", -1, "20 to 4267 Mb/s"),
+    *(("rate", rate, f"66 to 4267 Mb/s at ratio 4 ({SLOWER})") for rate in (65, 20, -1, 4268)),
+    ("upkeep_ns", 199_999, "200000 to 1000000000 ns"), ("upkeep_ns", 10 ** 9 + 1, "200000 to 1000000000 ns"),
     ("density", 6, "one of 4, 8, 16 Gb"), ("ratio", 2, "4 or 8"), ("ratio", 16, "4 or 8"),
+    ("ports", 2, "1 at ratio 4"), ("ports", 0, "1 at ratio 4"),
     ("init_divisor", 0, "at least 1")])
 def test_bad_values(field, value, expected):
     with pytest.raises(Lpddr4ConfigError, match=f"^lpddr4: {field}={value}, expected {re.escape(expected)}$"):

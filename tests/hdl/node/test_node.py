@@ -1,5 +1,6 @@
 """A whole node runs random programs like the emulated one; with and without gated clocks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from dojang_sim.cocotb_runner import run_bench
 GATE = Path(chip.__file__).with_name("clock_gate.v")
 
 
-# Every chip of tests/system has gated clocks.
-@pytest.mark.parametrize("gated", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_random_programs(gated):
-    run_bench(Node(CONFIG, gated=gated), "dojang_sim.benches.node", f"node_{'gated' if gated else 'plain'}",
+# Every chip of tests/system has gated clocks, and four vector lanes.
+@pytest.mark.parametrize("gated, vector_lanes", [(False, 1), pytest.param(True, 4, marks=pytest.mark.slow)])
+def test_random_programs(gated, vector_lanes):
+    config = replace(CONFIG, vector_lanes=vector_lanes)
+    run_bench(Node(config, gated=gated), "dojang_sim.benches.node", f"node_{'gated' if gated else 'plain'}",
               environment={"NODE_PROGRAMS": "3", "NODE_SEED": str(int(gated))}, extra_sources=(GATE,) * gated)

@@ -14,6 +14,7 @@ from dojang_sim.golden.vector import reduce_maxabs, reduce_sum
 WORDS = 256
 X, Y, T, OUT = 0x00, RX | 0x20, 0x40, 0x60
 N = 50
+pytestmark = pytest.mark.parametrize("lanes", (1, 4))
 
 
 def bits(number) -> int:
@@ -25,13 +26,13 @@ def vectors(seed):
     return (rng.normal(size=N) * 3).astype(np.float32), rng.normal(size=N).astype(np.float32)
 
 
-def execute(commands, vectors):
+def execute(lanes, commands, vectors):
     """Run on the RTL; returns elements of the LOCAL bank, the scalar file and the busy cycles."""
     machine = VectorMachine(WORDS)
     for address, values in vectors.items():
         at = (address & ~RX) * 4
         machine.banks[address >> 15, at:at + len(values)] = values.view(np.uint32)
-    cycles = run_commands(VectorUnit(), commands, machine)
+    cycles = run_commands(VectorUnit(lanes), commands, machine)
     for command in commands:
         machine.execute(command)
     return machine.banks[0], machine.scalars, cycles
@@ -41,13 +42,23 @@ def result(bank, address, count=N):
     return bank[address * 4:address * 4 + count]
 
 
+def takes(lanes, more):
+    """Cycles of a command of N elements, ``more`` beyond them with one lane."""
+    return more + (N if lanes == 1 else -(-N // 4))
+
+
+def sums(lanes, more):
+    """The same of one that ends with `SUM`: two elements per cycle, and a shorter tail."""
+    return more + (N if lanes == 1 else -(-N // 2) - 15)
+
+
 def one(s_a, s_out, **steps):
     return {"n": 1, "a_scalar": 1, "s_a": s_a, "s_out": s_out, "reduce": Reduce.MAX, **steps}
 
 
-def test_rmsnorm():
+def test_rmsnorm(lanes):
     x, gain = vectors(1)
-    bank, _, cycles = execute([
+    bank, _, cycles = execute(lanes, [
         {"n": N, "a": X, "mul": Mul.A, "reduce": Reduce.SUM, "s_out": 0},
         one(0, 1, mul=Mul.IMM, imm0=bits(1 / N), add=Add.IMM, imm1=bits(1e-5), fn=Fn.RSQRT),
         {"n": N, "a": X, "b": Y, "d": OUT, "mul": Mul.S, "s": 1, "mul2": Mul2.B, "round": Round.FP16, "store": 1},
@@ -55,13 +66,13 @@ def test_rmsnorm():
     r = special.rsqrt(fp.add(fp.mul(reduce_sum(fp.mul(x, x)), np.float32(1 / N)), np.float32(1e-5)))
     expected = fp.round_fp16(fp.mul(fp.mul(x, r), gain))
     assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
-    assert cycles == [N + 55, 41, N + 27]
+    assert cycles == [sums(lanes, 55), 41, takes(lanes, 27)]
 
 
-def test_rotary():
+def test_rotary(lanes):
     q, angles = vectors(2)
     c, s = np.cos(angles), np.sin(angles)
-    bank, _, cycles = execute([
+    bank, _, cycles = execute(lanes, [
         {"n": N, "a": X, "b": Y + 16, "d": T, "swap": 1, "mul": Mul.B, "store": 1},
         {"n": N, "a": X, "b": Y, "d": X, "mul": Mul.B, "store": 1},
         {"n": N, "a": X, "b": T, "d": X, "add": Add.B, "round": Round.FP16, "store": 1},
@@ -69,13 +80,13 @@ def test_rotary():
     swapped = q.reshape(-1, 2)[:, ::-1].reshape(-1)
     expected = fp.round_fp16(fp.add(fp.mul(q, c), fp.mul(swapped, s)))
     assert np.array_equal(result(bank, X), expected.view(np.uint32))
-    assert cycles == [N + 16, N + 16, N + 20]
+    assert cycles == [takes(lanes, 16), takes(lanes, 16), takes(lanes, 20)]
 
 
-def test_softmax():
+def test_softmax(lanes):
     scores, scales = vectors(3)
     c = np.float32(0.18)
-    bank, _, cycles = execute([
+    bank, _, cycles = execute(lanes, [
         {"n": N, "a": X, "reduce": Reduce.MAX, "s_out": 0},
         one(0, 1, mul=Mul.IMM, imm0=bits(-c)),
         {"n": N, "a": X, "d": T, "mul": Mul.IMM, "imm0": bits(c), "add": Add.S, "s": 1, "fn": Fn.EXP2, "store": 1,
@@ -87,13 +98,13 @@ def test_softmax():
     expected = fp.mul(fp.mul(e, special.recip(reduce_sum(e))), scales)
     assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
     assert not result(bank, OUT, 64)[N:].any()
-    assert cycles == [N + 11, 19, N + 77, 27, N + 23 + 3]
+    assert cycles == [takes(lanes, 11), 19, sums(lanes, 77), 27, takes(lanes, 23 + 3)]
 
 
-def test_silu_and_gate():
+def test_silu_and_gate(lanes):
     g, u = vectors(4)
     log2e = np.float32(-np.log2(np.e))
-    bank, _, cycles = execute([
+    bank, _, cycles = execute(lanes, [
         {"n": N, "a": X, "d": T, "mul": Mul.IMM, "imm0": bits(log2e), "fn": Fn.EXP2, "store": 1},
         {"n": N, "a": T, "b": X, "d": T, "add": Add.IMM, "imm1": bits(1), "fn": Fn.RECIP, "mul2": Mul2.B, "store": 1},
         {"n": N, "a": T, "b": Y, "d": OUT, "mul": Mul.B, "round": Round.FP16, "store": 1},
@@ -102,13 +113,13 @@ def test_silu_and_gate():
     expected = fp.round_fp16(fp.mul(fp.mul(gate, g), u))
     assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
     assert np.allclose(expected, g / (1 + np.exp(-g.astype(float))) * u, rtol=1e-3)
-    assert cycles == [N + 31, N + 38, N + 20]
+    assert cycles == [takes(lanes, 31), takes(lanes, 38), takes(lanes, 20)]
 
 
-def test_layer_norm():
+def test_layer_norm(lanes):
     x, gain = vectors(6)
     bias = np.float32(0.5) * gain[::-1]
-    bank, _, cycles = execute([
+    bank, _, cycles = execute(lanes, [
         {"n": N, "a": X, "reduce": Reduce.SUM, "s_out": 0},
         one(0, 2, mul=Mul.IMM, imm0=bits(-1 / N)),
         {"n": N, "a": X, "d": OUT, "add": Add.S, "s": 2, "store": 1},
@@ -121,7 +132,7 @@ def test_layer_norm():
     assert np.array_equal(result(bank, OUT), expected.view(np.uint32))
     exact = x.astype(float) - x.astype(float).mean()
     assert np.allclose(expected, exact / np.sqrt((exact**2).mean() + 1e-5) * gain + bias, atol=2e-3)
-    assert cycles[:3] == [N + 48, 19, N + 16] and cycles[-1] == N + 20
+    assert cycles[:3] == [sums(lanes, 48), 19, takes(lanes, 16)] and cycles[-1] == takes(lanes, 20)
 
 
 TANH = -2 * np.log2(np.e) * np.sqrt(2 / np.pi)
@@ -130,36 +141,36 @@ TANH = -2 * np.log2(np.e) * np.sqrt(2 / np.pi)
 @pytest.mark.parametrize("function, coefficients", [
     (gelu_tanh, (TANH * 0.044715, TANH)),
     (gelu_erf, (-3.228986932e-6, 8.823810288e-5, 3.602746711e-4, -0.1052266879, -2.3020453905))])
-def test_gelu(function, coefficients):
+def test_gelu(lanes, function, coefficients):
     g, _ = vectors(7)
     first, second, *others = map(bits, coefficients)
     steps = [{"a": T, "b": T + 16, "d": T, "mul": Mul.B, "add": Add.IMM, "imm1": each} for each in others]
-    bank, _, cycles = execute([{"n": N, "store": 1, **step} for step in (
+    bank, _, cycles = execute(lanes, [{"n": N, "store": 1, **step} for step in (
         {"a": X, "d": T + 16, "mul": Mul.A},
         {"a": T + 16, "d": T, "mul": Mul.IMM, "imm0": first, "add": Add.IMM, "imm1": second},
         *steps,
         {"a": T, "b": X, "d": T, "mul": Mul.B, "fn": Fn.EXP2},
         {"a": T, "b": X, "d": T, "add": Add.IMM, "imm1": bits(1), "fn": Fn.RECIP, "mul2": Mul2.B})], {X: g})
     assert np.array_equal(result(bank, T), function(g).view(np.uint32))
-    assert cycles == [N + 16, *[N + 23] * (1 + len(others)), N + 31, N + 38]
+    assert cycles == [takes(lanes, 16), *[takes(lanes, 23)] * (1 + len(others)), takes(lanes, 31), takes(lanes, 38)]
 
 
-def test_cap():
+def test_cap(lanes):
     s, _ = vectors(8)
-    bank, _, cycles = execute([{"n": N, "a": X, "d": X, "store": 1, **step} for step in (
+    bank, _, cycles = execute(lanes, [{"n": N, "a": X, "d": X, "store": 1, **step} for step in (
         {"mul": Mul.IMM, "imm0": bits(2 * np.log2(np.e) * 0.25 / 1.5), "fn": Fn.EXP2},
         {"add": Add.IMM, "imm1": bits(1), "fn": Fn.RECIP},
         {"mul": Mul.IMM, "imm0": bits(-3), "add": Add.IMM, "imm1": bits(1.5)})], {X: s})
     assert np.array_equal(result(bank, X), cap(s, 1.5, 0.25).view(np.uint32))
     assert np.allclose(cap(s, 1.5, 0.25), 1.5 * np.tanh(s.astype(float) * 0.25 / 1.5), atol=1e-6)
-    assert cycles == [N + 31, N + 31, N + 23]
+    assert cycles == [takes(lanes, 31), takes(lanes, 31), takes(lanes, 23)]
 
 
 @pytest.mark.parametrize("rounding", [Round.NONE, Round.FP16])
 @pytest.mark.parametrize("zero", [False, True])
-def test_int8(rounding, zero):
+def test_int8(lanes, rounding, zero):
     x = vectors(5)[0] * np.float32(not zero)
-    bank, scalars, cycles = execute([
+    bank, scalars, cycles = execute(lanes, [
         {"n": N, "a": X, "reduce": Reduce.MAXABS, "s_out": 0},
         one(0, 1, mul=Mul.IMM, imm0=bits(1 / 127), round=rounding),
         one(1, 2, fn=Fn.RECIP),
@@ -171,4 +182,4 @@ def test_int8(rounding, zero):
     assert scalars[1] == bits(scale)
     assert np.array_equal(result(bank, OUT).view(np.int32), codes)
     assert bool(codes.any()) != zero
-    assert cycles == [N + 11, 19 if rounding == Round.NONE else 23, 27, N + 20]
+    assert cycles == [takes(lanes, 11), 19 if rounding == Round.NONE else 23, 27, takes(lanes, 20)]

@@ -51,6 +51,33 @@ def test_formats(tmp_path):
     assert result.stderr == "4 commands, 2 violations: OPEN 1, BUS4 1\n"
 
 
+def test_remarks(tmp_path):
+    """Beside the verdicts, which stay; only if they are wanted. A memspec without REFI knows of no deadline."""
+    trace, memspec = tmp_path / "trace.txt", tmp_path / "memspec.json"
+    trace.write_text("0 ACT 3\n9372 PREPB 3\n9400 REFPB 0\n9500 REFPB 0\n")
+    document = json.loads(SPEC.read_text())
+    del document["memspec"]["memtimingspec"]["REFI"]
+    memspec.write_text(json.dumps(document))
+    verdicts = "0 ACT 3 0 ok\n9372 PREPB 3 9372 ok\n9400 REFPB 0 9400 ok\n9500 REFPB 0 9500 ok\n"
+    summary, again = "4 commands, 0 violations\n", "9500 REFPB 0: rule ROUND of bank 0, earliest -\n"
+    opened = "9372 PREPB 3: rule tRAS_MAX of bank 3, latest 9371\n"
+    missing = "".join(f"9372 PREPB 3: rule tREFI of bank {bank}, latest 9369\n" for bank in range(8))
+    at_three = missing.index("9372 PREPB 3: rule tREFI of bank 3")
+    for arguments, remarks in (((SPEC,), ""), ((memspec, "--remarks"), again),
+                               ((SPEC, "--remarks"), missing[:at_three] + opened + missing[at_three:] + again)):
+        result = run(*arguments, trace)
+        assert (result.returncode, result.stdout, result.stderr) == (0, verdicts, remarks + summary)
+
+
+def test_masked_writes(tmp_path):
+    """tCCDMW in the same bank, tCCD elsewhere."""
+    trace = tmp_path / "trace.txt"
+    lines = ("0 ACT 0 0 ok", "4 ACT 1 4 ok", "12 WR 0 12 ok", "20 MWR 1 20 ok", "43 MWR 0 44 viol", "44 MWRA 0 44 ok",
+             "52 WR 1 52 ok")
+    trace.write_text("".join(f"{' '.join(line.split()[:3])}\n" for line in lines))
+    assert run(SPEC, trace).stdout.splitlines() == list(lines)
+
+
 def test_empty_trace(tmp_path):
     trace = tmp_path / "trace.txt"
     trace.touch()
@@ -65,7 +92,8 @@ def test_help():
 
 
 @pytest.mark.parametrize(("line", "message"), [
-    ("9 ACTIVATE 0", "command is ACTIVATE, expected one of ACT RD RDA WR WRA PREPB PREAB REFPB REFAB"),
+    ("9 ACTIVATE 0", "command is ACTIVATE, expected one of ACT RD RDA WR WRA MWR MWRA PREPB PREAB REFPB "
+                      "REFAB"),
     ("9 act 0", "command is act, expected one of ACT"),
     ("9 ACT 8", "bank is 8, expected 0 to 7"),
     ("9 PREAB 8", "bank is 8, expected 0 to 7"),

@@ -9,7 +9,8 @@ from dojang_sim.lpddr4 import RULES, Checker, Command, Memspec, RuleTable
 # Rules that the labelled traces cannot or do not show, the last command at the very first legal cycle. Written by hand
 # from the conventions, for the 0533 part with a WR of 60 (at 0533 and 1600, tWTR hides tWR_RDA; from 3200 it binds).
 HANDWRITTEN = {
-    "tCCDMW": "0 ACT 0, 5 WR 0, 37 MWR 0",                      # 32
+    "tCCDMW": "0 ACT 0, 5 MWR 0, 37 MWR 0",                     # 32
+    "tCCDMW_WR": "0 ACT 0, 5 WR 0, 37 MWR 0",
     "tWR_RDA": "0 ACT 0, 5 WR 0, 70 RDA 0",                     # 4 + 9 + 60 - 8 = 65
     "tRFCab_PRE": "0 REFAB 0, 75 PREPB 3",
 }

@@ -6,7 +6,7 @@ import pytest
 from dojang_sim.lpddr4 import Memspec, MemspecError, read_memspec
 
 NAMES = [field.name for field in fields(Memspec)[2:]]
-OPTIONAL = [field.name for field in fields(Memspec)[2:] if field.default is not MISSING]
+OPTIONAL = ["NWR", "NRTP", *(field.name for field in fields(Memspec) if field.default is not MISSING)]
 SPEC = Path(__file__).parent / "data" / "memspec_0533.json"
 
 
@@ -15,7 +15,7 @@ def written(tmp_path, section=None, **values):
     document = json.loads(SPEC.read_text())
     target = document["memspec"][section] if section else document["memspec"]
     target.update(values)
-    for name in [name for name, value in values.items() if value is None]:
+    for name in [name for name, value in values.items() if value is None and name in target]:
         del target[name]
     path = tmp_path / "memspec.json"
     path.write_text(json.dumps(document))
@@ -26,13 +26,14 @@ def test_values():
     memspec = read_memspec(SPEC)
     timing = json.loads(SPEC.read_text())["memspec"]["memtimingspec"]
     assert (memspec.banks, memspec.BURST) == (8, 8)
-    for name in NAMES:
+    assert (memspec.NWR, memspec.NRTP) == (memspec.WR, memspec.RTP)
+    for name in set(NAMES) - {"NWR", "NRTP"}:
         assert getattr(memspec, name) == timing[name]
 
 
 @pytest.mark.parametrize(("name", "value", "shown"), [
     (name, value, shown) for name in NAMES for value, shown in (
-        (None, "missing"), (-1, "-1"), (4.5, "4.5"), ("5", '"5"'), (True, "true"), ([], "[]"))
+        (None, "missing"), (-1, "-1"), (4.5, "4.5"), (1e400, "Infinity"), ("5", '"5"'), (True, "true"), ([], "[]"))
     if value is not None or name not in OPTIONAL])
 def test_bad_timing(tmp_path, name, value, shown):
     path = written(tmp_path, "memtimingspec", **{name: value})
@@ -49,6 +50,8 @@ def test_bad_timing(tmp_path, name, value, shown):
     (None, {"memarchitecturespec": 3}, "memarchitecturespec is not an object, expected an object of memspec values"),
     ("memarchitecturespec", {"nbrOfRanks": 2}, "nbrOfRanks is 2, expected 1"),
     ("memarchitecturespec", {"nbrOfBanks": 0}, "nbrOfBanks is 0, expected a whole number of at least 1"),
+    ("memarchitecturespec", {"nbrOfBanks": 10**12}, "nbrOfBanks is 1000000000000, expected at most 64"),
+    ("memtimingspec", {"RCD": 10**10}, "RCD is 10000000000, expected at most 1000000000"),
     ("memarchitecturespec", {"dataRate": 1}, "dataRate is 1, expected 2"),
     ("memarchitecturespec", {"burstLength": 8}, "burstLength is 8, expected 16 or 32"),
     ("memarchitecturespec", {"burstLength": 32}, "CCD is 8, expected at least the 16 tCK of a burst"),
@@ -62,7 +65,8 @@ def test_bad_part(tmp_path, section, values, message):
 
 @pytest.mark.parametrize(("content", "message"), [
     (b"RCD = 5", "not JSON (Expecting value"), (b"\xff\xfe\x00", "not JSON ("), (b"[" * 100_000, "not JSON ("),
-    (b"[]", "memspec is missing"), (b"{}", "memspec is missing"), (b"", "not JSON (")])
+    (b"1" * 5000, "not JSON (Exceeds"), (b"[]", "memspec is missing"), (b"{}", "memspec is missing"),
+    (b"", "not JSON (")])
 def test_bad_file(tmp_path, content, message):
     path = tmp_path / "memspec.json"
     path.write_bytes(content)
@@ -78,11 +82,13 @@ def test_no_file(tmp_path):
         read_memspec(tmp_path / "missing")
 
 
-def test_masked_writes(tmp_path):
-    """tCCDMW is read where a file has it, and 32 where not."""
-    assert OPTIONAL == ["CCDMW"]
-    assert read_memspec(written(tmp_path, "memtimingspec", CCDMW=40)).CCDMW == 40
-    assert read_memspec(written(tmp_path, "memtimingspec", CCDMW=None)).CCDMW == 32
+@pytest.mark.parametrize(("name", "value", "without"), [("CCDMW", 40, 32), ("REFI", 900, 0), ("NWR", 7, 6),
+                                                         ("NRTP", 9, 8)])
+def test_what_a_file_may_lack(tmp_path, name, value, without):
+    """Read where a file has it; else 32, unknown, tWR and tRTP."""
+    assert name in OPTIONAL and len(OPTIONAL) == 4
+    assert getattr(read_memspec(written(tmp_path, "memtimingspec", **{name: value})), name) == value
+    assert getattr(read_memspec(written(tmp_path, "memtimingspec", **{name: None})), name) == without
 
 
 def test_long_bursts(tmp_path):

@@ -138,4 +138,9 @@ int dojang_lpddr4_issue(void* checker, long long time, int code, int bank, long 
   return verdict.ok;
 }
 
+// As Checker.write_mode.
+void dojang_lpddr4_write_mode(void* checker, int mode_register, int operand) {
+  static_cast<Checker*>(checker)->write_mode(mode_register, operand);
+}
+
 }  // extern "C"

@@ -26,7 +26,7 @@ class Checker {
         const bool anywhere = rule.any_bank || contains(kAllBank, Code(after));
         for (int before = 0; before < kCodes; ++before)
           if (contains(rule.before, Code(before)))
-            bounds_[after].push_back({rule.name, before, anywhere, rule.distance(spec)});
+            bounds_[after].push_back({&rule, before, anywhere, rule.distance(spec), rule.when.mode_register < 0});
       }
     for (const WindowRule& rule : kWindows) windows_.push_back({rule, rule.span(spec), {}});
   }
@@ -40,8 +40,8 @@ class Checker {
     Verdict verdict{true, 0, nullptr};
     for (const Bound& bound : bounds_[code]) {
       const Clocks start = last_[bound.before][bound.anywhere ? kAnyBank : bank];
-      if (start != kNever && start + bound.distance > verdict.earliest)
-        verdict = {true, start + bound.distance, bound.name};
+      if (bound.holds && start != kNever && start + bound.distance > verdict.earliest)
+        verdict = {true, start + bound.distance, bound.rule->name};
     }
     for (const Window& window : windows_) {
       if (!contains(window.rule.commands, code) || int(window.ends.size()) < window.rule.count) continue;
@@ -49,6 +49,13 @@ class Checker {
       if (start > verdict.earliest) verdict = {true, start, window.rule.name};
     }
     return verdict;
+  }
+
+  // What an MRW that was applied has written.
+  void write_mode(int mode_register, int operand) {
+    for (auto& bounds : bounds_)
+      for (Bound& bound : bounds)
+        if (bound.rule->when.mode_register == mode_register) bound.holds = operand & bound.rule->when.mask;
   }
 
   // Judges the command with its first clock edge at `time`; applies it if it is legal.
@@ -80,10 +87,11 @@ class Checker {
   static constexpr int kAnyBank = kBanks;
 
   struct Bound {
-    const char* name;
+    const TimingRule* rule;
     int before;
     bool anywhere;
     Clocks distance;
+    bool holds;
   };
 
   struct Window {

@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <random>
 
 namespace dojang::lpddr4 {
@@ -18,14 +19,14 @@ bool is_read(Code code) { return code == RD || code == RDA; }
 
 Device::Device(int channel, const Spec& spec, int read_lead, int preamble)
     : channel_(channel), read_lead_(read_lead), preamble_(preamble), spec_(spec), checker_(spec), sequence_(spec),
-      upkeep_(spec), image_(channel, spec.rows * kBanks * kPageBursts * kBurstBytes) {
+      upkeep_(spec), image_(channel, int(spec.ports), spec.rows * kBanks / spec.ports * kPageBursts * kBurstBytes) {
   if (const char* options = std::getenv(("DOJANG_LPDDR4_" + std::to_string(channel)).c_str())) configure(options);
   restart(false);
 }
 
 void Device::configure(const std::string& options) {
   options_.add(options);
-  sequence_.set_temperature(options_.temperature);
+  sequence_.set_temperature(options_.temperatures[0]);
 }
 
 void Device::report(Clocks time, const char* what, int bank, const char* rule, const char* relation, Clocks limit) {
@@ -121,6 +122,18 @@ bool Device::legal(const Decoded& command) {
       report(command.time, kNames[command.code], named, rule.name, "earliest", kNoWait);
       return false;
     }
+  const char* wrong = command.code == MRW ? sequence_.wrong_field(command.mode_register, command.operand) : nullptr;
+  if (wrong) {
+    report(command.time, kNames[command.code], named, wrong, "earliest", kNoWait);
+    return false;
+  }
+  if (command.code == REFPB || command.code == REFAB) {
+    const Clocks earliest = upkeep_.earliest_refresh(command.code == REFAB ? kBanks : 1);
+    if (command.time < earliest) {
+      report(command.time, kNames[command.code], named, kBurst.name, "earliest", earliest);
+      return false;
+    }
+  }
   const Verdict verdict = checker_.issue(command.time, command.code, command.bank);
   if (!verdict.ok) report(command.time, kNames[command.code], named, verdict.rule, "earliest", verdict.earliest);
   return verdict.ok;
@@ -136,19 +149,24 @@ void Device::execute(const Decoded& command) {
 void Device::apply(const Decoded& command) {
   const Code code = command.code;
   const int bank = command.bank;
-  const bool calibrated = sequence_.calibrated();
-  sequence_.apply(code, bank);
-  if (!calibrated && sequence_.calibrated()) upkeep_.start(command.time);
   const bool all = contains(kAllBank, code);
+  if (code == REFPB || code == REFAB) {
+    unsigned gains = 0;  // all banks in the midst of a round: it only ends, those that had their turn gain nothing
+    for (int one = 0; one < kBanks; ++one) gains |= unsigned((all || one == bank) && !sequence_.had_turn(one)) << one;
+    upkeep_.refresh(gains, all ? kBanks : 1, command.time);
+  }
+  sequence_.apply(code, bank);
+  if (code == ZQCAL_LATCH) upkeep_.calibrate(sequence_.temperature(), command.time);
   for (int addressed = all ? 0 : bank; addressed < (all ? kBanks : bank + 1); ++addressed) {
     if (contains(kOpening, code)) upkeep_.open(addressed, command.time);
     if (contains(kClosing, code)) upkeep_.close(addressed);
-    if (code != REFPB && code != REFAB) continue;
-    upkeep_.refresh(addressed, command.time);
-    ++statistics_.refreshes[addressed];
+    statistics_.refreshes[addressed] += code == REFPB || code == REFAB;
   }
   if (code == ACT) rows_[bank] = command.row;
-  if (code == MRW) sequence_.write_mode(command.mode_register, command.operand);
+  if (code == MRW) {
+    sequence_.write_mode(command.mode_register, command.operand);
+    checker_.write_mode(command.mode_register, command.operand);
+  }
   if (is_write(code)) {
     count_turn(true);
     const bool masked = code == MWR || code == MWRA;
@@ -160,6 +178,8 @@ void Device::apply(const Decoded& command) {
     count_turn(false);
     Burst burst{command.time + 3 + sequence_.read_latency() + spec_.DQSCK - read_lead_, kNowhere};
     if (code == MRR) {
+      sequence_.set_temperature(std::prev(options_.temperatures.upper_bound(command.time))->second);
+      if (command.mode_register == 4) upkeep_.set_temperature(sequence_.temperature(), command.time);
       burst.mode = sequence_.read_mode(command.mode_register);
     } else {
       burst.offset = offset_of(command);
@@ -170,11 +190,12 @@ void Device::apply(const Decoded& command) {
 }
 
 std::int64_t Device::offset_of(const Decoded& command) {
+  const int banks = kBanks / int(spec_.ports), port = command.bank / banks;
   const std::int64_t row = rows_[command.bank];
-  const std::int64_t offset = ((row * kBanks + command.bank) * kPageBursts + command.burst) * kBurstBytes;
-  if (offset < image_.size()) return offset;
+  const std::int64_t offset = ((row * banks + command.bank % banks) * kPageBursts + command.burst) * kBurstBytes;
+  if (offset < image_.size(port)) return image_.start(port) + offset;
   std::fprintf(stderr, "lpddr4 channel %d: word 0x%" PRIx64 " of row 0x%" PRIx64 ", the memory has 0x%" PRIx64
-               " words\n", channel_, offset / kWordBytes, row, image_.size() / kWordBytes);
+               " words\n", channel_, offset / kWordBytes, row, image_.size(port) / kWordBytes);
   report(command.time, kNames[command.code], command.bank, observed::IMAGE, "earliest", kNoWait);
   return kNowhere;
 }

@@ -18,7 +18,7 @@ constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 struct Options {
   bool keep_going = false;          // continue
   bool restarts = false;            // restarts: RESET_n may fall, with CKE, and the device starts over
-  int temperature = 3;              // temperature=CODE, what MR4 says
+  std::map<std::int64_t, int> temperatures{{0, 3}};   // temperature=CODE:T, what MR4 says from tCK T on
   unsigned seed = 1;                // seed=N, of decayed data
   std::string statistics;           // statistics=FILE, written at the end
   std::int64_t drop = 0;            // drop=N, the n-th command from 1 is not seen
@@ -42,7 +42,7 @@ struct Options {
       else if (word == "restarts") restarts = true;
       else if (word == "ignore-refreshes") ignore_refreshes = true;
       else if (name == "statistics" && !value.empty()) statistics = value;
-      else if (name == "temperature") temperature = int(number(word, value, 7));
+      else if (name == "temperature") add_temperature(word, value);
       else if (name == "seed") seed = unsigned(number(word, value, 0xFFFFFFFF));
       else if (name == "drop") add_drop(word, value);
       else if (name == "lose") add_lost(word, value);
@@ -50,7 +50,7 @@ struct Options {
       else if (name == "stick-from") stick_from = number(word, value, kForever);
       else if (name == "flip") add_flip(word, value);
       else if (name == "stick") add_stuck(word, value);
-      else fail(word, "continue, restarts, ignore-refreshes, statistics=FILE, temperature=N, seed=N, drop=N, "
+      else fail(word, "continue, restarts, ignore-refreshes, statistics=FILE, temperature=N, temperature=N:T, seed=N, drop=N, "
                       "drop=KIND:N, lose=N+COUNT, flip=WORD:BIT, stick=ca0:1, stick-from=T or reset=T");
     }
   }
@@ -65,6 +65,12 @@ struct Options {
     const std::int64_t value = std::strtoll(text.c_str(), &end, 0);
     if (text.empty() || *end || value < 0 || value > most) fail(word, "a number from 0 to " + std::to_string(most));
     return value;
+  }
+
+  void add_temperature(const std::string& word, const std::string& value) {
+    const auto colon = value.find(':');
+    const auto since = colon == std::string::npos ? 0 : number(word, value.substr(colon + 1), kForever);
+    temperatures[since] = int(number(word, value.substr(0, colon), 7));
   }
 
   void add_drop(const std::string& word, const std::string& value) {

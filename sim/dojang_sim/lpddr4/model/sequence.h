@@ -7,22 +7,24 @@ namespace dojang::lpddr4 {
 
 class Sequence {
  public:
-  explicit Sequence(const Spec& spec) : latency_code_(spec.latency_code), rows_(spec.rows) {}
+  explicit Sequence(const Spec& spec) : spec_(spec) {}
 
   int read_latency() const { return kLatencies[modes_[2] & 7].read; }
   int write_latency() const { return kLatencies[modes_[2] >> 3 & 7].write; }
   bool calibrated() const { return calibrated_; }
   void set_temperature(int code) { temperature_ = code; }
+  int temperature() const { return temperature_; }
+  bool had_turn(int bank) const { return turns_ >> bank & 1; }
 
   bool holds(Condition condition, int bank) const {
     switch (condition) {
       case Condition::POWERED: return reset_n_ && cke_;
       case Condition::STARTED: return reset_n_;
       case Condition::NEVER: return false;
-      case Condition::MODES: return modes_right();
+      case Condition::MODES: return (written_ & 0xE) == 0xE;
       case Condition::CALIBRATING: return calibrating_;
       case Condition::CALIBRATED: return calibrated_;
-      case Condition::TURN: return !(turns_ >> bank & 1);
+      case Condition::TURN: return !had_turn(bank);
     }
     return false;
   }
@@ -52,6 +54,18 @@ class Sequence {
     modes_.fill(0);
   }
 
+  // The field that must not be written so, observed::REGISTER if the register has none; null if all is well.
+  const char* wrong_field(int address, int operand) const {
+    bool known = false;
+    for (const ModeField& field : kModeFields) {
+      if (field.bits.mode_register != address) continue;
+      known = true;
+      const Clocks value = (operand & field.bits.mask) >> field.bits.low;
+      if (value < field.least(spec_) || value > field.most(spec_)) return field.name;
+    }
+    return known ? nullptr : observed::REGISTER;
+  }
+
   void write_mode(int address, int operand) {
     modes_[address] = operand;
     written_ |= std::uint64_t{1} << address;
@@ -63,21 +77,13 @@ class Sequence {
       case 5: return 0xD0;  // manufacturer, not one of JEDEC's
       case 6: return 0x01;  // revisions
       case 7: return 0x00;
-      case 8: return (rows_ >= 1 << 17 ? 6 : rows_ >= 1 << 16 ? 4 : 2) << 2;  // density of two channels, x16
+      case 8: return (spec_.rows >= 1 << 17 ? 6 : spec_.rows >= 1 << 16 ? 4 : 2) << 2;  // density of two channels, x16
       default: return 0;
     }
   }
 
  private:
-  bool modes_right() const {
-    const Clocks latency = latency_code_;
-    const bool mr1 = (modes_[1] & 3) == 0 && (modes_[1] >> 4 & 7) == latency;
-    const bool mr2 = (modes_[2] & 0xFF) == (latency << 3 | latency);  // set A, no write levelling
-    const bool mr3 = modes_[3] >> 6 == 0;
-    return (written_ & 0xE) == 0xE && mr1 && mr2 && mr3;
-  }
-
-  Clocks latency_code_, rows_;
+  Spec spec_;
   int temperature_ = 3;  // refresh at tREFI
   bool reset_n_ = false, cke_ = false, calibrating_ = false, calibrated_ = false;
   unsigned turns_ = 0;  // banks refreshed in this round

@@ -16,11 +16,23 @@ struct StateRule {
   bool open;
 };
 
+struct ModeBits {
+  int mode_register;  // -1: none
+  unsigned mask, low;
+};
+
 struct TimingRule {
   const char* name;
   Codes before, after;
   bool any_bank;
   Span distance;
+  ModeBits when;
+};
+
+struct ModeField {
+  const char* name;
+  ModeBits bits;
+  Span least, most;
 };
 
 struct WindowRule {
@@ -42,9 +54,21 @@ struct RefreshRule {
   const char* name;
   Span interval;
   int postponed;
+  int quarters[8];  // of the interval, by code of MR4
+};
+
+struct BurstRule {
+  const char* name;
+  int count, intervals;
 };
 
 struct OpenRule {
+  const char* name;
+  int intervals;
+  Span span;
+};
+
+struct CalibrationRule {
   const char* name;
   Span span;
 };

@@ -3,6 +3,7 @@
 from .patterns import PATTERNS, RANDOM_PHASES, GuardedPhases, Operation, Order, Pattern, Stream
 from .run import (
     Poke,
+    PortResult,
     Prepared,
     TrafficError,
     TrafficResult,
@@ -11,5 +12,6 @@ from .run import (
     run_traffic,
 )
 
-__all__ = ["PATTERNS", "RANDOM_PHASES", "GuardedPhases", "Operation", "Order", "Pattern", "Poke", "Prepared", "Stream",
-           "TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
+__all__ = ["PATTERNS", "RANDOM_PHASES", "GuardedPhases", "Operation", "Order", "Pattern", "Poke", "PortResult",
+           "Prepared", "Stream", "TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic",
+           "run_traffic"]

@@ -1,5 +1,5 @@
-// Drives the memory port of traffic_top, compares every word that is read and counts cycles. One word is read before
-// all else: it comes when the memory has been initialised.
+// Drives the memory ports of traffic_top, compares every word that is read and counts cycles. One word is read before
+// all else at each: it comes when the memory has been initialised.
 //
 // Exit code 1 with one line on standard error if a word is wrong, missing or one too many, or nothing moves any more.
 #include <fcntl.h>
@@ -7,15 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
+#include <vector>
+
 #include "Vtraffic_top.h"
 #include "options.h"
+#include "pins.h"
+#include "report.h"
 #include "traffic.h"
 #include "verilated.h"
 
 namespace {
 
-Word* map_image(const Options& options) {
-    const std::string variable = "DOJANG_MEMORY_" + options.channel;
+Word* map_image(const Options& options, int port) {
+    const std::string variable = "DOJANG_MEMORY_" + std::to_string(options.channel + port);
     const char* path = getenv(variable.c_str());
     if (!path) fail("environment variable " + variable + " does not name an image file");
     const int file = open(path, O_RDWR);
@@ -33,9 +38,14 @@ Word* map_image(const Options& options) {
 int main(int argc, char** argv) {
     VerilatedContext context;
     context.commandArgs(argc, argv);
-    const Options options(argc, argv);
     Vtraffic_top top{&context};
-    Traffic traffic(options, options.contents.empty() ? map_image(options) : nullptr, top);
+    std::vector<std::unique_ptr<Traffic>> ports;
+    for (const Pins& pins : pins_of(top)) {
+        const int port = int(ports.size());
+        const Options options(argc, argv, port);
+        Word* image = options.contents.empty() ? map_image(options, port) : nullptr;
+        ports.push_back(std::make_unique<Traffic>(options, image, top, pins));
+    }
     const auto half = [&](bool level) {
         top.clk = level;
         top.eval();
@@ -48,21 +58,30 @@ int main(int argc, char** argv) {
             half(true);
         }
     };
+    const auto going = [&] {
+        bool any = false;
+        for (const auto& port : ports) any |= port->going();
+        return any;
+    };
     reset();
-    while (traffic.going()) {
-        if (traffic.reset_is_due()) {
-            traffic.restart();
+    while (going()) {
+        if (ports[0]->reset_is_due()) {
+            for (const auto& port : ports) port->restart();
             reset();
         }
-        traffic.drive();
+        for (const auto& port : ports) port->drive();
         half(false);
-        traffic.sample();
+        for (const auto& port : ports) port->sample();
         half(true);
-        traffic.release();
+        for (const auto& port : ports) port->release();
         if (context.gotFinish()) fail("the model ended the simulation");
     }
-    traffic.check_image();
+    std::vector<Tally> tallies;
+    for (const auto& port : ports) {
+        port->check_image();
+        tallies.push_back(port->tally());
+    }
     top.final();
-    traffic.report(options.result);
+    write_report(Options(argc, argv, 0).result, tallies, ports[0]->window_counters(), ports[0]->all_counters());
     return 0;
 }

@@ -1,6 +1,7 @@
 // The command line of the harness, and how it refuses.
 //
-//   --words N            size of the memory; its image is the file named by DOJANG_MEMORY_<--channel C>
+//   --port N             what follows is for the port of this number only; what is before, for all of them
+//   --words N            size of a port's memory; its image is the file named by DOJANG_MEMORY_<--channel C + port>
 //   --stream OP,ORDER,LENGTH,CHUNK,SHARE   part of a mix: read or write, sequential or random; without any: phases
 //   --row N              words between rows of a bank, for random phases
 //   --warmup N           commands before the window
@@ -40,23 +41,26 @@ struct Poke {
 
 struct Options {
     uint64_t words = 0, row = 0, warmup = 0, commands = 1000, seed = 1, stall = 0, tile = 0, reset = 0, tolerate = 0;
-    uint64_t quiet = 4'096, few = 0;
-    std::string channel, contents, result;
+    uint64_t quiet = 4'096, few = 0, channel = 0;
+    std::string contents, result;
     std::vector<Stream> streams;
     std::vector<Region> tiles;
     Region clusters{};
     std::vector<Poke> pokes;
 
-    Options(int argc, char** argv) {
+    // Those of port `port`.
+    Options(int argc, char** argv, int port) {
+        bool mine = true;
         for (int i = 1; i < argc; ++i) {
             const std::string name = argv[i];
             if (name[0] == '+') continue;  // for the model
             const char* value = ++i < argc ? argv[i] : "";
-            if (name == "--stream") streams.push_back(stream(value));
+            if (name == "--port") mine = atoi(value) == port;
+            else if (!mine) continue;
+            else if (name == "--stream") streams.push_back(stream(value));
             else if (name == "--tiles") tiles.push_back(region(value));
             else if (name == "--clusters") clusters = region(value);
             else if (name == "--poke") pokes.push_back(poke(value));
-            else if (name == "--channel") channel = value;
             else if (name == "--contents") contents = value;
             else if (name == "--result") result = value;
             else if (uint64_t* number = this->number(name)) *number = strtoull(value, nullptr, 0);
@@ -91,7 +95,7 @@ struct Options {
         const std::pair<const char*, uint64_t*> numbers[] = {
             {"--words", &words}, {"--row", &row}, {"--warmup", &warmup}, {"--commands", &commands}, {"--seed", &seed},
             {"--stall", &stall}, {"--tile", &tile}, {"--reset", &reset}, {"--tolerate", &tolerate},
-            {"--quiet", &quiet}, {"--short", &few}};
+            {"--quiet", &quiet}, {"--short", &few}, {"--channel", &channel}};
         for (const auto& [known, value] : numbers)
             if (name == known) return value;
         return nullptr;

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from ..device import phy_sources
 from .patterns import Pattern
 from .top import TrafficTop
 
-__all__ = ["Poke", "Prepared", "TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic", "run_traffic"]
+__all__ = ["Poke", "PortResult", "Prepared", "TrafficError", "TrafficResult", "build_lpddr4_traffic", "build_traffic",
+           "run_traffic"]
 
 TOP = "traffic_top"
 MAIN = Path(__file__).with_name("main.cpp")
@@ -36,13 +37,23 @@ class TrafficError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class PortResult:
+    """What one port moved, from its first word in the window to its last."""
+
+    cycles: int
+    words_read: int
+    words_written: int
+
+
+@dataclass(frozen=True)
 class TrafficResult:
     """A run in which every word was right, but for ``wrong_words`` if they were to be counted.
 
     The window is from the first to the last word moved between the command after the warm-up and the last command;
     ``commands``, ``cycles``, ``words_read``, ``words_written`` and ``counters`` (how far each of the memory's own
     counters went) are of the window. ``startup_cycles``: until the first word, one read before all
-    else. ``all_cycles``, ``all_words_read`` and ``all_counters``: of the whole run.
+    else. ``all_cycles``, ``all_words_read`` and ``all_counters``: of the whole run. All but ``ports`` is of all ports
+    together.
     """
 
     commands: int
@@ -55,6 +66,7 @@ class TrafficResult:
     counters: dict[str, int]
     wrong_words: int = 0
     all_counters: dict[str, int] = field(default_factory=dict)
+    ports: list[PortResult] = field(default_factory=list)
 
     def percent_of_peak(self, config: Lpddr4Config) -> float:
         """Words moved in the window, in per cent of what the pins of a channel can move in its cycles."""
@@ -64,14 +76,15 @@ class TrafficResult:
 
 def build_traffic(memory: Component, sources: Iterable[Path] = (), *, on_build: Callable[[], None] = lambda: None,
                   ) -> Path:
-    """The harness around ``memory``, a component with ``port: In(MemoryPort())``; cached by content.
+    """The harness around ``memory``, a component with ``port: In(MemoryPort())`` or an array; cached by content.
 
     ``sources``: Verilog, C++ and headers that its instances need. Counters: see `TrafficTop`.
     Raises `ToolchainError` when Verilator or the compiler fails.
     """
     top, sources = TrafficTop(memory), tuple(sources)
     texts = {f"{TOP}.v": to_verilog(top, TOP, flatten=True),
-             "counters.inc": "".join(f"COUNTER({name})\n" for name in top.counters)}
+             "counters.inc": "".join(f"COUNTER({name})\n" for name in top.counters),
+             "ports.inc": "".join(f"PORT({port})\n" for port in range(top.ports))}
     digest = hashlib.sha256(repr((texts, FLAGS, OPTIMIZE)).encode())
     for source in (MAIN, *HEADERS, *sources):
         digest.update(source.read_bytes())
@@ -112,45 +125,53 @@ class Poke:
     word: int
 
 
-def run_traffic(executable: Path, pattern: Pattern, *, words: int, commands: int, warmup: int = 0, seed: int = 1,
-                stall: float = 0.0, channel: int = 0, prepared: Prepared | None = None, pokes: Iterable[Poke] = (),
-                reset: int = 0, quiet: int = 4096, count_wrong: bool = False,
+def run_traffic(executable: Path, pattern: Pattern | Sequence[Pattern], *, words: int, commands: int, warmup: int = 0,
+                seed: int = 1, stall: float = 0.0, channel: int = 0, prepared: Prepared | None = None,
+                pokes: Iterable[Poke] = (), reset: int = 0, quiet: int = 4096, count_wrong: bool = False,
                 environment: Mapping[str, str] | None = None, plusargs: Iterable[str] = (),
                 timeout_s: float = 600) -> TrafficResult:
     """Run ``warmup`` and then ``commands`` commands of ``pattern`` on a memory of ``words`` words; same seed, same run.
 
-    The memory's image is named by ``DOJANG_MEMORY_<channel>``: that of ``prepared``, or a file made for the run, which
-    takes disk space only where it is used and is compared at the end. ``stall``: chance that a stream stands still in a
-    cycle (random phases choose their own). ``reset``: memory and all before it are reset so many cycles after the first
-    word; then clusters may hold what they have held at any time. ``count_wrong``: wrong words do not end the run.
-    ``environment`` and ``plusargs`` reach the model. The run ends when the memory is not busy any more and nothing has
-    moved for ``quiet`` cycles.
+    Of several ports each has its own pattern, all at the same time, and ``words`` words. The memory's image is named by
+    ``DOJANG_MEMORY_<channel>``, a second port's by the next number: that of ``prepared`` (of one port), or files made
+    for the run, which take disk space only where they are used and are compared at the end. ``stall``: chance that a
+    stream stands still in a cycle (random phases choose their own). ``reset``: memory and all before it are reset so
+    many cycles after the first word; then clusters may hold what they have held at any time. ``count_wrong``: wrong
+    words do not end the run. ``environment`` and ``plusargs`` reach the model. The run ends when the memory is not busy
+    any more and nothing has moved for ``quiet`` cycles.
 
     Raises `TrafficError` if a word is wrong, lost or one too many, nothing moves any more, the model stops the
     simulation or the time is up.
     """
+    patterns = [pattern] if isinstance(pattern, Pattern) else pattern
+    description = " and ".join(dict.fromkeys(each.description for each in patterns))
     with tempfile.TemporaryDirectory() as folder:
-        image, result = Path(folder, "image"), Path(folder, "result.json")
+        images, result = [Path(folder, f"image{port}") for port in range(len(patterns))], Path(folder, "result.json")
         command = [str(executable), "--words", str(words), "--row", str(ROW_STRIDE), "--channel", str(channel),
-                   "--commands", str(commands), "--warmup", str(warmup), "--seed", str(seed),
+                   "--commands", str(commands), "--warmup", str(warmup),
                    "--stall", str(round(256 * stall)), "--reset", str(reset), "--quiet", str(quiet),
-                   "--tolerate", str(int(count_wrong)), "--result", str(result), *pattern.arguments,
+                   "--tolerate", str(int(count_wrong)), "--result", str(result),
                    *(part for poke in pokes for part in ("--poke", f"{poke.before},{poke.address},{poke.word:032x}")),
                    *(f"+{argument}" for argument in plusargs)]
         if prepared:
-            image = prepared.image
+            images = [prepared.image]
             command += ["--contents", str(prepared.contents)]
         else:
-            image.touch()
-            os.truncate(image, words * WORD_BYTES)
-        variables = {**os.environ, **(environment or {}), f"DOJANG_MEMORY_{channel}": str(image)}
+            for image in images:
+                image.touch()
+                os.truncate(image, words * WORD_BYTES)
+        for port, each in enumerate(patterns):
+            command += ["--port", str(port), "--seed", str(seed + port), *each.arguments]
+        variables = {**os.environ, **(environment or {}),
+                     **{f"DOJANG_MEMORY_{channel + port}": str(image) for port, image in enumerate(images)}}
         try:
             process = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            raise TrafficError(f"{pattern.description}: not finished after {timeout_s:g} s") from None
+            raise TrafficError(f"{description}: not finished after {timeout_s:g} s") from None
         if process.returncode:
-            raise TrafficError(f"{pattern.description}: {_reason(process)}")
-        return TrafficResult(**json.loads(result.read_text()))
+            raise TrafficError(f"{description}: {_reason(process)}")
+        figures = json.loads(result.read_text())
+        return TrafficResult(**{**figures, "ports": [PortResult(**port) for port in figures["ports"]]})
 
 
 def _reason(process: subprocess.CompletedProcess) -> str:

@@ -1,4 +1,4 @@
-"""A memory with its port as plain pins, as the compiled harness drives it."""
+"""A memory with its ports as plain pins, as the compiled harness drives it."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
@@ -9,10 +9,11 @@ __all__ = ["TrafficTop"]
 
 
 class TrafficTop(wiring.Component):
-    """``memory``, any component with ``port: In(MemoryPort())``, behind flat ports.
+    """``memory``, any component with ``port: In(MemoryPort())`` or an array of them, behind flat ports whose names end
+    with the number of the memory's port; ``ports`` of them.
 
     If the memory has an output ``counters`` (a struct of fields of at most 64 bits that only grow), each of them is the
-    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of the memory's
+    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of each port's
     `MemoryStatus`, if it has one.
     """
 
@@ -21,13 +22,18 @@ class TrafficTop(wiring.Component):
         members = memory.signature.members
         counters = dict(members["counters"].shape) if "counters" in members else {}
         self.counters = tuple(counters)
-        # Single underscores: Verilator mangles the double ones of nested members in C++ names.
-        super().__init__({
+        several = members["port"].dimensions
+        self.ports = several[0] if several else 1
+        pins = {
             "command_valid": In(1), "command_ready": Out(1), "command_write": In(1), "command_addr": In(32),
             "command_length": In(9),
             "write_valid": In(1), "write_ready": Out(1), "write_data": In(WORD_BITS), "write_mask": In(WORD_BYTES),
             "read_valid": Out(1), "read_ready": In(1), "read_data": Out(WORD_BITS),
             "busy": Out(1),
+        }
+        # Single underscores: Verilator mangles the double ones of nested members in C++ names.
+        super().__init__({
+            **{f"{name}_{port}": member for port in range(self.ports) for name, member in pins.items()},
             **{f"counter_{name}": Out(field.shape) for name, field in counters.items()},
         })
 
@@ -39,18 +45,29 @@ class TrafficTop(wiring.Component):
         m.d.sync += reset.eq(ResetSignal())
         m.d.comb += [ClockSignal("memory").eq(ClockSignal()), ResetSignal("memory").eq(reset)]
         m.submodules.memory = DomainRenamer("memory")(self._memory)
-        port = self._memory.port
-        m.d.comb += [
-            port.command.valid.eq(self.command_valid), self.command_ready.eq(port.command.ready),
-            port.command.payload.write.eq(self.command_write), port.command.payload.addr.eq(self.command_addr),
-            port.command.payload.length.eq(self.command_length),
-            port.write.valid.eq(self.write_valid), self.write_ready.eq(port.write.ready),
-            port.write.payload.data.eq(self.write_data), port.write.payload.mask.eq(self.write_mask),
-            self.read_valid.eq(port.read.valid), port.read.ready.eq(self.read_ready),
-            self.read_data.eq(port.read.payload),
-        ]
+        for number in range(self.ports):
+            self._connect(m, number)
         for name in self.counters:
             m.d.comb += getattr(self, f"counter_{name}").eq(self._memory.counters[name])
-        if hasattr(self._memory, "status"):
-            m.d.comb += [self._memory.status.enable.eq(1), self.busy.eq(self._memory.status.busy)]
         return m
+
+    def _connect(self, m, number):
+        def of_port(member):
+            return member if self.ports == 1 else member[number]
+
+        def pin(name):
+            return getattr(self, f"{name}_{number}")
+
+        port = of_port(self._memory.port)
+        m.d.comb += [
+            port.command.valid.eq(pin("command_valid")), pin("command_ready").eq(port.command.ready),
+            port.command.payload.write.eq(pin("command_write")), port.command.payload.addr.eq(pin("command_addr")),
+            port.command.payload.length.eq(pin("command_length")),
+            port.write.valid.eq(pin("write_valid")), pin("write_ready").eq(port.write.ready),
+            port.write.payload.data.eq(pin("write_data")), port.write.payload.mask.eq(pin("write_mask")),
+            pin("read_valid").eq(port.read.valid), port.read.ready.eq(pin("read_ready")),
+            pin("read_data").eq(port.read.payload),
+        ]
+        if hasattr(self._memory, "status"):
+            status = of_port(self._memory.status)
+            m.d.comb += [status.enable.eq(1), pin("busy").eq(status.busy)]

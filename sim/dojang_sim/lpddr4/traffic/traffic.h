@@ -1,4 +1,4 @@
-// Drives the port, judges what comes back, and counts in the window.
+// Drives a port, judges what comes back, and counts in the window.
 #pragma once
 
 #include <cstring>
@@ -9,6 +9,8 @@
 #include "history.h"
 #include "options.h"
 #include "patterns.h"
+#include "pins.h"
+#include "report.h"
 #include "shadow.h"
 #include "window.h"
 
@@ -19,8 +21,8 @@ inline constexpr uint64_t kBusy = 1'000'000;     // cycles in which the memory l
 
 class Traffic {
  public:
-    Traffic(const Options& options, Word* image, Vtraffic_top& top)
-        : top_(top), random_(options.seed), shadow_(options.words, image, options.contents),
+    Traffic(const Options& options, Word* image, Vtraffic_top& top, const Pins& pins)
+        : top_(top), pins_(pins), random_(options.seed), shadow_(options.words, image, options.contents),
           warmup_(1 + options.warmup), total_(1 + options.warmup + options.commands), stall_(options.stall),
           reset_(options.reset), quiet_(options.quiet), tolerant_(options.tolerate), pokes_(options.pokes), ended_(kCounters.size()) {
         if (!shadow_.good()) fail("no model of " + std::to_string(options.words) + " words can be made");
@@ -42,7 +44,7 @@ class Traffic {
         commands_.clear();
         writes_.clear();
         expected_.clear();
-        top_.command_valid = top_.write_valid = 0;
+        pins_.command_valid = pins_.write_valid = 0;
         taken_ = prepared_;
         opened_ = running_ = false;
         recovered_ = history_.clusters();
@@ -62,32 +64,32 @@ class Traffic {
             ++prepared_;
         }
         const Stalls stalls = commands_.empty() ? Stalls{} : commands_.front().stalls;
-        if (!top_.command_valid && !commands_.empty()) {
+        if (!pins_.command_valid && !commands_.empty()) {
             Command& command = commands_.front();
             if (command.gap) {
                 --command.gap;
                 moved_ = cycle_;
             } else if (!random_.chance(stalls.command)) {
-                top_.command_valid = 1;
-                top_.command_write = command.write;
-                top_.command_addr = command.addr;
-                top_.command_length = command.length;
+                pins_.command_valid = 1;
+                pins_.command_write = command.write;
+                pins_.command_addr = command.addr;
+                pins_.command_length = command.length;
             }
         }
-        if (!top_.write_valid && !writes_.empty() && !random_.chance(stalls.write)) {
-            top_.write_valid = 1;
-            memcpy(&top_.write_data, &writes_.front().data, sizeof(Word));
-            top_.write_mask = writes_.front().mask;
+        if (!pins_.write_valid && !writes_.empty() && !random_.chance(stalls.write)) {
+            pins_.write_valid = 1;
+            memcpy(&pins_.write_data, &writes_.front().data, sizeof(Word));
+            pins_.write_mask = writes_.front().mask;
         }
-        top_.read_ready = !random_.chance(stalls.read);
+        pins_.read_ready = !random_.chance(stalls.read);
     }
 
     // Transfers of the cycle; called before the rising edge.
     void sample() {
         ++cycle_;
-        const bool command = top_.command_valid && top_.command_ready;
-        const bool write = top_.write_valid && top_.write_ready;
-        const bool read = top_.read_valid && top_.read_ready;
+        const bool command = pins_.command_valid && pins_.command_ready;
+        const bool write = pins_.write_valid && pins_.write_ready;
+        const bool read = pins_.read_valid && pins_.read_ready;
         command_taken_ = command;
         write_taken_ = write;
         const bool counted = command && commands_.front().counted;
@@ -100,17 +102,17 @@ class Traffic {
         if (read) {
             if (!started_) started_ = cycle_;
             Word word;
-            memcpy(&word, &top_.read_data, sizeof(Word));
+            memcpy(&word, &pins_.read_data, sizeof(Word));
             judge(word);
         }
         if (command || write || read) moved_ = cycle_;
-        if (!top_.busy) rested_ = cycle_;
+        if (!pins_.busy) rested_ = cycle_;
     }
 
     // After the rising edge: what was taken is no longer offered.
     void release() {
-        if (command_taken_) top_.command_valid = 0;
-        if (write_taken_) top_.write_valid = 0;
+        if (command_taken_) pins_.command_valid = 0;
+        if (write_taken_) pins_.write_valid = 0;
     }
 
     // False at the end of all traffic and the quiet after it; fails if nothing moves.
@@ -118,7 +120,7 @@ class Traffic {
         const uint64_t silence = cycle_ - moved_, busy = cycle_ - std::max(moved_, rested_);
         if (running_ && taken_ == total_ && writes_.empty() && expected_.empty()) {
             if (busy > kBusy) fail("the memory is still busy " + std::to_string(busy) + " cycles after all commands");
-            return top_.busy || silence < quiet_;
+            return pins_.busy || silence < quiet_;
         }
         if (silence > (started_ ? kHang : kStartup))
             fail("nothing moved for " + std::to_string(silence) + " cycles before cycle " + std::to_string(cycle_) +
@@ -136,21 +138,15 @@ class Traffic {
         fail(std::string("at the end the image does not hold what was written to address ") + addr);
     }
 
-    void report(const std::string& path) const {
-        FILE* file = fopen(path.c_str(), "w");
-        if (!file) fail("cannot write " + path);
+    Tally tally() const {
+        return {total_ - warmup_, window_.first, window_.last, window_.read, window_.written, started_, cycle_,
+                expected_.taken(), wrong_};
+    }
+    const Counts& window_counters() const { return window_.counters; }
+    Counts all_counters() const {
         Counts all = counts(top_);
         for (size_t i = 0; i < all.size(); ++i) all[i] += ended_[i];
-        fprintf(file, "{\"commands\": %llu, \"cycles\": %llu, \"words_read\": %llu, \"words_written\": %llu, "
-                "\"startup_cycles\": %llu, \"all_cycles\": %llu, \"all_words_read\": %llu, \"wrong_words\": %llu, ",
-                (unsigned long long)(total_ - warmup_), (unsigned long long)(window_.last - window_.first + 1),
-                (unsigned long long)window_.read, (unsigned long long)window_.written, (unsigned long long)started_,
-                (unsigned long long)cycle_, (unsigned long long)expected_.taken(), (unsigned long long)wrong_);
-        write_counts(file, "counters", window_.counters);
-        fprintf(file, ", ");
-        write_counts(file, "all_counters", all);
-        fprintf(file, "}\n");
-        fclose(file);
+        return all;
     }
 
  private:
@@ -210,6 +206,7 @@ class Traffic {
     }
 
     Vtraffic_top& top_;
+    const Pins pins_;
     Random random_;
     Shadow shadow_;
     const uint64_t warmup_, total_, stall_, reset_, quiet_;
