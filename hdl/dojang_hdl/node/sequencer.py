@@ -1,6 +1,6 @@
 """The sequencer executes a node's program: it hands each instruction to its unit when its turn has come."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +22,8 @@ COUNT_BITS = 20
 class Sequencer(wiring.Component):
     """Issues instructions in order, one at a time; see isa.Op for what each does.
 
-    The next ones are fetched and resolved meanwhile (`Resolver`), and when the unit at work is done, the next
-    instruction is issued in that very cycle. Before that,
+    The next ones are fetched and resolved meanwhile (`Resolver`), and one is issued in the cycle after that in which
+    `busy` has fallen. Before that,
 
     * a STREAM is, at once: one of urgent words not while the mover works, which may still write them;
     * a WAIT ends when its words are there.
@@ -36,7 +36,7 @@ class Sequencer(wiring.Component):
     start, words, position, set, tokens, program: as of `Resolver`; not while `running`.
     running: from ``start`` until END has been executed.
     instruction: the resolved instruction, valid while `issue` is high; changes in the cycle after ``accept``.
-    issue: one bit per `Unit`; held until the unit's bit of `accept` answers. Depends on registers and on ``busy``.
+    issue: one bit per `Unit`; held until the unit's bit of `accept` answers. Depends on registers only.
     busy: of the units of `active`, from the cycle after acceptance on.
     active, urgent: the unit that owns the SRAM ports, the one accepted last; units take words of the urgent streams.
         They change in the cycle after acceptance, when no unit is busy.
@@ -87,12 +87,14 @@ class Sequencer(wiring.Component):
         m.d.comb += ahead.eq(Array(arrivals)[head.tag] - target)
         m.d.sync += enough.eq(~ahead[-1])
 
+        # Many bits hang on `issue`, and some units' busy comes late, hence the register.
+        idle, may, accepted = Signal(), Signal(), Signal()
         of_stream, of_urgent = unit[-1], unit[1]
-        may, accepted = Signal(), Signal()
         m.d.comb += [
-            may.eq(Mux(of_stream, ~of_urgent | ~self.busy[Unit.MOVER], ~self.busy.any())),
+            may.eq(idle | (of_stream & (~of_urgent | (self.active != Unit.MOVER)))),
             accepted.eq((self.accept & self.issue).any()),
         ]
+        m.d.sync += idle.eq(~self.busy.any() & ~(accepted & ~of_stream))
         with m.If(self.start):
             m.d.sync += self.running.eq(1)
         with m.FSM():
@@ -118,7 +120,7 @@ class Sequencer(wiring.Component):
                     m.d.comb += [spend.eq(1 << head.tag), resolver.o.ready.eq(1)]
                     m.next = "ISSUE"
             with m.State("END"):
-                with m.If(~self.busy.any()):
+                with m.If(idle):
                     m.d.sync += self.running.eq(0)
                     m.next = "ISSUE"
         return m

@@ -177,7 +177,6 @@ MUTATIONS = {
     "lane by the address's bias": ("bias.eq(mem.lane_bias)", "bias.eq(mem.m_bias)"),
     "streams swapped": ("done.rest).stream", "done.rest).stream ^ 1"),
     "no urgent streams": ("done.rest).stream", "done.rest).stream[0]"),
-    "the next one's stream": ("data.View(MemLayout, done.rest).stream", "mem.stream"),
     "unit of the next one": ("with m.Switch(done.head.op):", "with m.Switch(head.op):"),
     "wrong register": ("value.eq(self.tokens[c])", "value.eq(self.tokens[0])"),
     "set lost": ("value.eq(self.set)", "value.eq(0)"),

@@ -187,12 +187,12 @@ TIMES = {
     # unit's cycles of work, instructions, cycle of each one's issue after the first one's
     "streams": (0, [PREFETCH, URGENT_READ, PREFETCH], [5, 10]),
     "streams pass a unit": (40, [VEC, PREFETCH, URGENT_READ, PREFETCH], [5, 10, 15]),
-    "urgent streams do not pass the mover": (40, [LOAD, PREFETCH, URGENT_READ, PREFETCH], [5, 41, 44]),
-    "units follow at once": (40, [VEC, GEMV, LOAD, VEC], [41, 82, 123]),
+    "urgent streams do not pass the mover": (40, [LOAD, PREFETCH, URGENT_READ, PREFETCH], [5, 42, 45]),
+    "units follow at once": (40, [VEC, GEMV, LOAD, VEC], [42, 84, 126]),
     "short units": (1, [VEC, GEMV, LOAD, VEC], [5, 10, 15]),
     "nothing": (40, [VEC, NOTHING, (Op.NOP, {}), NOTHING, PREFETCH], [20]),
-    "behind a stream behind a unit": (12, [VEC, PREFETCH, GEMV], [5, 13]),
-    "what has arrived is not waited for": (40, [VEC, WAIT, WAIT, PREFETCH, GEMV], [15, 41]),
+    "behind a stream behind a unit": (12, [VEC, PREFETCH, GEMV], [5, 14]),
+    "what has arrived is not waited for": (40, [VEC, WAIT, WAIT, PREFETCH, GEMV], [15, 42]),
 }
 
 
@@ -224,15 +224,17 @@ MUTATIONS = {
     "the mover takes what the engine took": ("self.urgent.eq(1)", "self.urgent.eq(self.urgent)"),
     "streams take the SRAM": ("with m.If(accepted & ~of_stream):", "with m.If(accepted):"),
     "the SRAM before acceptance": ("with m.If(accepted & ~of_stream):", "with m.If(~of_stream):"),
-    "does not wait for the unit": ("~self.busy.any()))", "1))"),
-    "waits for the active unit's number": ("~self.busy.any()))", "~self.busy[0]))"),
-    "urgent words pass the mover": ("~of_urgent | ~self.busy[Unit.MOVER]", "1"),
-    "urgent words pass another unit": ("self.busy[Unit.MOVER]", "self.busy[Unit.VECTOR]"),
-    "prefetching waits": ("~of_urgent | ~self.busy[Unit.MOVER]", "~self.busy[Unit.MOVER]"),
-    "streams wait": ("Mux(of_stream, ~of_urgent | ~self.busy[Unit.MOVER], ~self.busy.any())", "~self.busy.any()"),
+    "does not wait for the unit": ("may.eq(idle | ", "may.eq(1 | "),
+    "waits for one unit only": ("~self.busy.any()", "~self.busy[0]"),
+    "does not wait for the unit to begin": (" & ~(accepted & ~of_stream)", ""),
+    "streams are taken for units": (" & ~(accepted & ~of_stream)", " & ~accepted"),
+    "urgent words pass the mover": ("self.active != Unit.MOVER", "1"),
+    "urgent words pass another unit": ("self.active != Unit.MOVER", "self.active != Unit.VECTOR"),
+    "prefetching waits": ("~of_urgent | ", ""),
+    "streams wait": ("idle | (of_stream &", "idle | (0 &"),
     "goes on before acceptance": ("resolver.o.ready.eq(accepted)", "resolver.o.ready.eq(self.issue.any())"),
     "another's acceptance": ("(self.accept & self.issue).any()", "self.accept.any() & self.issue.any()"),
-    "END is not waited for": ("with m.If(~self.busy.any()):", "with m.If(1):"),
+    "END is not waited for": ("with m.If(idle):", "with m.If(1):"),
 }
 
 
