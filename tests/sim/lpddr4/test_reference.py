@@ -30,9 +30,15 @@ def test_rule_tables():
     rows += timing_rows(rule for rule in DEVICE_RULES.timing if rule not in RULES.timing)
     rows += [f"| {rule.name} | {listed(rule.commands)} | {rule.condition} | {rule.source} |"
              for rule in DEVICE_RULES.conditions]
-    refresh, row_open = DEVICE_RULES.refresh, DEVICE_RULES.row_open
+    refresh, burst, row_open, calibration = (DEVICE_RULES.refresh, DEVICE_RULES.burst, DEVICE_RULES.row_open,
+                                             DEVICE_RULES.calibration)
     rows += [f"| {refresh.name} | refresh of each bank, at most {refresh.postponed} postponed | {refresh.interval} | "
-             f"{refresh.source} |", f"| {row_open.name} | row open | {row_open.span} | {row_open.source} |"]
+             f"{refresh.source} |",
+             f"| {burst.name} | refreshes of all banks in {burst.intervals} {refresh.interval} | {burst.count} | "
+             f"{burst.source} |",
+             f"| {row_open.name} | row open | {row_open.intervals} {refresh.interval}, {row_open.span} | "
+             f"{row_open.source} |",
+             f"| {calibration.name} | ZQCAL_LATCH to the next | {calibration.span} | {calibration.source} |"]
     rows += [f"| {name} | {meaning} |" for name, meaning in OBSERVED.items()]
     names = {row.split()[1] for row in rows}
     shown = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and line.split()[1] in names]
