@@ -121,7 +121,7 @@ class RefreshTurns(_RefreshHarness):
             Assert((self.state != CALM) | refresher.all_banks & of_all & (self.target == ALL), "all banks are calm"),
             Assert((self.state != RECOVER) | (self.target == last) & (of_all == refresher.all_banks)
                    & (self.wait == Mux(quiet, self._quiet - after, recovery - since)) & (recovering | quiet & of_all)
-                   & (~of_all | (self.served == 0)), "recovers its target"),
+                   & (~of_all | (self.served == 0) & (self.target == ALL)), "recovers its target"),
         ]
         with m.If((self.state == CLOSE) | (self.state == REFRESH)):
             m.d.comb += [

@@ -69,6 +69,16 @@ def test_refreshes_follow_the_temperature(temperature):
     assert (memory.commands[Command.REFPB] == 0) == (temperature is Temperature.QUARTER_DERATED)
 
 
+@pytest.mark.parametrize("rate, ratio", [(66, 4), (132, 8)])
+def test_upkeep_at_the_slowest_rate(rate, ratio):
+    """Temperature and calibration again and again between reads, hot, with hardly time for anything but refreshes."""
+    config = Lpddr4Config(rate, 16, ratio, upkeep_ns=200_000, **SHORT)
+    memory = PhyMemory(config, Temperature.QUARTER.value)
+    traffic_run(config, [(0, 37 * index, 3) for index in range(60)], stalls=(0.9, 0, 0), memory=memory)
+    again = (Command.MRR, Command.ZQCAL_START, Command.ZQCAL_LATCH)
+    assert all(memory.commands[command] >= 2 for command in again) and not memory.commands[Command.REFPB]
+
+
 def broken_run(controller=Controller):
     """What is written is read at once, odd words, reads that fill the buffer as nobody takes them, then everything."""
     config = Lpddr4Config(533, **SHORT)
