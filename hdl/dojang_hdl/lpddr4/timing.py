@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-__all__ = ["BANKS", "BURST", "BURST_BYTES", "PAGE_BURSTS", "Lpddr4Config", "Lpddr4ConfigError", "Timing"]
+__all__ = ["BANKS", "BURST", "BURST_BYTES", "LATENCY_CODES", "PAGE_BURSTS", "REFI_NS", "Lpddr4Config",
+           "Lpddr4ConfigError", "Timing"]
 
 BANKS = 8
 BURST = 8

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import C, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import Out
 from dojang_hdl.config import WORD_BITS
 from dojang_hdl.lpddr4.controller import Controller
 from dojang_hdl.lpddr4.phy import PhyPort
-from dojang_hdl.lpddr4.timing import Lpddr4Config
+from dojang_hdl.lpddr4.refresh import Temperature
+from dojang_hdl.lpddr4.timing import BURST, Lpddr4Config
 from dojang_hdl.memory import MemoryCommand, MemoryWrite
 
 __all__ = ["PortCommand", "PortScript"]
+
+MRR = C(0b01110, 5)
+"""CA0 to CA4 of the first edge of MRR."""
 
 
 class PortCommand(NamedTuple):
@@ -28,6 +32,8 @@ class PortCommand(NamedTuple):
 class PortScript(wiring.Component):
     """`Controller` that executes ``commands`` as fast as it takes them and compares what it reads.
 
+    MRR does not reach the pins, as not every model has mode registers: it is answered here, with tREFI.
+
     Members
     -------
     phy: `PhyPort`.
@@ -41,7 +47,7 @@ class PortScript(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.controller = controller = Controller(self.config)
-        wiring.connect(m, controller.phy, wiring.flipped(self.phy))
+        self._answer_registers(m, controller.phy)
         port = controller.port
         commands = [{"write": command.masks is not None, "addr": command.addr, "length": len(command.words)}
                     for command in self._commands]
@@ -57,6 +63,23 @@ class PortScript(wiring.Component):
             m.d.sync += wrong.eq(1)
         m.d.comb += [port.read.ready.eq(1), self.done.eq(offers[0] & offers[1] & all_read & ~wrong)]
         return m
+
+    def _answer_registers(self, m, phy):
+        """Connects ``phy`` of the controller; when it reads a register, no other read is on its way."""
+        outside, asked = self.phy, Signal()
+        left = Signal(range(BURST // self.config.ratio + 1))       # cycles of the answer
+        m.d.comb += [getattr(outside, name).eq(getattr(phy, name)) for name in (
+            "ca", "cke", "reset_n", "write", "mask", "write_valid", "calibrate")]
+        m.d.comb += [
+            asked.eq(phy.read_start & (phy.ca[0][:len(MRR)] == MRR)),
+            outside.cs.eq(Mux(asked, 0, phy.cs)), outside.read_start.eq(phy.read_start & ~asked),
+            phy.calibrated.eq(outside.calibrated), phy.read_valid.eq(outside.read_valid | (left != 0)),
+            phy.read.eq(Mux(left != 0, Temperature.TIMES_1.value, outside.read.as_value())),
+        ]
+        with m.If(asked):
+            m.d.sync += left.eq(BURST // self.config.ratio)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
 
     def _offer(self, m, name, shape, items, stream):
         """Send ``items`` on ``stream``; returns the signal that all are gone."""

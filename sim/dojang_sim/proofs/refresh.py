@@ -118,10 +118,11 @@ class RefreshTurns(_RefreshHarness):
             Assert(~(recovering & quiet), "one after the other"),
             Assert((self.state != WATCH) | (refresher.hold == 0), "nothing is held between refreshes"),
             Assert(self.state <= CALM, "a state"), Assert(~refresher.calm | (self.served == 0), "calm ends a round"),
-            Assert((self.state != CALM) | refresher.all_banks & of_all & (self.target == ALL), "all banks are calm"),
+            Assert((self.state != CALM) | refresher.all_banks & of_all & (self.target == ALL) & (last == ALL),
+                   "all banks are calm"),
             Assert((self.state != RECOVER) | (self.target == last) & (of_all == refresher.all_banks)
-                   & (self.wait == Mux(quiet, self._quiet - after, recovery - since)) & (recovering | quiet & of_all),
-                   "recovers its target"),
+                   & (self.wait == Mux(quiet, self._quiet - after, recovery - since)) & (recovering | quiet & of_all)
+                   & (~of_all | (self.served == 0) & (self.target == ALL)), "recovers its target"),
         ]
         with m.If((self.state == CLOSE) | (self.state == REFRESH)):
             m.d.comb += [
@@ -225,8 +226,6 @@ class RefreshDeadline(_RefreshHarness):
             Assert(self.state <= CALM, "a state"),
             Assert((self.state == WATCH) | ~of_all | (self.target == ALL), "of all banks"),
             Assert(~repeated | (self.state == WATCH) | of_all & (self.served == 0), "all banks end a round"),
-            Assert(~calmed | (self.state == RECOVER) | (self.state == WATCH) | (self.state == REFRESH) | ~repeated,
-                   "calm within a turn"),
         ]
         if not alone:
             m.d.comb += [Assert(self.served == 0, "always all banks"), Assert(self.everything, "always"),

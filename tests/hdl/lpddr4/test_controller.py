@@ -26,7 +26,7 @@ MUTATIONS = {
                                      "bank.port.hold.eq(~self.ready)"),
     "commands during initialisation": ("bank.port.hold.eq(refresher.hold[index] | ~self.ready)",
                                        "bank.port.hold.eq(refresher.hold[index])"),
-    "no refresh": ("refresher.enable.eq(self.ready)", "refresher.enable.eq(0)"),
+    "no refresh": ("refresher.enable.eq(initialiser.done)", "refresher.enable.eq(initialiser.done & ~self.ready)"),
     "read not announced": ("phy.read_start.eq(scheduler.sent.read)",
                            "phy.read_start.eq(scheduler.sent.read & ~scheduler.sent.wanted[1])"),
     "room not asked for": ("& ~write & room)", "& ~write)"),
@@ -106,14 +106,23 @@ def test_sequential_reads_keep_the_bus_full(ratio):
 
 @pytest.mark.parametrize("temperature", [Temperature.HALF, Temperature.QUARTER_DERATED])
 def test_refreshes_follow_the_temperature(temperature):
-    """MR4 is looked at, here much more often, and reads in flight are not disturbed by it."""
-    controller = mutate(MODULE, "POLL_REFRESHES = 256", "POLL_REFRESHES = 4").Controller
+    """MR4 is looked at before the first access."""
     config = Lpddr4Config(533, **SHORT)
     memory = PhyMemory(config, temperature.value)
     traffic_run(config, random_traffic(random.Random(3), config.words, 16), masks=0.2, stalls=(0.2, 0, 0.1),
-                controller=controller, memory=memory)
-    assert memory.commands[Command.MRR] >= 2
-    assert (memory.commands[Command.REFAB] > 2) == (temperature is Temperature.QUARTER_DERATED)
+                memory=memory)
+    assert memory.commands[Command.MRR] == 1
+    assert (memory.commands[Command.REFPB] == 0) == (temperature is Temperature.QUARTER_DERATED)
+
+
+@pytest.mark.parametrize("rate, ratio", [(66, 4), (132, 8)])
+def test_upkeep_at_the_slowest_rate(rate, ratio):
+    """Temperature and calibration again and again between reads, hot, with hardly time for anything but refreshes."""
+    config = Lpddr4Config(rate, 16, ratio, upkeep_ns=200_000, **SHORT)
+    memory = PhyMemory(config, Temperature.QUARTER.value)
+    traffic_run(config, [(0, 37 * index, 3) for index in range(60)], stalls=(0.9, 0, 0), memory=memory)
+    again = (Command.MRR, Command.ZQCAL_START, Command.ZQCAL_LATCH)
+    assert all(memory.commands[command] >= 2 for command in again) and not memory.commands[Command.REFPB]
 
 
 def broken_run(controller=Controller):

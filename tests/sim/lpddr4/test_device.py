@@ -72,7 +72,7 @@ def test_round_trips(rate, density, tmp_path, monkeypatch):
             else:
                 assert read(player, bank, burst) == data[row, bank, burst]
             player.step(spec.RAS, Command.PREPB, bank)
-            player.step(spec.RFCAB, Command.REFAB)
+            player.step(spec.REFI // 4, Command.REFAB)
     assert broken(player) == []
     player.device.close()
     with image.open("rb") as file:
@@ -282,7 +282,7 @@ def test_refresh_deadline():
 
 def test_refreshes_in_advance():
     """Eight pulled in are worth eight intervals, the ninth nothing."""
-    for count in (8, 9, 20):
+    for count in (8, 9, 16):
         player = started("continue")
         origin = player.now - SPEC.ZQLAT
         refreshed(player, origin, range(SPEC.ZQLAT, SPEC.ZQLAT + count * SPEC.RFCAB, SPEC.RFCAB))
@@ -301,15 +301,89 @@ def test_one_bank_forgotten():
     assert broken(player) == [("REFPB", "5", "tREFI")]
 
 
-@pytest.mark.parametrize(("late", "expected"), [(0, []), (1, [("PREPB", "6", "tRAS_MAX")])])
-def test_row_open_too_long(late, expected):
-    player = started("continue")
-    player.step(SPEC.RFCAB, Command.REFAB)      # else the refresh would be late first
-    start = player.now
+INTERVALS = {0: 1, 1: 4, 2: 2, 3: 1, 4: 1 / 2, 5: 1 / 4, 6: 1 / 4, 7: 1 / 4}
+"""tREFI by code of MR4; JESD209-4."""
+
+
+@pytest.mark.parametrize("code", INTERVALS)
+def test_refresh_deadline_by_temperature(code):
+    """Nine of its intervals, to the clock."""
+    player = started(f"continue temperature={code}")
+    player.run(int(9 * SPEC.REFI * INTERVALS[code]) - SPEC.ZQLAT + 2)
+    assert broken(player) == []
+    player.run(2)
+    assert broken(player) == [("REFPB", str(bank), "tREFI") for bank in range(8)]
+
+
+def test_temperature_counts_when_it_is_read():
+    """Four intervals are over when it is known that it is hot; the five that are left are shorter."""
+    player = started(f"continue temperature=5:{2 * SPEC.REFI}")
+    origin = player.now - SPEC.ZQLAT
+    player.run(origin + 4 * SPEC.REFI - player.now)
+    player.step(60, Command.MRR, register=4)
+    assert player.bursts[-1][1][0] == 5
+    player.run(origin + 4 * SPEC.REFI + 5 * SPEC.REFI // 4 + 2 - player.now)
+    assert broken(player) == []
+    player.run(2)
+    assert [rule for _, _, rule in broken(player)] == ["tREFI"] * 8
+
+
+@pytest.mark.parametrize("code", (1, 2, 3, 5))
+@pytest.mark.parametrize("late", (0, 1))
+def test_row_open_too_long(code, late):
+    """Nine intervals or 70.2 µs, whichever is less."""
+    player = started(f"continue temperature={code}")
+    for _ in range(4):
+        player.step(SPEC.RFCAB, Command.REFAB)      # else the refresh would be late first
+    start, span = player.now, min(9 * SPEC.REFI * INTERVALS[code], 56160)
     opened(player, 6)
-    player.run(start + SPEC.RAS_MAX + 2 + late - player.now)
+    player.run(start + -int(-span // 1) + 2 + late - player.now)
     player.step(SPEC.RPPB, Command.PREPB, 6)
-    assert broken(player) == expected
+    assert broken(player) == [("PREPB", "6", "tRAS_MAX")] * late
+
+
+def test_all_banks_in_the_midst_of_a_round():
+    """It ends the round; the banks that had their turn gain nothing by it."""
+    player = started("continue")
+    origin = player.now - SPEC.ZQLAT
+    for bank in (0, 3):
+        player.step(SPEC.RFCPB, Command.REFPB, bank)
+    player.step(SPEC.RFCAB, Command.REFAB)
+    player.step(SPEC.RFCPB, Command.REFPB, 3)       # a new round
+    player.run(origin + 10 * SPEC.REFI + 3 - player.now)
+    assert sorted(broken(player)) == [("REFPB", str(bank), "tREFI") for bank in range(8) if bank != 3]
+
+
+def test_too_many_refreshes():
+    """The 17th in two intervals is refused, be it the bank's own or one of all."""
+    for last in (Command.REFAB, Command.REFPB):
+        player = started("continue")
+        start = player.now
+        for _ in range(15):
+            player.step(SPEC.RFCAB, Command.REFAB)
+        for bank in range(8):
+            player.step(SPEC.RFCPB, Command.REFPB, bank)
+        player.run(start + 2 * SPEC.REFI - 1 - player.now)
+        player.step(4, last, 5)
+        assert broken(player) == [(last, "5" if last is Command.REFPB else "-", "tREFI_BURST")]
+        player.run(SPEC.RFCAB)
+        player.step(SPEC.RFCAB, last, 5)
+        assert len(broken(player)) == 1
+
+
+@pytest.mark.parametrize("late", (0, 1))
+def test_calibration_deadline(late):
+    spec = memspec_of(Lpddr4Config(1600, init_divisor=1000, upkeep_ns=200_000))
+    player = started("continue", spec)
+    origin = player.now - spec.ZQLAT
+    player.step(spec.ZQCAL, Command.ZQCAL_START)
+    for at in range(1, spec.ZQINT // spec.REFI):
+        player.run(origin + at * spec.REFI - player.now)
+        player.step(spec.RFCAB, Command.REFAB)
+    player.run(origin + spec.ZQINT + late - player.now)
+    player.step(spec.ZQLAT, Command.ZQCAL_LATCH)
+    player.run(10)
+    assert broken(player) == [("ZQCAL_LATCH", "-", "tZQINT")] * late
 
 
 def test_write_data():

@@ -116,14 +116,15 @@ def test_initialisation_writes_what_the_model_stands_for(rate):
 
 def test_names_are_unique():
     tables = (*DEVICE_RULES.states, *DEVICE_RULES.timing, *DEVICE_RULES.windows, *DEVICE_RULES.conditions,
-              *DEVICE_RULES.modes, DEVICE_RULES.refresh, DEVICE_RULES.row_open)
+              *DEVICE_RULES.modes, DEVICE_RULES.refresh, DEVICE_RULES.burst, DEVICE_RULES.row_open,
+              DEVICE_RULES.calibration)
     names = [rule.name for rule in tables] + list(OBSERVED)
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("rate", "values"), [     # figures of the sources, in tCK
     (1600, {"RCD": 15, "RPPB": 15, "RPAB": 17, "RAS": 34, "RRD": 8, "FAW": 32, "WTR": 8, "WR": 15, "RTP": 8, "RL": 14,
-            "WL": 8, "REFI": 3123, "RAS_MAX": 28107}),
+            "WL": 8, "REFI": 3123, "RAS_MAX": 56160, "ZQINT": 25_600_000}),
     (3200, {"RCD": 29, "RPPB": 29, "RPAB": 34, "RAS": 68, "RRD": 16, "FAW": 64, "WTR": 16, "WR": 29, "RTP": 12,
             "RL": 28, "WL": 14, "REFI": 6246}),
 ])

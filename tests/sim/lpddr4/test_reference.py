@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from dojang_hdl.lpddr4 import timing
-from dojang_hdl.lpddr4.timing import Timing
+from dojang_hdl.lpddr4.timing import Lpddr4Config, Timing
 from dojang_sim.lpddr4 import RULES, Command
 from dojang_sim.lpddr4.device_rules import DEVICE_RULES, OBSERVED
 from dojang_sim.lpddr4.sources import RULE_SOURCES, SOURCES, VALUE_SOURCES
@@ -45,9 +45,15 @@ def test_rule_tables():
              for rule in DEVICE_RULES.conditions]
     rows += [f"| {field.name} | {field.bits} | {' to '.join(dict.fromkeys((field.least, field.most)))} | "
              f"{field.meaning} |" for field in DEVICE_RULES.modes]
-    refresh, row_open = DEVICE_RULES.refresh, DEVICE_RULES.row_open
+    refresh, burst, row_open, calibration = (DEVICE_RULES.refresh, DEVICE_RULES.burst, DEVICE_RULES.row_open,
+                                             DEVICE_RULES.calibration)
     rows += [f"| {refresh.name} | refresh of each bank, at most {refresh.postponed} postponed | {refresh.interval} | "
-             f"{refresh.source} |", f"| {row_open.name} | row open | {row_open.span} | {row_open.source} |"]
+             f"{refresh.source} |",
+             f"| {burst.name} | refreshes of all banks in {burst.intervals} {refresh.interval} | {burst.count} | "
+             f"{burst.source} |",
+             f"| {row_open.name} | row open | {row_open.intervals} {refresh.interval}, {row_open.span} | "
+             f"{row_open.source} |",
+             f"| {calibration.name} | ZQCAL_LATCH to the next | {calibration.span} | {calibration.source} |"]
     rows += [f"| {name} | {meaning} |" for name, meaning in OBSERVED.items()]
     assert shown(PAGE, rows) == rows, "\n".join(rows)
 
@@ -62,7 +68,8 @@ def value_row(name: str) -> str:
     latencies = dict(zip(("RL", "WL", "NWR", "NRTP", "ODTLON"), zip(*timing.LATENCIES.values(), strict=True),
                          strict=True))
     densities = dict(zip(("RFCAB", "RFCPB"), zip(*timing.REFRESH_NS.values(), strict=True), strict=True))
-    single = {**timing.INIT_NS, "REFI": timing.REFI_NS, "RAS_MAX": timing.ROW_OPEN_NS, "ODTON": timing.ODTON_NS}
+    single = {**timing.INIT_NS, "REFI": timing.REFI_NS, "RAS_MAX": timing.ROW_OPEN_NS, "ODTON": timing.ODTON_NS,
+              "ZQINT": Lpddr4Config.upkeep_ns}
     if name in timing.ANALOG:
         ns, least, growth = timing.ANALOG[name]
         cells = number(ns), str(least) if least > 1 else "", f"+ {number(growth)}" if growth else ""
