@@ -45,7 +45,7 @@ def _may_be_negative(value: Value) -> bool:
     """The simulator computes with Python's integers, and masks them only where a result is used as an operand."""
     if isinstance(value, Operator) and value.operator == "u":
         return _may_be_negative(value.operands[0])
-    return value.shape().signed or isinstance(value, Operator) and value.operator == "~"
+    return value.shape().signed or (isinstance(value, Operator) and value.operator == "~")
 
 
 def _below(node) -> Iterator:
