@@ -43,17 +43,18 @@ def load(program, size, senders, stall=0.0, share=0.5):
 
 
 def asking(size, row, nodes=None):
-    """READs of ``nodes`` (all without); ``row``(x, y): the rows whose edges a node asks in turn."""
+    """READs of ``nodes`` (all without) for the edge of ``row``, or in turn for those of the rows ``row(x, y)``."""
     width, height = size
+    rows = row if callable(row) else lambda x, y: [row]
     return {node: [RequestFlit.const({"row": row, "x": node % width, "y": node // width}).as_bits()
-                   for row in row(node % width, node // width)]
+                   for row in rows(node % width, node // width)]
             for node in (range(width * height) if nodes is None else nodes)}
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_all_ask_one_edge(requests, size):
     for row in {0, size[1] // 2, size[1] - 1}:
-        flits = load(requests, size, asking(size, lambda x, y, row=row: [row]), share=0.9)
+        flits = load(requests, size, asking(size, row), share=0.9)
         assert sum(flits.values()) == 60 * len(flits), "the edge is never idle"
 
 
@@ -61,7 +62,7 @@ def test_all_ask_one_edge(requests, size):
 def test_all_ask_one_edge_in_every_mesh(requests):
     for size in product(range(1, 9), repeat=2):
         for row in range(size[1]):
-            load(requests, size, asking(size, lambda x, y, row=row: [row]))
+            load(requests, size, asking(size, row))
 
 
 @pytest.mark.parametrize("stall", [0, 0.5])
@@ -71,7 +72,7 @@ def test_some_ask_one_edge(requests, size, stall):
     for _ in range(5):
         nodes = rng.sample(range(size[0] * size[1]), rng.randint(2, size[0] * size[1]))
         row = rng.randrange(size[1])
-        load(requests, size, asking(size, lambda x, y, row=row: [row], nodes), stall)
+        load(requests, size, asking(size, row, nodes), stall)
 
 
 @pytest.mark.parametrize("stall", [0, 0.5])
