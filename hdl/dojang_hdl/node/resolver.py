@@ -118,7 +118,7 @@ class Resolver(wiring.Component):
                              m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift)), m_sum.eq(register + bias)]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
-                with m.If(~self.o.valid & ~moved):
+                with m.If(~self.o.valid):
                     m.d.sync += [
                         moved.eq(1), done.head.eq(head), done.rest.eq(rest), done.index.eq(m_sum),
                         base.eq(mem.addr + (Mux((head.op == Op.STREAM) & mem.wide, unit_of_row, 0) << lane_bits + 1)),

@@ -17,7 +17,7 @@ from dojang_sim.benches.mutation import mutate
 CONFIG = preset("sim-2x2")
 UNITS = {Op.GEMV: Unit.ENGINE, Op.VEC: Unit.VECTOR, Op.TOPK: Unit.CANDIDATES}
 SEEDS = range(6)
-LATEST = 3000
+LATEST = 6000
 
 
 @dataclass
@@ -160,7 +160,7 @@ def run(sequencer_class, program, rng, units, interrupted=0):
 def check(sequencer_class, seed):
     rng = random.Random(seed)
     program = random_program(rng, 40)
-    units = Units(accepts=rng.choice((0.3, 1)), arrives=rng.choice((0.1, 0.7)), feeds=rng.choice((0.5, 1)))
+    units = Units(accepts=rng.choice((0.3, 1)), arrives=rng.choice((0.03, 0.7)), feeds=rng.choice((0.5, 1)))
     issued = run(sequencer_class, program, rng, units, interrupted=rng.randrange(100) if seed % 2 else 0)
     expected = [place for place, (op, values) in enumerate(program)
                 if op == Op.END or (values["n_base"] and op not in (Op.NOP, Op.WAIT))]
