@@ -44,7 +44,7 @@ def run_mesh(program: Path, width: int, height: int, senders: Mapping[int, Seque
              warmup: int = 0, stall: float = 0.0, seed: int = 1) -> dict[tuple[int, int], Arrivals]:
     """`Arrivals` by (receiver, sender) of ``cycles`` in which each of ``senders`` always offers one of its flits.
 
-    Ports are numbered: node ``y * width + x``, then the edges, as ``width * height + y``. The flits of a sender go
+    Ports are numbered: node ``y * width + x``, then the edges, ``width * height + y``. A sender's flits are sent
     in turn. Flits are counted from cycle ``warmup`` on; the wait is that of all. ``stall``: chance that a receiver
     takes nothing in a cycle.
     """
