@@ -5,7 +5,8 @@ from functools import reduce
 from operator import xor
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, WORD_BYTES
@@ -35,7 +36,7 @@ class Crc32(wiring.Component):
     valid: In(1)
     start: In(1)
     message: In(1)
-    crc: Out(data.ArrayLayout(_BITS, 2))
+    crc: Out(ArrayLayout(_BITS, 2))
 
     def elaborate(self, platform):
         m = Module()
