@@ -14,7 +14,7 @@ from dojang_sim.golden.vector import reduce_maxabs, reduce_sum
 WORDS = 256
 X, Y, T, OUT = 0x00, RX | 0x20, 0x40, 0x60
 N = 50
-pytestmark = pytest.mark.parametrize("lanes", (1, 4))
+pytestmark = pytest.mark.parametrize("lanes", (1, pytest.param(4, marks=pytest.mark.slow)))
 
 
 def bits(number) -> int:
