@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def _pass(entries: np.ndarray, cycles: int, places: list[Place]) -> Record:
     entries = entries[order]
     bounds = np.searchsorted(entries["tap"], np.arange(len(places) + 1))
     signals: dict[tuple[str, int], dict[str, Signal]] = {}
-    for place, first, last in zip(places, bounds, bounds[1:], strict=True):
+    for place, (first, last) in zip(places, pairwise(bounds), strict=True):
         own = entries[first:last]
         signals.setdefault(place.owner, {})[place.tap.name] = Signal(own["cycle"].copy(), own["value"].astype(np.int64))
     return Record(cycles, signals)

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from dojang_hdl.config import ChipConfig
 
+from ..waves.views import CHIP
+
 __all__ = ["CHANNEL_TAPS", "MEMORY_TAPS", "NODE_TAPS", "WINDOW", "Kind", "Place", "Tap", "chip_taps", "public_signals",
            "tap_table"]
 
@@ -83,7 +85,7 @@ MEMORY_TAPS = (
 )
 """Of a guarded LPDDR4 channel."""
 
-TOP_SCOPE, NODE_SCOPE = "chip_top", "chip_top.chip.node_{x}_{y}.instance"
+NODE_SCOPE = CHIP + ".chip.node_{x}_{y}.instance"
 
 
 def chip_taps(config: ChipConfig, guarded: bool) -> list[Place]:
@@ -100,12 +102,12 @@ def _nodes(config: ChipConfig) -> Iterator[Place]:
 def _channels(config: ChipConfig, guarded: bool) -> Iterator[Place]:
     for channel in range(config.channels):
         for tap in (*CHANNEL_TAPS, *(MEMORY_TAPS if guarded else ())):
-            yield Place(("channel", channel), tap, TOP_SCOPE, tap.signal.format(channel=channel))
+            yield Place(("channel", channel), tap, CHIP, tap.signal.format(channel=channel))
 
 
 def public_signals(places: list[Place], top: str, node: str) -> str:
     """A Verilator configuration that keeps the taps readable."""
-    names = {(top if place.scope == TOP_SCOPE else node, place.signal) for place in places}
+    names = {(top if place.scope == CHIP else node, place.signal) for place in places}
     return "`verilator_config\n" + "".join(f'public_flat_rd -module "{module}" -var "{signal}"\n'
                                            for module, signal in sorted(names))
 
