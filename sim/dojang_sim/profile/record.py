@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .taps import Kind, Place
+from .taps import Place
 
 __all__ = ["Record", "Signal", "read_record"]
 

@@ -67,7 +67,7 @@ NODE_TAPS = (
 )
 
 CHANNEL_TAPS = (
-    *(Tap(f"{stream}_{end}", f"chip.edge_{{channel}}.memory__{stream}__{end}", f"handshake of the memory port's {stream}")
+    *(Tap(f"{stream}_{end}", f"chip.edge_{{channel}}.memory__{stream}__{end}", f"handshake of the port's {stream}")
       for stream in ("command", "read", "write") for end in ("valid", "ready")),
     Tap("command_write", "chip.edge_{channel}.memory__command__payload.write", "the command writes"),
     Tap("command_length", "chip.edge_{channel}.memory__command__payload.length", "words of the command"),

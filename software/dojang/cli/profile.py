@@ -8,7 +8,7 @@ from dojang_hdl.config import PRESETS, preset
 from rich.table import Table
 
 from ..checkpoints import load
-from ..profile import run_profiled, totals
+from ..profile import run_profiled, totals, trace_events
 from ..sessions import Memory
 from .console import output, working
 from .model_argument import MODEL_HELP
@@ -33,25 +33,28 @@ def profile(
     Example: dojang profile glassllm --chip sim-1x1 --out build/profile
     """
     config = preset(chip)
-    figures_file = out / "profile.json"
-    prepare(figures_file, model)
+    figures_file, timeline_file = out / "profile.json", out / "timeline.json"
+    for file in (figures_file, timeline_file):
+        prepare(file, model)
     with working("reading the model") as progress:
         checkpoint = load(model, weights)
         context = min(CONTEXT, checkpoint.shape.context)
         passes = run_profiled(checkpoint, config, memory, position, prefill, tokens, context, progress)
         figures = {"model": checkpoint.name, "chip": config.name, "memory": memory.value, "simulated": True,
-                   "passes": [totals(each) for each in passes]}
+                   "passes": [totals(each, config) for each in passes]}
+        progress("writing the timeline")
+        write_json(timeline_file, trace_events(passes, config), indent=0)
     write_json(figures_file, figures)
     for found in figures["passes"]:
         output.print(_table(found))
-    output.print(f"figures: {figures_file}")
+    output.print(f"figures: {figures_file}\ntimeline: {timeline_file} (ui.perfetto.dev or chrome://tracing open it)")
 
 
 def _table(found: dict) -> Table:
     """Cycles by cause, a column for each channel."""
     causes = found["channels"]
-    table = Table("cycles", *(f"channel {index}" for index in range(len(causes))),
-                  title=f"{found['tokens']} token at position {found['position']}: {found['cycles']:,} cycles (simulated)")
+    table = Table("cycles", *(f"channel {index}" for index in range(len(causes))), title=(
+        f"{found['tokens']} token at position {found['position']}: {found['cycles']:,} cycles (simulated)"))
     for name in causes[0]["causes"]:
         counts = [channel["causes"][name] for channel in causes]
         if any(counts):

@@ -4,5 +4,6 @@ from .errors import ProfileError
 from .passes import Pass
 from .run import run_profiled
 from .totals import totals
+from .trace import trace_events
 
-__all__ = ["Pass", "ProfileError", "run_profiled", "totals"]
+__all__ = ["Pass", "ProfileError", "run_profiled", "totals", "trace_events"]

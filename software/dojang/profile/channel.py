@@ -12,7 +12,7 @@ __all__ = ["CAUSES", "GAP_CAUSES", "ChannelTimeline"]
 FULL, NOTHING = "FIFOs full: ", "nothing asked for: "
 
 GAP_CAUSES = ("the network takes no reply", "the pins move words for later, or of the guard", "refresh",
-              "memory latency", "a request is on its way", *(FULL + activity for activity in ACTIVITIES),
+              "turn-around", "memory latency", "a request is on its way", *(FULL + activity for activity in ACTIVITIES),
               *(NOTHING + activity for activity in ACTIVITIES))
 """Why no word crosses a memory port. Where readers are the reason, what the node is at that the others wait for."""
 
@@ -34,14 +34,16 @@ class ChannelTimeline:
     causes: indices into `CAUSES`.
     nodes: of each segment, the node on which the cause is blamed, or which is ahead while the channel is busy.
     in_flight: read words asked of the memory and not yet there, when the segment begins.
+    signals: those recorded.
     words: by name of the kind of reply (`DataKind`), or "write", words that have crossed the port.
+    cycles_of_pass: their sum.
     stalled: cycles in which something was offered and not taken, and no word crossed.
     """
 
     def __init__(self, record: Record, channel: int, nodes: list[NodeTimeline], row: range, states: States,
                  kinds: dict[int, str]):
         self.channel, self._nodes, self._row, self._states = channel, nodes, row, states
-        self._signals = signals = record.channel(channel)
+        self.signals = signals = record.channel(channel)
         changes = [signal.times for signal in signals.values()]
         changes += [node.signals[name].times for node in nodes for name in NODE_STATES]
         self.begins = np.unique(np.concatenate(changes))
@@ -52,6 +54,7 @@ class ChannelTimeline:
         self.in_flight = np.zeros(len(self.begins), np.int64)
         self.words = dict.fromkeys([*kinds.values(), "write"], 0)
         self.stalled, self._asked, self._under_way = 0, 0, 0
+        self._kinds, self.cycles_of_pass = kinds, record.cycles
         for part in self._parts():
             self._attribute(part)
         moved = _both(signals, "reply", self.begins)
@@ -65,7 +68,7 @@ class ChannelTimeline:
             yield slice(start, start + CHUNK)
 
     def _attribute(self, part: slice) -> None:
-        at, lengths, signals = self.begins[part], self.lengths[part], self._signals
+        at, lengths, signals = self.begins[part], self.lengths[part], self.signals
         read, write, command = (_both(signals, stream, at) for stream in ("read", "write", "command"))
         offered = np.zeros(len(at), bool)
         for stream in ("read", "write", "command"):
@@ -92,6 +95,7 @@ class ChannelTimeline:
             "the network takes no reply": (signals["read_valid"].at(at) != 0),
             "the pins move words for later, or of the guard": in_memory & (pins_read | pins_written),
             "refresh": in_memory & refresh,
+            "turn-around": in_memory & self._turns(at),
             "memory latency": in_memory,
             "a request is on its way": (under_way[:-1] > 0) | moving,
         }
@@ -108,6 +112,18 @@ class ChannelTimeline:
         node = np.where(whole, activities.argmin(axis=0), self._row.start + row.argmin(axis=0))
         return np.take_along_axis(activities, node[None], axis=0)[0], node
 
+    def _turns(self, at: np.ndarray) -> np.ndarray:
+        """Whether the pins next move data in the other direction than they did last."""
+        if "pins_read" not in self.signals:
+            return np.zeros(len(at), bool)
+        pins = (self.signals[name] for name in ("pins_read", "pins_written"))
+        starts = [signal.times[signal.values != 0] for signal in pins]
+        times, written = np.concatenate(starts), np.repeat([0, 1], [len(some) for some in starts])
+        order = np.argsort(times, kind="stable")
+        written = np.pad(written[order], 1, mode="edge")
+        following = np.searchsorted(times[order], at, side="right") + 1
+        return written[following] != written[following - 1]
+
     def _readers(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Whether a reader of the row waits for room, and whether one is about to ask."""
         codes = self._states.reader
@@ -118,6 +134,19 @@ class ChannelTimeline:
                 full |= state == codes["RESERVE"]
                 moving |= (state != codes["RESERVE"]) & (state != codes["IDLE"])
         return full, moving
+
+    def labels(self) -> tuple[np.ndarray, list[str]]:
+        """What is to be written on each segment, as indices into a list: the kind of words, or the cause."""
+        names = [*CAUSES, *self._kinds.values(), "write"]
+        labels = self.causes.astype(np.int64)
+        busy = labels == 0
+        # The edge's buffer: a word's kind is known the cycle after.
+        kind = self.signals["reply_kind"].at(self.begins[busy] + 1)
+        known = np.full(max(kind.max(initial=0), *self._kinds) + 1, names.index("busy"))
+        known[list(self._kinds)] = [names.index(name) for name in self._kinds.values()]
+        written = _both(self.signals, "write", self.begins[busy])
+        labels[busy] = np.where(written, names.index("write"), known[kind])
+        return labels, names
 
     def cycles(self) -> dict[str, int]:
         """Cycles by cause; they sum up to those of the pass."""

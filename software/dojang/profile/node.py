@@ -9,10 +9,11 @@ from dojang_hdl.node.sequencer import Sequencer, Unit
 from dojang_sim.profile import Signal
 from dojang_sim.waves.formats import codes_of, fsm_states
 
+from ..compile import Phase
 from .errors import ProfileError
 from .instructions import Instruction
 
-__all__ = ["ACTIVITIES", "GATHER", "NodeTimeline", "States"]
+__all__ = ["ACTIVITIES", "GATHER", "GATHER_TAGS", "NodeTimeline", "States"]
 
 ACTIVITIES = ("engine", "vector unit", "mover", "candidates", "waits for a load", "waits for its program", "sequencer",
               "waits for a gather", "stopped")
@@ -43,6 +44,7 @@ class NodeTimeline:
     -------
     instructions: those that were executed, in order.
     begins, executes, ends: cycles of each: its fetch begins, its unit or its wait begins, the next one's fetch begins.
+    phases: of each, in which it is executed: a STREAM, which is ahead of its use, counts where it stands.
     """
 
     def __init__(self, signals: dict[str, Signal], states: States, instructions: list[Instruction], cycles: int):
@@ -56,6 +58,7 @@ class NodeTimeline:
             raise ProfileError(f"a node began {len(begun)} instructions, expected the {len(instructions)} of its "
                                "program")
         self.instructions = instructions
+        self.phases = _phases(instructions)
         self.begins = times[begun].astype(np.int64)
         stopped = times[np.flatnonzero(values == self._states["IDLE"])]
         self.ends = np.append(self.begins[1:], min(stopped[stopped > self.begins[-1]], default=cycles))
@@ -83,3 +86,12 @@ class NodeTimeline:
         result[waiting & ~gather] = ACTIVITIES.index("waits for a load")
         result[state == codes["IDLE"]] = STOPPED
         return result
+
+
+def _phases(instructions: list[Instruction]) -> list[Phase]:
+    phase = next(each.phase for each in instructions if each.op is not Op.STREAM)
+    found = []
+    for instruction in instructions:
+        phase = phase if instruction.op is Op.STREAM else instruction.phase
+        found.append(phase)
+    return found

@@ -34,8 +34,8 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, mem
     progress("compiling the model")
     image = compile_model(checkpoint, config, context, sets)
     memories = MEMORIES[memory]
-    executable = build_chip(config, trace=waves is not None, profile=events is not None, memories=memories, on_build=lambda: progress(
-        "building the simulated chip (about a minute, once)"))
+    executable = build_chip(config, trace=waves is not None, profile=events is not None, memories=memories,
+                            on_build=lambda: progress("building the simulated chip (about a minute, once)"))
     progress("loading the model into the chip's memory")
     folder = tempfile.TemporaryDirectory(prefix="dojang-")
     paths = image.write(folder.name, memories.guarded)
