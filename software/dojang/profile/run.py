@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from dojang_hdl.config import ChipConfig
 from dojang_sim.chip.memories import MEMORIES
@@ -13,21 +14,30 @@ from ..sessions.simulated import open_simulated
 from .errors import ProfileError
 from .passes import Pass, read_passes
 
-__all__ = ["run_profiled"]
+__all__ = ["Run", "run_profiled"]
 
 TOKEN = 1
 """Whichever: what a pass costs does not depend on it."""
 
 
+class Run(NamedTuple):
+    """Some passes; ``simulated_hz``: cycles a second of the profiled simulation."""
+
+    passes: list[Pass]
+    simulated_hz: float
+
+
 def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, position: int, prefill: int, tokens: int,
-                 context: int, progress: Callable[[str], None]) -> list[Pass]:
+                 context: int, progress: Callable[[str], None]) -> Run:
     """``prefill`` tokens, several a pass, then ``tokens`` one by one, from ``position`` on.
 
     Raises
     ------
-    ProfileError: they do not fit the context, or the chip's own counters do not agree with its record.
+    ProfileError: there are none, they do not fit the context, or the chip's own counters do not agree with its record.
     """
     end = position + prefill + tokens
+    if position == end:
+        raise ProfileError("no token was asked for, expected at least one to prefill or to decode")
     if end > context:
         raise ProfileError(f"position {end - 1} was asked for, expected {context - 1} at most")
     asked, counted = [], []
@@ -43,11 +53,12 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
                 asked.append((position, count))
                 counted.append(session.edge_counters)
                 position += count
+            speed = session.summary()["simulated_hz"]
         progress("reading the record")
         passes = list(read_passes(events, image, MEMORIES[memory].guarded, asked))
     for found, counters in zip(passes, counted, strict=True):
         _check(found, counters)
-    return passes
+    return Run(passes, speed)
 
 
 def _check(found: Pass, counters: list[dict[str, int]]) -> None:

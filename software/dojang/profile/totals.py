@@ -11,12 +11,24 @@ from dojang_hdl.isa import Op
 from .channel import CAUSES, ChannelTimeline
 from .node import GATHER_TAGS, NodeTimeline
 from .passes import Pass
+from .run import Run
 
-__all__ = ["totals"]
+__all__ = ["figures_of", "totals"]
 
 UNITS = {"engine": "engine_busy", "engine waits for planes": "waiting_planes",
          "engine waits for scales": "waiting_scales", "engine waits for activations": "waiting_activations",
          "vector unit": "vector_busy", "candidates": "candidates_busy", "mover": "mover_busy"}
+
+
+def figures_of(run: Run, config: ChipConfig) -> dict[str, Any]:
+    """All that profile.json says of a chip and its passes."""
+    decoded = [found.cycles for found in run.passes if found.tokens == 1]
+    return {
+        "simulated": True, "simulated_hz": run.simulated_hz, "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle,
+        "plane_bits_per_cycle": config.plane_bits_per_cycle,
+        "cycles_per_token": sum(decoded) / len(decoded) if decoded else None,
+        "passes": [totals(found, config) for found in run.passes],
+    }
 
 
 def totals(found: Pass, config: ChipConfig) -> dict[str, Any]:

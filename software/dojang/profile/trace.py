@@ -1,6 +1,7 @@
 """Chrome's trace event format, which Perfetto opens: a cycle is a microsecond there."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def _node(number: int, node: NodeTimeline, start: int) -> Iterator[Event]:
             yield _span(number, TRACKS.index(track), instruction.name, executes[index], ends[index], n=instruction.n)
     edges = [0, *(at for at in range(1, len(node.phases)) if node.phases[at] != node.phases[at - 1]),
              len(node.phases)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         yield _span(number, TRACKS.index("phase"), str(node.phases[first]), begins[first], ends[last - 1])
     for reader in ("planes", "scales", "program"):
         level = node.signals[f"{reader}_level"]
