@@ -119,6 +119,8 @@ class ChannelTimeline:
         pins = (self.signals[name] for name in ("pins_read", "pins_written"))
         starts = [signal.times[signal.values != 0] for signal in pins]
         times, written = np.concatenate(starts), np.repeat([0, 1], [len(some) for some in starts])
+        if not len(times):
+            return np.zeros(len(at), bool)
         order = np.argsort(times, kind="stable")
         written = np.pad(written[order], 1, mode="edge")
         following = np.searchsorted(times[order], at, side="right") + 1
