@@ -9,7 +9,6 @@ from rich.table import Table
 
 from ..checkpoints import load
 from ..plots import PlotError, check_installed
-from ..profile import draw_layer, draw_roofline, figures_of, run_profiled, trace_events
 from ..sessions import Memory
 from .console import console, output, working
 from .model_argument import MODEL_HELP
@@ -36,6 +35,8 @@ def profile(
 
     Example: dojang profile glassllm --chip sim-1x1 --out build/profile
     """
+    from ..profile import draw_layer, draw_roofline, figures_of, run_profiled, trace_events  # the simulator with it
+
     config = preset(chip)
     files = {name: out / name for name in ("profile.json", "timeline.json", "timeline.svg", "roofline.svg")}
     for file in files.values():

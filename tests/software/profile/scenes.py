@@ -2,8 +2,9 @@
 
 import numpy as np
 from dojang.compile.program import Phase, ProgramBuilder
+from dojang.profile.channel import ChannelTimeline
 from dojang.profile.instructions import decode
-from dojang.profile.node import States
+from dojang.profile.node import NodeTimeline, States
 from dojang_hdl.config import preset
 from dojang_hdl.isa import Op, Stream
 from dojang_sim.profile import Record, Signal, chip_taps
@@ -62,3 +63,23 @@ UNITS_OF_PROGRAM = [(0, 0), (14, STATES.unit["PLANES"]), (31, STATES.unit["VECTO
                     (73, STATES.unit["ENGINE"]), (93, STATES.unit["MOVER"])]
 
 NODE = {"state": STATES_OF_PROGRAM, "unit": UNITS_OF_PROGRAM, "program_valid": [(0, 0), (11, 1), (20, 0), (25, 1)]}
+
+READ = {
+    "request_valid": [(0, 0), (24, 1), (25, 0)], "request_ready": [(0, 1)],
+    "command_valid": [(0, 0), (26, 1), (27, 0)], "command_ready": [(0, 1)], "command_length": [(0, 4)],
+    "read_valid": [(0, 0), (40, 1), (43, 0), (46, 1), (48, 0)], "read_ready": [(0, 1), (46, 0), (47, 1)],
+    "reply_valid": [(0, 0), (41, 1), (44, 0), (48, 1), (49, 0)], "reply_ready": [(0, 1)], "reply_kind": [(0, 1)],
+}
+"""Four words of scales, asked for by a node at `ASKS`: at the edge in cycle 24, at the memory in 26."""
+
+ASKS = {"request_valid": [(0, 0), (21, 1), (22, 0)], "request_ready": [(0, 1)]}
+
+
+def found_node(**changes):
+    return NodeTimeline(record(100, NODE | changes).node(0), STATES, instructions(), 100)
+
+
+def found_channel(taps=READ, node=ASKS, guarded=False):
+    found = record(100, NODE | node, taps, guarded)
+    return ChannelTimeline(found, 0, [NodeTimeline(found.node(0), STATES, instructions(), 100)], range(1), STATES,
+                           KINDS)

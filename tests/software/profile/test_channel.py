@@ -2,35 +2,19 @@
 
 import numpy as np
 import pytest
-from dojang.profile.channel import CAUSES, ChannelTimeline
-from dojang.profile.node import NodeTimeline
+from dojang.profile.channel import CAUSES
 
-from .scenes import KINDS, NODE, STATES, instructions, record
+from .scenes import ASKS, READ, STATES, found_channel
 
 RESERVE = STATES.reader["RESERVE"]
-
-
-def channel(taps, node=None, guarded=False):
-    found = record(100, NODE | (node or {}), taps, guarded)
-    nodes = [NodeTimeline(found.node(0), STATES, instructions(), 100)]
-    return ChannelTimeline(found, 0, nodes, range(1), STATES, KINDS)
 
 
 def at(timeline, cycle):
     return CAUSES[timeline.causes[np.searchsorted(timeline.begins, cycle, side="right") - 1]]
 
 
-READ = {
-    "request_valid": [(0, 0), (24, 1), (25, 0)], "request_ready": [(0, 1)],
-    "command_valid": [(0, 0), (26, 1), (27, 0)], "command_ready": [(0, 1)], "command_length": [(0, 4)],
-    "read_valid": [(0, 0), (40, 1), (43, 0), (46, 1), (48, 0)], "read_ready": [(0, 1), (46, 0), (47, 1)],
-    "reply_valid": [(0, 0), (41, 1), (44, 0), (48, 1), (49, 0)], "reply_ready": [(0, 1)], "reply_kind": [(0, 1)],
-}
-ASKS = {"request_valid": [(0, 0), (21, 1), (22, 0)], "request_ready": [(0, 1)]}
-
-
 def test_a_read_from_its_request_to_its_last_word():
-    found = channel(READ, ASKS)
+    found = found_channel(READ, ASKS)
     names = {20: "nothing asked for: waits for its program", 22: "a request is on its way",
              24: "a request is on its way", 25: "nothing asked for: sequencer", 26: "memory latency",
              39: "memory latency", 40: "busy", 42: "busy", 43: "memory latency", 46: "the network takes no reply",
@@ -42,13 +26,13 @@ def test_a_read_from_its_request_to_its_last_word():
 
 
 def test_causes_sum_up_to_the_pass():
-    for found in (channel({}), channel(READ, ASKS), channel(READ, ASKS, guarded=True)):
+    for found in (found_channel({}), found_channel(READ, ASKS), found_channel(READ, ASKS, guarded=True)):
         assert sum(found.cycles().values()) == 100 == found.lengths.sum()
         assert found.cycles()["busy"] == sum(found.words.values())
 
 
 def test_full_readers_are_told_from_those_without_commands():
-    found = channel({}, {"scales_reader": [(0, 0), (40, RESERVE), (85, 0)]})
+    found = found_channel({}, {"scales_reader": [(0, 0), (40, RESERVE), (85, 0)]})
     assert at(found, 36) == "nothing asked for: vector unit" and at(found, 45) == "FIFOs full: vector unit"
     assert at(found, 80) == "FIFOs full: engine" and at(found, 88) == "nothing asked for: engine"
 
@@ -59,10 +43,10 @@ def test_full_readers_are_told_from_those_without_commands():
     ({"pins_written": [(0, 0), (28, 1), (29, 0)], "pins_read": [(0, 0), (38, 1)]}, "turn-around"),
     ({"pins_read": [(0, 0), (28, 1), (29, 0), (38, 1)]}, "memory latency")])
 def test_latency_has_causes(taps, cause):
-    assert at(channel(READ | taps, ASKS, guarded=True), 35) == cause
+    assert at(found_channel(READ | taps, ASKS, guarded=True), 35) == cause
 
 
 def test_labels_tell_the_kind_of_words():
-    found = channel(READ, ASKS)
+    found = found_channel(READ, ASKS)
     labels, names = found.labels()
     assert names[labels[np.searchsorted(found.begins, 41, side="right") - 1]] == "scales"
