@@ -8,8 +8,8 @@ from dojang_hdl.config import ChipConfig
 
 from ..waves.views import CHIP
 
-__all__ = ["CHANNEL_TAPS", "MEMORY_TAPS", "NODE_TAPS", "WINDOW", "Kind", "Place", "Tap", "chip_taps", "public_signals",
-           "tap_table"]
+__all__ = ["CHANNEL_TAPS", "MEMORY_TAPS", "NODE_TAPS", "READERS", "WINDOW", "Kind", "Place", "Tap", "chip_taps",
+           "public_signals", "tap_table"]
 
 WINDOW = 64
 """Cycles from one value of a LEVEL or a COUNT to the next."""
@@ -46,6 +46,7 @@ class Place:
 
 
 READERS = ("planes", "scales", "program")
+"""Of a node's streams; each has taps ``…_reader`` and ``…_level``."""
 
 NODE_TAPS = (
     Tap("state", "sequencer.fsm_state", "state of the sequencer"),

@@ -3,26 +3,25 @@
 from collections.abc import Iterator
 
 import numpy as np
-from dojang_sim.profile import Record, Signal
+from dojang_sim.profile import NODE_TAPS, READERS, Kind, Record, Signal
 
 from .node import ACTIVITIES, GATHER, NodeTimeline, States
 
-__all__ = ["CAUSES", "GAP_CAUSES", "ChannelTimeline"]
+__all__ = ["CAUSES", "FULL", "NOTHING", "ChannelTimeline"]
 
 FULL, NOTHING = "FIFOs full: ", "nothing asked for: "
 
-GAP_CAUSES = ("the network takes no reply", "the pins move words for later, or of the guard", "refresh",
-              "turn-around", "memory latency", "a request is on its way", *(FULL + activity for activity in ACTIVITIES),
-              *(NOTHING + activity for activity in ACTIVITIES))
-"""Why no word crosses a memory port. Where readers are the reason, what the node is at that the others wait for."""
-
-CAUSES = ("busy", *GAP_CAUSES)
+CAUSES = ("busy", "the network takes no reply", "the pins move words for later, or of the guard", "refresh",
+          "turn-around", "memory latency", "a request is on its way", *(FULL + activity for activity in ACTIVITIES),
+          *(NOTHING + activity for activity in ACTIVITIES))
+"""Why no word crosses a memory port, if it is not busy; the first that holds counts. Where readers are the reason, what
+the node is at that the others wait for.
+"""
 
 CHUNK = 1 << 16
 """Segments worked on at once."""
 
-NODE_STATES = ("state", "unit", "program_valid", "planes_reader", "scales_reader", "program_reader", "request_valid",
-               "request_ready", "request_row")
+NODE_STATES = [tap.name for tap in NODE_TAPS if tap.kind is Kind.STATE]
 
 
 class ChannelTimeline:
@@ -30,13 +29,12 @@ class ChannelTimeline:
 
     Members
     -------
-    begins, lengths: of the segments, in cycles.
+    begins, lengths: of the segments, in cycles. cycles_of_pass: their sum.
     causes: indices into `CAUSES`.
     nodes: of each segment, the node on which the cause is blamed, or which is ahead while the channel is busy.
     in_flight: read words asked of the memory and not yet there, when the segment begins.
     signals: those recorded.
     words: by name of the kind of reply (`DataKind`), or "write", words that have crossed the port.
-    cycles_of_pass: their sum.
     stalled: cycles in which something was offered and not taken, and no word crossed.
     """
 
@@ -131,7 +129,7 @@ class ChannelTimeline:
         codes = self._states.reader
         full, moving = np.zeros(len(at), bool), np.zeros(len(at), bool)
         for index in self._row:
-            for reader in ("planes", "scales", "program"):
+            for reader in READERS:
                 state = self._nodes[index].signals[f"{reader}_reader"].at(at)
                 full |= state == codes["RESERVE"]
                 moving |= (state != codes["RESERVE"]) & (state != codes["IDLE"])

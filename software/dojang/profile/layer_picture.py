@@ -7,7 +7,7 @@ from dojang_hdl.config import ChipConfig
 
 from ..plots import picture
 from .channel import CAUSES, FULL, NOTHING, ChannelTimeline
-from .node import ACTIVITIES, NodeTimeline
+from .node import ACTIVITIES, DECIDING, NodeTimeline
 from .passes import Pass
 from .totals import totals
 
@@ -69,8 +69,7 @@ def _phases(node: NodeTimeline, layer: int) -> list[tuple[str, int, int]]:
 def _draw_nodes(axes, found: Pass, config: ChipConfig, layer: int, start: int, end: int) -> None:
     used = set()
     for index, node in enumerate(found.nodes):
-        times = np.unique(np.concatenate([[start, end], *(node.signals[name].times for name in
-                                                         ("state", "unit", "program_valid"))]))
+        times = np.unique(np.concatenate([[start, end], *(node.signals[name].times for name in DECIDING)]))
         times = times[(times >= start) & (times <= end)]
         activity = node.activity(times[:-1])
         first = np.flatnonzero(np.diff(activity, prepend=255))

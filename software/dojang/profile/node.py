@@ -13,13 +13,16 @@ from ..compile import Phase
 from .errors import ProfileError
 from .instructions import Instruction
 
-__all__ = ["ACTIVITIES", "GATHER", "GATHER_TAGS", "NodeTimeline", "States"]
+__all__ = ["ACTIVITIES", "DECIDING", "GATHER", "GATHER_TAGS", "NodeTimeline", "States"]
 
 ACTIVITIES = ("engine", "vector unit", "mover", "candidates", "waits for a load", "waits for its program", "sequencer",
               "waits for a gather", "stopped")
 """What a sequencer is at; of several nodes the first in this order is what the others wait for."""
 
 GATHER, STOPPED = ACTIVITIES.index("waits for a gather"), ACTIVITIES.index("stopped")
+
+DECIDING = ("state", "unit", "program_valid")
+"""Taps that, with the instruction, tell the activity."""
 
 GATHER_TAGS = (0, 1)
 """Of the all-gathers; loads have the others (`dojang.compile.writer`)."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.isa import Op
+from dojang_sim.profile import READERS
 
 from .channel import CAUSES, ChannelTimeline
 from .node import GATHER_TAGS, NodeTimeline
@@ -112,11 +113,10 @@ def _waits(node: NodeTimeline) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _node(node: NodeTimeline, config: ChipConfig) -> dict[str, Any]:
-    fifos = {reader: getattr(config, f"{part}_fifo") for reader, part in
-             (("planes", "plane"), ("scales", "scale"), ("program", "program"))}
+    words = {"planes": config.plane_fifo, "scales": config.scale_fifo, "program": config.program_fifo}
     return {
         "instructions": len(node.instructions),
         "units": {unit: int(node.signals[name].values[-1]) for unit, name in UNITS.items()},
-        "fifos": {name: {"words": words, "mean_level": float(node.signals[f"{name}_level"].values.mean())}
-                  for name, words in fifos.items()},
+        "fifos": {name: {"words": words[name], "mean_level": float(node.signals[f"{name}_level"].values.mean())}
+                  for name in READERS},
     }

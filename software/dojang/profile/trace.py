@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.isa import Op
+from dojang_sim.profile import READERS
 
 from .channel import ChannelTimeline
 from .node import GATHER_TAGS, NodeTimeline
@@ -82,7 +83,7 @@ def _node(number: int, node: NodeTimeline, start: int) -> Iterator[Event]:
              len(node.phases)]
     for first, last in pairwise(edges):
         yield _span(number, TRACKS.index("phase"), str(node.phases[first]), begins[first], ends[last - 1])
-    for reader in ("planes", "scales", "program"):
+    for reader in READERS:
         level = node.signals[f"{reader}_level"]
         yield from _counter(number, f"{reader} FIFO", level.times + start, level.values)
 
