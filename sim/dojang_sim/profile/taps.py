@@ -8,8 +8,8 @@ from dojang_hdl.config import ChipConfig
 
 from ..waves.views import CHIP
 
-__all__ = ["CHANNEL_TAPS", "MEMORY_TAPS", "NODE_TAPS", "READERS", "WINDOW", "Kind", "Place", "Tap", "chip_taps",
-           "public_signals", "tap_table"]
+__all__ = ["CHANNEL_TAPS", "MEMORY_TAPS", "NODE_TAPS", "PROGRAM", "READERS", "WINDOW", "Kind", "Place", "Tap",
+           "chip_taps", "public_signals", "tap_table"]
 
 WINDOW = 64
 """Cycles from one value of a LEVEL or a COUNT to the next."""
@@ -45,7 +45,8 @@ class Place:
     signal: str
 
 
-READERS = ("planes", "scales", "program")
+PROGRAM = "program"
+READERS = ("planes", "scales", PROGRAM)
 """Of a node's streams; each has taps ``…_reader`` and ``…_level``."""
 
 NODE_TAPS = (

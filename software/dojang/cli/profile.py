@@ -27,8 +27,7 @@ def profile(
     position: Annotated[int, typer.Option(min=0, help="Of the first token; the cache before it is empty.")] = 16,
     prefill: Annotated[int, typer.Option(min=0, help="Tokens of a prompt, several a pass, before the others.")] = 0,
     tokens: Annotated[int, typer.Option(min=0, help="Tokens decoded one by one.")] = 1,
-    layer: Annotated[int | None, typer.Option(
-        min=0, show_default="the middle one", help="Layer of the picture.")] = None,
+    layer: Annotated[int | None, typer.Option(min=0, help="Of the picture; the middle one if left out.")] = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
 ):
     """Simulate some tokens and write where their cycles go: figures, a timeline, and two pictures.

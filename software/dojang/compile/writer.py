@@ -12,11 +12,13 @@ from .program import Count, Phase, ProgramBuilder
 from .regions import of_set
 from .sram import vector_words
 
-__all__ = ["IN_ORDER", "LATE", "Writer", "bits"]
+__all__ = ["GATHER_TAGS", "IN_ORDER", "LATE", "Writer", "bits"]
+
+GATHER_TAGS = (0, 1)
+"""Arrival tags of all-gathers, which alternate."""
 
 IN_ORDER, LATE = 2, 3
-"""Arrival tags of LOADs: vectors of constants and what comes between them; embedding rows and V scales.
-All-gathers alternate 0 and 1."""
+"""Arrival tags of LOADs: vectors of constants and what comes between them; embedding rows and V scales."""
 
 
 def bits(value: float) -> int:

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 
 import numpy as np
-from dojang_sim.profile import NODE_TAPS, READERS, Kind, Record, Signal
+from dojang_sim.profile import NODE_TAPS, PROGRAM, READERS, Kind, Record, Signal
 
 from .node import ACTIVITIES, GATHER, NodeTimeline, States
 
-__all__ = ["CAUSES", "FULL", "NOTHING", "ChannelTimeline"]
+__all__ = ["CAUSES", "FULL", "MEMORY", "NOTHING", "ChannelTimeline"]
 
 FULL, NOTHING = "FIFOs full: ", "nothing asked for: "
 
-CAUSES = ("busy", "the network takes no reply", "the pins move words for later, or of the guard", "refresh",
-          "turn-around", "memory latency", "a request is on its way", *(FULL + activity for activity in ACTIVITIES),
-          *(NOTHING + activity for activity in ACTIVITIES))
+MEMORY = ("the pins move words for later, or of the guard", "refresh", "turn-around", "memory latency")
+
+CAUSES = ("busy", "the network takes no reply", *MEMORY, "a request is on its way",
+          *(FULL + activity for activity in ACTIVITIES), *(NOTHING + activity for activity in ACTIVITIES))
 """Why no word crosses a memory port, if it is not busy; the first that holds counts. Where readers are the reason, what
 the node is at that the others wait for.
 """
@@ -88,18 +89,11 @@ class ChannelTimeline:
             signals[name].at(at) != 0 if name in signals else np.zeros(len(at), bool)
             for name in ("pins_read", "pins_written", "refresh"))
         in_memory = (asked[:-1] > 0) | (signals["command_valid"].at(at) != 0) | (signals["write_valid"].at(at) != 0)
-        conditions = {
-            "busy": busy,
-            "the network takes no reply": (signals["read_valid"].at(at) != 0),
-            "the pins move words for later, or of the guard": in_memory & (pins_read | pins_written),
-            "refresh": in_memory & refresh,
-            "turn-around": in_memory & self._turns(at),
-            "memory latency": in_memory,
-            "a request is on its way": (under_way[:-1] > 0) | moving,
-        }
-        base = np.where(full, CAUSES.index(FULL + ACTIVITIES[0]), CAUSES.index(NOTHING + ACTIVITIES[0]))
-        self.causes[part] = np.select(list(conditions.values()), [CAUSES.index(name) for name in conditions],
-                                      base + activity)
+        # In the order of CAUSES, which those of the readers follow.
+        conditions = [busy, signals["read_valid"].at(at) != 0, in_memory & (pins_read | pins_written),
+                      in_memory & refresh, in_memory & self._turns(at), in_memory, (under_way[:-1] > 0) | moving]
+        readers = np.where(full, CAUSES.index(FULL + ACTIVITIES[0]), CAUSES.index(NOTHING + ACTIVITIES[0]))
+        self.causes[part] = np.select(conditions, list(range(len(conditions))), readers + activity)
         self.nodes[part] = node
 
     def _blamed(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,13 +119,15 @@ class ChannelTimeline:
         return written[following] != written[following - 1]
 
     def _readers(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Whether a reader of the row waits for room, and whether one is about to ask."""
+        """Whether a reader of the row waits for room, and whether one is about to ask. The program's is nearly always
+        full, and is not counted there.
+        """
         codes = self._states.reader
         full, moving = np.zeros(len(at), bool), np.zeros(len(at), bool)
         for index in self._row:
             for reader in READERS:
                 state = self._nodes[index].signals[f"{reader}_reader"].at(at)
-                full |= state == codes["RESERVE"]
+                full |= (reader != PROGRAM) & (state == codes["RESERVE"])
                 moving |= (state != codes["RESERVE"]) & (state != codes["IDLE"])
         return full, moving
 

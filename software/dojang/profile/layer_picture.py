@@ -6,7 +6,7 @@ import numpy as np
 from dojang_hdl.config import ChipConfig
 
 from ..plots import picture
-from .channel import CAUSES, FULL, NOTHING, ChannelTimeline
+from .channel import CAUSES, FULL, MEMORY, NOTHING, ChannelTimeline
 from .node import ACTIVITIES, DECIDING, NodeTimeline
 from .passes import Pass
 from .totals import totals
@@ -23,8 +23,6 @@ ACTIVITY_COLOURS = dict(zip(ACTIVITIES, (
     "#205090", "#c05010", "#50907a", "#907030", "#b080b0", "#d8b4d8", "#d8c890", "#e8e8e8", "#ffffff"), strict=True))
 
 WORD_COLOURS = ("#205090", "#4a7ab5", "#80a8d0", "#a8c8e8", "#508878", "#80b0a0", "#b0d0c0", "#d0e0d8")
-
-MEMORY = ("the pins move words for later, or of the guard", "refresh", "turn-around", "memory latency")
 
 
 def _group(label: str) -> tuple[str, str]:

@@ -9,11 +9,11 @@ from dojang_hdl.node.sequencer import Sequencer, Unit
 from dojang_sim.profile import Signal
 from dojang_sim.waves.formats import codes_of, fsm_states
 
-from ..compile import Phase
+from ..compile import GATHER_TAGS, Phase
 from .errors import ProfileError
 from .instructions import Instruction
 
-__all__ = ["ACTIVITIES", "DECIDING", "GATHER", "GATHER_TAGS", "NodeTimeline", "States"]
+__all__ = ["ACTIVITIES", "DECIDING", "GATHER", "NodeTimeline", "States"]
 
 ACTIVITIES = ("engine", "vector unit", "mover", "candidates", "waits for a load", "waits for its program", "sequencer",
               "waits for a gather", "stopped")
@@ -23,9 +23,6 @@ GATHER, STOPPED = ACTIVITIES.index("waits for a gather"), ACTIVITIES.index("stop
 
 DECIDING = ("state", "unit", "program_valid")
 """Taps that, with the instruction, tell the activity."""
-
-GATHER_TAGS = (0, 1)
-"""Of the all-gathers; loads have the others (`dojang.compile.writer`)."""
 
 
 class States:

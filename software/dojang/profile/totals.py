@@ -9,8 +9,9 @@ from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.isa import Op
 from dojang_sim.profile import READERS
 
+from ..compile import GATHER_TAGS
 from .channel import CAUSES, ChannelTimeline
-from .node import GATHER_TAGS, NodeTimeline
+from .node import NodeTimeline
 from .passes import Pass
 from .run import Run
 

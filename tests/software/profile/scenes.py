@@ -68,7 +68,8 @@ READ = {
     "request_valid": [(0, 0), (24, 1), (25, 0)], "request_ready": [(0, 1)],
     "command_valid": [(0, 0), (26, 1), (27, 0)], "command_ready": [(0, 1)], "command_length": [(0, 4)],
     "read_valid": [(0, 0), (40, 1), (43, 0), (46, 1), (48, 0)], "read_ready": [(0, 1), (46, 0), (47, 1)],
-    "reply_valid": [(0, 0), (41, 1), (44, 0), (48, 1), (49, 0)], "reply_ready": [(0, 1)], "reply_kind": [(0, 1)],
+    "reply_valid": [(0, 0), (41, 1), (44, 0), (48, 1), (49, 0)], "reply_ready": [(0, 1)],
+    "reply_kind": [(0, 0), (41, 1)],
 }
 """Four words of scales, asked for by a node at `ASKS`: at the edge in cycle 24, at the memory in 26."""
 

@@ -25,6 +25,13 @@ def test_a_read_from_its_request_to_its_last_word():
     assert found.in_flight[np.searchsorted(found.begins, 30, side="right") - 1] == 4
 
 
+def test_reads_and_writes():
+    """Both may move in a cycle, which is busy once."""
+    found = found_channel(READ | {"write_valid": [(0, 0), (42, 1), (44, 0)], "write_ready": [(0, 1)]})
+    assert found.words["write"] == 2 and found.words["scales"] == 4
+    assert found.cycles()["busy"] == 5 and at(found, 43) == "busy"
+
+
 def test_causes_sum_up_to_the_pass():
     for found in (found_channel({}), found_channel(READ, ASKS), found_channel(READ, ASKS, guarded=True)):
         assert sum(found.cycles().values()) == 100 == found.lengths.sum()
@@ -32,7 +39,7 @@ def test_causes_sum_up_to_the_pass():
 
 
 def test_full_readers_are_told_from_those_without_commands():
-    found = found_channel({}, {"scales_reader": [(0, 0), (40, RESERVE), (85, 0)]})
+    found = found_channel({}, {"scales_reader": [(0, 0), (40, RESERVE), (85, 0)], "program_reader": [(0, RESERVE)]})
     assert at(found, 36) == "nothing asked for: vector unit" and at(found, 45) == "FIFOs full: vector unit"
     assert at(found, 80) == "FIFOs full: engine" and at(found, 88) == "nothing asked for: engine"
 
@@ -49,4 +56,5 @@ def test_latency_has_causes(taps, cause):
 def test_labels_tell_the_kind_of_words():
     found = found_channel(READ, ASKS)
     labels, names = found.labels()
-    assert names[labels[np.searchsorted(found.begins, 41, side="right") - 1]] == "scales"
+    assert [names[labels[np.searchsorted(found.begins, cycle, side="right") - 1]] for cycle in (40, 42, 47)] == [
+        "scales"] * 3

@@ -5,8 +5,13 @@ from dojang.profile.passes import Pass
 
 from .scenes import CONFIG, found_channel, found_node
 
-PASS = Pass(7, 1, 100, [found_node(planes_level=[(0, 10), (64, 20)], engine_busy=[(0, 0), (64, 3), (99, 9)])],
-            [found_channel()])
+
+def a_pass():
+    return Pass(7, 1, 100, [found_node(planes_level=[(0, 10), (64, 20)], engine_busy=[(0, 0), (64, 3), (99, 9)])],
+                [found_channel()])
+
+
+PASS = a_pass()
 
 
 def test_phases_and_their_causes():
