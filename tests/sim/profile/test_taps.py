@@ -11,7 +11,7 @@ from dojang_sim.netlist import to_verilog
 from dojang_sim.profile import taps
 from dojang_sim.profile.taps import CHIP, chip_taps, public_signals, tap_table
 
-CHIP_OF_TWO = ChipConfig("taps-test", width=1, height=2, lanes=1, contexts=1, acc_rows=32, sram_words=64, plane_fifo=64,
+PAIR = ChipConfig("taps-test", width=2, height=1, lanes=1, contexts=1, acc_rows=32, sram_words=64, plane_fifo=64,
                          scale_fifo=64, program_fifo=64, chunk=32, channel_mib=1)
 
 
@@ -25,18 +25,18 @@ def widths(verilog: str) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def netlists():
     memories = MEMORIES["lpddr4"]
-    return {CHIP: widths(to_verilog(ChipTop(CHIP_OF_TWO, memories), "chip_top", flatten=True)),
-            None: widths(to_verilog(Node(CHIP_OF_TWO, gated=True), "dojang_node", flatten=True))}
+    return {CHIP: widths(to_verilog(ChipTop(PAIR, memories), "chip_top", flatten=True)),
+            None: widths(to_verilog(Node(PAIR, gated=True), "dojang_node", flatten=True))}
 
 
 def test_every_tap_is_there(netlists):
-    places = chip_taps(CHIP_OF_TWO, guarded=True)
+    places = chip_taps(PAIR, guarded=True)
     for place in places:
         signals = netlists[CHIP if place.scope == CHIP else None]
         assert place.signal in signals, f"{place.tap.name}: {place.signal}"
         assert signals[place.signal] <= 32
     instances = {place.scope.removeprefix(f"{CHIP}.") for place in places if place.scope != CHIP}
-    assert instances == {"chip.node_0_0.instance", "chip.node_0_1.instance"}
+    assert instances == {"chip.node_0_0.instance", "chip.node_1_0.instance"}
 
 
 def test_names_are_unique_and_explained():
@@ -46,7 +46,7 @@ def test_names_are_unique_and_explained():
 
 
 def test_a_number_is_that_of_the_generated_table():
-    places = chip_taps(CHIP_OF_TWO, guarded=False)
+    places = chip_taps(PAIR, guarded=False)
     rows = re.findall(r'\{"(.*)", "(.*)", (k\w+)\}', tap_table(places))
     assert rows == [(place.scope, place.signal, place.tap.kind) for place in places]
     assert len({(place.owner, place.tap.name) for place in places}) == len(places)
