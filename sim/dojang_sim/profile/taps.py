@@ -46,15 +46,25 @@ class Place:
 
 
 PROGRAM = "program"
-READERS = ("planes", "scales", PROGRAM)
-"""Of a node's streams; each has taps ``…_reader`` and ``…_level``."""
+
+READERS = {"planes": ("planes.requester0", "planes.rings.level0"),
+           "urgent_planes": ("planes.requester1", "planes.rings.level1"),
+           "scales": ("scales.requester0", "scales.rings.level0"),
+           "urgent_scales": ("scales.requester1", "scales.rings.level1"),
+           PROGRAM: ("program.requester0", "program.rings.left")}
+"""Of a node's streams: what requests their words, and the level of their FIFO (a FIFO alone does not count the words
+it has fetched). Each has taps ``…_reader`` and ``…_level``.
+"""
 
 NODE_TAPS = (
-    Tap("state", "sequencer.fsm_state", "state of the sequencer"),
-    Tap("unit", "sequencer.active", "unit of its instruction"),
+    Tap("running", "sequencer.running", "the sequencer has a program"),
+    Tap("head_valid", "sequencer.resolver.o__valid", "an instruction is resolved, and its unit has not accepted it"),
     Tap("program_valid", "sequencer.program__valid", "a word of the program is there"),
-    *(Tap(f"{reader}_reader", f"{reader}.state_state", "state of a stream reader") for reader in READERS),
-    *(Tap(f"{reader}_level", f"{reader}.stored", "words in its FIFO", Kind.LEVEL) for reader in READERS),
+    Tap("program_ready", "sequencer.program__ready", "the resolver takes one"),
+    Tap("busy", "sequencer.busy", "units that work, one bit each"),
+    *(Tap(f"{name}_reader", f"{requester}.state_state", "state of what requests words of a stream")
+      for name, (requester, _) in READERS.items()),
+    *(Tap(f"{name}_level", level, "words in its FIFO", Kind.LEVEL) for name, (_, level) in READERS.items()),
     Tap("request_valid", "request_router.i_local__valid", "a request is offered to the network"),
     Tap("request_ready", "request_router.i_local__ready", "and taken"),
     Tap("request_kind", "request_router.i_local__payload.kind", "what it asks for"),
@@ -75,6 +85,7 @@ CHANNEL_TAPS = (
     Tap("command_length", "chip.edge_{channel}.memory__command__payload.length", "words of the command"),
     Tap("request_valid", "chip.edge_{channel}.request__valid", "a request is at the edge"),
     Tap("request_ready", "chip.edge_{channel}.request__ready", "and taken"),
+    Tap("held", "chip.edge_{channel}.order.queue.level", "READs that wait behind urgent ones"),
     Tap("reply_valid", "chip.edge_{channel}.data__valid", "a word leaves the edge"),
     Tap("reply_ready", "chip.edge_{channel}.data__ready", "and is taken by the network"),
     Tap("reply_kind", "chip.edge_{channel}.data__payload.kind", "what it is"),

@@ -1,19 +1,24 @@
 """What a memory channel does, cycle by cycle, and why it does nothing."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
+from dojang_hdl.mesh.flit import DataKind
+from dojang_hdl.mesh.requester import Requester
 from dojang_sim.profile import NODE_TAPS, PROGRAM, READERS, Kind, Record, Signal
+from dojang_sim.waves.formats import fsm_states
 
-from .node import ACTIVITIES, GATHER, NodeTimeline, States
+from .node import ACTIVITIES, GATHER, NodeTimeline
 
-__all__ = ["CAUSES", "FULL", "MEMORY", "NOTHING", "ChannelTimeline"]
+__all__ = ["CAUSES", "FULL", "MEMORY", "NOTHING", "ChannelTimeline", "reader_states"]
 
 FULL, NOTHING = "FIFOs full: ", "nothing asked for: "
 
 MEMORY = ("the pins move words for later, or of the guard", "refresh", "turn-around", "memory latency")
 
-CAUSES = ("busy", "the network takes no reply", *MEMORY, "a request is on its way",
+CAUSES = ("busy", "the network takes no reply", *MEMORY, "a READ waits behind urgent ones",
+          "a request is on its way",
           *(FULL + activity for activity in ACTIVITIES), *(NOTHING + activity for activity in ACTIVITIES))
 """Why no word crosses a memory port, if it is not busy; the first that holds counts. Where readers are the reason, what
 the node is at that the others wait for.
@@ -23,6 +28,12 @@ CHUNK = 1 << 16
 """Segments worked on at once."""
 
 NODE_STATES = [tap.name for tap in NODE_TAPS if tap.kind is Kind.STATE]
+
+
+@cache
+def reader_states() -> dict[str, int]:
+    """Codes of the states of what requests words, from the hardware itself, by name."""
+    return {state: code for code, state in fsm_states(Requester(2, 2, DataKind.PLANES), "state").table}
 
 
 class ChannelTimeline:
@@ -39,9 +50,9 @@ class ChannelTimeline:
     stalled: cycles in which something was offered and not taken, and no word crossed.
     """
 
-    def __init__(self, record: Record, channel: int, nodes: list[NodeTimeline], row: range, states: States,
+    def __init__(self, record: Record, channel: int, nodes: list[NodeTimeline], row: range,
                  kinds: dict[int, str]):
-        self.channel, self._nodes, self._row, self._states = channel, nodes, row, states
+        self.channel, self._nodes, self._row = channel, nodes, row
         self.signals = signals = record.channel(channel)
         changes = [signal.times for signal in signals.values()]
         changes += [node.signals[name].times for node in nodes for name in NODE_STATES]
@@ -91,7 +102,8 @@ class ChannelTimeline:
         in_memory = (asked[:-1] > 0) | (signals["command_valid"].at(at) != 0) | (signals["write_valid"].at(at) != 0)
         # In the order of CAUSES, which those of the readers follow.
         conditions = [busy, signals["read_valid"].at(at) != 0, in_memory & (pins_read | pins_written),
-                      in_memory & refresh, in_memory & self._turns(at), in_memory, (under_way[:-1] > 0) | moving]
+                      in_memory & refresh, in_memory & self._turns(at), in_memory, signals["held"].at(at) != 0,
+                      (under_way[:-1] > 0) | moving]
         readers = np.where(full, CAUSES.index(FULL + ACTIVITIES[0]), CAUSES.index(NOTHING + ACTIVITIES[0]))
         self.causes[part] = np.select(conditions, list(range(len(conditions))), readers + activity)
         self.nodes[part] = node
@@ -122,7 +134,7 @@ class ChannelTimeline:
         """Whether a reader of the row waits for room, and whether one is about to ask. The program's is nearly always
         full, and is not counted there.
         """
-        codes = self._states.reader
+        codes = reader_states()
         full, moving = np.zeros(len(at), bool), np.zeros(len(at), bool)
         for index in self._row:
             for reader in READERS:

@@ -8,6 +8,7 @@ from dojang_hdl.config import BLOCK, WORD_BYTES
 from dojang_hdl.isa import INSTRUCTION_WORDS, Op, Reg
 
 from ..compile import Phase, Program
+from ..compile.program import COUNT_LIMIT
 
 __all__ = ["Instruction", "decode"]
 
@@ -47,7 +48,7 @@ class Instruction:
 
 
 def decode(program: Program, position: int) -> list[Instruction]:
-    """The instructions up to END, with counts as they are at a position."""
+    """The instructions up to END that do something, with counts as they are at a position."""
     raw, found = program.text.tobytes(), []
     for index, phase in enumerate(program.phases):
         at = index * INSTRUCTION_WORDS * WORD_BYTES
@@ -55,11 +56,13 @@ def decode(program: Program, position: int) -> list[Instruction]:
         head = isa.unpack(isa.HEAD, low)
         op = Op(head["op"])
         fields = head | (isa.unpack(isa.FORMATS[op], high) if op in isa.FORMATS else {})
-        found.append(Instruction(op, _count(head, position), fields, phase))
+        n = _count(head, position)
+        if op is Op.END or (op is not Op.NOP and n):
+            found.append(Instruction(op, n, fields, phase))
     return found
 
 
 def _count(head: dict[str, int], position: int) -> int:
     register = position if head["n_reg"] == Reg.POS else 0
     steps = max(register + head["n_bias"], 0) >> head["n_shift"]
-    return head["n_base"] + min(steps, head["n_max"]) * head["n_mul"]
+    return (head["n_base"] + min(steps, head["n_max"]) * head["n_mul"]) % (COUNT_LIMIT + 1)

@@ -39,7 +39,7 @@ def draw_layer(found: Pass, config: ChipConfig, layer: int, path: Path) -> None:
     spans = [span for node in found.nodes for span in _phases(node, layer)]
     start, end = min(span[1] for span in spans), max(span[2] for span in spans)
     heights = [0.35 + 0.3 * len(found.nodes), *[0.9] * len(found.channels)]
-    with picture(totals(found, config), path, (10.5, 1.9 + sum(heights))) as figure:
+    with picture(totals(found), path, (10.5, 1.9 + sum(heights))) as figure:
         nodes, *channels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
         _draw_nodes(nodes, found, config, layer, start, end)
         handles = list(nodes.get_legend_handles_labels()[0])

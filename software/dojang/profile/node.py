@@ -1,40 +1,29 @@
 """What a node does, cycle by cycle."""
 
 import numpy as np
-from dojang_hdl.config import ChipConfig
 from dojang_hdl.isa import Op
-from dojang_hdl.mesh.flit import DataKind
-from dojang_hdl.mesh.reader import StreamReader
-from dojang_hdl.node.sequencer import Sequencer, Unit
+from dojang_hdl.node.instruction import Unit
 from dojang_sim.profile import Signal
-from dojang_sim.waves.formats import codes_of, fsm_states
 
-from ..compile import GATHER_TAGS, Phase
+from ..compile import GATHER_TAGS
 from .errors import ProfileError
 from .instructions import Instruction
 
-__all__ = ["ACTIVITIES", "DECIDING", "GATHER", "NodeTimeline", "States"]
+__all__ = ["ACTIVITIES", "DECIDING", "GATHER", "NodeTimeline"]
 
 ACTIVITIES = ("engine", "vector unit", "mover", "candidates", "waits for a load", "waits for its program", "sequencer",
               "waits for a gather", "stopped")
-"""What a sequencer is at; of several nodes the first in this order is what the others wait for."""
+"""What a node is at; of several nodes the first in this order is what the others wait for."""
 
 GATHER, STOPPED = ACTIVITIES.index("waits for a gather"), ACTIVITIES.index("stopped")
 
-DECIDING = ("state", "unit", "program_valid")
+DECIDING = ("running", "head_valid", "program_valid", "program_ready", "busy")
 """Taps that, with the instruction, tell the activity."""
 
+UNITS = {Unit.ENGINE: "engine", Unit.VECTOR: "vector unit", Unit.MOVER: "mover", Unit.CANDIDATES: "candidates"}
 
-class States:
-    """Codes of state machines, from the hardware itself, by name."""
-
-    def __init__(self, config: ChipConfig):
-        def codes(component, *name: str) -> dict[str, int]:
-            return {state: code for code, state in fsm_states(component, *name).table}
-
-        self.sequencer = codes(Sequencer(config))
-        self.reader = codes(StreamReader(config.plane_fifo, config.chunk, DataKind.PLANES), "state")
-        self.unit = {name: code for code, name in codes_of(Unit).table}
+UNIT_OF = {Op.GEMV: Unit.ENGINE, Op.VEC: Unit.VECTOR, Op.TOPK: Unit.CANDIDATES}
+"""The mover executes the others, but for STREAM and WAIT."""
 
 
 class NodeTimeline:
@@ -43,55 +32,59 @@ class NodeTimeline:
     Members
     -------
     instructions: those that were executed, in order.
-    begins, executes, ends: cycles of each: its fetch begins, its unit or its wait begins, the next one's fetch begins.
-    phases: of each, in which it is executed: a STREAM, which is ahead of its use, counts where it stands.
+    offered, taken: cycles of each: it is resolved; its unit has just accepted it, or the words of a WAIT are there.
+    executes, done: cycles in which its unit, or its wait, begins and ends; of a STREAM both are ``taken``.
+    phases, begins, ends: of those that are no STREAMs, which are issued while others are executed: the phase, and from
+        when to when the node is at it, that is, from the end of the one before on.
     """
 
-    def __init__(self, signals: dict[str, Signal], states: States, instructions: list[Instruction], cycles: int):
-        self.signals, self._states, self.cycles = signals, states.sequencer, cycles
-        self._units = {states.unit[unit]: ACTIVITIES.index(name) for unit, name in
-                       (("ENGINE", "engine"), ("VECTOR", "vector unit"), ("MOVER", "mover"),
-                        ("CANDIDATES", "candidates"))}
-        times, values = signals["state"].times, signals["state"].values
-        begun = np.flatnonzero(values == self._states["FETCH_HEAD"])
-        if len(begun) != len(instructions) or instructions[-1].op is not Op.END:
-            raise ProfileError(f"a node began {len(begun)} instructions, expected the {len(instructions)} of its "
-                               "program")
-        self.instructions = instructions
-        self.phases = _phases(instructions)
-        self.begins = times[begun].astype(np.int64)
-        stopped = times[np.flatnonzero(values == self._states["IDLE"])]
-        self.ends = np.append(self.begins[1:], min(stopped[stopped > self.begins[-1]], default=cycles))
-        started = np.flatnonzero(np.isin(values, [self._states[name] for name in ("ISSUE", "WAIT")]))
-        self.executes = self.ends.copy()  # of a NOP
-        self.executes[np.searchsorted(self.begins, times[started], side="right") - 1] = times[started]
-        self._tags = np.array([instruction.fields["tag"] for instruction in instructions])
+    def __init__(self, signals: dict[str, Signal], instructions: list[Instruction], cycles: int):
+        self.signals, self.instructions = signals, instructions
+        times, valid = signals["head_valid"].times.astype(np.int64), signals["head_valid"].values != 0
+        self.offered = times[valid]
+        self.taken = times[1:][~valid[1:]]
+        if len(self.offered) != len(instructions) or len(self.taken) != len(instructions) or (
+                instructions[-1].op is not Op.END):
+            raise ProfileError(f"a node began {len(self.offered)} instructions, expected the {len(instructions)} of "
+                               "its program")
+        ops = np.array([instruction.op for instruction in instructions])
+        self.executes, self.done = self.taken.copy(), self.taken.copy()
+        for unit in UNITS:
+            own = np.array([op not in (Op.STREAM, Op.WAIT) and UNIT_OF.get(op, Unit.MOVER) == unit for op in ops])
+            self.done[own] = self._idle_from(unit, self.taken[own], cycles)
+        main = np.flatnonzero(ops != Op.STREAM)
+        self.phases = [instructions[index].phase for index in main]
+        self.ends = np.maximum.accumulate(self.done[main])
+        self.begins = np.append(self.offered[0], self.ends[:-1])
+        waits = ops[main] == Op.WAIT   # from the end of the one before on, if the words are not there by then
+        waiting = main[waits]
+        self.executes[waiting] = np.minimum(np.maximum(self.offered[waiting], self.begins[waits]), self.taken[waiting])
+        self._waits, self._gathers = (np.append(which, False) for which in (ops == Op.WAIT, np.isin(
+            [instruction.fields["tag"] for instruction in instructions], GATHER_TAGS)))
+
+    def _idle_from(self, unit: int, cycles: np.ndarray, end: int) -> np.ndarray:
+        """The first cycles, from some on, in which a unit does not work."""
+        busy = self.signals["busy"]
+        idle = np.append(busy.times[(busy.values >> unit) & 1 == 0], end).astype(np.int64)
+        later = idle[np.searchsorted(idle, cycles)]
+        return np.where((busy.at(cycles) >> unit) & 1 == 0, cycles, later)
 
     def at(self, cycles: np.ndarray) -> np.ndarray:
-        """Numbers of the instructions in some cycles; that of the first before it begins."""
-        return np.maximum(np.searchsorted(self.begins, cycles, side="right") - 1, 0)
+        """Numbers, among those that are no STREAMs, of the instructions that the node is at in some cycles: the first
+        before it begins, the last after its end.
+        """
+        return np.minimum(np.searchsorted(self.ends, cycles, side="right"), len(self.ends) - 1)
 
     def activity(self, cycles: np.ndarray) -> np.ndarray:
         """Indices into `ACTIVITIES`."""
-        state, codes = self.signals["state"].at(cycles), self._states
+        running, valid, word, asked, busy = (self.signals[name].at(cycles) for name in DECIDING)
+        head = np.searchsorted(self.taken, cycles, side="right")
+        waits = (valid != 0) & self._waits[head]
         result = np.full(len(cycles), ACTIVITIES.index("sequencer"), np.uint8)
-        unit = self.signals["unit"].at(cycles)
-        for code, activity in self._units.items():
-            result[(state == codes["EXECUTE"]) & (unit == code)] = activity
-        fetching = (state == codes["FETCH_HEAD"]) | (state == codes["FETCH_REST"])
-        result[fetching & (self.signals["program_valid"].at(cycles) == 0)] = ACTIVITIES.index("waits for its program")
-        waiting = state == codes["WAIT"]
-        gather = np.isin(self._tags[self.at(cycles)], GATHER_TAGS)
-        result[waiting & gather] = GATHER
-        result[waiting & ~gather] = ACTIVITIES.index("waits for a load")
-        result[state == codes["IDLE"]] = STOPPED
+        result[(valid == 0) & (asked != 0) & (word == 0)] = ACTIVITIES.index("waits for its program")
+        result[waits & self._gathers[head]] = GATHER
+        result[waits & ~self._gathers[head]] = ACTIVITIES.index("waits for a load")
+        for unit, name in UNITS.items():
+            result[(busy >> unit) & 1 != 0] = ACTIVITIES.index(name)
+        result[running == 0] = STOPPED
         return result
-
-
-def _phases(instructions: list[Instruction]) -> list[Phase]:
-    phase = next(each.phase for each in instructions if each.op is not Op.STREAM)
-    found = []
-    for instruction in instructions:
-        phase = phase if instruction.op is Op.STREAM else instruction.phase
-        found.append(phase)
-    return found

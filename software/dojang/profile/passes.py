@@ -10,7 +10,7 @@ from dojang_sim.profile import Record, chip_taps, read_record
 from ..compile import Image
 from .channel import ChannelTimeline
 from .instructions import decode
-from .node import NodeTimeline, States
+from .node import NodeTimeline
 
 __all__ = ["Pass", "read_passes"]
 
@@ -31,15 +31,14 @@ class Pass:
 
 def read_passes(path: Path, image: Image, guarded: bool, passes: Sequence[tuple[int, int]]) -> Iterator[Pass]:
     """The passes of a record; ``passes``: position and number of tokens of each."""
-    states = States(image.config)
     for record, (position, tokens) in zip(read_record(path, chip_taps(image.config, guarded)), passes, strict=True):
-        yield _pass(record, image, states, position, tokens)
+        yield _pass(record, image, position, tokens)
 
 
-def _pass(record: Record, image: Image, states: States, position: int, tokens: int) -> Pass:
+def _pass(record: Record, image: Image, position: int, tokens: int) -> Pass:
     config = image.config
-    nodes = [NodeTimeline(record.node(node), states, decode(program, position), record.cycles)
+    nodes = [NodeTimeline(record.node(node), decode(program, position), record.cycles)
              for node, program in enumerate(image.node_programs(tokens))]
     channels = [ChannelTimeline(record, channel, nodes, range(channel * config.width, (channel + 1) * config.width),
-                                states, READ_KINDS) for channel in range(config.channels)]
+                                READ_KINDS) for channel in range(config.channels)]
     return Pass(position, tokens, record.cycles, nodes, channels)

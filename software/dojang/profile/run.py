@@ -40,6 +40,8 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
         raise ProfileError("no token was asked for, expected at least one to prefill or to decode")
     if end > context:
         raise ProfileError(f"position {end - 1} was asked for, expected {context - 1} at most")
+    if MEMORIES[memory].ports > 1:
+        raise ProfileError(f"memory {memory} has {MEMORIES[memory].ports} ports a channel, expected one with one port")
     asked, counted = [], []
     with tempfile.TemporaryDirectory(prefix="dojang-") as folder:
         events = Path(folder) / "events"

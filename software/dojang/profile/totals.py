@@ -29,11 +29,11 @@ def figures_of(run: Run, config: ChipConfig) -> dict[str, Any]:
         "simulated": True, "simulated_hz": run.simulated_hz, "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle,
         "plane_bits_per_cycle": config.plane_bits_per_cycle,
         "cycles_per_token": sum(decoded) / len(decoded) if decoded else None,
-        "passes": [totals(found, config) for found in run.passes],
+        "passes": [totals(found) for found in run.passes],
     }
 
 
-def totals(found: Pass, config: ChipConfig) -> dict[str, Any]:
+def totals(found: Pass) -> dict[str, Any]:
     """Cycles by cause, phase and unit, words by kind. Causes sum up to a channel's cycles, phases to the pass's."""
     return {
         "position": found.position, "tokens": found.tokens, "cycles": found.cycles,
@@ -42,7 +42,7 @@ def totals(found: Pass, config: ChipConfig) -> dict[str, Any]:
         "channels": [_channel(channel) for channel in found.channels],
         "phases": _phases(found),
         "gathers": _gathers(found.nodes),
-        "nodes": [_node(node, config) for node in found.nodes],
+        "nodes": [_node(node) for node in found.nodes],
     }
 
 
@@ -110,14 +110,12 @@ def _gathers(nodes: list[NodeTimeline]) -> dict[str, dict[str, float]]:
 def _waits(node: NodeTimeline) -> Iterator[tuple[str, tuple[int, int]]]:
     for index, instruction in enumerate(node.instructions):
         if instruction.op is Op.WAIT and instruction.fields["tag"] in GATHER_TAGS:
-            yield instruction.phase.name, (int(node.executes[index]), int(node.ends[index]))
+            yield instruction.phase.name, (int(node.executes[index]), int(node.done[index]))
 
 
-def _node(node: NodeTimeline, config: ChipConfig) -> dict[str, Any]:
-    words = {"planes": config.plane_fifo, "scales": config.scale_fifo, "program": config.program_fifo}
+def _node(node: NodeTimeline) -> dict[str, Any]:
     return {
         "instructions": len(node.instructions),
         "units": {unit: int(node.signals[name].values[-1]) for unit, name in UNITS.items()},
-        "fifos": {name: {"words": words[name], "mean_level": float(node.signals[f"{name}_level"].values.mean())}
-                  for name in READERS},
+        "mean_levels": {name: float(node.signals[f"{name}_level"].values.mean()) for name in READERS},
     }

@@ -69,21 +69,22 @@ def _span(process: int, track: int, name: str, begin: int, end: int, **arguments
 
 
 def _node(number: int, node: NodeTimeline, start: int) -> Iterator[Event]:
-    begins, executes, ends = (times + start for times in (node.begins, node.executes, node.ends))
+    offered, taken, executes, done = (times + start for times in (node.offered, node.taken, node.executes, node.done))
     for index, instruction in enumerate(node.instructions):
         fields = {name: value for name, value in instruction.fields.items() if value and name != "op"}
-        yield _span(number, TRACKS.index("sequencer"), instruction.name, begins[index], ends[index],
+        yield _span(number, TRACKS.index("sequencer"), instruction.name, offered[index], taken[index],
                     phase=str(instruction.phase), n=instruction.n, **fields)
         if instruction.op is Op.WAIT and instruction.fields["tag"] in GATHER_TAGS:
-            yield _span(number, TRACKS.index("gathers"), str(instruction.phase), executes[index], ends[index],
+            yield _span(number, TRACKS.index("gathers"), str(instruction.phase), executes[index], done[index],
                         words=instruction.n)
         elif instruction.op not in OWN:
             track = UNITS.get(instruction.op, "mover")
-            yield _span(number, TRACKS.index(track), instruction.name, executes[index], ends[index], n=instruction.n)
+            yield _span(number, TRACKS.index(track), instruction.name, executes[index], done[index], n=instruction.n)
     edges = [0, *(at for at in range(1, len(node.phases)) if node.phases[at] != node.phases[at - 1]),
              len(node.phases)]
     for first, last in pairwise(edges):
-        yield _span(number, TRACKS.index("phase"), str(node.phases[first]), begins[first], ends[last - 1])
+        yield _span(number, TRACKS.index("phase"), str(node.phases[first]), node.begins[first] + start,
+                    node.ends[last - 1] + start)
     for reader in READERS:
         level = node.signals[f"{reader}_level"]
         yield from _counter(number, f"{reader} FIFO", level.times + start, level.values)

@@ -11,8 +11,8 @@ from dojang_sim.netlist import to_verilog
 from dojang_sim.profile import taps
 from dojang_sim.profile.taps import CHIP, chip_taps, public_signals, tap_table
 
-PAIR = ChipConfig("taps-test", width=2, height=1, lanes=1, contexts=1, acc_rows=32, sram_words=64, plane_fifo=64,
-                         scale_fifo=64, program_fifo=64, chunk=32, channel_mib=1)
+PAIR = ChipConfig("taps-test", width=2, height=1, lanes=1, contexts=1, acc_rows=32, sram_words=64, plane_fifo=128,
+                  scale_fifo=128, program_fifo=64, chunk=32, channel_mib=1)
 
 
 def widths(verilog: str) -> dict[str, int]:

@@ -4,14 +4,15 @@ import numpy as np
 from dojang.compile.program import Phase, ProgramBuilder
 from dojang.profile.channel import ChannelTimeline
 from dojang.profile.instructions import decode
-from dojang.profile.node import NodeTimeline, States
+from dojang.profile.node import NodeTimeline
+from dojang.profile.passes import READ_KINDS
 from dojang_hdl.config import preset
 from dojang_hdl.isa import Op, Stream
+from dojang_hdl.node.instruction import Unit
 from dojang_sim.profile import Record, Signal, chip_taps
 
 CONFIG = preset("small-node")
-STATES = States(CONFIG)
-KINDS = {0: "planes", 1: "scales", 2: "program", 3: "store"}
+KINDS = READ_KINDS
 
 
 def program():
@@ -47,22 +48,24 @@ def record(cycles, node=None, channel=None, guarded=False):
     return Record(cycles, signals)
 
 
-def sequence(*names):
-    """(time, name) of the sequencer's states."""
-    return [(time, STATES.sequencer[name]) for time, name in names]
+def busy(*spans):
+    """Of (unit, begin, end), one after the other."""
+    return [(0, 0), *((time, value) for unit, begin, end in spans for time, value in ((begin, 1 << unit), (end, 0)))]
 
 
-STATES_OF_PROGRAM = sequence(
-    (0, "IDLE"), (10, "FETCH_HEAD"), (12, "FETCH_REST"), (13, "BIAS"), (18, "ISSUE"),            # STREAM
-    (20, "FETCH_HEAD"), (30, "BIAS"), (35, "ISSUE"), (36, "EXECUTE"),                            # VEC
-    (50, "FETCH_HEAD"), (52, "BIAS"), (58, "COMPARE"), (59, "WAIT"),                             # WAIT
-    (70, "FETCH_HEAD"), (72, "BIAS"), (78, "ISSUE"), (79, "EXECUTE"),                            # GEMV
-    (90, "FETCH_HEAD"), (92, "BIAS"), (95, "DRAIN"), (96, "ISSUE"), (97, "EXECUTE"), (99, "IDLE"))  # END
+def pulses(*spans):
+    """1 from a cycle until another."""
+    return [(0, 0), *((time, value) for begin, end in spans for time, value in ((begin, 1), (end, 0)))]
 
-UNITS_OF_PROGRAM = [(0, 0), (14, STATES.unit["PLANES"]), (31, STATES.unit["VECTOR"]), (53, STATES.unit["MOVER"]),
-                    (73, STATES.unit["ENGINE"]), (93, STATES.unit["MOVER"])]
 
-NODE = {"state": STATES_OF_PROGRAM, "unit": UNITS_OF_PROGRAM, "program_valid": [(0, 0), (11, 1), (20, 0), (25, 1)]}
+NODE = {
+    "running": pulses((9, 99)),
+    # STREAM, VEC, WAIT, GEMV, which waits for its word, and END, which waits for the GEMV
+    "head_valid": pulses((18, 20), (35, 36), (45, 70), (78, 79), (85, 91)),
+    "busy": busy((Unit.VECTOR, 36, 50), (Unit.ENGINE, 79, 90), (Unit.MOVER, 91, 98)),
+    "program_valid": [(0, 0), (11, 1), (20, 0), (25, 1)],
+    "program_ready": pulses((10, 13), (20, 30), (72, 73)),
+}
 
 READ = {
     "request_valid": [(0, 0), (24, 1), (25, 0)], "request_ready": [(0, 1)],
@@ -77,10 +80,9 @@ ASKS = {"request_valid": [(0, 0), (21, 1), (22, 0)], "request_ready": [(0, 1)]}
 
 
 def found_node(**changes):
-    return NodeTimeline(record(100, NODE | changes).node(0), STATES, instructions(), 100)
+    return NodeTimeline(record(100, NODE | changes).node(0), instructions(), 100)
 
 
 def found_channel(taps=READ, node=ASKS, guarded=False):
     found = record(100, NODE | node, taps, guarded)
-    return ChannelTimeline(found, 0, [NodeTimeline(found.node(0), STATES, instructions(), 100)], range(1), STATES,
-                           KINDS)
+    return ChannelTimeline(found, 0, [NodeTimeline(found.node(0), instructions(), 100)], range(1), KINDS)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from dojang.profile.channel import CAUSES
+from dojang.profile.channel import CAUSES, reader_states
 
-from .scenes import ASKS, READ, STATES, found_channel
+from .scenes import ASKS, READ, found_channel
 
-RESERVE = STATES.reader["RESERVE"]
+RESERVE = reader_states()["RESERVE"]
 
 
 def at(timeline, cycle):
@@ -20,7 +20,8 @@ def test_a_read_from_its_request_to_its_last_word():
              39: "memory latency", 40: "busy", 42: "busy", 43: "memory latency", 46: "the network takes no reply",
              47: "busy", 48: "nothing asked for: vector unit", 60: "nothing asked for: waits for a gather"}
     assert {cycle: at(found, cycle) for cycle in names} == names
-    assert found.words == {"planes": 0, "scales": 4, "program": 0, "store": 0, "write": 0}
+    assert found.words == {"planes": 0, "scales": 4, "program": 0, "store": 0, "urgent_planes": 0,
+                           "urgent_scales": 0, "write": 0}
     assert found.stalled == 1
     assert found.in_flight[np.searchsorted(found.begins, 30, side="right") - 1] == 4
 

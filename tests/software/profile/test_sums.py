@@ -15,7 +15,7 @@ PASS = a_pass()
 
 
 def test_phases_and_their_causes():
-    phases = totals(PASS, CONFIG)["phases"]
+    phases = totals(PASS)["phases"]
     assert {name: phase["cycles"] for name, phase in phases.items()} == {"norm": 70, "qkv": 20, "end": 10}
     assert {name: sum(phase["port_cycles"].values()) for name, phase in phases.items()} == {
         "norm": 70, "qkv": 20, "end": 10}
@@ -24,10 +24,10 @@ def test_phases_and_their_causes():
 
 
 def test_gathers_units_and_levels():
-    found = totals(PASS, CONFIG)
-    assert found["gathers"] == {"norm": {"count": 1, "wait": 11, "spread": 0, "last_waits": 11}}
+    found = totals(PASS)
+    assert found["gathers"] == {"norm": {"count": 1, "wait": 20, "spread": 0, "last_waits": 20}}
     (node,) = found["nodes"]
-    assert node["units"]["engine"] == 9 and node["fifos"]["planes"] == {"words": 128, "mean_level": 15}
+    assert node["units"]["engine"] == 9 and node["mean_levels"]["planes"] == 15
     assert found["bytes"] == 64 and found["plane_bits"] == 8192
 
 
@@ -36,7 +36,7 @@ def test_timeline():
     spans = [event for event in events if event["ph"] == "X"]
     sequencer = [(event["name"], event["ts"], event["dur"]) for event in spans
                  if event["pid"] == 0 and event["tid"] == 1]
-    one = [("STREAM planes", 10, 10), ("VEC", 20, 30), ("WAIT 1", 50, 20), ("GEMV", 70, 20), ("END", 90, 9)]
+    one = [("STREAM planes", 18, 2), ("VEC", 35, 1), ("WAIT 1", 45, 25), ("GEMV", 78, 1), ("END", 85, 6)]
     assert sequencer == one + [(name, at + 100, length) for name, at, length in one]
     names = {event["args"]["name"] for event in events if event["name"] == "thread_name" and event["pid"] == 0}
     assert {"sequencer", "engine", "vector unit", "mover", "candidates", "gathers"} <= names
