@@ -33,7 +33,8 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
 
     Raises
     ------
-    ProfileError: there are none, they do not fit the context, or the chip's own counters do not agree with its record.
+    ProfileError: there are none, they do not fit the context, the memory has several ports, or the chip's own counters
+        do not agree with its record.
     """
     end = position + prefill + tokens
     if position == end:
@@ -41,7 +42,8 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
     if end > context:
         raise ProfileError(f"position {end - 1} was asked for, expected {context - 1} at most")
     if MEMORIES[memory].ports > 1:
-        raise ProfileError(f"memory {memory} has {MEMORIES[memory].ports} ports a channel, expected one with one port")
+        raise ProfileError(f"{memory} was asked for, which has {MEMORIES[memory].ports} ports, expected a memory with "
+                           "one")
     asked, counted = [], []
     with tempfile.TemporaryDirectory(prefix="dojang-") as folder:
         events = Path(folder) / "events"

@@ -52,6 +52,7 @@ def test_files_and_tables(model, tmp_path, monkeypatch):
     (("--layer", 1), "--layer 1 was given, expected 0 to 0"),
     (("--tokens", 0), "no token was asked for, expected at least one to prefill or to decode"),
     (("--position", 24), "position 24 was asked for, expected 23 at most"),
+    (("--memory", "lpddr4-3200"), "lpddr4-3200 was asked for, which has 2 ports, expected a memory with one"),
     (("--chip", "moon"), "unknown chip preset 'moon'")])
 def test_bad_input_is_one_sentence(options, message, model, tmp_path):
     result = run(model, "--chip", "small-node", "--out", tmp_path / "out", *options)

@@ -45,6 +45,11 @@ def test_full_readers_are_told_from_those_without_commands():
     assert at(found, 80) == "FIFOs full: engine" and at(found, 88) == "nothing asked for: engine"
 
 
+def test_prefetch_behind_urgent_reads():
+    found = found_channel({"held": [(0, 0), (40, 2), (52, 0)]}, {"planes_reader": [(0, RESERVE)]})
+    assert at(found, 45) == "a READ waits behind urgent ones" and at(found, 55) == "FIFOs full: waits for a gather"
+
+
 @pytest.mark.parametrize("taps, cause", [
     ({"refresh": [(0, 0), (30, 2)]}, "refresh"),
     ({"pins_read": [(0, 0), (30, 1)]}, "the pins move words for later, or of the guard"),
