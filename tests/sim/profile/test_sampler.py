@@ -26,13 +26,13 @@ def test_a_real_record(config, memory, prefill, tmp_path):
     for found in run.passes:
         for channel in found.channels:
             cycles = channel.cycles()
-            assert sum(cycles.values()) == found.cycles and cycles["busy"] == sum(channel.words.values()) > 0
+            assert sum(cycles.values()) == found.cycles
+            assert 0 <= sum(channel.words.values()) - cycles["busy"] <= channel.words["write"]   # both in a cycle
         for node in found.nodes:
             assert node.instructions[-1].op.name == "END"
             spent = int(node.signals["engine_busy"].values[-1])
             gemvs = [at for at, each in enumerate(node.instructions) if each.op.name == "GEMV"]
-            own = int((node.ends[gemvs] - node.executes[gemvs]).sum())
-            assert 0 <= own - spent <= 2 * len(gemvs)  # issue, and the cycle in which the sequencer sees the end
+            assert int((node.done[gemvs] - node.executes[gemvs]).sum()) == spent > 0
     figures = json.loads(json.dumps(figures_of(run, config)))
     for found in figures["passes"]:
         assert sum(phase["cycles"] for phase in found["phases"].values()) == pytest.approx(found["cycles"])
