@@ -19,9 +19,9 @@ def build_executable(folder: Path, top: str, generate: Callable[[], dict[str, st
                      flags: Iterable[str] = FLAGS, title: str, on_build: Callable[[], None] = lambda: None) -> Path:
     """The program of module ``top``, built unless ``folder`` has one; ``on_build`` is called if it has not.
 
-    ``generate`` gives text by file name: Verilog is compiled, anything else is there to be included. ``sources`` are
-    compiled as well. Whatever goes in must be told by the name of ``folder``. Raises `ToolchainError` with ``title``
-    and the first error when Verilator or the compiler fails.
+    ``generate`` gives text by file name: Verilog is compiled, Verilator's configurations are heeded, anything else is
+    there to be included. ``sources`` are compiled as well. Whatever goes in must be told by the name of ``folder``.
+    Raises `ToolchainError` with ``title`` and the first error when Verilator or the compiler fails.
     """
     executable = folder / "objects" / f"V{top}"
     if executable.exists():  # whole: it was put there at once; the cache may be one that cannot be written
@@ -41,7 +41,8 @@ def _build(folder: Path, top: str, texts: dict[str, str], sources: Iterable[Path
     for name, text in texts.items():
         (folder / name).write_text(text)
     command = ["verilator", *flags, "-CFLAGS", "-I..", "--top-module", top, "--Mdir", "objects",
-               *(name for name in texts if name.endswith(".v")), *(str(source.absolute()) for source in sources)]
+               *(name for name in texts if name.endswith((".v", ".vlt"))),
+               *(str(source.absolute()) for source in sources)]
     result = run_tool(command, env=build_environment(OPTIMIZE), cwd=folder)
     if result.returncode:
         output = (result.stdout + result.stderr).splitlines()

@@ -1,4 +1,4 @@
-"""Pictures of figures, as SVG: the same picture for the same figures. The only module that needs matplotlib."""
+"""Pictures of figures, as SVG: the same picture for the same figures. The only module that imports matplotlib."""
 
 import hashlib
 import importlib.util
@@ -13,7 +13,7 @@ from .errors import DojangError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXL3", "PlotError", "check_installed", "digest", "draw_lockstep", "draw_quality"]
+__all__ = ["EXL3", "PlotError", "check_installed", "digest", "draw_lockstep", "draw_quality", "picture"]
 
 EXL3 = {4.0: 1.02, 3.0: 1.084, 2.5: 1.26, 2.0: 1.64}
 """Perplexity over that of the base, by bits a weight, as published for a model of 1 B weights."""
@@ -51,7 +51,7 @@ def draw_lockstep(figures: dict, path: Path) -> None:
         raise PlotError("the figures lack 'model', 'units' or 'curves', expected those of dojang bench lockstep --json")
     blocks = list(dict.fromkeys(curve["block"] for curve in figures["curves"]))
     sparsities = list(dict.fromkeys(curve["sparsity"] for curve in figures["curves"]))
-    with _picture(figures, path, (4.6 * len(blocks) + 1.2, 4)) as figure:
+    with picture(figures, path, (4.6 * len(blocks) + 1.2, 4)) as figure:
         from matplotlib import colormaps
 
         colours = [colormaps["viridis"](0.92 * at / max(1, len(sparsities) - 1)) for at in range(len(sparsities))]
@@ -91,7 +91,7 @@ def draw_quality(figures: dict, path: Path) -> None:
     rows = sorted(rows, key=lambda row: (-row["bits_per_weight"], row["name"], row["tuned"]))
     kinds = ", ".join(sorted({row["label"] for row in rows}))
     half = -(-len(rows) // 2)
-    with _picture(figures, path, (10.5, 4.8 + 0.17 * (half + 1))) as figure:
+    with picture(figures, path, (10.5, 4.8 + 0.17 * (half + 1))) as figure:
         upper, lower = figure.subfigures(2, 1, height_ratios=(4.8, 0.17 * (half + 1)))
         panels = upper.subplots(1, len(TEXTS))
         for text, panel in zip(TEXTS, panels, strict=True):
@@ -147,7 +147,7 @@ def _quality(figures: dict) -> tuple[dict, list[dict]]:
 
 
 @contextmanager
-def _picture(figures: dict, path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
+def picture(figures: dict, path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
     """A matplotlib figure, written to ``path`` when it has been drawn."""
     check_installed()
     from matplotlib import rc_context

@@ -121,6 +121,6 @@ def test_another_chip_than_the_image_was_made_for_is_refused(checkpoint, monkeyp
 def test_a_run_that_never_ends_is_named(checkpoint, monkeypatch):
     monkeypatch.setattr(device, "RUN_TIMEOUT_S", 0.5)
     with open_session(checkpoint, CHIP, context=CONTEXT) as session:
-        session._image.programs[1] = session._image.programs[1].__class__(1, 1 << 20, 12, 16)  # NOPs without END
+        session.image.programs[1] = session.image.programs[1].__class__(1, 1 << 20, 12, 16)  # NOPs without END
         with pytest.raises(LinkTimeout, match=r"the run has not ended after 0.5 s: 0 nodes are done after \d+ cycles"):
             session.decode(5)

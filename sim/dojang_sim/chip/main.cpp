@@ -4,6 +4,7 @@
 //   --stats FILE         where to write cycles and seconds at the end
 //   --trace FILE         waveform (models built for tracing only)
 //   --trace-cycles N     cycles to record while the chip runs
+//   --events FILE        what the taps show while the chip runs (models built for profiling only)
 #include <poll.h>
 #include <unistd.h>
 
@@ -18,6 +19,9 @@
 #include "verilated.h"
 #ifdef DOJANG_TRACE
 #include DOJANG_TRACE
+#endif
+#ifdef DOJANG_PROFILE
+#include "sampler.h"
 #endif
 
 namespace {
@@ -86,6 +90,9 @@ int main(int argc, char** argv) {
         waves.open(trace.c_str());
     }
 #endif
+#ifdef DOJANG_PROFILE
+    profile::Sampler sampler(context, option(argc, argv, "--events", ""));
+#endif
     Link link;
     uint64_t cycles = 0, running_cycles = 0, last_activity = 0, last_sent = 0, last_busy = 0, next_poll = 0;
     double running_seconds = 0;
@@ -104,6 +111,9 @@ int main(int argc, char** argv) {
         const bool sent = top.tx_valid;
         if (sent) link.give(top.tx_payload);
         const bool running = top.running;
+#ifdef DOJANG_PROFILE
+        sampler.sample(running);
+#endif
 #ifdef DOJANG_TRACE
         const bool record = !trace.empty() && running && trace_left;
         if (record) waves.dump(context.time());

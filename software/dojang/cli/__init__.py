@@ -28,6 +28,7 @@ from .eval import eval_model
 from .generate import generate
 from .inspect import inspect
 from .plot import plot
+from .profile import profile
 from .program import program
 from .report import report
 from .tune import tune_model
@@ -37,7 +38,7 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=ErrorBoundary, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Run language models on the Dojang accelerator, simulated.")
-for command in (generate, chat, inspect, chip, waves, report, area, boards, build, program):
+for command in (generate, chat, inspect, chip, waves, profile, report, area, boards, build, program):
     app.command()(command)
 app.command("compress")(compress_model)
 app.command("eval")(eval_model)

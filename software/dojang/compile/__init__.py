@@ -4,6 +4,9 @@ from .compiler import compile_model
 from .errors import CompileError
 from .image import Image, LogitSlice, RunParameters
 from .memory_map import MapEntry, memory_map
+from .program import Phase, Program
 from .regions import Region
+from .writer import GATHER_TAGS
 
-__all__ = ["CompileError", "Image", "LogitSlice", "MapEntry", "Region", "RunParameters", "compile_model", "memory_map"]
+__all__ = ["GATHER_TAGS", "CompileError", "Image", "LogitSlice", "MapEntry", "Phase", "Program", "Region",
+           "RunParameters", "compile_model", "memory_map"]

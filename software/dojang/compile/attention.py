@@ -29,14 +29,19 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
     for head in heads:
         after = 0
         for c in contexts:
+            w.phase("kv write")
             put_value(w, layer, head, _value(w, layer, head, c), c, after)
             after = len(w.builder)
         scales.load(head)
         for c in contexts:
-            put_key(w, layer, head, turn(w, layer, vectors.key(head, c), 1, c), c)
+            w.phase("rotary")
+            key = turn(w, layer, vectors.key(head, c), 1, c)
+            w.phase("kv write")
+            put_key(w, layer, head, key, c)
         written[head] = len(w.builder)
     for head in heads:
         for c in contexts:
+            w.phase("rotary")
             _put_queries(w, turn(w, layer, vectors.queries(head, c), w.shape.group, c))
             _attend(w, layer, head, c, scales, written[head])
             scales.used(head, c)
@@ -63,12 +68,15 @@ def _attend(w: Writer, layer: LayerLayout, head: int, c: int, scales: ValueScale
     b, group = w.buffers, w.shape.group
     for first in range(0, group, b.pass_heads):
         count = min(b.pass_heads, group - first)
+        w.phase("scores")
         _emit_scores(w, layer, layer.caches[head], c, first, count, written)
+        w.phase("softmax")
         for query in range(count):
             scores = b.scores + query * b.scores_stride
             emit_exponentials(w, layer, scores, c)
             scales.wait()
             emit_weights(w, layer, scores, c, scales.address)
+        w.phase("values")
         _emit_values(w, layer, layer.caches[head], c, first, count, written)
     for query in range(group):
         first_term = b.value_sums + query * TERMS * b.value_words

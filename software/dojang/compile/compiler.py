@@ -11,30 +11,32 @@ from .errors import SramError
 from .image import Image, RunParameters
 from .layer import emit_end, emit_layer, emit_start
 from .model import ModelLayout
+from .program import Program
 from .regions import MemoryMap
 from .writer import Writer
 
 __all__ = ["compile_model", "compile_programs"]
 
 
-def compile_programs(model: ModelLayout, contexts: int) -> list[np.ndarray]:
-    """The programs of all nodes for a pass of ``contexts`` tokens, as bytes, with NOPs after END made equally long.
+def compile_programs(model: ModelLayout, contexts: int) -> list[Program]:
+    """The programs of all nodes for a pass of ``contexts`` tokens, with NOPs after END made equally long.
 
     Raises
     ------
     SramError: there is no room for so many tokens.
     """
     buffers = Buffers(model, contexts)
-    texts = []
+    programs = []
     for node in range(model.config.nodes):
         writer = Writer(model, buffers, node)
         emit_start(writer)
-        for layer in model.layers:
+        for writer.layer, layer in enumerate(model.layers):
             emit_layer(writer, layer)
+        writer.layer = None
         emit_end(writer)
-        texts.append(writer.builder.finish())
-    longest = max(len(text) for text in texts)
-    return [np.pad(text, (0, longest - len(text))) for text in texts]  # NOP is 0
+        programs.append(writer.builder.finish())
+    longest = max(len(text) for text, _ in programs)
+    return [Program(np.pad(text, (0, longest - len(text))), phases) for text, phases in programs]  # NOP is 0
 
 
 def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets: Sequence[ScaleSet] = ()) -> Image:
@@ -54,24 +56,23 @@ def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets
     memory = MemoryMap(config)
     model = ModelLayout(checkpoint, config, context, memory, sets)
     memory.check(checkpoint.name)
-    programs, code = {}, []
+    runs, code = {}, {}
     for contexts in range(1, model.contexts + 1):
         try:
-            texts = compile_programs(model, contexts)
+            programs = compile_programs(model, contexts)
         except SramError:
             if contexts == 1:
                 raise
             break
-        words = len(texts[0]) // WORD_BYTES
+        words = len(programs[0].text) // WORD_BYTES
         slot_log2 = (words - 1).bit_length()
         region = memory.allocate_everywhere(f"programs.{contexts}", config.nodes << slot_log2)
-        programs[contexts] = RunParameters(contexts, region.start, slot_log2, words)
+        runs[contexts] = RunParameters(contexts, region.start, slot_log2, words)
         regions = {r.channel: r for r in memory.regions[-config.channels:]}
-        for node, text in enumerate(texts):
-            channel = node // config.width
-            code.append((_at(regions[channel], node << slot_log2, words), text))
+        code[contexts] = [(_at(regions[node // config.width], node << slot_log2, words), program)
+                          for node, program in enumerate(programs)]
     memory.check(checkpoint.name)
-    return Image(model, programs, code)
+    return Image(model, runs, code)
 
 
 def _at(region, offset: int, words: int):

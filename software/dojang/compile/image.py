@@ -10,6 +10,7 @@ from dojang_hdl.isa import INSTRUCTION_WORDS
 
 from ..checkpoints import ModelShape
 from .model import ModelLayout
+from .program import Program
 from .protection import Protection
 from .regions import Region
 
@@ -53,7 +54,8 @@ class Image:
     sets: number of scale sets, the checkpoint's own one included: a pass may use 0 to ``sets - 1``.
     """
 
-    def __init__(self, model: ModelLayout, programs: dict[int, RunParameters], code: list[tuple[Region, np.ndarray]]):
+    def __init__(self, model: ModelLayout, programs: dict[int, RunParameters],
+                 code: dict[int, list[tuple[Region, Program]]]):
         self._model, self._code = model, code
         self.config: ChipConfig = model.config
         self.shape: ModelShape = model.shape
@@ -68,6 +70,10 @@ class Image:
     def contexts(self) -> int:
         """Most tokens of a pass."""
         return max(self.programs)
+
+    def node_programs(self, contexts: int) -> list[Program]:
+        """Of every node, for a pass of ``contexts`` tokens."""
+        return [program for _, program in self._code[contexts]]
 
     def used_bytes(self, channel: int) -> int:
         """Bytes of the channel up to the end of the last region."""
@@ -97,7 +103,8 @@ class Image:
 
     def fill(self, memories: Sequence[np.ndarray]) -> None:
         """Write programs, weights and tables into zeroed channels (writable uint8 arrays of the channels' size)."""
-        for source in (self._code, self._model.contents()):
+        code = ((region, program.text) for programs in self._code.values() for region, program in programs)
+        for source in (code, self._model.contents()):
             for region, content in source:
                 start = region.start * WORD_BYTES
                 memories[region.channel][start:start + len(content)] = content

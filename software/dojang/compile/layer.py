@@ -20,6 +20,7 @@ __all__ = ["emit_end", "emit_layer", "emit_start"]
 
 def emit_start(w: Writer) -> None:
     """LOADs of the embedding rows, the first vectors and the rows of the positions; residual stream."""
+    w.phase("embedding")
     load_rows(w)
     w.load_vector()
     if w.heads:
@@ -32,17 +33,24 @@ def emit_start(w: Writer) -> None:
 def emit_layer(w: Writer, layer: LayerLayout) -> None:
     """One layer; x in LOCAL before and after."""
     b = w.buffers
+    w.phase("attention norm")
     emit_input(w, "attn_norm")
+    w.phase("qkv")
     _inputs(w, layer)
+    w.phase("rotary")
     wait_tables(w)
     emit_attention(w, layer)
     dummies = sum(all(w.model.owner(h) != node for h in range(w.shape.kv_heads)) for node in range(w.config.nodes))
+    w.phase("output")
     for c in range(w.contexts):
         _fill(w, b.gathers.o + c * b.o_stride, b.o_words, b.o_stride)
     w.gathered(w.contexts * b.o_stride + dummies)
     _add_rows(w, layer.output, b.gathers.o, b.o_stride, b.gathers.attention, "post_attention_norm")
+    w.phase("ffn norm")
     emit_input(w, "ffn_norm")
+    w.phase("gate/up" if w.shape.gated else "up")
     _activation(w, layer)
+    w.phase("down")
     _add_rows(w, layer.down, b.gathers.a, b.a_stride, b.gathers.ffn, "post_ffw_norm")
 
 
@@ -82,6 +90,7 @@ def _add_rows(w: Writer, linear: Linear, a: int, stride: int, gathered: int, nor
     for c in range(w.contexts):
         w.send(words, b.out + c * b.rows_stride, gathered + c * b.gathered_rows_stride + w.node * words)
     w.gathered(w.contexts * w.config.nodes * words)
+    w.phase("residual")
     y, y_stride = gathered, b.gathered_rows_stride
     if norm in w.shape.norms:
         emit_norm(w, norm, y, y_stride)
@@ -101,6 +110,7 @@ def _activation(w: Writer, layer: LayerLayout) -> None:
     for linear in layer.ffn_inputs:
         _rows(w, linear, b.out + done, b.ffn_stride, b.h, b.h_stride)
         done += linear.rows // ELEMENTS
+    w.phase("activation")
     result = {"round": Round.FP16, "d": b.activation[0]}
     for c in range(w.contexts):
         first, target = b.out + c * b.ffn_stride, b.gathers.a + c * b.a_stride
@@ -123,7 +133,9 @@ def _fill(w: Writer, vector: int, words: int, stride: int) -> None:
 def emit_end(w: Writer) -> None:
     """Final norm, logits of every context, candidates of the last one."""
     b, head = w.buffers, w.model.head
+    w.phase("output norm")
     emit_input(w, "output_norm")
+    w.phase("head")
     first_row = w.node * head.rows
     for index, block in enumerate(head.blocks):
         head.emit_block(w.builder, w.node, index, b.out, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
@@ -140,6 +152,7 @@ def emit_end(w: Writer) -> None:
     if first_row >= w.shape.vocab:  # no rows: one candidate that is never the best replaces those of the last run
         w.vec(1, b.zeros, add=Add.IMM, imm1=bits(-math.inf), d=b.h)
         w.builder.emit(Op.TOPK, 1, a=b.h, index=0, reset=1)
+    w.phase("end")
     w.builder.emit(Op.REPORT)
     w.builder.emit(Op.END)
 

@@ -1,12 +1,13 @@
 """Building one node's program: instructions in order of meaning, streams moved ahead of it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.isa import URGENT, Op, Reg, Stream
 
-__all__ = ["COUNT_LIMIT", "QUEUE", "Count", "ProgramBuilder"]
+__all__ = ["COUNT_LIMIT", "QUEUE", "Count", "Phase", "Program", "ProgramBuilder"]
 
 QUEUE = 8
 """STREAM commands that the readers of every chip queue, and so those that an instruction may consume."""
@@ -31,9 +32,27 @@ class Count:
                 "n_max": self.limit, "n_mul": self.mul}
 
 
+class Phase(NamedTuple):
+    """What instructions are for: a part of the pass, of a layer or of none."""
+
+    name: str = ""
+    layer: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.layer is None else f"layer {self.layer}: {self.name}"
+
+
+class Program(NamedTuple):
+    """A node's program: its memory words, as bytes, and the phase of every instruction."""
+
+    text: np.ndarray
+    phases: list[Phase]
+
+
 @dataclass
 class _Entry:
     words: tuple[int, int]
+    phase: Phase
     stream: Stream | None = None   # a STREAM of this kind
     after: int = 0                 # a STREAM may not be moved before this entry
     consumer: int = -1             # the entry that consumes a STREAM
@@ -49,10 +68,15 @@ class ProgramBuilder:
     ----------
     queues: STREAM commands a reader queues, prefetched and urgent ones: so many are issued and not yet consumed at
         most, hence STREAM waits at most for the instruction at work.
+
+    Members
+    -------
+    phase: of the instructions that follow.
     """
 
     def __init__(self, queues: tuple[int, int] = (QUEUE, QUEUE)):
         self._queues = {kind: queues[kind in URGENT] for kind in Stream}
+        self.phase = Phase()
         self._entries: list[_Entry] = []
         self._waiting: list[_Entry] = []
 
@@ -63,7 +87,7 @@ class ProgramBuilder:
     def emit(self, op: Op, n: int | Count = 1, **fields: int) -> None:
         """Append an instruction that consumes no stream."""
         count = n.fields() if isinstance(n, Count) else {"n_base": n}
-        self._entries.append(_Entry(isa.encode(op, **count, **fields)))
+        self._entries.append(_Entry(isa.encode(op, **count, **fields), self.phase))
 
     def stream(self, kind: Stream, n: int | Count, after: int = 0, **fields: int) -> None:
         """A STREAM for the next `consume`."""
@@ -89,8 +113,14 @@ class ProgramBuilder:
         self._waiting = []
         self.emit(op, n, **fields)
 
-    def finish(self) -> np.ndarray:
-        """The program's memory words, as bytes."""
+    def finish(self) -> Program:
+        """The program; a STREAM that was moved keeps the phase of what consumes it."""
+        order = self._order()
+        raw = b"".join(word.to_bytes(16, "little") for entry in order for word in entry.words)
+        return Program(np.frombuffer(raw, np.uint8), [entry.phase for entry in order])
+
+    def _order(self) -> list[_Entry]:
+        """All entries, STREAMs where they are executed."""
         ahead: dict[int, list[_Entry]] = {}
         consumers = {kind: [] for kind in Stream}
         last = dict.fromkeys(Stream, 0)
@@ -102,10 +132,9 @@ class ProgramBuilder:
             last[entry.stream] = max(last[entry.stream], entry.after, room)
             ahead.setdefault(last[entry.stream], []).append(entry)
             earlier.append(entry.consumer)
-        words = []
+        order = []
         for index, entry in enumerate([*self._entries, None]):
-            words += [word for moved in ahead.get(index, ()) for word in moved.words]
+            order += ahead.get(index, ())
             if entry is not None and entry.stream is None:
-                words += entry.words
-        raw = b"".join(word.to_bytes(16, "little") for word in words)
-        return np.frombuffer(raw, np.uint8)
+                order.append(entry)
+        return order

@@ -8,15 +8,17 @@ from dojang_hdl.isa import Mode, Mul, Op, Reduce, Reg, Round
 
 from .buffers import Buffers
 from .model import ModelLayout
-from .program import Count, ProgramBuilder
+from .program import Count, Phase, ProgramBuilder
 from .regions import of_set
 from .sram import vector_words
 
-__all__ = ["IN_ORDER", "LATE", "Writer", "bits"]
+__all__ = ["GATHER_TAGS", "IN_ORDER", "LATE", "Writer", "bits"]
+
+GATHER_TAGS = (0, 1)
+"""Arrival tags of all-gathers, which alternate."""
 
 IN_ORDER, LATE = 2, 3
-"""Arrival tags of LOADs: vectors of constants and what comes between them; embedding rows and V scales.
-All-gathers alternate 0 and 1."""
+"""Arrival tags of LOADs: vectors of constants and what comes between them; embedding rows and V scales."""
 
 
 def bits(value: float) -> int:
@@ -25,7 +27,7 @@ def bits(value: float) -> int:
 
 
 class Writer:
-    """Builder, layout, buffers and place of one node's program."""
+    """Builder, layout, buffers and place of one node's program; ``layer`` is the one being written, if any."""
 
     def __init__(self, model: ModelLayout, buffers: Buffers, node: int):
         self.model, self.buffers, self.node = model, buffers, node
@@ -33,6 +35,7 @@ class Writer:
         self.contexts = buffers.contexts
         self.channel = node // self.config.width
         self.builder = ProgramBuilder(self.config.queued_streams)
+        self.layer: int | None = None
         self._gather_tag = 0
         self._vectors = model.vectors.of_node(heads=len(self.heads) > 0)
         self._loaded = self._taken = 0
@@ -42,6 +45,10 @@ class Writer:
     def heads(self) -> list[int]:
         """KV heads this node owns."""
         return [head for head in range(self.shape.kv_heads) if self.model.owner(head) == self.node]
+
+    def phase(self, name: str) -> None:
+        """What the instructions that follow are for."""
+        self.builder.phase = Phase(name, self.layer)
 
     def vec(self, n: int | Count, a: int, **fields: int) -> None:
         """VEC with vector operand ``a``; results are stored where ``d`` is given."""

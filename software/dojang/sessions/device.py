@@ -52,6 +52,11 @@ class DeviceSession(Session):
     golden: compared with after every pass, while the chip works.
     on_close: releases what belongs to the chip.
     reconnect_s: how long to wait for a link that broke; 0 if that is an error.
+
+    Members
+    -------
+    image: what was loaded.
+    edge_counters: `CHANNEL_COUNTERS` of every channel in the last pass.
     """
 
     patrol_cycles = PATROL_CYCLES
@@ -59,12 +64,13 @@ class DeviceSession(Session):
     def __init__(self, device: Device, image: Image, guarded: bool = False,
                  read_logits: Callable[[int], np.ndarray] | None = None, golden: GoldenSession | None = None,
                  on_close: Callable[[], None] = lambda: None, reconnect_s: float = 0.0):
-        self.context, self.sets = image.context, image.sets
-        self._device, self._image, self._read_logits = device, image, read_logits
+        self.image, self.context, self.sets = image, image.context, image.sets
+        self._device, self._read_logits = device, read_logits
         self._golden, self._on_close, self._reconnect_s = golden, on_close, reconnect_s
         self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
         self._commands = [Counter() for _ in range(image.config.channels)]
         self._guard = [Counter() for _ in range(image.config.channels)]
+        self.edge_counters: list[dict[str, int]] = []
         self._cycles, self._seconds = 0, 0.0
         self._saturated: dict[str, int] = {}
         device.identify(image.config)
@@ -75,8 +81,8 @@ class DeviceSession(Session):
 
     def prefill(self, tokens: Sequence[int]) -> list[Step]:
         steps: list[Step] = []
-        for start in range(0, len(tokens), self._image.contexts):
-            steps += self._pass(tokens[start:start + self._image.contexts], decode=False)
+        for start in range(0, len(tokens), self.image.contexts):
+            steps += self._pass(tokens[start:start + self.image.contexts], decode=False)
         return steps
 
     def decode(self, token: int) -> Step:
@@ -86,6 +92,14 @@ class DeviceSession(Session):
         super().rewind(position)
         if self._golden:
             self._golden.rewind(position)
+
+    def jump(self, position: int) -> None:
+        """Go on at ``position`` as if all before it had been processed: for measurements, as what a pass costs does not
+        depend on what the cache holds.
+        """
+        if not 0 <= position < self.context:
+            raise SessionError(f"position {position} was asked for, expected 0 to {self.context - 1}")
+        self._position = position
 
     def use_set(self, index: int) -> None:
         super().use_set(index)
@@ -127,7 +141,7 @@ class DeviceSession(Session):
         It may be repeated when the link breaks: what it writes to the cache is this position's alone and the same each
         time, and it reads nothing else that it writes.
         """
-        program = self._image.programs[len(tokens)]
+        program = self.image.programs[len(tokens)]
         self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens,
                          self._set)
         meanwhile()
@@ -152,7 +166,7 @@ class DeviceSession(Session):
 
     def _memory_error(self, position: int) -> str:
         """What the guards keep."""
-        faults = ((channel, self._device.fault(channel)) for channel in range(self._image.config.channels))
+        faults = ((channel, self._device.fault(channel)) for channel in range(self.image.config.channels))
         places = (f"{fault.kind} at word address 0x{fault.address:x} of channel {channel}"
                   for channel, fault in faults if fault is not None)
         return f"memory error that cannot be corrected, up to position {position}: {', '.join(places)}"
@@ -160,7 +174,7 @@ class DeviceSession(Session):
     def _read_counts(self, messages: int):
         """The mailbox, and by channel the counters of its edge, its memory and its guard."""
         channels = []
-        for channel in range(self._image.config.channels):
+        for channel in range(self.image.config.channels):
             memory = FIRST_MEMORY_REGISTER + channel * MEMORY_REGISTERS
             channels.append((self._registers(channel * CHANNEL_REGISTERS, CHANNEL_COUNTERS),
                              self._registers(memory, MEMORY_COUNTERS),
@@ -169,7 +183,7 @@ class DeviceSession(Session):
 
     def _count(self, cycles: int, counts, decode: bool) -> int:
         """Sum up the counters of a pass; returns the bytes moved by all channels."""
-        config = self._image.config
+        config = self.image.config
         (candidates, counters), channels = counts
         ids = np.concatenate([node.ids for node in candidates.values()])
         values = np.concatenate([node.values for node in candidates.values()])
@@ -177,6 +191,7 @@ class DeviceSession(Session):
         ids, values = ids[real].astype(np.int64), values[real]
         order = np.lexsort((ids, -values))[:config.top_k]
         self._candidates = ids[order], values[order]
+        self.edge_counters = [edge for edge, _, _ in channels]
         moved = 0
         for channel, (edge, memory, guard) in enumerate(channels):
             moved += (edge["useful_read"] + edge["useful_written"]) * WORD_BYTES
@@ -196,7 +211,7 @@ class DeviceSession(Session):
         return dict(zip(names, self._device.registers(first, len(names)), strict=True))
 
     def summary(self) -> dict:
-        decode, config = self._decode, self._image.config
+        decode, config = self._decode, self.image.config
         peak = decode["cycles"] * config.peak_bytes_per_cycle
         return {
             "dram_utilization": decode["bytes"] / peak if peak else None,

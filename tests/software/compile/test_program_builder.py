@@ -7,9 +7,9 @@ from dojang_hdl.isa import Op, Reg, Stream
 
 
 def instructions(program) -> list[tuple[Op, dict[str, int]]]:
-    result = []
-    for at in range(0, len(program), 32):
-        low, high = (int.from_bytes(program[i:i + 16].tobytes(), "little") for i in (at, at + 16))
+    result, text = [], program.text
+    for at in range(0, len(text), 32):
+        low, high = (int.from_bytes(text[i:i + 16].tobytes(), "little") for i in (at, at + 16))
         head = isa.unpack(isa.HEAD, low)
         op = Op(head["op"])
         result.append((op, head | (isa.unpack(isa.FORMATS[op], high) if op in isa.FORMATS else {})))
