@@ -42,14 +42,14 @@ def draw_layer(found: Pass, config: ChipConfig, layer: int, path: Path) -> None:
     with picture(totals(found), path, (10.5, 1.9 + sum(heights))) as figure:
         nodes, *channels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
         _draw_nodes(nodes, found, config, layer, start, end)
-        handles = list(nodes.get_legend_handles_labels()[0])
         for axes, channel in zip(channels, found.channels, strict=True):
             _draw_channel(axes, channel, start, end)
-        own = channels[0].get_legend_handles_labels()[0]
+        handles = {label: handle for axes in (nodes, *channels)
+                   for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         channels[-1].set_xlabel(f"cycles of layer {layer} (simulated: {found.tokens} token at position "
                                 f"{found.position}, {config.name})")
         nodes.set_xlim(0, end - start)
-        figure.legend(handles=[*handles, *own], loc="outside lower center", ncols=5, fontsize=8)
+        figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=5, fontsize=8)
 
 
 def _phases(node: NodeTimeline, layer: int) -> list[tuple[str, int, int]]:
@@ -106,9 +106,13 @@ def _draw_channel(axes, channel: ChannelTimeline, start: int, end: int) -> None:
         covered = np.append(0, np.cumsum(np.where(labels == code, channel.lengths, 0)))
         share = np.diff(np.interp(edges, times, covered)) / np.diff(edges)
         shares[key] = shares.get(key, 0) + share
-    order = sorted(shares, key=lambda key: key[0] not in words)
-    axes.stackplot(edges[:-1] - start, [shares[key] for key in order], colors=[colour for _, colour in order],
-                   labels=[name for name, _ in order], step="post")
+    sides, bottom = np.repeat(edges, 2)[1:-1] - start, np.zeros(BINS)
+    for name, colour in sorted(shares, key=lambda key: key[0] not in words):
+        share = shares[name, colour]
+        if share.any():
+            axes.fill_between(sides, np.repeat(bottom, 2), np.repeat(bottom + share, 2), np.repeat(share > 0, 2),
+                              facecolor=colour, linewidth=0, label=name)
+        bottom = bottom + share
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1], ["0", "", "100 %"])
     axes.set_ylabel(f"channel {channel.channel}")
