@@ -94,7 +94,7 @@ class Sequencer(wiring.Component):
             may.eq(idle | (of_stream & (~of_urgent | (self.active != Unit.MOVER)))),
             accepted.eq((self.accept & self.issue).any()),
         ]
-        m.d.sync += idle.eq(~self.busy.any() & ~(accepted & ~of_stream))
+        m.d.sync += idle.eq(~self.busy.any() & ~accepted)
         with m.If(self.start):
             m.d.sync += self.running.eq(1)
         with m.FSM():
