@@ -197,7 +197,7 @@ def test_faults_of_the_last_writes_are_in_the_image(harness, fault):
 
 
 def test_a_model_that_stops_is_reported(harness):
-    with pytest.raises(TrafficError, match=f"image has {WORDS * 8} bytes, expected {WORDS * 16}"):
+    with pytest.raises(TrafficError, match=f"has {WORDS * 8} bytes, expected {WORDS * 16}"):
         run_traffic(harness, PATTERNS["sequential"], words=WORDS // 2, commands=10)
 
 
