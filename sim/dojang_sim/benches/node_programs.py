@@ -126,9 +126,9 @@ class ProgramWriter:
                 return first
         return None
 
-    def _changeable(self, words: int) -> int | None:
-        """Memory address in the CACHE area that no read on its way covers."""
-        reads = self.reading + [read for _, _, areas in self.consumers for read in areas]
+    def _changeable(self, words: int, *own: tuple[int, int]) -> int | None:
+        """Memory address in the CACHE area that no read on its way covers, nor one of the instruction's ``own``."""
+        reads = [*self.reading, *own, *(read for _, _, areas in self.consumers for read in areas)]
         for _ in range(50):
             addr = self.rng.randrange(CACHE, DUMP - words + 1)
             if not any(_overlap(addr, words, *read) for read in reads):
@@ -276,7 +276,7 @@ class ProgramWriter:
 
         def issue():
             a = self._readable(n * ELEMENTS)
-            addr = area[0] if self.rng.random() < 0.7 and self._is_free(area) else self._changeable(8 * n)
+            addr = area[0] if self.rng.random() < 0.7 and self._is_free(area) else self._changeable(8 * n, area)
             if addr is None:
                 addr = DUMP
             self._emit(Op.VPUT, n, addr, a=a, channel=0, **self._lane())
