@@ -144,7 +144,7 @@ def test_throughput_over_reads_of_several_nodes():
 
 
 def test_urgent_reads_pass_prefetching_ones():
-    """An urgent read waits for three chunks and the latency at most, however many READs wait."""
+    """An urgent read waits for four chunks and the latency at most, however many READs wait."""
     latency, chunk = 20, preset("small-node").chunk
     dut, when = EdgeWithMemory(latency), {}
 
@@ -163,7 +163,7 @@ def test_urgent_reads_pass_prefetching_ones():
         await send(ctx, dut.request, [read(0, 0, 0, chunk, reply=DataKind.URGENT_PLANES)])
 
     run(dut, requester, nodes, cycles=1000)
-    assert when[DataKind.URGENT_PLANES] - when["sent"] <= 3 * chunk + latency + 10
+    assert when[DataKind.URGENT_PLANES] - when["sent"] <= 4 * chunk + latency + 10
     assert when["end"] - when[DataKind.PLANES] <= 8 * chunk + 1, "the memory had to wait"
 
 
