@@ -1,4 +1,4 @@
-"""Verilates a design with a C++ main program of its own."""
+"""Verilates a design, with a C++ main program of its own or as a library."""
 
 import os
 import tempfile
@@ -7,33 +7,53 @@ from pathlib import Path
 
 from .toolchain import ToolchainError, build_environment, build_lock, run_tool
 
-__all__ = ["FLAGS", "OPTIMIZE", "build_executable"]
+__all__ = ["FLAGS", "OPTIMIZE", "build_executable", "build_library"]
 
 OPTIMIZE = "-O2"  # 30 % faster than -O1; -O3 gains nothing
 
-FLAGS = ("--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "0", "--no-timing",
+FLAGS = ("--cc", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "0", "--no-timing",
          "-Wno-fatal", "-Wno-lint", "-Wno-style")
 
 
 def build_executable(folder: Path, top: str, generate: Callable[[], dict[str, str]], sources: Iterable[Path], *,
-                     flags: Iterable[str] = FLAGS, title: str, on_build: Callable[[], None] = lambda: None) -> Path:
+                     libraries: Callable[[], Iterable[Path]] = tuple, flags: Iterable[str] = FLAGS, title: str,
+                     on_build: Callable[[], None] = lambda: None) -> Path:
     """The program of module ``top``, built unless ``folder`` has one; ``on_build`` is called if it has not.
 
     ``generate`` gives text by file name: Verilog is compiled, Verilator's configurations are heeded, anything else is
-    there to be included. ``sources`` are compiled as well. Whatever goes in must be told by the name of ``folder``.
-    Raises `ToolchainError` with ``title`` and the first error when Verilator or the compiler fails.
+    there to be included. ``sources`` are compiled as well; ``libraries`` gives what `build_library` made. Whatever goes
+    in must be told by the name of ``folder``. Raises `ToolchainError` with ``title`` and the first error when Verilator
+    or the compiler fails.
     """
-    executable = folder / "objects" / f"V{top}"
-    if executable.exists():  # whole: it was put there at once; the cache may be one that cannot be written
-        return executable
+    def build(scratch: Path) -> None:
+        on_build()
+        archives = list(libraries())
+        headers = [part for archive in archives for part in ("-CFLAGS", f"-I{archive.parent}")]
+        _build(scratch, top, generate(), [*sources, *archives], ("--exe", *flags, *headers), title)
+
+    return _once(folder, folder / "objects" / f"V{top}", build)
+
+
+def build_library(folder: Path, top: str, texts: dict[str, str], sources: Iterable[Path] = (), *,
+                  flags: Iterable[str] = FLAGS, title: str) -> Path:
+    """The model of module ``top`` for other programs, its header ``V<top>.h`` beside it; else as `build_executable`."""
+    archive = f"V{top}__ALL.a"
+    # make's own goal would be Verilator's library too, which the program brings.
+    return _once(folder, folder / "objects" / archive,
+                 lambda scratch: _build(scratch, top, texts, sources, (*flags, "-MAKEFLAGS", archive), title))
+
+
+def _once(folder: Path, result: Path, build: Callable[[Path], None]) -> Path:
+    """``result``, after ``build`` in what becomes ``folder`` unless it is there."""
+    if result.exists():  # whole: it was put there at once; the cache may be one that cannot be written
+        return result
     with build_lock(folder):
-        if not executable.exists():
-            on_build()
+        if not result.exists():
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                _build(Path(scratch), top, generate(), sources, flags, title)
+                build(Path(scratch))
                 os.replace(scratch, folder)  # at once, so that an interrupted build leaves no half a model
                 Path(scratch).mkdir()
-    return executable
+    return result
 
 
 def _build(folder: Path, top: str, texts: dict[str, str], sources: Iterable[Path], flags: Iterable[str],

@@ -10,12 +10,14 @@ import dojang_hdl
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
-from ..executable import FLAGS, OPTIMIZE, build_executable
+from ..executable import FLAGS, OPTIMIZE, build_executable, build_library
 from ..netlist import to_verilog
 from ..profile.taps import chip_taps, public_signals, tap_table
 from ..toolchain import cache_root
 from ..waves import hide_internal
+from . import node_model
 from .memories import IDEAL, Memories
+from .node_model import PackedNode
 from .top import NODE_MODULE, ChipTop
 
 __all__ = ["build_chip"]
@@ -24,15 +26,15 @@ TOP = "chip_top"
 MAIN, GATE = (Path(__file__).with_name(name) for name in ("main.cpp", "clock_gate.v"))
 SAMPLER = Path(inspect.getfile(chip_taps)).with_name("sampler.h")
 
-# Inlining the nodes would compile each of them anew and overflow the instruction cache.
+# What is worth inlining yosys has flattened.
 CHIP_FLAGS = (*FLAGS, "-fno-inline")
 
 
 def _sources(memories: Memories, trace: bool, profile: bool) -> list[Path]:
     """Everything the model is made from; converting it anew to find out would take longer than most simulations."""
     hardware = sorted(Path(dojang_hdl.__file__).parent.rglob("*.py"))
-    code = [to_verilog, ChipTop, *memories.components] + [hide_internal] * trace + [chip_taps] * profile
-    own = [MAIN, GATE] + [SAMPLER] * profile
+    code = [to_verilog, ChipTop, PackedNode, *memories.components] + [hide_internal] * trace + [chip_taps] * profile
+    own = [MAIN, GATE, *node_model.SOURCES] + [SAMPLER] * profile
     return [*hardware, *own, *memories.sources, *(Path(inspect.getfile(item)) for item in code)]
 
 
@@ -40,8 +42,9 @@ def build_chip(config: ChipConfig, *, trace: bool = False, profile: bool = False
                on_build: Callable[[], None] = lambda: None) -> Path:
     """The executable for ``config``, built unless the same one is in the cache; ``on_build`` is called if it is not.
 
-    A model with ``trace`` can write a VCD and runs much slower; one with ``profile`` can record its taps. Raises
-    `ToolchainError` with the first error when Verilator or the compiler fails.
+    A model with ``trace`` can write a VCD and runs much slower; one with ``profile`` can record its taps. Both have
+    their nodes inside, in other models these are `NodeModel`. Raises `ToolchainError` with the first error when
+    Verilator or the compiler fails.
     """
     flags = list(CHIP_FLAGS)
     if trace:
@@ -53,16 +56,29 @@ def build_chip(config: ChipConfig, *, trace: bool = False, profile: bool = False
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
 
-    def generate() -> dict[str, str]:
-        top, texts = ChipTop(config, memories), {}
-        for name, component in (TOP, top), (NODE_MODULE, Node(config, gated=True)):
-            text = to_verilog(component, name, flatten=not trace)
-            texts[f"{name}.v"] = hide_internal(text) if trace else text
+    def inside() -> dict[str, str]:
+        texts = {f"{name}.v": to_verilog(part, name, flatten=not trace)
+                 for name, part in ((TOP, ChipTop(config, memories)), (NODE_MODULE, Node(config, gated=True)))}
+        if trace:
+            texts = {name: hide_internal(text) for name, text in texts.items()}
         if profile:
             places = chip_taps(config, memories.guarded)
             texts |= {"taps.vlt": public_signals(places, TOP, NODE_MODULE), "taps.h": tap_table(places),
                       SAMPLER.name: SAMPLER.read_text()}
         return texts
 
-    return build_executable(folder, TOP, generate, (GATE, *memories.sources, MAIN), flags=flags,
-                            title=f"chip {config.name}", on_build=on_build)
+    if trace or profile:
+        return build_executable(folder, TOP, inside, (GATE, *memories.sources, MAIN), flags=flags,
+                                title=f"chip {config.name}", on_build=on_build)
+    return build_executable(
+        folder, TOP, lambda: {f"{TOP}.v": to_verilog(ChipTop(config, memories, apart=True), TOP, flatten=True)},
+        (*node_model.SOURCES, *memories.sources, MAIN), libraries=lambda: [_node_library(config)], flags=flags,
+        title=f"chip {config.name}", on_build=on_build)
+
+
+def _node_library(config: ChipConfig) -> Path:
+    """The model of a node; chips that differ elsewhere share it."""
+    text = to_verilog(PackedNode(config), NODE_MODULE, flatten=True)
+    digest = hashlib.sha256(repr((text, FLAGS, OPTIMIZE)).encode() + GATE.read_bytes())
+    return build_library(cache_root() / "nodes" / digest.hexdigest()[:16], NODE_MODULE, {f"{NODE_MODULE}.v": text},
+                         (GATE,), title=f"a node of {config.name}")

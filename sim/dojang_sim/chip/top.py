@@ -9,6 +9,7 @@ from dojang_hdl.config import ChipConfig, ConfigError
 from dojang_hdl.node.node import NodePorts
 
 from .memories import Memories
+from .node_model import NodeModel
 
 __all__ = ["NODE_MODULE", "ChipTop"]
 
@@ -16,9 +17,13 @@ NODE_MODULE = "dojang_node"
 
 
 class ChipTop(wiring.Component):
-    """`Chip` whose memories keep their data in mapped image files; nodes are black boxes named `NODE_MODULE`.
+    """`Chip` whose memories keep their data in mapped image files.
 
     ConfigError if its channels are not a multiple of the memory's ports.
+
+    Parameters
+    ----------
+    apart: nodes are `NodeModel`; else black boxes named `NODE_MODULE`.
     """
 
     # Single underscores: Verilator mangles the double ones of nested members in C++ names.
@@ -31,11 +36,11 @@ class ChipTop(wiring.Component):
     running: Out(1)
     answering: Out(1)
 
-    def __init__(self, config: ChipConfig, memories: Memories):
+    def __init__(self, config: ChipConfig, memories: Memories, apart: bool = False):
         if config.channels % memories.ports:
             raise ConfigError(f"chip {config.name} has {config.channels} memory channels, expected a multiple of "
                               f"{memories.ports}: so many share one memory")
-        self.config, self.memories = config, memories
+        self.config, self.memories, self._apart = config, memories, apart
         super().__init__()
 
     def elaborate(self, platform):
@@ -45,7 +50,7 @@ class ChipTop(wiring.Component):
         m.domains.chip = ClockDomain(local=True)
         m.d.comb += ClockSignal("chip").eq(ClockSignal())
         m.d.sync += ResetSignal("chip").eq(ResetSignal())
-        chip = Chip(config, lambda _: BlackBox(NodePorts(), NODE_MODULE))
+        chip = Chip(config, lambda _: NodeModel() if self._apart else BlackBox(NodePorts(), NODE_MODULE))
         in_chip = DomainRenamer("chip")
         m.submodules.chip = in_chip(chip)
         m.d.comb += [

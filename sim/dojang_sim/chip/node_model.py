@@ -1,0 +1,57 @@
+"""The node as a model of its own: compiled once, and the same code for every node of every chip that has such nodes."""
+
+from pathlib import Path
+
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from dojang_hdl.config import ChipConfig
+from dojang_hdl.node.node import Node, NodePorts
+
+__all__ = ["SOURCES", "NodeModel", "PackedNode"]
+
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("node_model.v", "node_model.cpp"))
+"""What a Verilator build needs besides the Verilog of a design with `NodeModel` and the library of `PackedNode`."""
+
+
+WORD = 32
+
+
+def _ports(flow: wiring.Flow, node: wiring.Component) -> Value:
+    """All ports of ``node`` with this direction: narrow ones together, each wide one in whole C++ words of its own."""
+    values = [Value.cast(value) for _, member, value in node.signature.flatten(node) if member.flow == flow]
+    wide = [value for value in values if len(value) > WORD]
+    parts = [Cat(value for value in values if len(value) <= WORD), *wide]
+    return Cat(Cat(part, Signal(-len(part) % WORD, name="padding")) for part in parts)
+
+
+class PackedNode(wiring.Component):
+    """A `Node` whose inputs and outputs are a word each, as node_model.cpp wants them."""
+
+    def __init__(self, config: ChipConfig):
+        self._node = Node(config, gated=True)
+        super().__init__({"inputs": In(len(_ports(In, self._node))), "outputs": Out(len(_ports(Out, self._node)))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.node = self._node
+        m.d.comb += [_ports(In, self._node).eq(self.inputs), self.outputs.eq(_ports(Out, self._node))]
+        return m
+
+
+class NodeModel(wiring.Component):
+    """A node of which another model knows the inside. Simulation only; a Verilator build needs `SOURCES`.
+
+    Every output of a node comes from registers alone, so it is enough that the two meet once a cycle.
+    """
+
+    def __init__(self):
+        super().__init__(NodePorts())
+
+    def elaborate(self, platform):
+        m = Module()
+        inputs, outputs = _ports(In, self), _ports(Out, self)
+        m.submodules.model = Instance(
+            "dojang_node_model", p_INPUTS=len(inputs), p_OUTPUTS=len(outputs),
+            i_clk=ClockSignal(), i_rst=ResetSignal(), i_inputs=inputs, o_outputs=outputs)
+        return m
