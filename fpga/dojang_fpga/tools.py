@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["ECPPACK", "NEXTPNR", "POLL", "YOSYS", "Process", "Tool", "ToolError", "run"]
+__all__ = ["ECPPACK", "NEXTPNR", "POLL", "SYNTH_ECP5", "YOSYS", "Process", "Tool", "ToolError", "run"]
 
 POLL = 0.5
 """Seconds between two looks at a tool."""
+
+
+SYNTH_ECP5 = "synth_ecp5 -nowidelut"
+"""How designs and single blocks are mapped; docs/reference/boards.md has the figures behind the choice."""
 
 
 class ToolError(RuntimeError):

@@ -5,14 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..tools import YOSYS, run
+from ..tools import SYNTH_ECP5, YOSYS, run
 from .netlist import TOP, Netlist
 from .stage import Stage
 
-__all__ = ["OPTIONS", "Synthesis", "synthesise"]
-
-OPTIONS = ("-nowidelut",)
-"""Of ``synth_ecp5``; docs/reference/boards.md has the figures behind the choice."""
+__all__ = ["Synthesis", "synthesise"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Synthesis:
 def synthesise(design: Netlist, root: Path, progress: Callable[[str], None] = lambda step: None) -> Synthesis:
     """Map a netlist to the cells of an ECP5; kept in ``root`` by content."""
     script = "\n".join((*(f"read_verilog {path.name}" for path in design.verilog), f"read_rtlil {design.rtlil.name}",
-                        f"synth_ecp5 {' '.join(OPTIONS)} -top {TOP} -json {TOP}.json",
+                        f"{SYNTH_ECP5} -top {TOP} -json {TOP}.json",
                         "tee -q -o stat.json stat -json"))
     files = (design.rtlil, *design.verilog)
     stage = Stage(root, "synthesis", YOSYS.version, script, *files)

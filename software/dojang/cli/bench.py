@@ -13,7 +13,8 @@ from ..checkpoints import load
 from ..errors import DojangError
 from ..generation import Generation
 from ..sampling import Sampler
-from ..sessions import Memory, open_session
+from ..sessions import Memory
+from ..sessions.simulated import open_simulated
 from .console import output, working
 from .model_argument import MODEL_HELP
 from .output_file import JsonFile, prepare, write_json
@@ -35,10 +36,11 @@ class BenchError(DojangError):
 def decode(
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = "smollm2",
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode after a prompt of one.")] = 2,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode.")] = 2,
     json_file: JsonFile = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
     memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
+    position: Annotated[int, typer.Option(min=0, help="Of the first token; what comes before is not processed.")] = 0,
 ):
     """Cycles per token and utilisation while decoding, by the chip's own counters.
 
@@ -50,15 +52,17 @@ def decode(
     with working("reading the model") as progress:
         checkpoint = load(model, weights)
         context = min(CONTEXT, checkpoint.shape.context)
-        if tokens > context:
-            raise BenchError(f"{tokens} tokens are more than the context of {context}")
-        with open_session(checkpoint, config, context=context, memory=memory, progress=progress) as session:
+        if position + tokens > context:
+            raise BenchError(f"{tokens} tokens from position {position} on are more than the context of {context}")
+        with open_simulated(checkpoint, config, context, memory, progress=progress) as session:
+            session.jump(position)
             run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
             for done, _ in enumerate(run.decode(tokens), 1):
                 progress(f"decoding: {done} of {tokens} tokens")
             summary = session.summary()
     figures = {
-        "model": checkpoint.name, "chip": config.name, "memory": memory.value, "tokens": len(run.tokens),
+        "model": checkpoint.name, "chip": config.name, "memory": memory.value,
+        "position": position, "tokens": len(run.tokens),
         "cycles_per_token": sum(run.decode_cycles) / len(run.tokens), "decode_cycles": run.decode_cycles,
         "dram_bytes_per_token": sum(run.dram_bytes) / len(run.tokens),
         "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle, **summary,
@@ -82,6 +86,7 @@ def _table(figures: dict) -> Table:
     table = Table("figure", "value",
                   title=f"decode: {figures['model']} on {figures['chip']}, {figures['memory']} memory")
     for name, value in (
+        ("first position", str(figures["position"])),
         ("tokens", str(figures["tokens"])),
         ("cycles per token", f"{figures['cycles_per_token']:,.0f}"),
         ("memory bytes per token", f"{figures['dram_bytes_per_token']:,.0f}"),

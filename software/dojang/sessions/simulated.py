@@ -21,8 +21,9 @@ LINK_TIMEOUT_S = 120.0
 """The simulated chip may need long for the cycles that a real one answers within at once."""
 
 
-def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory, waves: Waves | None,
-                   compare_golden: bool, progress: Callable[[str], None], sets: Sequence[ScaleSet],
+def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory,
+                   waves: Waves | None = None, compare_golden: bool = False,
+                   progress: Callable[[str], None] = lambda _: None, sets: Sequence[ScaleSet] = (),
                    events: Path | None = None) -> DeviceSession:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect.
 

@@ -18,10 +18,14 @@ class FakeSession(Session):
     """Position p takes 1000 + p cycles and 10 p bytes; the best token is 7."""
 
     def __init__(self, context):
-        self.context, self.tokens, self.closed = context, [], False
+        self.context, self.tokens, self.closed, self.first = context, [], False, None
 
     def prefill(self, tokens):
         return [self.decode(token) for token in tokens]
+
+    def jump(self, position):
+        assert not self.tokens
+        self.first = position
 
     def decode(self, token):
         position = len(self.tokens)
@@ -43,8 +47,11 @@ def model(tmp_path):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """What was asked of `open_session`, and the sessions it gave."""
+    """What was asked of `open_session` or `open_simulated`, and the sessions they gave."""
     calls = []
+
+    def open_simulated(checkpoint, config, context, memory, **options):
+        return open_session(checkpoint, config, context=context, memory=memory, **options)
 
     def open_session(checkpoint, config, **options):
         session = FakeSession(min(options["context"], checkpoint.shape.context))
@@ -54,8 +61,8 @@ def opened(monkeypatch):
         calls.append((config, options, session))
         return session
 
-    for module in ("dojang.cli.bench", "dojang.cli.waves"):
-        monkeypatch.setattr(import_module(module), "open_session", open_session)
+    monkeypatch.setattr(import_module("dojang.cli.bench"), "open_simulated", open_simulated)
+    monkeypatch.setattr(import_module("dojang.cli.waves"), "open_session", open_session)
     return calls
 
 
@@ -66,19 +73,20 @@ def run(*arguments):
 def test_bench_decode(model, opened, tmp_path):
     file = tmp_path / "b" / "f.json"
     result = run("bench", "decode", "--model", model, "--chip", "sim-1x1", "--tokens", 3, "--memory", "lpddr4",
-                 "--json", file)
+                 "--position", 16, "--json", file)
     assert result.exit_code == 0, result.stderr
     figures = json.loads(file.read_text())
     assert figures.pop("wall_seconds") > 0
     assert figures == {
-        "model": "small.gguf", "chip": "sim-1x1", "memory": "lpddr4", "tokens": 3, "cycles_per_token": 1001,
-        "dram_bytes_per_token": 10, "decode_cycles": [1000, 1001, 1002], "dram_peak_bytes_per_cycle": 16,
+        "model": "small.gguf", "chip": "sim-1x1", "memory": "lpddr4", "position": 16, "tokens": 3,
+        "cycles_per_token": 1001, "dram_bytes_per_token": 10, "decode_cycles": [1000, 1001, 1002],
+        "dram_peak_bytes_per_cycle": 16,
         "dram_utilization": 0.875, "engine_utilization": 0.75, "simulated_hz": 250_000.0,
         "memory_commands": [{"reads": 5}], "memory_guard": [{"corrected": 2}]}
     for text in ("1,001", "87.5% of 16 bytes a cycle", "75.0%", "250,000"):
         assert text in result.stdout
     (config, options, session), = opened
-    assert options["memory"] == "lpddr4"
+    assert options["memory"] == "lpddr4" and session.first == 16
     assert config.name == "sim-1x1" and session.tokens[1:] == [7, 7] and session.closed
 
 
@@ -107,7 +115,8 @@ def test_waves_stops_at_the_end_of_the_context(model, opened, tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     (("bench", "decode", "--chip", "huge"), "unknown chip preset 'huge'"),
     (("bench", "decode", "--model", "/none.gguf"), "model file /none.gguf does not exist"),
-    (("bench", "decode", "--model", "{model}", "--tokens", "25"), "25 tokens are more than the context of 24"),
+    (("bench", "decode", "--model", "{model}", "--tokens", "25"), "25 tokens from position 0 on are more"),
+    (("bench", "decode", "--model", "{model}", "--position", "23"), "2 tokens from position 23 on are more"),
     (("bench", "decode", "--json", "/"), "cannot write /"),
     (("waves", "{model}", "--out", "/dev/null"), "cannot write /dev/null/"),
 ])
