@@ -7,9 +7,8 @@ import pytest
 from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.compile import compile_model
-from dojang.driver import Candidates, MemoryFault, RunResult, Upload
+from dojang.driver import Candidates, MemoryFault, RunResult
 from dojang.sessions import SessionError
-from dojang.sessions.board import BOARD_PATROL_CYCLES, BoardSession
 from dojang.sessions.device import PATROL_CYCLES, DeviceSession
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import preset
@@ -69,13 +68,6 @@ def test_guards_are_told_what_the_memory_holds_before_anything_runs(image, guard
     told = [call for channel in (0, 1)
             for call in (("protect", channel, *ends, PATROL_CYCLES), ("clear_fault", channel))]
     assert device.calls == ["identify", *(told if guarded else []), "run"]
-
-
-def test_guards_of_boards_look_at_their_slower_memory_less_often(image):
-    device = FakeDevice()
-    BoardSession(device, image, guarded=True, config=image.config, clock_hz=75_000_000, upload=Upload(0))
-    assert [call[-1] for call in device.calls if call[0] == "protect"] == [BOARD_PATROL_CYCLES] * 2
-    assert BOARD_PATROL_CYCLES == 4 * PATROL_CYCLES
 
 
 def test_logits_after_going_back_are_those_of_a_fresh_session(checkpoint):

@@ -15,8 +15,8 @@ __all__ = ["Checker", "Header", "Sealer", "Verdict"]
 
 Header = data.StructLayout(dict(HEADER))
 
-Verdict = data.StructLayout({"block": Block, "good": 1, "fixed": 1})
-"""What is known of a block: nothing is wrong any more; some word had to be corrected."""
+Verdict = data.StructLayout({"block": Block, "good": 1, "fixed": 1, "crc": 32})
+"""What is known of a block: nothing is wrong any more; some word had to be corrected; the CRC that its header has."""
 
 _Stage = data.StructLayout({"word": WORD_BITS, "valid": 1, "header": 1, "wanted": 1, "last": 1, "start": 1,
                             "seal": 1})
@@ -122,6 +122,7 @@ class Checker(wiring.Component):
         m.d.sync += [stage.eq(before) for stage, before in zip(of, (block, *of), strict=False)]
         m.d.sync += [
             self.judged.eq(done), self.verdict.block.eq(judged), self.verdict.fixed.eq(fixed),
+            self.verdict.crc.eq(expected),
             self.verdict.good.eq(judged.raw | ~bad & (crc.crc[0] ^ judged.addr == expected)
                                  & ((judged.purpose != Purpose.VERIFY) | (expected == self.verify_crc))),
         ]

@@ -22,8 +22,8 @@ class Verifier(wiring.Component):
 
     A cluster that needs the place of another one has that one read back first; so has one that is written again before
     it is: had the first write been lost, reads since then would have seen what was there before, and the second one
-    might have been merged with it, without anything being wrong in the end. After a reset the table is cleared, for
-    ``places`` cycles.
+    might have been merged with it, without anything being wrong in the end. A cluster that the chip reads with the CRC
+    it was written with need not be read back. After a reset the table is cleared, for ``places`` cycles.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class Verifier(wiring.Component):
     idle: what is in the table may be read back now.
     job: what is to be read back. verified: the oldest of these was (strobe).
     crc: what the oldest one must have, from two cycles after it has become that.
+    seen, seen_crc, seen_en: a cluster that was read and is right. One that comes within ten cycles of another may go
+        unnoticed.
     pending: something has not been read back.
     """
 
@@ -44,6 +46,7 @@ class Verifier(wiring.Component):
         super().__init__({
             "claim": In(stream.Signature(Written)), "written": In(1), "idle": In(1),
             "job": Out(stream.Signature(Job)), "verified": In(1), "crc": Out(32), "pending": Out(1),
+            "seen": In(32 - _CLUSTER_BITS), "seen_crc": In(32), "seen_en": In(1),
         })
 
     def elaborate(self, platform):
@@ -61,6 +64,9 @@ class Verifier(wiring.Component):
         asked = [Signal(bits, name=f"asked{i}") for i in range(ON_THEIR_WAY)]
         asking = Signal(ON_THEIR_WAY)   # of ``asked``, the oldest first
         mine = Signal()                 # the entry makes way for a claim
+        seen, seen_crc, new, looking = Signal.like(self.seen), Signal(32), Signal(), Signal()
+        with m.If(self.seen_en & ~new & ~looking):
+            m.d.sync += [seen.eq(self.seen), seen_crc.eq(self.seen_crc), new.eq(1)]
 
         clash = Cat(asking[i] & (asked[i] == self.claim.payload.cluster[:bits]) for i in range(ON_THEIR_WAY)).any()
         m.d.comb += [
@@ -91,8 +97,11 @@ class Verifier(wiring.Component):
                 with m.If(at == self._places - 1):
                     m.next = "IDLE"
             with m.State("IDLE"):
-                m.d.sync += [claimed.eq(self.claim.payload), mine.eq(self.claim.valid)]
-                with m.If(self.claim.valid):
+                m.d.sync += [claimed.eq(self.claim.payload), mine.eq(self.claim.valid & ~new), looking.eq(new)]
+                with m.If(new):
+                    m.d.sync += [at.eq(seen), new.eq(0)]
+                    m.next = "FETCH"
+                with m.Elif(self.claim.valid):
                     m.d.sync += at.eq(self.claim.payload.cluster[:bits])
                     with m.If(~clash):
                         m.next = "FETCH"
@@ -106,7 +115,12 @@ class Verifier(wiring.Component):
                 m.next = "DECIDE"
             with m.State("DECIDE"):
                 m.next = "IDLE"
-                with m.If(entry.used):
+                with m.If(looking):
+                    m.d.sync += looking.eq(0)
+                    with m.If(entry.used & (entry.tag == seen[bits:]) & (entry.crc == seen_crc)):
+                        m.d.comb += put.en.eq(1)
+                        m.d.sync += used.eq(used - 1)
+                with m.Elif(entry.used):
                     m.next = "ASK"
                 with m.Elif(mine):
                     m.next = "CLAIMED"

@@ -91,6 +91,8 @@ class Writer(wiring.Component):
             emitter.taken.eq(taken), emitter.done.eq(done),
             verifier.written.eq(emitter.written), self.verify_crc.eq(verifier.crc), verifier.idle.eq(self.quiet),
             verifier.verified.eq(self.judged & (mine == Purpose.VERIFY)),
+            verifier.seen.eq(block.addr >> _INDEX), verifier.seen_crc.eq(self.verdict.crc),
+            verifier.seen_en.eq(self.judged & self.verdict.good & (mine == Purpose.READ) & ~block.tile & ~block.raw),
             patrol.interval.eq(self.control.patrol), patrol.start.eq(self.control.tiles_end),
             patrol.end.eq(self.control.end),
             patrol.halt.eq(self.halt), patrol.read.eq(self.judged & (mine == Purpose.PATROL)),

@@ -11,7 +11,7 @@ from dojang_hdl.host.identity import fingerprint
 from ..checkpoints import Checkpoint, ScaleSet
 from ..compile import Image, compile_model
 from ..driver import Device, Identity, LinkError, LinkTimeout, SerialTransport, TransportError, Upload, upload
-from .device import PATROL_CYCLES, DeviceSession
+from .device import DeviceSession
 from .golden import GoldenSession
 from .session import SessionError
 
@@ -34,9 +34,6 @@ RECONNECT_S, RECONNECTS = 60.0, 20
 BOARD_WINDOW = 1 << 14
 """Bytes in flight on a real line, which is slower than the chip executes writes: 13 ms at 12 Mbaud."""
 
-BOARD_PATROL_CYCLES = 4 * PATROL_CYCLES
-"""A word takes a board's memory up to four cycles: 0.2 % of its time again. 32 MiB are seen in 72 s at 60 MHz."""
-
 
 class BoardSession(DeviceSession):
     """A session on the chip behind a serial port.
@@ -46,8 +43,6 @@ class BoardSession(DeviceSession):
     config, clock_hz: the chip's; 0 Hz if it is simulated.
     upload: what had to be sent, all channels together.
     """
-
-    patrol_cycles = BOARD_PATROL_CYCLES
 
     def __init__(self, *args, config: ChipConfig, clock_hz: int, upload: Upload, **options):
         self.config, self.clock_hz, self.upload = config, clock_hz, upload

@@ -34,9 +34,9 @@ BREAKS = 5
 RUN_TIMEOUT_S = 900.0
 """Longest pass; a chip that is slower than this hangs."""
 
-PATROL_CYCLES = 4096
-"""Between two clusters that a guard looks at: nine words of a cycle each, 0.2 % of the memory's time. At 200 MHz it
-sees 256 MiB in 40 s, long before a second bit of a word is to be expected.
+PATROL_CYCLES = 16384
+"""Between two clusters that a guard looks at: nine words, 0.05 % of the time of a memory that gives one a cycle, 0.2 %
+of a board's. At 200 MHz it sees 256 MiB in 3 minutes, long before a second bit of a word is to be expected.
 """
 
 
@@ -59,8 +59,6 @@ class DeviceSession(Session):
     edge_counters: `CHANNEL_COUNTERS` of every channel in the last pass.
     """
 
-    patrol_cycles = PATROL_CYCLES
-
     def __init__(self, device: Device, image: Image, guarded: bool = False,
                  read_logits: Callable[[int], np.ndarray] | None = None, golden: GoldenSession | None = None,
                  on_close: Callable[[], None] = lambda: None, reconnect_s: float = 0.0):
@@ -76,7 +74,7 @@ class DeviceSession(Session):
         device.identify(image.config)
         if guarded:
             for channel in range(image.config.channels):
-                device.protect(channel, image.protection.tiles_end, image.protection.end, self.patrol_cycles)
+                device.protect(channel, image.protection.tiles_end, image.protection.end, PATROL_CYCLES)
                 device.clear_fault(channel)  # of an earlier session
 
     def prefill(self, tokens: Sequence[int]) -> list[Step]:

@@ -13,9 +13,9 @@ from dojang_sim.benches.streams import run
 PLACES, WRITES = 8, 45
 
 MUTATIONS = {
-    "a place lost to another cluster": ("with m.If(entry.used):", "with m.If(entry.used & ~mine):"),
-    "written again unseen": ("with m.If(entry.used):",
-                             "with m.If(entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))):"),
+    "a place lost to another cluster": ("with m.Elif(entry.used):", "with m.Elif(entry.used & ~mine):"),
+    "written again unseen": ("with m.Elif(entry.used):",
+                             "with m.Elif(entry.used & (~mine | (entry.tag != claimed.cluster[bits:]))):"),
     "written again at once": ("with m.If(mine & (entry.tag != claimed.cluster[bits:])):", "with m.If(mine):"),
     "written while it is read back": ("with m.If(~clash):", "with m.If(1):"),
     "read back for ever": ("m.d.comb += put.en.eq(1)    # the place is free", "pass"),
@@ -28,17 +28,26 @@ MUTATIONS = {
     "another CRC": ("put_entry.crc.eq(claimed.crc)", "put_entry.crc.eq(claimed.crc + 1)"),
     "the CRC of the first one for ever": ("get_crc.addr.eq(get_crc.addr + self.verified)", "get_crc.addr.eq(0)"),
     "the CRC of what was written last": ("put_crc.data.eq(entry.crc)", "put_crc.data.eq(claimed.crc)"),
+    "another cluster seen": ("(entry.tag == seen[bits:]) & ", ""),
+    "other contents seen": (" & (entry.crc == seen_crc)", ""),
+    "seen, but read back": ("with m.If(looking):", "with m.If(0):"),
+    "seen, but still counted": ("m.d.comb += put.en.eq(1)\n                        m.d.sync += used.eq(used - 1)",
+                                "m.d.comb += put.en.eq(1)"),
     "the wrong one done": ("asked[i].eq(asked[i + 1])", "asked[i].eq(asked[i])"),
 }
 
 
 class Bench:
-    """Clusters are written in random order; ``waiting``: CRC of those that must be read back, ``asked`` what is."""
+    """Clusters are written in random order; ``waiting``: CRC of those that must be read back, ``asked`` what is.
 
-    def __init__(self, verifier, writes, *, clusters=20, busy=0.6, latency=30, seed=1, rewrites=0.0):
+    ``seen``: CRC of those that the chip has read, which need not be read back.
+    """
+
+    def __init__(self, verifier, writes, *, clusters=20, busy=0.6, latency=30, seed=1, rewrites=0.0,
+                 looks=()):
         self.dut, self.rng, self.writes = verifier(PLACES), random.Random(seed), writes
         self.clusters, self.busy, self.latency, self.rewrites = clusters, busy, latency, rewrites
-        self.waiting, self.asked, self.verified = {}, [], 0
+        self.waiting, self.seen, self.asked, self.verified, self.looks = {}, {}, [], 0, looks
         self.most = 0
         self.finished = False
 
@@ -57,6 +66,7 @@ class Bench:
                 _, _, ready = await ctx.tick().sample(dut.claim.ready)
             ctx.set(dut.claim.valid, 0)
             assert cluster not in self.waiting, "it has not been read back"
+            self.seen.pop(cluster, None)
             assert cluster not in [one for _, one, _ in self.asked], "it is being read back"
             for _ in range(rng.randrange(12)):
                 await ctx.tick()
@@ -67,11 +77,29 @@ class Bench:
             assert ctx.get(dut.pending)
         self.finished = True
 
+    async def chip(self, ctx):
+        """Reads clusters: as they were written, as they were before, and others that have the same place."""
+        dut, rng = self.dut, self.rng
+        while self.looks and not self.finished:
+            for _ in range(rng.randrange(40)):
+                await ctx.tick()
+            look = rng.choice(self.looks)
+            if not self.waiting:
+                continue
+            cluster, crc = rng.choice(list(self.waiting.items()))
+            if look == "right":
+                self.seen[cluster] = self.waiting.pop(cluster)
+            ctx.set(dut.seen, cluster + PLACES * (look == "another"))
+            ctx.set(dut.seen_crc, crc ^ (look == "before"))
+            ctx.set(dut.seen_en, 1)
+            await ctx.tick()
+            ctx.set(dut.seen_en, 0)
+
     async def reader(self, ctx):
         """Reads back in order, each some time after it was asked for; idle now and then."""
         dut, rng = self.dut, self.rng
         cycle, late = 0, 0      # asked for since there was time, or a claim
-        while not self.finished or self.waiting or self.asked:
+        while not self.finished or self.waiting or self.asked or ctx.get(dut.pending):
             done = bool(self.asked) and self.asked[0][0] <= cycle
             ctx.set(dut.verified, done)
             if cycle % 40 == 0:
@@ -91,7 +119,8 @@ class Bench:
                 cluster = job.addr // CLUSTER
                 assert job.purpose.value == Purpose.VERIFY.value and job.length == CLUSTER
                 due = max(cycle + 2 + rng.randrange(self.latency), self.asked[-1][0] + 3 if self.asked else 0)
-                self.asked.append((due, cluster, self.waiting.pop(cluster)))
+                waiting = self.waiting if cluster in self.waiting else self.seen
+                self.asked.append((due, cluster, waiting.pop(cluster)))
                 self.most = max(self.most, len(self.asked))
                 assert self.most <= ON_THEIR_WAY
         ctx.set(dut.verified, 0)
@@ -103,7 +132,7 @@ class Bench:
 
 def check(verifier, writes=WRITES, **options):
     bench = Bench(verifier, writes, **options)
-    run(bench.dut, bench.writer, bench.reader, cycles=200 * writes)
+    run(bench.dut, bench.writer, bench.reader, bench.chip, cycles=200 * writes)
     return bench
 
 
@@ -121,7 +150,16 @@ def slow_reads(verifier):
     assert check(verifier, writes=40, clusters=PLACES, busy=0.8, latency=300).most == ON_THEIR_WAY
 
 
-CHECKS = (many_clusters, few_clusters, slow_reads)
+def read_by_the_chip(verifier):
+    """Most of what it has read as it was written is not read back."""
+    assert check(verifier, clusters=PLACES, busy=0.9, looks=["right"]).verified < WRITES / 2
+
+
+def read_otherwise_by_the_chip(verifier):
+    assert check(verifier, clusters=PLACES, busy=0.8, looks=["before", "another"]).verified == WRITES
+
+
+CHECKS = (many_clusters, few_clusters, slow_reads, read_by_the_chip, read_otherwise_by_the_chip)
 
 
 @pytest.mark.parametrize("check", CHECKS)
