@@ -16,8 +16,8 @@ _Header = data.StructLayout({name: RequestFlit.members[name] for name in _FIELDS
 
 
 class PrefetchQueue(wiring.Component):
-    """Holds READs of prefetched words back until the memory has little to read. Everything else passes them, as long as
-    the memory takes it at once.
+    """Holds READs of prefetched words back until the memory has little to read and takes nothing else, which passes at
+    once.
 
     The order of the READs that are held back is kept, and that of everything else. Prefetched words must be such as
     nobody writes, and have neither reply address nor tag. After ``patience`` cycles one is let through whatever the
@@ -44,7 +44,7 @@ class PrefetchQueue(wiring.Component):
         entry, held = data.View(_Header, queue.w_data), data.View(_Header, queue.r_data)
         flit, o = self.i.payload, self.o.payload
         prefetch, turn, room = Signal(), Signal(), Signal()
-        little, impatient, passing, stalled = Signal(), Signal(), Signal(), Signal()
+        little, impatient, passing = Signal(), Signal(), Signal()
         reading = Signal(16)                                  # words the memory still has to give
         waited = Signal(range(self._patience + 1))
         since = Signal(2)                                     # cycles since a READ left, 3 or more
@@ -58,8 +58,7 @@ class PrefetchQueue(wiring.Component):
             queue.w_en.eq(self.i.valid & self.i.ready & prefetch), queue.r_en.eq(turn & self.o.ready),
             self.o.valid.eq(turn | self.i.valid & room & ~prefetch),
             o.eq(flit),
-            # Writes that the memory does not take at once give way to a READ now and then.
-            passing.eq(self.i.valid & room & ~prefetch & ~stalled),
+            passing.eq(self.i.valid & room & ~prefetch & self.o.ready),
         ]
         with m.If(turn):
             m.d.comb += [o.kind.eq(RequestKind.READ), *(o[name].eq(held[name]) for name in _FIELDS)]
@@ -75,10 +74,6 @@ class PrefetchQueue(wiring.Component):
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [turn.eq(queue.r_rdy & ~turn & (little & since.all() & ~read & ~passing | impatient)),
                          room.eq(queue.w_level < self._depth - 1)]
-        with m.If(self.o.valid & ~self.o.ready):
-            m.d.sync += stalled.eq(1)
-        with m.Elif(turn):
-            m.d.sync += stalled.eq(0)
         with m.If(turn | ~queue.r_rdy):
             m.d.sync += waited.eq(0)
         with m.Elif(waited != self._patience):

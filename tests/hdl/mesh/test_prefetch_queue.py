@@ -77,7 +77,7 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycle
                     assert reading <= WINDOW or late >= PATIENCE - 2, f"{reading} words are still to be read"
                 left.append(number)
                 took = now["length"] if now["kind"] == RequestKind.READ else 0
-            passed = valid and ready and not stall and not prefetches(flits[left[-1]])
+            passed = valid and ready and not prefetches(flits[left[-1]])
             await ctx.tick()
             reading += took - returned
 
@@ -127,8 +127,7 @@ MUTATIONS = {
     "one too many": ("self._depth - 1", "self._depth + 1"),
     "any request of such a reply": ("(flit.kind == RequestKind.READ) & ", ""),
     "the offer changes": ("with m.If(~self.o.valid | self.o.ready):", "with m.If(1):"),
-    "held up by what waits behind": ("self.i.valid & room & ~prefetch", "self.i.valid & ~prefetch"),
-    "held up by what is not taken": ("~prefetch & ~stalled", "~prefetch"),
+    "held up by what waits behind": ("self.i.valid & room & ~prefetch & self.o.ready", "self.i.valid & ~prefetch"),
     "urgent requests wait for their turn": ("~read & ~passing |", "~read |"),
     "scales do not wait": ("(DataKind.PLANES, DataKind.SCALES)", "(DataKind.PLANES,)"),
 }
