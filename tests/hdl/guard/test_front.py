@@ -219,7 +219,7 @@ def reads_of_tiles_pass(front):
         # A word that has no place yet may be near to anything.
         ctx.set(dut.writes_waiting, 1)
         assert await read(ctx, 0, 10) == (1, 0)
-        assert await read(ctx, 1024, 20) == (None, 1)
+        assert await read(ctx, 1024, 20) == (None, 0)
         ctx.set(dut.writes_waiting, 0)
         await ctx.tick().repeat(3)
         assert ctx.get(dut.waiting) == 0

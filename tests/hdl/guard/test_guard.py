@@ -157,7 +157,7 @@ def write_after_read(guard=Guard):
         await bench.drain(ctx)
         bench.check()
         _, counters = await bench.registers(ctx)
-        assert hit and counters == {"clusters_reread": 1, "verified": 3}
+        assert hit and counters == {"clusters_reread": 1}   # the chip has read what it wrote
 
     bench.run(scenario)
 

@@ -61,7 +61,7 @@ def busy_until_verified(guard=Guard):
 
         def look():
             seen.append((ctx.get(bench.dut.status.busy), ctx.get(bench.dut.counters).verified))
-            return len(seen) == 400
+            return len(seen) == 800
 
         await bench.drain(ctx, until=look)
         changes = [state for state, before in zip(seen, [None, *seen], strict=False) if state != before]

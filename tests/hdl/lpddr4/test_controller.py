@@ -74,9 +74,10 @@ class FirstWrite(PhyMemory):
 def turned_for_a_read(controller=Controller):
     """A port reads what it has just written while the other one always has reads, so short that the bus is never quiet.
     """
-    stream = [(0, 8 * index, 8) for index in range(90)]
+    stream = [(0, 8 * index, 8) for index in range(150)]
+    reads = [(0, 2 * index, 2) for index in range(10)]
     memory = FirstWrite(WIDE)
-    traffic_run(WIDE, [[(0, 0, 2), (1, 256, 4), (0, 256, 4)], stream], controller=controller, memory=memory)
+    traffic_run(WIDE, [[*reads, (1, 256, 4), (0, 256, 4)], stream], controller=controller, memory=memory)
     assert memory.wait <= 150
 
 
