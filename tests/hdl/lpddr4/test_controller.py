@@ -133,8 +133,10 @@ def broken_run(controller=Controller):
                 (0, 4, 9), *random_traffic(random.Random(5), config.words, 5)]
     traffic_run(config, commands, late=1300, masks=0.3, controller=controller, cycles=4000)
     # Accesses that come one by one, some of them while their bank is refreshed
+    memory = PhyMemory(config)
     traffic_run(config, [(0, 128 * index, 2) for index in range(100)], stalls=(0.9, 0, 0), controller=controller,
-                cycles=4000)
+                cycles=4000, memory=memory)
+    assert memory.commands[Command.REFPB] >= 8, "refreshes may be late, but not all of them"
 
 
 def test_the_controller_passes():

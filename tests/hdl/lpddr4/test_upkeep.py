@@ -17,7 +17,7 @@ MUTATIONS = {
     "without a turn": ("m.d.comb += [self.turn.eq(1), self.register.eq(self.calm)]",
                        "m.d.comb += [self.turn.eq(1), self.register.eq(1)]"),
     "latch without a turn": ("self.latch.eq(self.calm)", "self.latch.eq(1)"),
-    "latch too early": ("CALIBRATION_EIGHTHS = 16", "CALIBRATION_EIGHTHS = 8"),
+    "latch too early": ("CALIBRATION_EIGHTHS = 16", "CALIBRATION_EIGHTHS = 2"),
     "read twice": ("with m.If(self.register_taken):", "with m.If(self.register_taken & ~self.due):"),
     "rarely": ("DELAY_EIGHTHS = 24 * BANKS", "DELAY_EIGHTHS = 0"),
     "turn kept": ("self.finished.eq(self.start | self.latch)", "self.finished.eq(self.latch)"),
@@ -35,7 +35,7 @@ def check(upkeep=Upkeep):
         for cycle in range(3_000):
             due = cycle % 2 == 1
             turn = ctx.get(dut.turn)
-            calm = turn and (calm or asked > 71 or rng.random() < 0.01)
+            calm = turn and (calm or asked > 71 or rng.random() < 0.05)
             asked = asked + due if turn else 0
             ctx.set(dut.due, due)
             ctx.set(dut.calm, calm)
