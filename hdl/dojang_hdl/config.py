@@ -31,7 +31,7 @@ class ChipConfig:
     sram_words: 128-bit words in each of the two SRAM banks of a node (LOCAL and RX).
     plane_fifo, scale_fifo, program_fifo: words buffered by the node's stream readers; of planes and scales a quarter is
         for urgent reads.
-    chunk: words of one memory read request (128 words are 2 KiB).
+    chunk: words of one memory read request, and of a tile that has a CRC (128 words are 2 KiB).
     channel_mib: size of each channel's memory in MiB.
     top_k: candidates kept per node for sampling.
     coded: the engine also takes window codes, masks, rotated products, groups of 64 and 128, integer offsets and scales
@@ -70,7 +70,7 @@ class ChipConfig:
         check(power_of_two(self.acc_rows) and 32 <= self.acc_rows <= 4096, "acc_rows", "a power of two from 32 to 4096")
         check(power_of_two(self.sram_words) and 64 <= self.sram_words <= 32768, "sram_words",
               "a power of two from 64 to 32768")
-        check(power_of_two(self.chunk) and self.chunk <= 128, "chunk", "a power of two up to 128 words")
+        check(power_of_two(self.chunk) and self.chunk <= 256, "chunk", "a power of two up to 256 words")
         for field in ("plane_fifo", "scale_fifo"):
             check(power_of_two(getattr(self, field)) and getattr(self, field) >= 4 * self.chunk, field,
                   f"a power of two of at least four chunks ({4 * self.chunk} words)")
@@ -125,7 +125,8 @@ def _board(name: str, **fields) -> ChipConfig:
 
 PRESETS = {preset.name: preset for preset in (
     ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True, vector_lanes=4),
-    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, channel_mib=1024, coded=True, vector_lanes=4),
+    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, scale_fifo=1024, chunk=256, channel_mib=1024, coded=True,
+               vector_lanes=4),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),

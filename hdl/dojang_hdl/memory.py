@@ -6,10 +6,13 @@ from amaranth.lib.wiring import In, Out, Signature
 from .config import WORD_BITS, WORD_BYTES
 from .counters import MEMORY_REGISTERS
 
-__all__ = ["MemoryCommand", "MemoryStatus", "MemoryPort", "MemoryWrite"]
+__all__ = ["LENGTH_BITS", "MemoryCommand", "MemoryStatus", "MemoryPort", "MemoryWrite"]
 
-MemoryCommand = data.StructLayout({"write": 1, "addr": 32, "length": 9})
-"""`length` words (1 to 511; masters of a `dojang_hdl.guard.guard.Guard` 256 at most) from word address `addr`."""
+LENGTH_BITS = 10
+"""Of a command's words: two tiles of 256 and their headers, 514 at most."""
+
+MemoryCommand = data.StructLayout({"write": 1, "addr": 32, "length": LENGTH_BITS})
+"""`length` words (1 to 1,023; masters of a `dojang_hdl.guard.guard.Guard` 256 at most) from word address `addr`."""
 
 MemoryWrite = data.StructLayout({"data": WORD_BITS, "mask": WORD_BYTES})
 """One word; mask bit i enables byte i."""

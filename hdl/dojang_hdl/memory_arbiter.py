@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
-from .memory import MemoryCommand, MemoryPort
+from .memory import LENGTH_BITS, MemoryCommand, MemoryPort
 from .streams.arbiter import MatrixArbiter
 from .streams.buffer import Buffer
 
@@ -41,7 +41,7 @@ class MemoryArbiter(wiring.Component):
         m = Module()
         m.submodules.command = command = Buffer(MemoryCommand)
         wiring.connect(m, command.o, wiring.flipped(self.memory.command))
-        job = data.StructLayout({"master": self._count, "length": 9})
+        job = data.StructLayout({"master": self._count, "length": LENGTH_BITS})
         m.submodules.reads = reads = fifo.SyncFIFO(width=job.size, depth=_OUTSTANDING)
         m.submodules.writes = writes = fifo.SyncFIFO(width=job.size, depth=_OUTSTANDING)
 

@@ -39,7 +39,7 @@ class LiteDramMemory(wiring.Component):
     -------
     clk_in, rst_in: the board's oscillator; reset of everything, asynchronous.
     clk, rst: the core clock and its reset.
-    port: `MemoryPort`; commands of up to 511 words.
+    port: `MemoryPort`; commands of up to 1,023 words.
     status: `MemoryStatus`, all 0.
     initialised, error: what the host has made of it (LEDs).
     """

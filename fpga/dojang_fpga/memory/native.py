@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.config import WORD_BITS
-from dojang_hdl.memory import MemoryPort, MemoryWrite
+from dojang_hdl.memory import LENGTH_BITS, MemoryPort, MemoryWrite
 from dojang_hdl.memory_control import CONTROL_WINDOW, WINDOW_BITS
 from dojang_hdl.streams.buffer import Buffer
 
@@ -54,7 +54,7 @@ class NativeAdapter(wiring.Component):
 
     Members
     -------
-    port: `MemoryPort`; commands of up to 511 words.
+    port: `MemoryPort`; commands of up to 1,023 words.
     native: `NativePort`.
     control: `ControlPort`.
     """
@@ -77,7 +77,7 @@ class NativeAdapter(wiring.Component):
         wiring.connect(m, commands.o, wiring.flipped(self.native.command))
 
         places = max(self._address_bits - (self._beats - 1).bit_length(), WINDOW_BITS)   # bits of an address
-        command = Signal(data.StructLayout({"write": 1, "addr": places, "length": 9}))
+        command = Signal(data.StructLayout({"write": 1, "addr": places, "length": LENGTH_BITS}))
         active, last, control = Signal(), Signal(), Signal()
         step = Signal()     # a word's command has been given
         incoming = self.port.command.payload

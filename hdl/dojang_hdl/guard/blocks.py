@@ -4,13 +4,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..memory import LENGTH_BITS
 from .jobs import Job, Purpose
 from .layout import CLUSTER, SHORT
 
 __all__ = ["Block", "BlockWalker"]
 
 Block = data.StructLayout({
-    "purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "skip": 9, "until": 9, "words": 9, "left": 9, "last": 1})
+    "purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "skip": LENGTH_BITS, "until": LENGTH_BITS,
+    "words": LENGTH_BITS, "left": LENGTH_BITS, "last": 1})
 """`words` data words (behind a header, unless raw) from address `addr` on, of which those from `skip` to before `until`
 are wanted; `left` are still wanted of the job, these included; the job's `last` block.
 """
@@ -35,7 +37,7 @@ class BlockWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         job = Signal(Job)
-        skip, room, short = Signal(9), Signal(9), Signal()
+        skip, room, short = Signal(LENGTH_BITS), Signal(LENGTH_BITS), Signal()
         block = Signal(Block)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -46,7 +48,7 @@ class BlockWalker(wiring.Component):
                 with m.If(self.i.valid):
                     m.next = "ROOM"
             with m.State("ROOM"):
-                offset = Mux(job.raw, 0, Mux(job.tile, job.addr[:9] & (self._tile - 1), job.addr[:9] & (CLUSTER - 1)))
+                offset = Mux(job.raw, 0, job.addr[:LENGTH_BITS] & Mux(job.tile, self._tile - 1, CLUSTER - 1))
                 m.d.sync += [skip.eq(offset), room.eq(Mux(job.raw | job.tile, self._tile, CLUSTER) - offset),
                              short.eq(job.length <= SHORT)]
                 m.next = "CUT"
@@ -55,7 +57,8 @@ class BlockWalker(wiring.Component):
                 until = skip + Mux(ends, job.length, room)
                 m.d.sync += [
                     block.purpose.eq(job.purpose), block.raw.eq(job.raw), block.tile.eq(job.tile),
-                    block.addr.eq(Cat(job.addr[:9] & ~skip, job.addr[9:])), block.skip.eq(skip), block.until.eq(until),
+                    block.addr.eq(Cat(job.addr[:LENGTH_BITS] & ~skip, job.addr[LENGTH_BITS:])),
+                    block.skip.eq(skip), block.until.eq(until),
                     block.words.eq(Mux(job.raw, until, Mux(job.tile, Mux(short, self._tile, until), CLUSTER))),
                     block.left.eq(job.length),
                     block.last.eq(ends),

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
+from ..memory import LENGTH_BITS
 from .blocks import Block
 from .code import check_bits, corrected
 from .crc import Crc32
@@ -65,7 +66,7 @@ class Checker(wiring.Component):
         m = Module()
         block, sealer = self.block.payload, self.sealer
         of = [Signal(Block, name=f"of_{stage}") for stage in ("taken", "syndrome", "found", "done")]
-        at_data, index = Signal(), Signal(9)
+        at_data, index = Signal(), Signal(LENGTH_BITS)
         seals = Signal(range(CLUSTER))      # words sealed
         checks = Signal(CHECK_BITS * CLUSTER)
         take, is_header, last = Signal(), Signal(), Signal()

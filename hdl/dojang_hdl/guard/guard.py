@@ -36,7 +36,7 @@ class Guard(wiring.Component):
 
     Parameters
     ----------
-    tile: data words of a tile, a power of two from 16 to 128.
+    tile: data words of a tile, a power of two from 16 to 256.
     entries: clusters gathered for writing at once; two for each writer leave all of them undisturbed.
     control_window: the memory takes commands to `CONTROL_WINDOW`, their address as it is. Otherwise it never gets
         such a one.
@@ -44,13 +44,13 @@ class Guard(wiring.Component):
     Members
     -------
     port: `MemoryPort` for the chip.
-    memory: `MemoryPort` of the memory; commands of up to 511 words.
+    memory: `MemoryPort` of the memory; commands of up to 514 words.
     status, counters: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on; all of them at once.
     """
 
     def __init__(self, tile: int, entries: int = 4, control_window: bool = False):
-        if tile & (tile - 1) or not 16 <= tile <= 128:
-            raise ValueError(f"tile={tile}, expected a power of two from 16 to 128 words")
+        if tile & (tile - 1) or not 16 <= tile <= 256:
+            raise ValueError(f"tile={tile}, expected a power of two from 16 to 256 words")
         self._tile, self._entries, self._control_window = tile, entries, control_window
         super().__init__({"port": In(MemoryPort()), "memory": Out(MemoryPort()), "status": In(MemoryStatus()),
                           "counters": Out(data.StructLayout(dict.fromkeys(GUARD_COUNTERS, 32)))})

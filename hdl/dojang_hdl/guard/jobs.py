@@ -4,6 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..memory import LENGTH_BITS
+
 __all__ = ["Job", "JobRing", "Purpose"]
 
 
@@ -16,7 +18,7 @@ class Purpose(enum.Enum, shape=2):
     VERIFY = 3
 
 
-Job = data.StructLayout({"purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "length": 9})
+Job = data.StructLayout({"purpose": Purpose, "raw": 1, "tile": 1, "addr": 32, "length": LENGTH_BITS})
 """`length` data words from word address `addr` on, of tiles or not (raw: of the memory as it is)."""
 
 

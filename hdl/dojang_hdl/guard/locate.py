@@ -4,12 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..memory import MemoryCommand
+from ..memory import LENGTH_BITS, MemoryCommand
 from .layout import CLUSTER, SHORT
 
 __all__ = ["Locator", "Place"]
 
-Place = data.StructLayout({"write": 1, "raw": 1, "tile": 1, "addr": 32, "length": 9})
+Place = data.StructLayout({"write": 1, "raw": 1, "tile": 1, "addr": 32, "length": LENGTH_BITS})
 """`length` data words from word address `addr` on, of tiles or not; all of the blocks they touch, but a last tile of
 which more than `SHORT` are wanted only up to the last of these. raw: these words of the memory as it is.
 """
@@ -28,7 +28,7 @@ class Locator(wiring.Component):
     -------
     tiles_end: first address behind the tiles, a multiple of a tile; must rest while there are places.
     i: In stream of `Place`.
-    o: Out stream of `MemoryCommand`, of up to 297 words for 256 of clusters, up to 387 for 256 of tiles of 128.
+    o: Out stream of `MemoryCommand`, of up to 297 words for 256 of clusters, up to 514 for 256 of tiles of 256.
     """
 
     def __init__(self, tile: int):
@@ -41,7 +41,7 @@ class Locator(wiring.Component):
         bits = self._tile_bits
         place = Signal(Place)
         base = Signal(32)               # 0 or, of clusters, what precedes the header of the one at address 0
-        span = Signal(10)               # data words from the beginning of the first block
+        span = Signal(LENGTH_BITS)              # data words from the beginning of the first block
         first, short = Signal(32), Signal()
         command = self.o.payload
         plain = place.raw | place.tile

@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS
+from ..memory import LENGTH_BITS
 from .blocks import BlockWalker
 from .checker import Checker, Sealer, Verdict
 from .jobs import Job, JobRing, Purpose
@@ -12,8 +13,8 @@ from .store import Store
 
 __all__ = ["Reader"]
 
-_OUTSTANDING_BITS = 13
-"""For 16 jobs of 511 words."""
+_OUTSTANDING_BITS = LENGTH_BITS + 4
+"""For 16 jobs."""
 
 
 class Reader(wiring.Component):
@@ -44,7 +45,7 @@ class Reader(wiring.Component):
         self._tile = tile
         super().__init__({
             "job": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)),
-            "sent": In(1), "sent_words": In(9), "idle": In(1), "i": In(stream.Signature(WORD_BITS)),
+            "sent": In(1), "sent_words": In(LENGTH_BITS), "idle": In(1), "i": In(stream.Signature(WORD_BITS)),
             "o": Out(stream.Signature(WORD_BITS)), "give": In(1), "given": In(WORD_BITS), "room": Out(1),
             "verify_crc": In(32),
             "old": Out(WORD_BITS), "old_en": Out(1), "restart": Out(1), "judged": Out(1), "verdict": Out(Verdict),
@@ -91,7 +92,7 @@ class Reader(wiring.Component):
             m.d.sync += [
                 draining.eq(1), second.eq(1), oldest.purpose.eq(block.purpose), oldest.raw.eq(block.raw),
                 oldest.tile.eq(block.tile), oldest.length.eq(block.left),
-                oldest.addr.eq(Cat(block.addr[:9] | block.skip, block.addr[9:]))]
+                oldest.addr.eq(Cat(block.addr[:LENGTH_BITS] | block.skip, block.addr[LENGTH_BITS:]))]
         with m.Elif(self.judged):
             m.d.sync += second.eq(0)
         with m.If(ring.restart):

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..memory import MemoryCommand
+from ..memory import LENGTH_BITS, MemoryCommand
 from .timing import BANKS, PAGE_BURSTS
 
 __all__ = ["Piece", "Splitter"]
@@ -40,7 +40,7 @@ class Splitter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        write, left = Signal(name="write"), Signal(9, name="left")
+        write, left = Signal(name="write"), Signal(LENGTH_BITS, name="left")
         addr = Signal(range(self._rows * self._banks * PAGE_WORDS))
         bank_bits = (self._banks - 1).bit_length()
         room = Signal(WORD_ADDRESS + 1)     # words to the end of the row

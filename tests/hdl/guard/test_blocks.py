@@ -14,7 +14,7 @@ MUTATIONS = {
     "few words of a tile": ("Mux(short, self._tile, until)", "until"),
     "raw words of a tile": ("Mux(job.raw, until, Mux(job.tile, ", "Mux(0, until, Mux(job.tile | job.raw, "),
     "one word more is not few": ("job.length <= SHORT", "job.length < SHORT"),
-    "address of the first wanted word": ("job.addr[:9] & ~skip", "job.addr[:9]"),
+    "address of the first wanted word": ("job.addr[:LENGTH_BITS] & ~skip", "job.addr[:LENGTH_BITS]"),
     "skipped again": ("job.addr.eq(job.addr + room)", "job.addr.eq(job.addr + room + skip)"),
     "one word too long": ("ends = job.length <= room", "ends = job.length < room"),
     "left of the next block": ("block.left.eq(job.length)", "block.left.eq(job.length - room)"),
@@ -65,7 +65,7 @@ def check(walker, tile, stall=0.2, lengths=(1, 2, 7, 8, 9, 16, 17, 255, 256)):
     run(dut, source, sink, cycles=3 * len(expected) + 2 * len(jobs) + 20 if not stall else 5 * len(expected) + 400)
 
 
-@pytest.mark.parametrize("tile", [16, 32, 128])
+@pytest.mark.parametrize("tile", [16, 32, 128, 256])
 def test_blocks(tile):
     check(BlockWalker, tile)
 

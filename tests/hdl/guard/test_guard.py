@@ -168,7 +168,7 @@ MUTATIONS = {
     "old words taken for new ones": (("reader", "guard"), "self.idle & (on_their_way == 0)", "self.idle",
                                      write_after_read),
     "read again from the block's first word": (
-        ("reader", "guard"), "block.addr[:9] | block.skip", "block.addr[:9]", write_after_read),
+        ("reader", "guard"), "block.addr[:LENGTH_BITS] | block.skip", "block.addr[:LENGTH_BITS]", write_after_read),
     "few words of a tile alone": (("blocks", "reader", "guard"), "Mux(short, self._tile, until)", "until", no_errors),
     "never again": (("reader", "guard"), "(verdict.good | second)", "1", write_after_read),
     "writes before the read": (

@@ -89,7 +89,7 @@ def check(locator, tile, tiles, stall=0.2, count=60):
     run(dut, source, sink, cycles=4 * len(asked) + 20 if not stall else 12 * len(asked))
 
 
-@pytest.mark.parametrize(("tile", "tiles"), [(16, 40), (32, 1), (128, 9), (64, 5), (64, 0)])
+@pytest.mark.parametrize(("tile", "tiles"), [(16, 40), (32, 1), (128, 9), (256, 3), (64, 5), (64, 0)])
 def test_places(tile, tiles):
     check(Locator, tile, tiles)
 
