@@ -54,7 +54,7 @@ BLOCKS = {
     "router-1x1": Block("data router of a single node", lambda: DataRouter(1, 1), DataFlit.size),
     "lpddr4": Block("LPDDR4 controller, 533 Mb/s, ratio 4", lambda: Controller(Lpddr4Config(rate=533)),
                     target_mhz=85.0),
-    "guard": Block("guard of a memory channel, tiles of 128 words", lambda: Guard(preset("sim-2x2").chunk),
+    "guard": Block("guard of a memory channel, tiles of 128 words", lambda: Guard(preset("board-ecpix5").chunk),
                    target_mhz=85.0),
     "node": Block("whole node, preset small-node", lambda: Node(preset("small-node"))),
 }
