@@ -37,7 +37,7 @@ def test_latency(lanes):
     check_latency(lambda: WindowDecoder(lanes), lanes)
 
 
-@all_lanes
+@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.slow), 2, 4])
 def test_planes_wait_in_the_queue(lanes):
     check_full(lambda: WindowDecoder(lanes), lanes)
 

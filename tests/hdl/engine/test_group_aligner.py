@@ -18,6 +18,8 @@ from dojang_sim.golden.engine import align
 KINDS = ((0, False), (1, False), (2, False), (1, True), (2, True))
 """log2 of the blocks of a group, and whether it is rotated."""
 
+FEW_KINDS = [pytest.param(*kind, marks=() if kind in ((0, False), (2, True)) else pytest.mark.slow) for kind in KINDS]
+
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_rotation(seed):
@@ -60,7 +62,7 @@ def test_many_contexts():
         random_run(rng, active, 7 - blocks, blocks, True) for active, blocks in ((8, 2), (5, 1), (1, 2))], seed=4)
 
 
-@pytest.mark.parametrize(("blocks", "rotated"), KINDS)
+@pytest.mark.parametrize(("blocks", "rotated"), FEW_KINDS)
 def test_groups_delivered_for_several_terms(blocks, rotated):
     rng = np.random.default_rng(8)
     check_group_aligner(GroupAligner, 2, [random_run(rng, 2, 7, blocks, rotated, terms=3),
@@ -88,7 +90,7 @@ EXTREMES = {
 }
 
 
-@pytest.mark.parametrize(("blocks", "rotated"), KINDS)
+@pytest.mark.parametrize(("blocks", "rotated"), FEW_KINDS)
 def test_extremes(blocks, rotated):
     x = np.concatenate(list(EXTREMES.values())).astype(np.float32)
     check_group_aligner(GroupAligner, 2, [Run(np.array([x, x[::-1]]), blocks, rotated)], seed=6)

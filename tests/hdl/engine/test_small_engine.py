@@ -11,7 +11,7 @@ from dojang_sim.benches.engine_units import (
 )
 
 
-@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), (2, 6), (4, 8)])
+@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), pytest.param(2, 6, marks=pytest.mark.slow), (4, 8)])
 def test_small_products(lanes, contexts):
     check_engine(Engine, lanes, contexts, cases=4, seed=lanes)
 
@@ -26,11 +26,12 @@ def test_no_cycle_is_lost_between_groups(lanes):
     check_throughput(Engine, lanes)
 
 
-@pytest.mark.parametrize(("lanes", "contexts"), [(1, 1), (2, 3), (4, 1)])
+@pytest.mark.parametrize(("lanes", "contexts"), [pytest.param(1, 1, marks=pytest.mark.slow),
+                                                   pytest.param(2, 3, marks=pytest.mark.slow), (4, 1)])
 def test_small_coded_products(lanes, contexts):
     check_coded_engine(Engine, lanes, contexts, seed=lanes)
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize("lanes", [*(pytest.param(lanes, marks=pytest.mark.slow) for lanes in (1, 2)), 4])
 def test_blocks_before_the_last_do_not_wait_for_the_serializer(lanes):
     check_coded_throughput(Engine, lanes)

@@ -103,7 +103,7 @@ def sending(size, mode, x=0, y=0):
     return {node: [DataFlit.const({"mode": mode, "x": x, "y": y}).as_bits()] for node in range(size[0] * size[1])}
 
 
-@pytest.mark.parametrize("stall", [0, 0.5])
+@pytest.mark.parametrize("stall", [pytest.param(0, marks=pytest.mark.slow), 0.5])
 @pytest.mark.parametrize("size", [(4, 4), pytest.param((8, 8), marks=pytest.mark.slow)])
 def test_all_send_to_all(size, stall):
     """Also to the one who reads memory meanwhile: an edge counts as one more sender."""

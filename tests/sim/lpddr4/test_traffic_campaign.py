@@ -14,7 +14,9 @@ def campaign(config: Lpddr4Config, commands: int, seed: int) -> None:
     assert result.commands == commands * config.ports
 
 
-@pytest.mark.parametrize("config", [Lpddr4Config(rate=3200, init_divisor=1000), WIDE], ids=("one port", "two ports"))
+@pytest.mark.parametrize("config", [
+    pytest.param(Lpddr4Config(rate=3200, init_divisor=1000), marks=pytest.mark.slow, id="one port"),
+    pytest.param(WIDE, id="two ports")])
 def test_short(config):
     campaign(config, 20_000 // config.ports, seed=config.ratio)
 
