@@ -13,7 +13,7 @@ from dojang.sessions import open_session
 from dojang_hdl.config import ChipConfig, preset
 from dojang_sim.chip.memories import IDEAL, MEMORIES, Ideal, Memories
 
-PASS_LIMIT_S = 240
+PASS_LIMIT_S = 900
 """Watchdog: a pass that takes longer hangs."""
 
 ODD = ChipConfig("odd", width=3, height=2, lanes=2, contexts=2, acc_rows=64, sram_words=2048, plane_fifo=128,
