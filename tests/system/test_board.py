@@ -18,7 +18,7 @@ from dojang_sim.chip.build import build_chip
 CHIP = preset("sim-1x1")
 SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
 DOJANG = [sys.executable, "-c", "from dojang.cli import app; app()", "generate"]
-LIMIT_S = 240
+LIMIT_S = 600
 RUN_FRAME = b"\xd0\x6a\x04"
 
 
