@@ -24,6 +24,7 @@ class Ideal:
     components = (IdealMemory,)
     guarded = False
     ports = 1
+    port_words = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -47,6 +48,10 @@ class Lpddr4:
         return self.timing.ports
 
     @property
+    def port_words(self) -> int:
+        return self.timing.port_words
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         return phy_sources()
 
@@ -57,10 +62,11 @@ class Lpddr4:
 Memories = Ideal | Lpddr4
 """``channel`` makes a component with a `MemoryPort` called ``port``, or an array of ``ports`` of them, for this channel
 of the chip and those that follow; the build needs ``sources``, and is made from the files of ``components`` as well.
-``guarded``: a guard protects what it holds (docs/reference/guard.md).
+``guarded``: a guard protects what it holds (docs/reference/guard.md). ``port_words``: what a port can address, None if
+it is as large as the chip wants.
 """
 
 IDEAL = Ideal()
 MEMORIES = {"ideal": IDEAL, "lpddr4": Lpddr4(),
-            "lpddr4-3200": Lpddr4(Lpddr4Config(rate=3200, ratio=8, ports=2, init_divisor=1000))}
+            "lpddr4-3200": Lpddr4(Lpddr4Config(rate=3200, density=16, ratio=8, ports=2, init_divisor=1000))}
 """By the names the command line has for them."""

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.blackbox import BlackBox
 from dojang_hdl.chip import Chip
-from dojang_hdl.config import ChipConfig, ConfigError
+from dojang_hdl.config import WORD_BYTES, ChipConfig, ConfigError
 from dojang_hdl.node.node import NodePorts
 
 from .memories import Memories
@@ -19,7 +19,7 @@ NODE_MODULE = "dojang_node"
 class ChipTop(wiring.Component):
     """`Chip` whose memories keep their data in mapped image files.
 
-    ConfigError if its channels are not a multiple of the memory's ports.
+    ConfigError if its channels are not a multiple of the memory's ports, or larger than these.
 
     Parameters
     ----------
@@ -40,6 +40,9 @@ class ChipTop(wiring.Component):
         if config.channels % memories.ports:
             raise ConfigError(f"chip {config.name} has {config.channels} memory channels, expected a multiple of "
                               f"{memories.ports}: so many share one memory")
+        if memories.port_words is not None and config.channel_words > memories.port_words:
+            raise ConfigError(f"chip {config.name} has channels of {config.channel_mib} MiB, expected at most "
+                              f"{memories.port_words * WORD_BYTES >> 20}: the memory's ports have no more")
         self.config, self.memories, self._apart = config, memories, apart
         super().__init__()
 
