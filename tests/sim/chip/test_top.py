@@ -16,7 +16,7 @@ def test_every_memory_fits_the_chip_of_the_demonstration(name):
 
 
 def test_ports_that_nobody_uses():
-    with pytest.raises(ConfigError, match="chip sim-1x1 has 1 memory channels, expected a multiple of 2: so many share"):
+    with pytest.raises(ConfigError, match="chip sim-1x1 has 1 memory channels, expected a multiple of 2: so"):
         ChipTop(preset("sim-1x1"), MEMORIES["lpddr4-3200"])
 
 
