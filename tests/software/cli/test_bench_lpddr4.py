@@ -84,7 +84,7 @@ def test_low_cases_are_named_after_the_figures_are_written(run, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (("--rate", "9999"), "lpddr4: rate=9999, expected 20 to 4267 Mb/s"),
+    (("--rate", "9999"), "lpddr4: rate=9999, expected 66 to 4267 Mb/s at ratio 4"),
     (("--density", "5"), "lpddr4: density=5, expected one of 4, 8, 16 Gb"),
     (("--json", "/"), "cannot write /"),
 ])

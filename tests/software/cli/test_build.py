@@ -104,7 +104,7 @@ def test_boards_are_listed(monkeypatch, tmp_path):
     for text in ("ecpix5: LambdaConcept ECPIX-5 85F", "board-ecpix5-1x1", "512 MiB DDR3 x16, 600 MB/s", "FT2232H",
                  "12,000,000 baud", "32 MiB SDR SDRAM x16, 240 MB/s", "60 MHz", "predicted",
                  "85% assumed (ecpix5, orangecrab, butterstick, ulx3s)", "not installed here: nothing",
-                 "image that is uploaded, with 512 positions at most, measured: glassllm 1.15 times its file"):
+                 "image that is uploaded, with 512 positions at most, measured: glassllm 1.16 times its file"):
         assert text in result.stdout, text
     models = json.loads((tmp_path / "figures.json").read_text())["ulx3s"]["models"]
     assert models["nothing"] == {"not": "–"} and models["glassllm"]["tokens_per_s_from"]["label"] == "predicted"
