@@ -38,22 +38,22 @@ def run(monkeypatch, tmp_path):
 
 def test_all_blocks_go_to_the_kept_file_and_the_tables(run, tmp_path):
     (tmp_path / "README.md").write_text("<!-- fpga-short:begin -->\n<!-- fpga-short:end -->\n")
-    result = run("--seeds", "2", "--timeout", "9", mhz=100.0)
+    result = run("--seeds", "2", "--timeout", "9", mhz=125.0)
     assert result.exit_code == 0, result.stderr
     count = len(dojang_fpga.report.BLOCKS)
     assert run.measured == list(dojang_fpga.report.BLOCKS) and run.options == ([1, 2], 9)
     assert len(json.loads((tmp_path / "docs/figures/fpga.json").read_text())["blocks"]) == count
-    assert (tmp_path / "README.md").read_text().count("| t | 100 |") == count
+    assert (tmp_path / "README.md").read_text().count("| t | 125 |") == count
     assert "figures: docs/figures/fpga.json" in result.stderr and "table: README.md" in result.stderr
-    assert result.stdout.count("100.0") == count
+    assert result.stdout.count("125.0") == count
 
 
 def test_own_file_keeps_other_blocks_and_leaves_documents_alone(run, tmp_path):
     (tmp_path / "README.md").write_text("<!-- fpga-short:begin -->\n<!-- fpga-short:end -->\n")
     assert run("vector", "--json", "out/f.json", mhz=90.0).exit_code == 0
-    assert run("router", "--json", "out/f.json").exit_code == 0 and run.measured == ["router"]
+    assert run("aligner", "--json", "out/f.json").exit_code == 0 and run.measured == ["aligner"]
     blocks = json.loads((tmp_path / "out/f.json").read_text())["blocks"]
-    assert {name: entry["fmax_mhz"] for name, entry in blocks.items()} == {"vector": 90.0, "router": 80.0}
+    assert {name: entry["fmax_mhz"] for name, entry in blocks.items()} == {"vector": 90.0, "aligner": 80.0}
     assert "| t |" not in (tmp_path / "README.md").read_text()
 
 
