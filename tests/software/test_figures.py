@@ -37,7 +37,7 @@ def test_readme_quotes_decoding_from_an_ideal_memory():
 @pytest.mark.parametrize(("name", "marker", "model", "memory", "position", "least"), [
     ("decode", "lpddr4", "smollm2", "lpddr4", 16, 0.9), ("decode-1024", "lpddr4-1024", "smollm2", "lpddr4", 1024, 0.75),
     ("decode-3200", "lpddr4-3200", "smollm2", "lpddr4-3200", 16, 0.8),
-    ("decode-glassllm", "glassllm", "glassllm.gguf", "lpddr4", 16, 0.7)])
+    ("decode-glassllm", "glassllm", "glassllm", "lpddr4", 16, 0.7)])
 def test_readme_quotes_decoding_from_lpddr4(name, marker, model, memory, position, least):
     decoded = figures(name)
     told = tuple(decoded[key] for key in ("chip", "model", "memory", "position"))
