@@ -4,7 +4,7 @@ from amaranth.hdl import Assert, Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In
 from dojang_hdl.lpddr4.splitter import PAGE_WORDS, Splitter
 from dojang_hdl.lpddr4.timing import BANKS
-from dojang_hdl.memory import MemoryCommand
+from dojang_hdl.memory import LENGTH_BITS, MemoryCommand
 
 from .contracts import sound_piece
 from .prove import Harness
@@ -24,7 +24,7 @@ class SplitterWords(Harness):
         self._rows, self._splitter = rows, splitter
         self._addr = range(rows * BANKS * PAGE_WORDS)
         super().__init__({"command": In(MemoryCommand), "valid": In(1), "ready": In(1), "write": In(1),
-                          "addr": In(self._addr), "left": In(9)})
+                          "addr": In(self._addr), "left": In(LENGTH_BITS)})
 
     def elaborate(self, platform):
         m = Module()
@@ -37,9 +37,9 @@ class SplitterWords(Harness):
             leaves.eq(splitter.o.valid & self.ready),
         ]
         # The oldest command that has words, and the one after it
-        write, addr, words = Signal(), Signal(self._addr), Signal(9)
-        next_write, next_addr, next_words = Signal(), Signal(self._addr), Signal(9)
-        rest, at_row_end = Signal(9), Signal()
+        write, addr, words = Signal(), Signal(self._addr), Signal(LENGTH_BITS)
+        next_write, next_addr, next_words = Signal(), Signal(self._addr), Signal(LENGTH_BITS)
+        rest, at_row_end = Signal(LENGTH_BITS), Signal()
         m.d.comb += [rest.eq(words - Mux(leaves, piece.words, 0)),
                      at_row_end.eq((piece.word + piece.words) == PAGE_WORDS)]
         with m.If(splitter.o.valid):
