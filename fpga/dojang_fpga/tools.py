@@ -17,7 +17,6 @@ __all__ = ["ECPPACK", "NEXTPNR", "POLL", "SYNTH_ECP5", "YOSYS", "Process", "Tool
 POLL = 0.5
 """Seconds between two looks at a tool."""
 
-
 SYNTH_ECP5 = "synth_ecp5 -nowidelut"
 """How designs and single blocks are mapped; docs/reference/boards.md has the figures behind the choice."""
 

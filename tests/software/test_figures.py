@@ -43,6 +43,7 @@ def test_readme_quotes_decoding_from_lpddr4(name, marker, model, memory, positio
     told = tuple(decoded[key] for key in ("chip", "model", "memory", "position"))
     assert told == ("sim-2x2", model, memory, position)
     assert quoted(marker) == f"{100 * decoded['dram_utilization']:.1f}"
+    assert model != "glassllm" or quoted("glassllm-cycles") == f"{decoded['cycles_per_token']:,.0f}"
     assert decoded["dram_utilization"] >= least
     assert decoded["memory_commands"][0]["reads"]
 

@@ -170,6 +170,10 @@ MUTATIONS = {
     "read again from the block's first word": (
         ("reader", "guard"), "block.addr[:LENGTH_BITS] | block.skip", "block.addr[:LENGTH_BITS]", write_after_read),
     "few words of a tile alone": (("blocks", "reader", "guard"), "Mux(short, self._tile, until)", "until", no_errors),
+    "read by the chip, yet read back": (("writer", "guard"), "verifier.seen_en.eq(self.judged &",
+                                        "verifier.seen_en.eq(0 &", write_after_read),
+    "read by the chip with another CRC": (("writer", "guard"), "verifier.seen_crc.eq(self.verdict.crc)",
+                                          "verifier.seen_crc.eq(0)", write_after_read),
     "never again": (("reader", "guard"), "(verdict.good | second)", "1", write_after_read),
     "writes before the read": (
         ("writer", "guard"), "emitter.taken.eq(taken), emitter.done.eq(done),", "", write_after_read),
