@@ -3,7 +3,7 @@
 from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Add, Mul, Op, Round, ScaleMode, Stream
 
-from .cache import VALUE_RATIO, key_group_words, put_key, put_value, set_term_ratio
+from .cache import VALUE_RATIO, put_key, put_value, set_term_ratio
 from .kv_cache import KV_BITS, TERMS, CacheRegions
 from .model import LayerLayout
 from .program import COUNT_LIMIT
@@ -89,23 +89,21 @@ def _emit_scores(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, fir
                  written: int) -> None:
     """Scores of ``count`` query heads, one GEMV per ``acc_rows`` positions."""
     b, rows, span = w.buffers, w.config.acc_rows, layer.span
-    groups = TERMS * w.model.groups
     tile = BLOCK * KV_BITS // ELEMENTS
     for start in range(0, span.size, rows):
         size = min(rows, span.size - start)
-        for group in range(groups):
+        for group in cache.key_groups:
             w.builder.stream(
-                Stream.URGENT_PLANES, span.units(c, 4, start, size, KV_BITS), written, channel=w.channel,
-                addr=cache.keys.start + group * key_group_words(w) + start * KV_BITS // ELEMENTS,
-                **span.beginning(c, tile))
+                Stream.URGENT_PLANES, span.units(c, 4, start, size, KV_BITS), written, channel=group.channel,
+                addr=group.planes + start * KV_BITS // ELEMENTS, **span.beginning(c, tile))
             w.builder.stream(
-                Stream.URGENT_SCALES, span.units(c, 8, start, size, 1), written, channel=w.channel,
-                addr=cache.key_scales.start + (group * w.model.positions + start) // 8,
-                **span.beginning(c, BLOCK // 8))
+                Stream.URGENT_SCALES, span.units(c, 8, start, size, 1), written, channel=group.channel,
+                addr=group.scales + start // 8, **span.beginning(c, BLOCK // 8))
         w.builder.consume(
             Op.GEMV, span.units(c, 4, start, size, 4), a=b.query + first * TERMS * b.head_words,
-            d=b.scores + start // ELEMENTS, urgent=1, groups=groups, bits=KV_BITS, signed=1, scale_mode=ScaleMode.SCALE,
-            contexts=count - 1, act_stride=TERMS * b.head_words, out_stride=b.scores_stride)
+            d=b.scores + start // ELEMENTS, urgent=1, groups=len(cache.key_groups), bits=KV_BITS, signed=1,
+            scale_mode=ScaleMode.SCALE, contexts=count - 1, act_stride=TERMS * b.head_words,
+            out_stride=b.scores_stride)
 
 
 def _emit_values(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, first: int, count: int,
@@ -117,7 +115,7 @@ def _emit_values(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, fir
         for start in range(0, span.size, piece):
             w.builder.stream(
                 Stream.URGENT_PLANES, span.units(c, BLOCK, start, min(piece, span.size - start), block.tile_words),
-                written, addr=block.start + start // BLOCK * block.tile_words, channel=cache.values.channel,
+                written, addr=block.start + start // BLOCK * block.tile_words, channel=block.channel,
                 **span.beginning(c, block.tile_words))
         w.builder.consume(
             Op.GEMV, span.units(c, BLOCK, 0, span.size, 1), a=b.scores,

@@ -3,13 +3,13 @@
 from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Add, Fn, Mul, Mul2, Op, Reduce, Reg, Round, Stream
 
-from .kv_cache import KV_BITS, CacheRegions
+from .kv_cache import KeyGroup
 from .model import LayerLayout
 from .rotation import Turned
 from .scalars import Scalar
 from .writer import Writer, bits
 
-__all__ = ["VALUE_RATIO", "key_group_words", "put_key", "put_value", "set_term_ratio"]
+__all__ = ["VALUE_RATIO", "put_key", "put_value", "set_term_ratio"]
 
 INT8_STEP = bits(1 / 127)
 INTEGER = 12582912.0
@@ -37,7 +37,7 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
     w.vec(n, b.value_term, mul=Mul.IMM, imm0=bits(-1), add=Add.B, b=b.ratio, mul2=Mul2.S, s=Scalar.TERM_RATIO,
           round=Round.INT8, d=b.value_codes + b.value_words)
     for block in cache.value_blocks:
-        place = {"addr": block.start, "channel": cache.values.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
+        place = {"addr": block.start, "channel": block.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
                  "m_mul": block.tile_words}
         w.builder.stream(Stream.URGENT_PLANES, block.tile_words, after, **place)
         w.builder.consume(Op.VPUT, block.rows // ELEMENTS, a=b.value_codes + block.first // ELEMENTS, **place,
@@ -47,7 +47,7 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
 
 def put_key(w: Writer, layer: LayerLayout, head: int, key: Turned, c: int) -> None:
     """K codes and scales of a key, 32 elements at a time; zeros behind the last element."""
-    b, n = w.buffers, w.shape.key_dim
+    b, cache, n = w.buffers, layer.caches[head], w.shape.key_dim
     for group in range(w.model.groups):
         at = group * BLOCK // ELEMENTS
         whole = b.key + at
@@ -59,24 +59,18 @@ def put_key(w: Writer, layer: LayerLayout, head: int, key: Turned, c: int) -> No
         w.vec(BLOCK, whole, mul=Mul.S, s=Scalar.RECIPROCAL, add=Add.IMM, imm1=bits(INTEGER), d=b.rounding)
         w.vec(BLOCK, b.rounding, add=Add.IMM, imm1=bits(-INTEGER), d=b.term)
         w.vec(BLOCK, b.term, round=Round.INT8, d=b.codes1)
-        _put_term(w, layer.caches[head], group, c, b.codes1)
+        _put_term(w, cache.key_groups[group], c, b.codes1)
         w.vec(BLOCK, b.term, mul=Mul.S, s=Scalar.NEGATED, add=Add.B, b=whole, d=b.rest, reduce=Reduce.MAXABS,
               s_out=Scalar.MAXIMUM)
         w.scalar(Scalar.MAXIMUM, Scalar.SCALE, mul=Mul.IMM, imm0=INT8_STEP, round=Round.FP16)
         w.scalar(Scalar.SCALE, Scalar.RECIPROCAL, fn=Fn.RECIP)
         w.vec(BLOCK, b.rest, mul=Mul.S, s=Scalar.RECIPROCAL, round=Round.INT8, d=b.codes2)
-        _put_term(w, layer.caches[head], w.model.groups + group, c, b.codes2)
+        _put_term(w, cache.key_groups[w.model.groups + group], c, b.codes2)
 
 
-def _put_term(w: Writer, cache: CacheRegions, group: int, c: int, codes: int) -> None:
-    """32 codes and their scale (in SCALE) into ``group`` of the K cache."""
+def _put_term(w: Writer, group: KeyGroup, c: int, codes: int) -> None:
+    """32 codes and their scale (in SCALE) into a group of the K cache."""
     lanes = w.config.lanes
-    w.builder.emit(Op.KPUT, a=codes, addr=cache.keys.start + group * key_group_words(w), channel=w.channel,
-                   m_reg=Reg.POS, m_shift=lanes.bit_length() - 1, m_bias=c, m_mul=2 * lanes, **w.position(c))
-    w.builder.emit(Op.SPUT, addr=cache.key_scales.start + group * (w.model.positions // 8), channel=w.channel,
-                   s=Scalar.SCALE, **w.position(c))
-
-
-def key_group_words(w: Writer) -> int:
-    """From one group of the K cache to the next."""
-    return w.model.positions * KV_BITS // ELEMENTS
+    w.builder.emit(Op.KPUT, a=codes, addr=group.planes, channel=group.channel, m_reg=Reg.POS,
+                   m_shift=lanes.bit_length() - 1, m_bias=c, m_mul=2 * lanes, **w.position(c))
+    w.builder.emit(Op.SPUT, addr=group.scales, channel=group.channel, s=Scalar.SCALE, **w.position(c))

@@ -1,13 +1,16 @@
 """Where the K/V cache of a head lies."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 from dojang_hdl.config import BLOCK, ELEMENTS
 
 from ..checkpoints import ModelShape
 from .regions import MemoryMap, Region
 
-__all__ = ["KV_BITS", "TERMS", "CacheRegions", "ValueBlock", "allocate_cache"]
+__all__ = ["KV_BITS", "TERMS", "CacheRegions", "HeadPlace", "KeyGroup", "ValueBlock", "allocate_cache"]
 
 KV_BITS = 8
 TERMS = 2
@@ -17,12 +20,36 @@ VALUE_ROWS = 512
 """Rows of V in one product at most: few enough that eight STREAMs bring the tiles of the largest context."""
 
 
-@dataclass(frozen=True)
-class ValueBlock:
-    """``rows`` rows of V from row ``first`` on: tiles of 32 positions from word ``start`` on."""
+class HeadPlace(NamedTuple):
+    """A KV head among those that are attended to at the same time: number ``index`` of ``heads``."""
+
+    index: int
+    heads: int
+
+    def channels(self, parts: int, channels: int) -> list[int]:
+        """Of each of the head's ``parts``, alike in size: those of all the heads, in order, fill one channel after the
+        other, so that all of them are read alike.
+
+        A head that a border goes through is behind the others' in the first channel and before them in the second:
+        while its node reads one, the other channel has a node of its own.
+        """
+        return [(self.index * parts + part) * channels // (self.heads * parts) for part in range(parts)]
+
+
+class KeyGroup(NamedTuple):
+    """A term of 32 elements of every key: planes from word ``planes`` of ``channel`` on, scales from ``scales`` on."""
+
+    channel: int
+    planes: int
+    scales: int
+
+
+class ValueBlock(NamedTuple):
+    """``rows`` rows of V from row ``first`` on: tiles of 32 positions from word ``start`` of ``channel`` on."""
 
     first: int
     rows: int
+    channel: int
     start: int
 
     @property
@@ -32,28 +59,36 @@ class ValueBlock:
 
 @dataclass(frozen=True)
 class CacheRegions:
-    """K/V cache of one layer and KV head, in the channel of the node that owns the head; values in the next channel, so
-    that few heads, or an odd number of them, use all channels alike.
-    """
+    """K/V cache of one layer and KV head; the scales of V are in the channel of the node that owns the head."""
 
-    keys: Region
-    key_scales: Region
-    values: Region
-    value_scales: Region
+    key_groups: list[KeyGroup]
     value_blocks: list[ValueBlock]
+    value_scales: Region
 
 
-def allocate_cache(name: str, channel: int, shape: ModelShape, positions: int, memory: MemoryMap) -> CacheRegions:
-    """The cache of a head of ``positions`` positions, whole tiles of 32."""
-    group_words = positions * KV_BITS // ELEMENTS
-    terms, rows = TERMS * shape.head_dim // BLOCK, TERMS * shape.value_dim
-    sizes = {"keys": terms * group_words, "key_scales": terms * positions // 8,
-             "values": rows * group_words // BLOCK, "value_scales": positions // ELEMENTS}
-    regions = {part: memory.allocate(f"{name}.{part}", (channel + (part == "values")) % memory.config.channels, words)
-               for part, words in sizes.items()}
-    # The next head's cache begins in another bank of the memory: both are written at the same time.
-    memory.allocate(f"{name}.gap", regions["values"].channel, memory.config.chunk)
-    start, most = regions["values"].start, min(memory.config.acc_rows, VALUE_ROWS)
-    blocks = [ValueBlock(first, min(most, rows - first), start + first * group_words // BLOCK)
-              for first in range(0, rows, most)]
-    return CacheRegions(**regions, value_blocks=blocks)
+def allocate_cache(name: str, channel: int, place: HeadPlace, shape: ModelShape, positions: int,
+                   memory: MemoryMap) -> CacheRegions:
+    """The cache of a head of ``positions`` positions, whole tiles of 32; ``channel``: of the node that owns it."""
+    key_groups: list[KeyGroup] = []
+    plane_words, scale_words = positions * KV_BITS // ELEMENTS, positions // 8
+    for of, run in _runs(place.channels(TERMS * shape.head_dim // BLOCK, memory.config.channels)):
+        planes = memory.allocate(f"{name}.keys", of, run * plane_words)
+        scales = memory.allocate(f"{name}.key_scales", of, run * scale_words)
+        key_groups += [KeyGroup(of, planes.start + i * plane_words, scales.start + i * scale_words) for i in range(run)]
+    value_blocks: list[ValueBlock] = []
+    first, most = 0, min(memory.config.acc_rows, VALUE_ROWS)
+    for of, run in _runs(place.channels(TERMS * shape.value_dim // ELEMENTS, memory.config.channels)):
+        rows = run * ELEMENTS
+        start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
+        value_blocks += [ValueBlock(first + at, min(most, rows - at), of, start + at * plane_words // BLOCK)
+                         for at in range(0, rows, most)]
+        first += rows
+        # The next head's cache begins in another bank of the memory: both are written at the same time.
+        memory.allocate(f"{name}.gap", of, memory.config.chunk)
+    value_scales = memory.allocate(f"{name}.value_scales", channel, positions // ELEMENTS)
+    return CacheRegions(key_groups, value_blocks, value_scales)
+
+
+def _runs(channels: Iterable[int]) -> list[tuple[int, int]]:
+    """(channel, how many) of neighbours in one channel."""
+    return [(channel, len(list(run))) for channel, run in groupby(channels)]

@@ -11,7 +11,7 @@ from dojang_hdl.isa import SET_BITS
 from ..checkpoints import Checkpoint, Form, LayerKind, Matrix, ScaleSet
 from .embedding import FloatRows, HeadRows, shares_head
 from .errors import CompileError
-from .kv_cache import TERMS, CacheRegions, allocate_cache
+from .kv_cache import TERMS, CacheRegions, HeadPlace, allocate_cache
 from .layout import round_up
 from .linear import Linear, compatible, split_rows
 from .regions import MemoryMap, Region
@@ -91,8 +91,8 @@ class ModelLayout:
                               for channel in channels if shape.learned_positions]
         for index, layer in enumerate(self.layers):
             layer.caches.extend(
-                allocate_cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width, shape,
-                               self.positions, memory) for head in range(shape.kv_heads))
+                allocate_cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width, self._place(head),
+                               shape, self.positions, memory) for head in range(shape.kv_heads))
         self.logit_words = self.head.rows // ELEMENTS
         self.contexts = min(config.contexts, 4)
         self.logits = [[memory.allocate(f"logits.node{node}.context{c}", node // config.width, self.logit_words)
@@ -176,6 +176,11 @@ class ModelLayout:
     def owner(self, kv_head: int) -> int:
         """The node that keeps a KV head."""
         return kv_head % self.config.nodes
+
+    def _place(self, kv_head: int) -> HeadPlace:
+        """Every node attends to one head at a time, in ascending order."""
+        turn, nodes = self.owner(kv_head), self.config.nodes
+        return HeadPlace(turn, min(nodes, self.shape.kv_heads - kv_head + turn))
 
     @property
     def ffn_slice(self) -> int:
