@@ -19,16 +19,16 @@ _INDEX = (CLUSTER - 1).bit_length()
 ClusterWrite = data.StructLayout({"addr": 32, "word": MemoryWrite})
 """One word, for word address `addr`."""
 
-Gathered = data.StructLayout({"cluster": 32 - _INDEX, "touched": CLUSTER, "whole": 1})
-"""A cluster, its address without the bits of its words; the words that were written; whether all bytes were."""
-
+Gathered = data.StructLayout({"cluster": 32 - _INDEX, "whole": 1})
+"""A cluster, its address without the bits of its words; whether all bytes of it were written."""
 
 
 class Combiner(wiring.Component):
     """Several clusters at once, as the writes of several nodes come mixed. One word a cycle, a new cluster in three.
 
-    A cluster leaves when all its bytes are there, when its place is needed (the oldest one), on ``flush`` and when
-    nothing has come for 32 cycles. A word for a cluster that is leaving waits until it has left.
+    A cluster is to leave when all its bytes are there, when its place is needed (the oldest one), on ``flush`` and when
+    nothing has come for 32 cycles. Then it is offered, and its words can be had until it has left; a word for it waits
+    until then.
 
     Parameters
     ----------
@@ -38,15 +38,17 @@ class Combiner(wiring.Component):
     -------
     i: In stream of `ClusterWrite`.
     flush: these leave.
-    o: Out stream of `Gathered`; while it is offered, ``word`` is the word ``index`` (of the cycle before) of it.
-    clusters, used: what is gathered or leaving.
+    o: Out stream of `Gathered`.
+    index, word: of the oldest cluster that was taken and has not left ``word`` is what ``index`` of the cycle before
+        was. left: it leaves (strobe).
+    clusters, used: what is gathered or has not left.
     """
 
     def __init__(self, entries: int = 4):
         self._entries = entries
         super().__init__({
             "i": In(stream.Signature(ClusterWrite)), "flush": In(entries), "o": Out(stream.Signature(Gathered)),
-            "index": In(_INDEX), "word": Out(MemoryWrite),
+            "index": In(_INDEX), "word": Out(MemoryWrite), "left": In(1),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries)), "used": Out(entries),
         })
 
@@ -57,6 +59,7 @@ class Combiner(wiring.Component):
         m.submodules.words = words = BlockMemory(WORD_BITS, count * CLUSTER, granule=8)
         m.submodules.masks = masks = memory.Memory(shape=WORD_BYTES, depth=count * CLUSTER, init=[])
         m.submodules.leaving = leaving = fifo.SyncFIFO(width=entry_bits, depth=count)
+        m.submodules.offered = offered = fifo.SyncFIFO(width=entry_bits, depth=count)   # and taken
         put, put_mask, old_mask = words.write, masks.write_port(), masks.read_port(domain="comb")
         look, look_mask = words.read[0], masks.read_port(domain="comb")
         open_, touched, full = (
@@ -119,20 +122,20 @@ class Combiner(wiring.Component):
             with m.If(leaving.w_en & (leaving.w_data == i)):
                 m.d.sync += open_[i].eq(0)
 
-        now = leaving.r_data
+        soon, now = leaving.r_data, offered.r_data
         m.d.comb += [
             # A word may have found its place just before.
-            self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == now)) & ~(written & (written_to == now))),
-            self.o.payload.cluster.eq(self.clusters[now]), self.o.payload.touched.eq(Array(touched)[now]),
-            self.o.payload.whole.eq(Array(full)[now].all()),
+            self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == soon)) & ~(written & (written_to == soon))),
+            self.o.payload.cluster.eq(self.clusters[soon]), self.o.payload.whole.eq(Array(full)[soon].all()),
+            leaving.r_en.eq(self.o.valid & self.o.ready),
+            offered.w_data.eq(soon), offered.w_en.eq(leaving.r_en), offered.r_en.eq(self.left),
             # What is offered is not written any more.
             look.en.eq(1), look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
             self.word.data.eq(look.data),
-            leaving.r_en.eq(self.o.valid & self.o.ready),
         ]
         m.d.sync += self.word.mask.eq(
-            Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0))
+            Mux(Array(touched)[now].bit_select(self.index, 1), look_mask.data, 0))
         for i in range(count):
-            with m.If(self.o.valid & self.o.ready & (now == i)):
+            with m.If(self.left & (now == i)):
                 m.d.sync += self.used[i].eq(0)
         return m

@@ -9,12 +9,11 @@ from ..memory import MemoryWrite
 from .checker import Header
 from .layout import CLUSTER
 from .locate import Place
+from .read_log import PLACE, ReadLog
 
-__all__ = ["COUNT_BITS", "Emitter", "Written"]
+__all__ = ["Emitter", "Written"]
 
 _INDEX = (CLUSTER - 1).bit_length()
-COUNT_BITS = 6
-"""Of counters whose difference is the jobs on their way, 16 at most."""
 
 Written = data.StructLayout({"cluster": 32 - _INDEX, "crc": 32})
 """A cluster and the CRC of its header."""
@@ -23,11 +22,13 @@ Written = data.StructLayout({"cluster": 32 - _INDEX, "crc": 32})
 class Emitter(wiring.Component):
     """One command of nine words for each cluster.
 
+    A cluster waits for the chip's reads near it that were taken before it came: should they have to be repeated, they
+    still find what they were to read. Reads elsewhere go on.
+
     Members
     -------
     i: In stream of clusters; sealed_index, sealed_word: see `Merger`.
-    taken, done: reads of clusters that were taken so far, and done. A cluster waits for those before it: should they
-        have to be repeated, they still find what they were to read.
+    read, first, last, done: the chip's reads of clusters; see `ReadLog`.
     claim: what is going to be written; taken when its verification can be noted. written: it is (strobe).
     place: where to.
     write: Out stream of `MemoryWrite`.
@@ -37,8 +38,10 @@ class Emitter(wiring.Component):
     i: In(stream.Signature(32 - _INDEX))
     sealed_index: Out(_INDEX + 1)
     sealed_word: In(WORD_BITS)
-    taken: In(COUNT_BITS)
-    done: In(COUNT_BITS)
+    read: In(1)
+    first: In(PLACE.stop)
+    last: In(PLACE.stop)
+    done: In(1)
     claim: Out(stream.Signature(Written))
     written: Out(1)
     place: Out(stream.Signature(Place))
@@ -47,13 +50,14 @@ class Emitter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        m.submodules.log = log = ReadLog()
         at = Signal(_INDEX + 1, init=CLUSTER)   # what ``sealed_word`` is; the header before all else
         word = Signal(WORD_BITS)
-        seen, before = Signal(), Signal(COUNT_BITS)
-        free = Signal()                 # of the reads before
         cluster, place = self.i.payload, self.place.payload
         sent = self.write.valid & self.write.ready
         m.d.comb += [
+            log.read.eq(self.read), log.first.eq(self.first), log.last.eq(self.last), log.done.eq(self.done),
+            log.addr.eq(cluster << _INDEX),
             self.claim.payload.cluster.eq(cluster), self.claim.payload.crc.eq(Header(word).crc),
             place.write.eq(1), place.addr.eq(cluster << _INDEX), place.length.eq(CLUSTER),
             self.sealed_index.eq(at), self.write.payload.data.eq(word), self.write.payload.mask.eq(~0),
@@ -62,14 +66,19 @@ class Emitter(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("IDLE"))
             with m.State("IDLE"):
-                m.d.comb += self.claim.valid.eq(free)
-                m.d.sync += [word.eq(self.sealed_word), seen.eq(self.i.valid),
-                             free.eq(free | seen & ~(self.done - before)[COUNT_BITS - 1])]
-                with m.If(~seen):
-                    m.d.sync += before.eq(self.taken)
-                with m.If(self.claim.valid & self.claim.ready):
+                m.d.comb += log.look.eq(self.i.valid)
+                with m.If(self.i.valid):
+                    m.next = "LOOK"
+            with m.State("LOOK"):
+                m.next = "READS"
+            with m.State("READS"):
+                m.d.sync += word.eq(self.sealed_word)
+                with m.If(log.clear):
+                    m.next = "CLAIM"
+            with m.State("CLAIM"):
+                m.d.comb += self.claim.valid.eq(1)
+                with m.If(self.claim.ready):
                     m.d.comb += self.sealed_index.eq(0)
-                    m.d.sync += [seen.eq(0), free.eq(0)]
                     m.next = "PLACE"
             with m.State("PLACE"):
                 m.d.comb += self.place.valid.eq(1)

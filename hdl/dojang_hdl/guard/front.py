@@ -12,15 +12,11 @@ from .combiner import ClusterWrite
 from .jobs import Job
 from .layout import CLUSTER, PHYSICAL_WINDOW, REGISTER_WINDOW
 from .locate import Place
+from .read_log import PLACE
 
 __all__ = ["Front"]
 
 _INDEX = (CLUSTER - 1).bit_length()
-
-_PLACE = slice(8, 20)
-"""Bits of an address: reads wait for writes to the same 256 words, and to those a multiple of 2^20 words away, which
-are few. A command touches two such places at most.
-"""
 
 _AGE = 3
 """Cycles after which a command sees what became of those before it."""
@@ -41,7 +37,7 @@ class Front(wiring.Component):
     -------
     command, write: of the chip's `MemoryPort`.
     tiles_end: first address behind the tiles.
-    job: reads. cluster_read: a job is one of clusters (strobe).
+    job: reads. cluster_read: a job is one of clusters (strobe), of the words from ``addr`` to ``last_addr``.
     cluster: words written.
     clusters, used: what waits to be written; writes_waiting: and something that is not seen there yet. flush: these
         should be. rest: everything should come to rest. resting: it has.
@@ -61,7 +57,7 @@ class Front(wiring.Component):
             "flush": Out(writes), "rest": Out(1), "resting": In(1),
             "place": Out(stream.Signature(Place)), "raw": Out(stream.Signature(MemoryWrite)),
             "register": Out(2), "register_write": Out(1), "register_data": Out(WORD_BITS), "give": Out(1),
-            "rejected": Out(1), "addr": Out(32), "waiting": Out(1),
+            "rejected": Out(1), "addr": Out(32), "last_addr": Out(PLACE.stop), "waiting": Out(1),
         })
 
     def elaborate(self, platform):
@@ -81,13 +77,13 @@ class Front(wiring.Component):
             with m.If(step):
                 m.d.sync += [command.addr.eq(command.addr + 1), command.length.eq(command.length - 1), begun.eq(1)]
 
-        last_addr, near, found = Signal(_PLACE.stop), Signal(), Signal.like(self.used)   # found: those near
-        in_cluster = slice(_PLACE.start - _INDEX, _PLACE.stop - _INDEX)
+        last_addr, near, found = self.last_addr, Signal(), Signal.like(self.used)   # found: those near
+        in_cluster = slice(PLACE.start - _INDEX, PLACE.stop - _INDEX)
         those = Cat(
-            used & ((cluster[in_cluster] == command.addr[_PLACE]) | (cluster[in_cluster] == last_addr[_PLACE]))
+            used & ((cluster[in_cluster] == command.addr[PLACE]) | (cluster[in_cluster] == last_addr[PLACE]))
             for used, cluster in zip(self.used, self.clusters, strict=True))
         m.d.sync += [
-            last_addr.eq(command.addr[:_PLACE.stop] + (command.length - 1)[:len(command.length)]),
+            last_addr.eq(command.addr[:PLACE.stop] + (command.length - 1)[:len(command.length)]),
             found.eq(those), near.eq(self.writes_waiting | those.any()),
         ]
         settled, window, to_control, raw_addr = Signal(), Signal(), Signal(), Signal(32)

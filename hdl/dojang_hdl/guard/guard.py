@@ -130,7 +130,8 @@ class Guard(wiring.Component):
         m.d.comb += [
             front.clusters.eq(writer.clusters), front.used.eq(writer.used),
             front.writes_waiting.eq(writer.waiting),
-            writer.flush.eq(front.flush), writer.halt.eq(front.rest), writer.cluster_read.eq(front.cluster_read),
+            writer.flush.eq(front.flush), writer.halt.eq(front.rest), writer.read.eq(front.cluster_read),
+            writer.first.eq(front.addr), writer.last.eq(front.last_addr),
             writer.quiet.eq(front.rest | (quiet == QUIET_CYCLES) & (since >= WRITTEN_CYCLES)
                             | (since == READ_BACK_CYCLES)),
             reader.verify_crc.eq(writer.verify_crc),

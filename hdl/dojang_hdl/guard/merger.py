@@ -1,7 +1,7 @@
 """Completes clusters and gives them their headers."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..block_memory import BlockMemory
@@ -17,19 +17,26 @@ __all__ = ["Merger"]
 
 _INDEX = (CLUSTER - 1).bit_length()
 
+AHEAD = 8
+"""Clusters that are being read, or wait for the one before them."""
+
+_Asked = data.StructLayout({"cluster": 32 - _INDEX, "whole": 1, "gathered": 1})
+"""A cluster; whether all bytes of it were written; whether it is from the combiner or from the patrol."""
+
 
 class Merger(wiring.Component):
     """A cluster of which all bytes were written is done in 16 cycles, in eight of which the `Checker` makes its check
-    bits and CRC and reads nothing; any other one is read before.
+    bits and CRC and reads nothing; any other one is read before, up to `AHEAD` of them at once.
 
     What cannot be read right is not written: the words of the chip are lost, and the cluster stays wrong.
 
     Members
     -------
-    i, index, word: a cluster, taken when it has been sealed; ``word`` is the word ``index`` of the cycle before.
+    i: clusters. index, word, left: see `Combiner`.
     refresh: a cluster that is to be written as it is, after correction.
-    job: what is to be read, once all that was sealed before has been taken.
-    old, old_en: the words read; ``restart``: they come anew. judged, good: they have all come, and are right.
+    job: what is to be read, once it has been taken if it was sealed before.
+    old, old_en: the words read; ``restart``: those of the oldest job not ``judged`` come anew. judged, good: its words
+        have all come (strobe), and are right.
     sealer: see `Sealer`; on ``restart`` all is begun again.
     o: Out stream of clusters to be written. While it is offered, ``sealed_word`` is what ``sealed_index`` of the cycle
         before was: a word of it or, for index 8, its header.
@@ -40,6 +47,7 @@ class Merger(wiring.Component):
     i: In(stream.Signature(Gathered))
     index: Out(_INDEX)
     word: In(MemoryWrite)
+    left: Out(1)
     refresh: In(stream.Signature(32 - _INDEX))
     job: Out(stream.Signature(Job))
     old: In(WORD_BITS)
@@ -57,36 +65,47 @@ class Merger(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.old_words = old_words = BlockMemory(WORD_BITS, CLUSTER)
+        m.submodules.asked = asked = fifo.SyncFIFO(width=_Asked.size, depth=AHEAD)
+        m.submodules.old_words = old_words = BlockMemory(WORD_BITS, AHEAD * CLUSTER)
         m.submodules.sealed = sealed = BlockMemory(WORD_BITS, 4 * CLUSTER)
-        keep, kept = old_words.write, old_words.read[0]     # first written, then read
+        asking = self._ask(m, asked)
+
+        # Words read go round a ring; what has been judged may be taken, and is.
+        slots = range(2 * AHEAD)
+        judged, taken, old_at, goods = Signal(slots), Signal(slots), Signal(range(AHEAD * CLUSTER)), Signal(AHEAD)
+        slot = slice(0, len(judged) - 1)
+        m.d.sync += [old_at.eq(Mux(self.restart, Cat(Const(0, _INDEX), judged[slot]), old_at + self.old_en)),
+                     judged.eq(judged + self.judged)]
+        with m.If(self.judged):
+            m.d.sync += goods.bit_select(judged[slot], 1).eq(self.good)
+
+        keep, kept = old_words.write, old_words.read[0]
         put, get = sealed.write, sealed.read[0]             # a half that is offered is not written
-        sealer = self.sealer
-        cluster, header = Signal(32 - _INDEX), Signal(Header)
-        gathered, in_half, out_half = Signal(), Signal(), Signal()     # from the combiner, not the patrol
+        sealer, now = self.sealer, data.View(_Asked, asked.r_data)
+        header, in_half, out_half = Signal(Header), Signal(), Signal()
         at, fetched_at, merged_at = (Signal(_INDEX, name=name) for name in ("at", "fetched_at", "merged_at"))
-        fetched, merged_en, merged = Signal(), Signal(), Signal(WORD_BITS)
+        fetched, merged_en, merged, done = Signal(), Signal(), Signal(WORD_BITS), Signal()
         checks, seal_header = Signal(CHECK_BITS * CLUSTER), Signal()    # the header is put behind the words
 
         m.d.comb += [
-            keep.addr.eq(at), keep.data.eq(self.old), keep.en.eq(self.old_en),
-            kept.addr.eq(at), kept.en.eq(1), get.en.eq(1), self.index.eq(at),
+            keep.addr.eq(old_at), keep.data.eq(self.old), keep.en.eq(self.old_en),
+            kept.addr.eq(Cat(at, taken[slot])), kept.en.eq(1), get.en.eq(1), self.index.eq(at),
             put.addr.eq(Cat(merged_at, seal_header, in_half)), put.data.eq(Mux(seal_header, header, merged)),
             put.en.eq(merged_en | seal_header),
             get.addr.eq(Cat(self.sealed_index, out_half)), self.sealed_word.eq(get.data),
             sealer.word.eq(merged), sealer.en.eq(merged_en),
-            self.job.payload.purpose.eq(Purpose.MERGE), self.job.payload.length.eq(CLUSTER),
-            self.job.payload.addr.eq(cluster << _INDEX),
             self.o.valid.eq(self.used.bit_select(out_half, 1)),
             self.o.payload.eq(Mux(out_half, self.clusters[1], self.clusters[0])),
+            asked.r_en.eq(done), self.left.eq(done & now.gathered),
             header.crc_check.eq(check_bits(header.crc)),
             *(header[f"check_{word}"].eq(checks.word_select(word, CHECK_BITS)) for word in range(CLUSTER)),
         ]
         m.d.sync += [fetched.eq(0), fetched_at.eq(at), merged_en.eq(fetched), merged_at.eq(fetched_at)]
-        m.d.sync += [out_half.eq(out_half ^ (self.o.valid & self.o.ready))]
+        m.d.sync += [out_half.eq(out_half ^ (self.o.valid & self.o.ready)), taken.eq(taken + (done & ~now.whole))]
         for byte in range(WORD_BYTES):
             m.d.sync += merged.word_select(byte, 8).eq(Mux(
-                gathered & self.word.mask[byte], self.word.data.word_select(byte, 8), kept.data.word_select(byte, 8)))
+                now.gathered & self.word.mask[byte], self.word.data.word_select(byte, 8),
+                kept.data.word_select(byte, 8)))
         with m.If(sealer.check_en):
             m.d.sync += checks.eq(Cat(checks[CHECK_BITS:], sealer.check))
 
@@ -96,31 +115,17 @@ class Merger(wiring.Component):
                 m.d.sync += [at.eq(0), fetched.eq(0), merged_en.eq(0)]
                 m.next = "START"
 
-        def taken():
-            return [self.i.ready.eq(gathered), self.refresh.ready.eq(~gathered)]
-
         for half in range(2):
             with m.If(self.o.valid & self.o.ready & (out_half == half)):
                 m.d.sync += self.used[half].eq(0)
-        with m.FSM() as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~self.i.valid & ~self.refresh.valid & (self.used == 0))
+        with m.FSM(name="seal") as fsm:
+            m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~asked.r_rdy & ~asking & (self.used == 0))
             with m.State("IDLE"):
-                m.d.sync += [at.eq(0), gathered.eq(self.i.valid),
-                             cluster.eq(Mux(self.i.valid, self.i.payload.cluster, self.refresh.payload))]
-                with m.If(self.i.valid & self.i.payload.whole):
+                m.d.sync += at.eq(0)
+                with m.If(asked.r_rdy & (now.whole | (taken != judged))):
                     m.next = "START"
-                with m.Elif(self.i.valid | self.refresh.valid):
-                    m.next = "ASK"
-            with m.State("ASK"):
-                m.d.comb += self.job.valid.eq(self.used == 0)
-                with m.If(self.job.valid & self.job.ready):
-                    m.next = "READ"
-            with m.State("READ"):
-                m.d.sync += at.eq(Mux(self.restart, 0, at + self.old_en))
-                with m.If(self.judged):
-                    m.next = "START"
-                    with m.If(~self.good):
-                        m.d.comb += taken()
+                    with m.If(~now.whole & ~goods.bit_select(taken[slot], 1)):
+                        m.d.comb += done.eq(1)
                         m.next = "IDLE"
             with m.State("START"):
                 with m.If(~self.used.bit_select(in_half, 1)):
@@ -133,15 +138,47 @@ class Merger(wiring.Component):
                     m.next = "LAST"
                 unless_restart()
             with m.State("LAST"):
-                m.d.sync += header.crc.eq(sealer.crc ^ (cluster << _INDEX))
+                m.d.sync += header.crc.eq(sealer.crc ^ (now.cluster << _INDEX))
                 with m.If(sealer.crc_en):
                     m.next = "SEAL"
                 unless_restart()
             with m.State("SEAL"):
-                m.d.comb += [seal_header.eq(1), *taken()]
+                m.d.comb += [seal_header.eq(1), done.eq(1)]
                 m.d.sync += in_half.eq(~in_half)
                 for half in range(2):
                     with m.If(in_half == half):
-                        m.d.sync += [self.used[half].eq(1), self.clusters[half].eq(cluster)]
+                        m.d.sync += [self.used[half].eq(1), self.clusters[half].eq(now.cluster)]
                 m.next = "IDLE"
         return m
+
+    def _ask(self, m, asked):
+        """Asks for what is to be read, in the order in which it is sealed; returns whether anything comes."""
+        next_, sealed, alone = Signal(_Asked), Signal(), Signal()
+        job = self.job.payload
+        # A refresh that was read before a write of the chip would undo it.
+        m.d.comb += [
+            asked.w_data.eq(next_), alone.eq(~asked.r_rdy & (self.used == 0)),
+            job.purpose.eq(Purpose.MERGE), job.length.eq(CLUSTER), job.addr.eq(next_.cluster << _INDEX),
+        ]
+        m.d.sync += sealed.eq(Cat(
+            self.used[half] & (self.clusters[half] == next_.cluster) for half in range(2)).any())
+        with m.FSM(name="ask") as fsm:
+            with m.State("IDLE"):
+                m.d.sync += [next_.gathered.eq(self.i.valid), next_.whole.eq(self.i.valid & self.i.payload.whole),
+                             next_.cluster.eq(Mux(self.i.valid, self.i.payload.cluster, self.refresh.payload))]
+                with m.If(asked.w_rdy):
+                    m.d.comb += [self.i.ready.eq(1), self.refresh.ready.eq(~self.i.valid & alone)]
+                    with m.If(self.i.valid & self.i.payload.whole):
+                        m.next = "PUT"
+                    with m.Elif(self.i.valid | self.refresh.valid & alone):
+                        m.next = "COMPARE"
+            with m.State("COMPARE"):
+                m.next = "ASK"
+            with m.State("ASK"):
+                m.d.comb += self.job.valid.eq(~sealed)
+                with m.If(self.job.valid & self.job.ready):
+                    m.next = "PUT"
+            with m.State("PUT"):
+                m.d.comb += asked.w_en.eq(1)
+                m.next = "IDLE"
+        return ~fsm.ongoing("IDLE") | self.i.valid | self.refresh.valid

@@ -9,12 +9,13 @@ from ..memory import MemoryWrite
 from ..streams.buffer import Buffer
 from .checker import Sealer, Verdict
 from .combiner import ClusterWrite, Combiner
-from .emitter import COUNT_BITS, Emitter
+from .emitter import Emitter
 from .jobs import Job, Purpose
 from .layout import CLUSTER
 from .locate import Place
 from .merger import Merger
 from .patrol import Patrol
+from .read_log import PLACE
 from .registers import Control
 from .verifier import Verifier
 
@@ -37,7 +38,7 @@ class Writer(wiring.Component):
         has not gone yet, first what is gathered.
     job: reads of its own. old, old_en, restart, judged, verdict: what became of them (see `Reader`).
     verify_crc, sealer: see `Checker`.
-    cluster_read: the chip reads clusters (strobe).
+    read, first, last: the chip reads clusters; see `ReadLog`.
     quiet: there is time for reading back.
     place, write: what goes to the memory.
     idle: nothing is to be written. pending: something has not been read back.
@@ -51,7 +52,7 @@ class Writer(wiring.Component):
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + 2)), "used": Out(entries + 2),
             "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
             "judged": In(1), "verdict": In(Verdict), "verify_crc": Out(32), "sealer": Out(Sealer()),
-            "cluster_read": In(1), "quiet": In(1),
+            "read": In(1), "first": In(PLACE.stop), "last": In(PLACE.stop), "quiet": In(1),
             "place": Out(stream.Signature(Place)), "write": Out(stream.Signature(MemoryWrite)),
             "idle": Out(1), "pending": Out(1),
         })
@@ -77,22 +78,21 @@ class Writer(wiring.Component):
         block = self.verdict.block
         mine = Signal(Purpose)
         m.d.comb += mine.eq(block.purpose)
-        taken, done = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        m.d.sync += [
-            taken.eq(taken + self.cluster_read),
-            done.eq(done + (self.judged & block.last & (mine == Purpose.READ) & ~block.tile & ~block.raw))]
+        of_chip = Signal()      # a cluster that the chip reads
         m.d.comb += [
+            of_chip.eq((mine == Purpose.READ) & ~block.tile & ~block.raw),
             self.clusters.eq(Cat(combiner.clusters, merger.clusters)), self.used.eq(Cat(combiner.used, merger.used)),
-            combiner.flush.eq(self.flush), combiner.index.eq(merger.index),
+            combiner.flush.eq(self.flush), combiner.index.eq(merger.index), combiner.left.eq(merger.left),
             merger.word.eq(combiner.word),
             merger.old.eq(self.old), merger.old_en.eq(self.old_en), merger.restart.eq(self.restart),
             merger.judged.eq(self.judged & (mine == Purpose.MERGE)), merger.good.eq(self.verdict.good),
             emitter.sealed_word.eq(merger.sealed_word), merger.sealed_index.eq(emitter.sealed_index),
-            emitter.taken.eq(taken), emitter.done.eq(done),
+            emitter.read.eq(self.read), emitter.first.eq(self.first), emitter.last.eq(self.last),
+            emitter.done.eq(self.judged & block.last & of_chip),
             verifier.written.eq(emitter.written), self.verify_crc.eq(verifier.crc), verifier.idle.eq(self.quiet),
             verifier.verified.eq(self.judged & (mine == Purpose.VERIFY)),
             verifier.seen.eq(block.addr >> _INDEX), verifier.seen_crc.eq(self.verdict.crc),
-            verifier.seen_en.eq(self.judged & self.verdict.good & (mine == Purpose.READ) & ~block.tile & ~block.raw),
+            verifier.seen_en.eq(self.judged & self.verdict.good & of_chip),
             patrol.interval.eq(self.control.patrol), patrol.start.eq(self.control.tiles_end),
             patrol.end.eq(self.control.end),
             patrol.halt.eq(self.halt), patrol.read.eq(self.judged & (mine == Purpose.PATROL)),

@@ -18,18 +18,20 @@ MUTATIONS = {
     "mask of another cluster": ("mask.eq(Mux(was_touched, old_mask.data, 0) | found.word.mask)",
                                 "mask.eq(old_mask.data | found.word.mask)"),
     "left with bytes of another cluster": (
-        "Mux(self.o.payload.touched.bit_select(self.index, 1), look_mask.data, 0)", "look_mask.data"),
+        "Mux(Array(touched)[now].bit_select(self.index, 1), look_mask.data, 0)", "look_mask.data"),
     "bytes that were not written": ("put.en.eq(Mux(found_valid, found.word.mask, 0))",
                                    "put.en.eq(Mux(found_valid, 0xFFFF, 0))"),
     "whole too early": ("(complete << written_at)", "(1 << written_at)"),
     "whole for ever": ("touched[i].eq(0),\n                             full[i].eq(0)", "touched[i].eq(0)"),
     "word for a leaving cluster": ("self.i.ready.eq((hits & Cat(open_)).any())", "self.i.ready.eq(hits.any())"),
-    "leaves before its last word": (" & ~(found_valid & (entry == now))", ""),
-    "leaves before it is known to be whole": (" & ~(written & (written_to == now))", ""),
+    "leaves before its last word": (" & ~(found_valid & (entry == soon))", ""),
+    "leaves before it is known to be whole": (" & ~(written & (written_to == soon))", ""),
     "the newest makes way": ("oldest.eq(newest + 1)", "oldest.eq(newest)"),
     "flush ignored": ("| self.flush[i] ", ""),
     "never quiet": ("| (quiet == QUIET_CYCLES) ", ""),
     "never whole": ("(full[i].all() | self.flush[i]", "(self.flush[i]"),
+    "words of the one taken last": ("soon, now = leaving.r_data, offered.r_data", "soon = now = leaving.r_data"),
+    "gone when it is taken": ("with m.If(self.left & (now == i)):", "with m.If(offered.w_en & (soon == i)):"),
     "two of one cluster": ("self.i.valid & ~hits.any() & ~begin", "self.i.valid & ~hits.any()"),
 }
 
@@ -37,7 +39,7 @@ MUTATIONS = {
 class Bench:
     """``writes``: (word address, data, mask), or None for a cycle without one.
 
-    ``left``: (cycle, cluster, touched, whole) in the order they leave.
+    ``left``: (cycle, cluster, whole) in the order they are taken. Their words are looked at one cluster after the other.
     """
 
     def __init__(self, combiner, writes, *, gaps=0.0, stall=0.0, flush=0.0, seed=1):
@@ -48,8 +50,8 @@ class Bench:
     async def bench(self, ctx):
         dut, rng = self.dut, self.rng
         gathered, wait, cycle = {}, 0, 0    # cluster: {word: mask}
-        gone, leaving, index = None, {}, 0  # what leaves, its masks, and how many of its words have been looked at
-        while self.writes or gathered or gone is not None:
+        taken, index = deque(), 0           # (cluster, its masks), and how many words of the first have been asked for
+        while self.writes or gathered or taken:
             wait = max(wait - 1, 0)
             if self.writes and not wait and not self.writes[0]:
                 self.writes.popleft()
@@ -63,21 +65,24 @@ class Bench:
             clusters, used = ctx.get(dut.clusters), ctx.get(dut.used)
             there = [clusters[i] for i in range(ENTRIES) if used >> i & 1]
             assert len(set(there)) == len(there), "a cluster is there twice"
-            assert set(gathered) <= set(there)
-            if gone is not None:
-                assert ctx.get(dut.o.valid) and ctx.get(dut.o.payload) == gone
-                self.look(gone.cluster, leaving, index, ctx.get(dut.word))
-                index += 1
-            elif ctx.get(dut.o.valid) and rng.random() >= self.stall:
-                gone, index = ctx.get(dut.o.payload), 0
-                leaving = gathered.pop(gone.cluster)
-                assert gone.touched == sum(1 << word for word in leaving)
-                assert gone.whole == (leaving == dict.fromkeys(range(CLUSTER), FULL))
-                self.left.append((cycle, gone.cluster, gone.touched, gone.whole))
+            assert {*gathered, *(number for number, _ in taken)} <= set(there)
+            if index:
+                self.look(*taken[0], index - 1, ctx.get(dut.word))
+            ctx.set(dut.left, index == CLUSTER)
             ctx.set(dut.index, index % CLUSTER)
-            ctx.set(dut.o.ready, index == CLUSTER)
             if index == CLUSTER:
-                gone, index = None, 0
+                taken.popleft()
+                index = 0
+            elif taken and (index or rng.random() >= self.stall):
+                index += 1
+            takes = ctx.get(dut.o.valid) and rng.random() >= self.stall
+            ctx.set(dut.o.ready, takes)
+            if takes:
+                gone = ctx.get(dut.o.payload)
+                masks = gathered.pop(gone.cluster)
+                assert gone.whole == (masks == dict.fromkeys(range(CLUSTER), FULL))
+                taken.append((gone.cluster, masks))
+                self.left.append((cycle, gone.cluster, gone.whole))
             if offered and ctx.get(dut.i.ready):
                 cluster, word = divmod(addr, CLUSTER)
                 masks = gathered.setdefault(cluster, {})
@@ -133,15 +138,14 @@ def written_whole(combiner):
     left = combined([write for word in range(CLUSTER) for number in range(ENTRIES)
                      for write in cluster(10 + number, [word])], combiner)
     # Two cycles for each entry that is taken, one for each word; the first is whole with the fourth last word, which is
-    # known a cycle later. Then its words are looked at.
+    # known a cycle later.
     last = 2 * ENTRIES + ENTRIES * CLUSTER
-    assert [gone[1:] for gone in left] == [(10 + number, 0xFF, 1) for number in range(ENTRIES)]
-    assert [gone[0] for gone in left] == [last + number * (CLUSTER + 1) for number in range(ENTRIES)]
+    assert left == [(last + number, 10 + number, 1) for number in range(ENTRIES)]
 
 
 def oldest_makes_way(combiner):
     left = combined([write for number in range(ENTRIES + 2) for write in cluster(number, [0, 5])], combiner)
-    assert [gone[1:] for gone in left[:2]] == [(0, 0x21, 0), (1, 0x21, 0)]
+    assert [gone[1:] for gone in left[:2]] == [(0, 0), (1, 0)]
     assert sorted(gone[1] for gone in left[2:]) == [2, 3, 4, 5]
     assert left[0][0] < left[1][0] < left[2][0] - QUIET_CYCLES + 5, "two made way, the others were quiet"
 
@@ -149,12 +153,12 @@ def oldest_makes_way(combiner):
 def waits_for_a_leaving_cluster(combiner):
     """A word for it waits; it is gathered anew afterwards."""
     left = combined([*cluster(3), None, None, None, *cluster(3, [1])], combiner, stall=0.9)
-    assert [gone[1:] for gone in left] == [(3, 0xFF, 1), (3, 0x02, 0)]
+    assert [gone[1:] for gone in left] == [(3, 1), (3, 0)]
 
 
 def leaves_when_quiet(combiner):
     (when, *gone), = combined(cluster(5, [2]), combiner)
-    assert gone == [5, 4, 0] and when == 2 + QUIET_CYCLES + 2
+    assert gone == [5, 0] and when == 2 + QUIET_CYCLES + 2
 
 
 def leaves_on_flush(combiner):

@@ -3,16 +3,16 @@
 import random
 
 import pytest
-from dojang_hdl.guard.emitter import COUNT_BITS, Emitter
+from dojang_hdl.guard.emitter import Emitter
 from dojang_hdl.guard.layout import CLUSTER
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import receive, run
 
 MUTATIONS = {
-    "waits for no read": ("free | seen & ~(self.done - before)[COUNT_BITS - 1]", "free | seen"),
-    "waits for later reads": ("with m.If(~seen):\n", "with m.If(1):\n"),
-    "waits again when counters wrap": ("free.eq(free | seen", "free.eq(seen"),
-    "free for ever": ("[seen.eq(0), free.eq(0)]", "seen.eq(0)"),
+    "waits for no read": ("with m.If(log.clear):", "with m.If(1):"),
+    "does not wait for the answer": ('with m.State("LOOK"):\n                m.next = "READS"',
+                                     'with m.State("LOOK"):\n                m.next = "CLAIM"'),
+    "waits for reads elsewhere": ("log.addr.eq(cluster << _INDEX)", "log.addr.eq(0)"),
     "header twice": ("m.d.comb += self.sealed_index.eq(0)", "m.d.comb += self.sealed_index.eq(CLUSTER)"),
     "words skipped on a stall": ("with m.If(sent & (at != CLUSTER)):", "with m.If(at != CLUSTER):"),
     "words lost on a stall": ("with m.If(sent):", "with m.If(1):"),
@@ -22,7 +22,6 @@ MUTATIONS = {
     "not noted": ("self.claim.payload.crc.eq(Header(word).crc)", "self.claim.payload.crc.eq(0)"),
     "bytes left out": ("self.write.payload.mask.eq(~0)", "self.write.payload.mask.eq(0x7FFF)"),
 }
-COUNTS = 1 << COUNT_BITS
 CRC_BIT = 72    # of a header
 
 
@@ -71,49 +70,46 @@ def written_in_order(emitter, count=12, stall=0.4):
 
 
 def waits_for_reads_before(emitter):
-    """Those that were taken when a cluster came, however many are taken later and whatever the counters' values."""
-    rng = random.Random(3)
-    for taken in (0, 5, COUNTS - 3, COUNTS // 2 - 1):
-        for before in (0, 1, 16):
-            one_claim(emitter, rng, taken, before)
+    """Those near a cluster that were taken when it came, and no others."""
+    dut, rng = emitter(), random.Random(3)
 
+    async def read(ctx, first, last):
+        ctx.set(dut.first, first)
+        ctx.set(dut.last, last)
+        ctx.set(dut.read, 1)
+        await ctx.tick()
+        ctx.set(dut.read, 0)
+        await ctx.tick().repeat(3)
 
-def one_claim(emitter, rng, taken, before, clusters=2):
-    dut = emitter()
+    async def done(ctx):
+        ctx.set(dut.done, 1)
+        await ctx.tick()
+        ctx.set(dut.done, 0)
+        await ctx.tick().repeat(4)
 
     async def bench(ctx):
-        done, now = taken - before, taken
         ctx.set(dut.place.ready, 1)
         ctx.set(dut.write.ready, 1)
-        for _ in range(clusters):
-            ctx.set(dut.taken, now % COUNTS)
-            ctx.set(dut.done, done % COUNTS)
-            await ctx.tick().repeat(3)
-            ctx.set(dut.i.payload, sealed(rng)[0])
+        for _ in range(4):
+            cluster = rng.randrange(1 << 20)
+            near, elsewhere = cluster * CLUSTER, cluster * CLUSTER + rng.randrange(512, 8192)
+            await read(ctx, elsewhere, elsewhere + 1)
+            await read(ctx, *rng.choice(((near, near + 255), (near - 255, near))))
+            ctx.set(dut.i.payload, cluster)
             ctx.set(dut.i.valid, 1)
-            await ctx.tick()
-            now += 3
-            ctx.set(dut.taken, now % COUNTS)
-            for _ in range(now - 3 - done):
-                await ctx.tick().repeat(3)
+            await ctx.tick().repeat(4)
+            await read(ctx, elsewhere, elsewhere + 255)
+            for _ in range(2):
                 assert not ctx.get(dut.claim.valid), "a read before it is not done"
-                done += 1
-                ctx.set(dut.done, done % COUNTS)
-            for _ in range(4):
-                await ctx.tick()
-            # The claim is not taken while more reads come and go than the counters can count.
-            for _ in range(COUNTS):
-                assert ctx.get(dut.claim.valid)
-                now, done = now + 1, done + 1
-                ctx.set(dut.taken, now % COUNTS)
-                ctx.set(dut.done, done % COUNTS)
-                await ctx.tick()
+                await done(ctx)
+            assert ctx.get(dut.claim.valid)
             ctx.set(dut.claim.ready, 1)
             ready = 0
             while not ready:
                 _, _, ready = await ctx.tick().sample(dut.i.ready)
                 ctx.set(dut.claim.ready, 0)
             ctx.set(dut.i.valid, 0)
+            await done(ctx)
 
     run(dut, bench, cycles=500)
 

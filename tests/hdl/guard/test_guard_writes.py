@@ -111,7 +111,7 @@ def verified_again(guard=Guard):
 
 def sealed_again(guard=Guard):
     """Clusters are written while blocks are read that have to be read again."""
-    tiles = 18
+    tiles = 30
     bench = Bench(guard=guard, clusters=40, stall=0, regions=tiles + 2)
     first = bench.protection.tiles_end
     wrong = set()
@@ -131,7 +131,7 @@ def sealed_again(guard=Guard):
         for number in range(tiles):
             bench.chip.read(bench.tile * number, bench.tile)
             bench.chip.write(first + CLUSTER * number, [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
-        await bench.drain(ctx, 10000)
+        await bench.drain(ctx, 20000)
         bench.check()
         fault, counters = await bench.registers(ctx)
         assert fault is None and counters["verified"] == tiles and counters["tiles_reread"] > 4

@@ -2,13 +2,15 @@
 
 import random
 import zlib
+from collections import deque
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from dojang.compile.protection import Protection, check_bits
 from dojang_hdl.guard.jobs import Purpose
 from dojang_hdl.guard.layout import CLUSTER
-from dojang_hdl.guard.merger import Merger
+from dojang_hdl.guard.merger import AHEAD, Merger
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
@@ -17,11 +19,17 @@ HEADER = CLUSTER    # its index
 CLUSTERS = 16
 
 MUTATIONS = {
-    "old bytes kept": ("gathered & self.word.mask[byte]", "0"),
-    "refreshed with the chip's words": ("gathered & self.word.mask[byte]", "self.word.mask[byte]"),
-    "words before a restart kept": ("at.eq(Mux(self.restart, 0, at + self.old_en))", "at.eq(at + self.old_en)"),
-    "bad read sealed": ("with m.If(~self.good):", "with m.If(0):"),
-    "address not in the CRC": ("sealer.crc ^ (cluster << _INDEX)", "sealer.crc"),
+    "old bytes kept": ("now.gathered & self.word.mask[byte]", "0"),
+    "refreshed with the chip's words": ("now.gathered & self.word.mask[byte]", "self.word.mask[byte]"),
+    "words before a restart kept": ("Mux(self.restart, Cat(Const(0, _INDEX), judged[slot]), old_at + self.old_en)",
+                                    "old_at + self.old_en"),
+    "a restart forgets what was judged": ("Cat(Const(0, _INDEX), judged[slot])", "0"),
+    "words of another read": ("kept.addr.eq(Cat(at, taken[slot]))", "kept.addr.eq(Cat(at, judged[slot]))"),
+    "whole ones have a place, too": ("taken.eq(taken + (done & ~now.whole))", "taken.eq(taken + done)"),
+    "begins before the verdict": ("now.whole | (taken != judged)", "1"),
+    "bad read sealed": ("~now.whole & ~goods.bit_select(taken[slot], 1)", "0"),
+    "the verdict on another": ("goods.bit_select(judged[slot], 1).eq", "goods.bit_select(taken[slot], 1).eq"),
+    "address not in the CRC": ("sealer.crc ^ (now.cluster << _INDEX)", "sealer.crc"),
     "sealed though its checks were lost": ("with m.If(self.restart):\n                m.d",
                                            "with m.If(0):\n                m.d"),
     "a word left over of what was lost": ("fetched.eq(0), merged_en.eq(0)]", "fetched.eq(0)]"),
@@ -31,9 +39,12 @@ MUTATIONS = {
     "header over a word": ("Cat(merged_at, seal_header, in_half)", "Cat(merged_at, 0, in_half)"),
     "taken before its time": ("merged_en.eq(fetched)", "merged_en.eq(fetched), fetched_at.eq(at + 1)"),
     "one half only": ("m.d.sync += in_half.eq(~in_half)", "m.d.sync += in_half.eq(in_half)"),
-    "read before it was written": ("self.job.valid.eq(self.used == 0)", "self.job.valid.eq(1)"),
+    "read before it was written": ("self.job.valid.eq(~sealed)", "self.job.valid.eq(1)"),
+    "refreshed with what was before": ("alone.eq(~asked.r_rdy & (self.used == 0))", "alone.eq(1)"),
+    "more reads than places": ("with m.If(asked.w_rdy):", "with m.If(1):"),
     "not said to be there": ("self.used[half].eq(1)", "self.used[half].eq(0)"),
-    "idle too early": ("& (self.used == 0))", ")"),
+    "idle too early": ("& (self.used == 0))\n            with", ")\n            with"),
+    "idle while it reads": ("& ~asked.r_rdy &", "&"),
 }
 
 
@@ -41,12 +52,12 @@ class Bench:
     """Clusters are gathered and refreshed in random order; ``memory`` holds what has been written, words by cluster.
 
     Reads take some time, come in pieces, now and then anew from the first word on (the words before were wrong), and
-    end wrong for the clusters ``bad``.
+    end wrong for the clusters ``bad``. ``lost``: of a restart in a cycle in which the checker has something to lose.
     """
 
-    def __init__(self, merger, count, seed=1, stall=0.3, bad=(3,), restarts=0.3):
+    def __init__(self, merger, count, seed=1, stall=0.3, bad=(3,), restarts=0.3, lost=0.02):
         self.dut, self.rng = merger(), random.Random(seed)
-        self.stall, self.bad, self.restarts = stall, bad, restarts
+        self.stall, self.bad, self.restarts, self.lost = stall, bad, restarts, lost
         rng = self.rng
         self.memory = [[rng.getrandbits(128) for _ in range(CLUSTER)] for _ in range(CLUSTERS)]
         self.expected = [list(words) for words in self.memory]
@@ -55,9 +66,11 @@ class Bench:
             masks = rng.choice(([FULL] * CLUSTER, [FULL, 0] * 4, [rng.getrandbits(16) for _ in range(CLUSTER)], None))
             words = masks and [(rng.getrandbits(128), mask) for mask in masks]
             self.todo.append((rng.randrange(CLUSTERS), words))
-        self.sealed = []        # clusters, in the order they are to be sealed
-        self.reads = 0
-        self.writing = self.finished = False
+        self.gathered = deque()     # taken and not left: (cluster, words)
+        self.sealed = []            # clusters, in the order they are to be sealed
+        self.jobs = deque()         # clusters that are being read
+        self.reads = self.most = 0
+        self.finished = False
 
     @staticmethod
     def merge(old, new, mask):
@@ -67,58 +80,87 @@ class Bench:
     async def source(self, ctx):
         dut, rng = self.dut, self.rng
         for cluster, words in self.todo:
+            while words and any(cluster == other for other, _ in self.gathered):
+                await ctx.tick()
             stream = dut.i if words else dut.refresh
             whole = bool(words) and all(mask == FULL for _, mask in words)
             ctx.set(stream.payload, {"cluster": cluster, "whole": whole} if words else cluster)
             ctx.set(stream.valid, 1)
+            ready = 0
+            while not ready:
+                _, _, ready = await ctx.tick().sample(stream.ready)
+            ctx.set(stream.valid, 0)
+            if words:
+                self.gathered.append((cluster, words))
             if whole or cluster not in self.bad:
                 self.sealed.append(cluster)
                 self.expected[cluster] = [
                     self.merge(old, *new)
                     for old, new in zip(self.expected[cluster], words or [(0, 0)] * CLUSTER, strict=True)]
-            ready = 0
-            while not ready:
-                # Of a refresh the combiner says nothing.
-                _, _, ready, index = await ctx.tick().sample(stream.ready, dut.index)
-                data, mask = words[index] if words else (rng.getrandbits(128), FULL)
-                ctx.set(dut.word, {"data": data, "mask": mask})
-            ctx.set(stream.valid, 0)
             for _ in range(rng.choice((0, 0, 5))):
                 await ctx.tick()
         self.finished = True
 
-    async def reader(self, ctx):
+    async def combiner(self, ctx):
+        """The words of the oldest cluster."""
         dut, rng = self.dut, self.rng
         while True:
-            ctx.set(dut.job.ready, rng.random() >= self.stall)
-            _, _, job, *taken = await ctx.tick().sample(dut.job.payload, dut.job.valid, dut.job.ready)
-            ctx.set(dut.job.ready, 0)
-            if not all(taken):
-                continue
-            self.reads += 1
-            assert job.purpose.value == Purpose.MERGE.value and job.length == CLUSTER and not job.raw
-            cluster = job.addr // CLUSTER
-            assert not self.writing and not ctx.get(dut.o.valid), "what was sealed before is not in the memory yet"
-            while rng.random() < self.restarts:
-                await self.words(ctx, [rng.getrandbits(128) for _ in range(rng.randrange(CLUSTER + 1))])
-                ctx.set(dut.restart, 1)
-                await ctx.tick().repeat(rng.randint(1, 3))
-                ctx.set(dut.restart, 0)
-            await self.words(ctx, self.memory[cluster])
-            ctx.set(dut.judged, 1)
-            ctx.set(dut.good, cluster not in self.bad)
-            await ctx.tick()
-            ctx.set(dut.judged, 0)
+            _, _, index, left = await ctx.tick().sample(dut.index, dut.left)
+            if left:
+                self.gathered.popleft()
+            data, mask = self.gathered[0][1][index] if self.gathered else (rng.getrandbits(128), FULL)
+            ctx.set(dut.word, {"data": data, "mask": mask})
 
-    async def words(self, ctx, words):
-        for word in words:
-            while self.rng.random() < self.stall:
-                await ctx.tick()
-            ctx.set(self.dut.old, word)
-            ctx.set(self.dut.old_en, 1)
-            await ctx.tick()
-            ctx.set(self.dut.old_en, 0)
-        await ctx.tick().repeat(self.rng.randint(1, 3))
+    async def checker(self, ctx):
+        """Reads for the merger, and makes check bits and CRC for it; a restart is one of both."""
+        dut, sealer, rng = self.dut, self.dut.sealer, self.rng
+        due, sealing = {}, []           # (name, cycle): what is said then; words
+        at, judge, wrong = 0, 0, False  # words read; cycles until the verdict; of words that come again
+        cycle = restart = 0
+        while True:
+            restart = max(restart - 1, 0)
+            again = wrong and at and rng.random() < 0.2
+            if not restart and (again or (sealing or due) and rng.random() < self.lost):
+                restart = rng.randint(1, 3)
+                due, sealing, at, judge = {}, [], 0, 0
+                wrong = rng.random() < self.restarts
+            ctx.set(dut.restart, restart > 0)
+            judged = not restart and judge == 1
+            judge = max(judge - 1, 0)
+            ctx.set(dut.judged, judged)
+            if judged:
+                ctx.set(dut.good, self.jobs.popleft() not in self.bad)
+                at, wrong = 0, rng.random() < self.restarts
+            gives = not restart and not judge and self.jobs and at < CLUSTER and rng.random() >= self.stall
+            ctx.set(dut.old_en, bool(gives))
+            if gives:
+                ctx.set(dut.old, rng.getrandbits(128) if wrong else self.memory[self.jobs[0]][at])
+                at += 1
+                if at == CLUSTER and not wrong:
+                    judge = rng.randint(2, 4)
+            for name, width in (("check", 9), ("crc", 32)):
+                known = due.pop((name, cycle), None)
+                ctx.set(getattr(sealer, name), rng.getrandbits(width) if known is None else known)
+                ctx.set(getattr(sealer, f"{name}_en"), known is not None)
+            ctx.set(dut.job.ready, rng.random() >= self.stall)
+            used, clusters = ctx.get(dut.used), ctx.get(dut.clusters)
+            assert not (self.jobs and ctx.get(dut.idle))
+            *_, en, word, job, valid, ready = await ctx.tick().sample(
+                sealer.en, sealer.word, dut.job.payload, dut.job.valid, dut.job.ready)
+            if en and not restart:
+                sealing.append(word.to_bytes(16, "little"))
+                due["check", cycle + 2] = int(check_bits(np.frombuffer(sealing[-1], np.uint8)))
+                if len(sealing) == CLUSTER:
+                    due["crc", cycle + 4] = zlib.crc32(b"".join(sealing))
+                    sealing = []
+            if valid and ready:
+                cluster = job.addr // CLUSTER
+                assert job.purpose.value == Purpose.MERGE.value and job.length == CLUSTER and not job.raw
+                assert cluster not in [clusters[i] for i in range(2) if used >> i & 1], "sealed and not in the memory"
+                self.jobs.append(cluster)
+                self.reads += 1
+                self.most = max(self.most, len(self.jobs))
+            cycle += 1
 
     async def sink(self, ctx):
         dut, rng = self.dut, self.rng
@@ -133,7 +175,6 @@ class Bench:
             assert used and not ctx.get(dut.idle)
             cluster = self.sealed.pop(0)
             assert ctx.get(dut.o.payload) == cluster and cluster in [clusters[i] for i in range(2) if used >> i & 1]
-            self.writing = True
             words = []
             for index in (*range(CLUSTER), HEADER):
                 while rng.random() < self.stall:
@@ -145,7 +186,7 @@ class Bench:
             ctx.set(dut.o.ready, 1)
             await ctx.tick()
             ctx.set(dut.o.ready, 0)
-            self.memory[cluster], self.writing = words, False
+            self.memory[cluster] = words
             left -= 1
             protection = Protection(0, CLUSTER * (cluster + 1), CLUSTER)
             data = np.frombuffer(b"".join(word.to_bytes(16, "little") for word in words), np.uint8)
@@ -153,77 +194,74 @@ class Bench:
             protection.store(memory, np.concatenate([np.zeros(cluster * CLUSTER * 16, np.uint8), data]), [])
             header = memory.reshape(-1, 16)[-CLUSTER - 1].tobytes()
             assert sealed_header == int.from_bytes(header, "little")
+        while self.jobs or self.gathered:   # those that are not written
+            await ctx.tick()
         for _ in range(30):
             await ctx.tick()
         assert ctx.get(dut.idle) and not ctx.get(dut.o.valid) and not ctx.get(dut.used)
         assert self.memory == self.expected
 
 
-async def seal(ctx, dut, rng, lost=0.0):
-    """The side of the checker; ``lost``: of a restart in a cycle with something to lose."""
-    sealer, cycle, words = dut.sealer, 0, []
-    due = {}            # cycle: what is said in it
-    restart = 0         # cycles
-    while True:
-        if not restart and (words or due) and rng.random() < lost:
-            restart = rng.randint(1, 3)
-            ctx.set(dut.restart, 1)
-        for name, width in (("check", 9), ("crc", 32)):
-            known = due.pop((name, cycle), None)
-            ctx.set(getattr(sealer, name), rng.getrandbits(width) if known is None else known)
-            ctx.set(getattr(sealer, f"{name}_en"), known is not None)
-        *_, en, word = await ctx.tick().sample(sealer.en, sealer.word)
-        if en:
-            words.append(word.to_bytes(16, "little"))
-            due["check", cycle + 2] = int(check_bits(np.frombuffer(words[-1], np.uint8)))
-            if len(words) == CLUSTER:
-                due["crc", cycle + 4] = zlib.crc32(b"".join(words))
-                words.clear()
-        if restart:
-            words.clear()
-            due.clear()
-            restart -= 1
-            ctx.set(dut.restart, restart > 0)
-        cycle += 1
-
-
-def check(merger, count=24, lost=0.02, **options):
+def check(merger, count=24, **options):
     bench = Bench(merger, count, **options)
-
-    async def checker(ctx):
-        await seal(ctx, bench.dut, random.Random(5), lost=lost)
-
-    run(bench.dut, bench.source, bench.sink, background=(bench.reader, checker), cycles=130 * count + 100)
+    run(bench.dut, bench.source, bench.sink, background=(bench.combiner, bench.checker), cycles=130 * count + 100)
     return bench
 
 
 @pytest.mark.parametrize("stall", [0, 0.5])
 def test_clusters_are_completed(stall):
-    assert check(Merger, stall=stall).reads
+    bench = check(Merger, stall=stall)
+    assert bench.reads and bench.most > 2
 
 
 def test_a_whole_cluster_in_16_cycles():
-    dut = Merger()
+    bench = Bench(Merger, 0)
+    bench.todo = [(number, [(number, FULL)] * CLUSTER) for number in range(4)]
+    dut, cycles = bench.dut, []
+
+    async def sink(ctx):
+        cycle = 0
+        while len(cycles) < 4:
+            _, _, left, used = await ctx.tick().sample(dut.left, dut.used)
+            ctx.set(dut.o.ready, 1 if used else 0)
+            cycles.extend([cycle] * left)
+            cycle += 1
+        assert [b - a for a, b in pairwise(cycles)] == [16] * 3
+
+    run(dut, bench.source, sink, background=(bench.combiner, bench.checker), cycles=200)
+
+
+def all_at_once(merger):
+    """As many as there is room for are asked for before the first one is answered."""
+    dut = merger()
 
     async def bench(ctx):
-        ctx.set(dut.i.payload, {"cluster": 1, "whole": 1})
+        ctx.set(dut.job.ready, 1)
+        for cluster in range(AHEAD):
+            ctx.set(dut.i.payload, {"cluster": cluster, "whole": 0})
+            ctx.set(dut.i.valid, 1)
+            asked = 0
+            while not asked:
+                _, _, ready, asked = await ctx.tick().sample(dut.i.ready, dut.job.valid)
+                if ready:
+                    ctx.set(dut.i.valid, 0)
         ctx.set(dut.i.valid, 1)
-        for _ in range(2):
-            cycles, ready = 0, 0
-            while not ready:
-                cycles += 1
-                _, _, ready = await ctx.tick().sample(dut.i.ready)
-            assert cycles == 16
+        for _ in range(20):
+            _, _, ready = await ctx.tick().sample(dut.i.ready)
+            assert not ready, "there is no room for its words"
 
-    async def checker(ctx):
-        await seal(ctx, dut, random.Random(1))
+    run(dut, bench, cycles=100)
 
-    run(dut, bench, background=(checker,), cycles=40)
+
+def test_reads_do_not_wait_for_each_other():
+    all_at_once(Merger)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_merger_is_caught(name):
     broken = mutate("dojang_hdl.guard.merger", *MUTATIONS[name]).Merger
     with pytest.raises((AssertionError, IndexError)):
-        check(broken, count=12, restarts=0.5, lost=0.1)
+        check(broken, restarts=0.5, lost=0.1)
         check(broken, stall=0.8, bad=())
+        check(broken, count=60, stall=0.1, restarts=0)
+        all_at_once(broken)
