@@ -17,6 +17,7 @@ from .bench_encoder import care_bits, encoder
 from .bench_faults import faults
 from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
+from .bench_prefill import prefill
 from .bench_quality import quality
 from .boards import boards
 from .boundary import ErrorBoundary
@@ -43,6 +44,7 @@ for command in (generate, chat, inspect, chip, waves, profile, report, area, boa
 app.command("compress")(compress_model)
 app.command("eval")(eval_model)
 app.command("tune")(tune_model)
+bench.command()(prefill)
 bench.command()(board)
 bench.command()(backends)
 bench.command()(lpddr4)

@@ -29,9 +29,6 @@ class HeadPlace(NamedTuple):
     def channels(self, parts: int, channels: int) -> list[int]:
         """Of each of the head's ``parts``, alike in size: those of all the heads, in order, fill one channel after the
         other, so that all of them are read alike.
-
-        A head that a border goes through is behind the others' in the first channel and before them in the second:
-        while its node reads one, the other channel has a node of its own.
         """
         return [(self.index * parts + part) * channels // (self.heads * parts) for part in range(parts)]
 
@@ -75,9 +72,11 @@ def allocate_cache(name: str, channel: int, place: HeadPlace, shape: ModelShape,
         planes = memory.allocate(f"{name}.keys", of, run * plane_words)
         scales = memory.allocate(f"{name}.key_scales", of, run * scale_words)
         key_groups += [KeyGroup(of, planes.start + i * plane_words, scales.start + i * scale_words) for i in range(run)]
+    # A head in two channels is read last, by turns with each of its neighbours. Its values begin where its keys end:
+    # that neighbour has fewer left to read.
     value_blocks: list[ValueBlock] = []
     first, most = 0, min(memory.config.acc_rows, VALUE_ROWS)
-    for of, run in _runs(place.channels(TERMS * shape.value_dim // ELEMENTS, memory.config.channels)):
+    for of, run in _runs(reversed(place.channels(TERMS * shape.value_dim // ELEMENTS, memory.config.channels))):
         rows = run * ELEMENTS
         start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
         value_blocks += [ValueBlock(first + at, min(most, rows - at), of, start + at * plane_words // BLOCK)

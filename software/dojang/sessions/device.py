@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES
@@ -40,6 +41,20 @@ of a board's. At 200 MHz it sees 256 MiB in 3 minutes, long before a second bit 
 """
 
 
+@dataclass
+class _Work:
+    """Sums of counters over passes."""
+
+    bytes: int = 0
+    peak_bytes: int = 0
+    engine: int = 0
+    engine_cycles: int = 0
+
+    def utilization(self) -> dict[str, float | None]:
+        return {"dram_utilization": self.bytes / self.peak_bytes if self.peak_bytes else None,
+                "engine_utilization": self.engine / self.engine_cycles if self.engine_cycles else None}
+
+
 class DeviceSession(Session):
     """Runs an image that is already in the chip's memory.
 
@@ -65,7 +80,7 @@ class DeviceSession(Session):
         self.image, self.context, self.sets = image, image.context, image.sets
         self._device, self._read_logits = device, read_logits
         self._golden, self._on_close, self._reconnect_s = golden, on_close, reconnect_s
-        self._decode = {"cycles": 0, "bytes": 0, "engine": 0, "engine_cycles": 0}
+        self._decode, self._prefill = _Work(), _Work()
         self._commands = [Counter() for _ in range(image.config.channels)]
         self._guard = [Counter() for _ in range(image.config.channels)]
         self.edge_counters: list[dict[str, int]] = []
@@ -197,23 +212,24 @@ class DeviceSession(Session):
                 self._commands[channel].update(memory)
                 self._guard[channel].update(guard)
         self._cycles += cycles
-        if decode:
-            self._decode["cycles"] += cycles
-            self._decode["bytes"] += moved
-            for busy, weights, activations, total in counters.values():
-                self._decode["engine"] += busy - weights - activations
-                self._decode["engine_cycles"] += total
+        work = self._decode if decode else self._prefill
+        work.peak_bytes += cycles * config.peak_bytes_per_cycle
+        work.bytes += moved
+        for busy, weights, activations, total in counters.values():
+            work.engine += busy - weights - activations
+            work.engine_cycles += total
         return moved
 
     def _registers(self, first: int, names: Sequence[str]) -> dict[str, int]:
         return dict(zip(names, self._device.registers(first, len(names)), strict=True))
 
+    def prefill_utilization(self) -> dict[str, float | None]:
+        """``dram_utilization`` and ``engine_utilization`` of the passes of `prefill`, None without any."""
+        return self._prefill.utilization()
+
     def summary(self) -> dict:
-        decode, config = self._decode, self.image.config
-        peak = decode["cycles"] * config.peak_bytes_per_cycle
         return {
-            "dram_utilization": decode["bytes"] / peak if peak else None,
-            "engine_utilization": decode["engine"] / decode["engine_cycles"] if decode["engine_cycles"] else None,
+            **self._decode.utilization(),
             "simulated_hz": self._cycles / self._seconds if self._seconds else None,
             "memory_commands": [dict(commands) for commands in self._commands],
             "memory_guard": [dict(events) for events in self._guard],

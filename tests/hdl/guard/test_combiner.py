@@ -39,7 +39,7 @@ MUTATIONS = {
 class Bench:
     """``writes``: (word address, data, mask), or None for a cycle without one.
 
-    ``left``: (cycle, cluster, whole) in the order they are taken. Their words are looked at one cluster after the other.
+    ``left``: (cycle, cluster, whole) in the order they are taken, in which their words are looked at, too.
     """
 
     def __init__(self, combiner, writes, *, gaps=0.0, stall=0.0, flush=0.0, seed=1):

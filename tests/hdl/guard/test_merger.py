@@ -120,7 +120,7 @@ class Bench:
         while True:
             restart = max(restart - 1, 0)
             again = wrong and at and rng.random() < 0.2
-            if not restart and (again or (sealing or due) and rng.random() < self.lost):
+            if not restart and (again or ((sealing or due) and rng.random() < self.lost)):
                 restart = rng.randint(1, 3)
                 due, sealing, at, judge = {}, [], 0, 0
                 wrong = rng.random() < self.restarts

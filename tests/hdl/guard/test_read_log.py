@@ -34,7 +34,7 @@ def place(addr):
 def check(log, count=NEW, seed=1):
     """Reads come and are done at random, places are asked for meanwhile; the answer is right in every cycle.
 
-    Of a read that comes about when it is asked for, either answer is right; of old ones with more than `NEW` reads, too.
+    Of a read that comes about then either answer is right; with more than `NEW` reads it may be on its way for longer.
     """
     dut, rng = log(), random.Random(seed)
     reads = []      # (cycle it was taken in, its places)

@@ -1,7 +1,8 @@
-"""``dojang bench decode`` and ``dojang waves`` on a session that needs no simulator."""
+"""``dojang bench decode``, ``dojang bench prefill`` and ``dojang waves`` on a session that needs no simulator."""
 
 import json
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, voc
 
 class FakeSession(Session):
     """Position p takes 1000 + p cycles and 10 p bytes; the best token is 7."""
+
+    image = SimpleNamespace(contexts=4)
 
     def __init__(self, context):
         self.context, self.tokens, self.closed, self.first = context, [], False, None
@@ -61,7 +64,8 @@ def opened(monkeypatch):
         calls.append((config, options, session))
         return session
 
-    monkeypatch.setattr(import_module("dojang.cli.bench"), "open_simulated", open_simulated)
+    for command in ("bench", "bench_prefill"):
+        monkeypatch.setattr(import_module(f"dojang.cli.{command}"), "open_simulated", open_simulated)
     monkeypatch.setattr(import_module("dojang.cli.waves"), "open_session", open_session)
     return calls
 
@@ -96,6 +100,50 @@ def test_bench_ignores_end_tokens_and_defaults_to_two(model, opened):
     assert config.name == "sim-2x2" and options["memory"] == "lpddr4" and len(session.tokens) == 2
 
 
+class Passes(FakeSession):
+    """A pass at position p takes 1000 + p² cycles; the last token of it has them."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.passes, self.position = [], 0
+
+    def jump(self, position):
+        self.position = position
+
+    def prefill(self, tokens):
+        self.passes.append((self.position, len(tokens)))
+        return [Step(None, None, (1000 + self.position**2) * (token == len(tokens) - 1), 0)
+                for token in range(len(tokens))]
+
+    def prefill_utilization(self):
+        return {"dram_utilization": 0.5, "engine_utilization": 0.25}
+
+
+def test_bench_prefill(model, opened, monkeypatch, tmp_path):
+    monkeypatch.setitem(globals(), "FakeSession", Passes)
+    file = tmp_path / "f.json"
+    result = run("bench", "prefill", "--model", model, "--chip", "sim-2x2", "--tokens", 18, "--json", file)
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(file.read_text())
+    starts = [0, 4, 8, 12, 16]
+    assert opened[0][2].passes == [(0, 4), (4, 4), (8, 4), (12, 4), (16, 2)]
+    assert figures["simulated_positions"] == starts and figures["passes"] == 5 and figures["engine_bound"] == 0.5
+    assert figures["cycles_per_token"] == sum(1000 + start**2 for start in starts) / 18
+    for text in ("18, 4 a pass", "25.0%", "50.0%", "50%"):
+        assert text in result.stdout
+    assert "simulated," not in result.stdout
+
+
+def test_passes_left_out_are_interpolated(model, opened, monkeypatch, tmp_path):
+    monkeypatch.setitem(globals(), "FakeSession", Passes)
+    file = tmp_path / "f.json"
+    result = run("bench", "prefill", "--model", model, "--tokens", 20, "--passes", 3, "--json", file)
+    assert result.exit_code == 0 and "5, 3 of them simulated" in result.stdout
+    figures = json.loads(file.read_text())
+    assert figures["simulated_positions"] == [0, 8, 16] and figures["simulated_cycles"] == [1000, 1064, 1256]
+    assert figures["cycles_per_token"] == (1000 + 1032 + 1064 + 1160 + 1256) / 20
+
+
 def test_waves_runs_until_enough_cycles(model, opened, tmp_path):
     result = run("waves", model, "--chip", "sim-1x1", "--cycles", 2500, "--out", tmp_path / "w w")
     assert result.exit_code == 0, result.stderr
@@ -118,6 +166,7 @@ def test_waves_stops_at_the_end_of_the_context(model, opened, tmp_path):
     (("bench", "decode", "--model", "{model}", "--tokens", "25"), "25 tokens from position 0 on are more"),
     (("bench", "decode", "--model", "{model}", "--position", "23"), "2 tokens from position 23 on are more"),
     (("bench", "decode", "--json", "/"), "cannot write /"),
+    (("bench", "prefill", "--model", "{model}", "--tokens", "25"), "a prompt of 25 tokens is longer than the context"),
     (("waves", "{model}", "--out", "/dev/null"), "cannot write /dev/null/"),
 ])
 def test_errors(model, arguments, message):
