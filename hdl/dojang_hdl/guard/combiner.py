@@ -12,7 +12,7 @@ from .layout import CLUSTER
 __all__ = ["ClusterWrite", "Combiner", "Gathered"]
 
 QUIET_CYCLES = 32
-"""Cycles without a word after which what has been gathered leaves."""
+"""Cycles between two looks at which clusters have got no word since the last one: they leave."""
 
 _INDEX = (CLUSTER - 1).bit_length()
 
@@ -27,8 +27,8 @@ class Combiner(wiring.Component):
     """Several clusters at once, as the writes of several nodes come mixed. One word a cycle, a new cluster in three.
 
     A cluster is to leave when all its bytes are there, when its place is needed (the oldest one), on ``flush`` and when
-    nothing has come for 32 cycles. Then it is offered, and its words can be had until it has left; a word for it waits
-    until then.
+    no word for it has come for 32 to 64 cycles; the time in which a word waits for a place does not count. Then it is
+    offered, and its words can be had until it has left; a word for it waits until then.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ class Combiner(wiring.Component):
         m.submodules.offered = offered = fifo.SyncFIFO(width=entry_bits, depth=count)   # and taken
         put, put_mask, old_mask = words.write, masks.write_port(), masks.read_port(domain="comb")
         look, look_mask = words.read[0], masks.read_port(domain="comb")
-        open_, touched, full = (
+        open_, fresh, touched, full = (
             [Signal(width, name=f"{name}{i}") for i in range(count)]
-            for name, width in (("open", 1), ("touched", CLUSTER), ("full", CLUSTER)))
+            for name, width in (("open", 1), ("fresh", 1), ("touched", CLUSTER), ("full", CLUSTER)))
         newest = Signal(entry_bits)     # given out last; the one after it is the oldest
 
         # Its place is looked for, then the word is put there.
@@ -105,16 +105,20 @@ class Combiner(wiring.Component):
                 m.d.sync += [self.used[i].eq(1), open_[i].eq(1), self.clusters[i].eq(cluster), touched[i].eq(0),
                              full[i].eq(0), newest.eq(i)]
 
-        # Those that are to leave, one a cycle
-        quiet = Signal(range(QUIET_CYCLES + 1))
-        with m.If(self.i.valid):
-            m.d.sync += quiet.eq(0)
-        with m.Elif(quiet != QUIET_CYCLES):
-            m.d.sync += quiet.eq(quiet + 1)
-        closing = Signal(count)
+        # Those that are to leave, one a cycle. While a word waits, those that others behind it are for stay fresh.
+        cycles, look_now, waits = Signal(range(QUIET_CYCLES)), Signal(), Signal()
+        stale, closing = Signal(count), Signal(count)
+        m.d.sync += [cycles.eq(cycles + 1), look_now.eq(cycles == QUIET_CYCLES - 1),
+                     waits.eq(self.i.valid & ~self.i.ready)]
+        for i in range(count):
+            with m.If(found_valid & (entry == i) | begin & (oldest == i)):
+                m.d.sync += [fresh[i].eq(1), stale[i].eq(0)]
+            with m.Elif(look_now):
+                m.d.sync += stale[i].eq(~fresh[i])
+                with m.If(~waits):
+                    m.d.sync += fresh[i].eq(0)
         m.d.comb += closing.eq(Cat(
-            open_[i] & (full[i].all() | self.flush[i] | (quiet == QUIET_CYCLES) | missing & (oldest == i))
-            for i in range(count)))
+            open_[i] & (full[i].all() | self.flush[i] | stale[i] | missing & (oldest == i)) for i in range(count)))
         for i in reversed(range(count)):
             with m.If(closing[i]):
                 m.d.comb += [leaving.w_data.eq(i), leaving.w_en.eq(1)]

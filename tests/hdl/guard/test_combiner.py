@@ -28,7 +28,11 @@ MUTATIONS = {
     "leaves before it is known to be whole": (" & ~(written & (written_to == soon))", ""),
     "the newest makes way": ("oldest.eq(newest + 1)", "oldest.eq(newest)"),
     "flush ignored": ("| self.flush[i] ", ""),
-    "never quiet": ("| (quiet == QUIET_CYCLES) ", ""),
+    "never quiet": ("| stale[i] ", ""),
+    "stale for ever": ("m.d.sync += [fresh[i].eq(1), stale[i].eq(0)]", "m.d.sync += fresh[i].eq(1)"),
+    "stale behind a word that waits": ("with m.If(~waits):", "with m.If(1):"),
+    "only when nobody gets words": ("m.d.sync += stale[i].eq(~fresh[i])",
+                                    "m.d.sync += stale[i].eq(~fresh[i] & ~Cat(fresh).any())"),
     "never whole": ("(full[i].all() | self.flush[i]", "(self.flush[i]"),
     "words of the one taken last": ("soon, now = leaving.r_data, offered.r_data", "soon = now = leaving.r_data"),
     "gone when it is taken": ("with m.If(self.left & (now == i)):", "with m.If(offered.w_en & (soon == i)):"),
@@ -39,12 +43,14 @@ MUTATIONS = {
 class Bench:
     """``writes``: (word address, data, mask), or None for a cycle without one.
 
+    ``hold``: cycles in which none is taken.
+
     ``left``: (cycle, cluster, whole) in the order they are taken, in which their words are looked at, too.
     """
 
-    def __init__(self, combiner, writes, *, gaps=0.0, stall=0.0, flush=0.0, seed=1):
+    def __init__(self, combiner, writes, *, gaps=0.0, stall=0.0, flush=0.0, hold=0, seed=1):
         self.dut, self.writes, self.rng = combiner(ENTRIES), deque(writes), random.Random(seed)
-        self.gaps, self.stall, self.flush = gaps, stall, flush
+        self.gaps, self.stall, self.flush, self.hold = gaps, stall, flush, hold
         self.memory, self.expected, self.left = {}, {}, []
 
     async def bench(self, ctx):
@@ -75,7 +81,7 @@ class Bench:
                 index = 0
             elif taken and (index or rng.random() >= self.stall):
                 index += 1
-            takes = ctx.get(dut.o.valid) and rng.random() >= self.stall
+            takes = ctx.get(dut.o.valid) and cycle >= self.hold and rng.random() >= self.stall
             ctx.set(dut.o.ready, takes)
             if takes:
                 gone = ctx.get(dut.o.payload)
@@ -158,7 +164,22 @@ def waits_for_a_leaving_cluster(combiner):
 
 def leaves_when_quiet(combiner):
     (when, *gone), = combined(cluster(5, [2]), combiner)
-    assert gone == [5, 0] and when == 2 + QUIET_CYCLES + 2
+    assert gone == [5, 0] and QUIET_CYCLES < when < 2 * QUIET_CYCLES + 5
+
+
+def leaves_when_others_get_words(combiner):
+    """One that gets none does not stay for those that do."""
+    words = [write for _ in range(20) for write in cluster(7, range(CLUSTER), 1)]
+    left = combined([*cluster(5, [2]), *words], combiner)
+    assert [gone[1:] for gone in left] == [(5, 0), (7, 0)] and left[0][0] < 2 * QUIET_CYCLES + 5
+
+
+def stays_while_a_word_waits(combiner):
+    """Two whose next words are behind a word without a place are whole in the end."""
+    words = [write for word in range(CLUSTER) for number in (1, 2) for write in cluster(number, [word])]
+    others = [*cluster(8, [0]), *cluster(9, [0]), *[None] * (2 * QUIET_CYCLES)]
+    left = combined([*others, *words[:6], *cluster(3), *words[6:]], combiner, hold=300)
+    assert left[:2] == [(300, 8, 0), (301, 9, 0)] and sorted(gone[1:] for gone in left[2:]) == [(1, 1), (2, 1), (3, 1)]
 
 
 def leaves_on_flush(combiner):
@@ -167,7 +188,7 @@ def leaves_on_flush(combiner):
 
 
 CHECKS = (written_whole, oldest_makes_way, waits_for_a_leaving_cluster, leaves_when_quiet, leaves_on_flush,
-          random_traffic)
+          leaves_when_others_get_words, stays_while_a_word_waits, random_traffic)
 
 
 @pytest.mark.parametrize("check", CHECKS)
