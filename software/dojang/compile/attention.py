@@ -27,17 +27,17 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
     scales, vectors, written = ValueScales(w, layer), QueriesAndKeys(w, layer), {}
     set_term_ratio(w)
     for head in heads:
-        after = 0
-        for c in contexts:
-            w.phase("kv write")
-            put_value(w, layer, head, _value(w, layer, head, c), c, after)
-            after = len(w.builder)
-        scales.load(head)
         for c in contexts:
             w.phase("rotary")
             key = turn(w, layer, vectors.key(head, c), 1, c)
             w.phase("kv write")
             put_key(w, layer, head, key, c)
+        # Keys are read first, and what has just been written takes longest to read.
+        after = 0
+        for c in contexts:
+            put_value(w, layer, head, _value(w, layer, head, c), c, after)
+            after = len(w.builder)
+        scales.load(head)
         written[head] = len(w.builder)
     for head in heads:
         for c in contexts:

@@ -29,6 +29,7 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
     b, cache, n = w.buffers, layer.caches[head], w.shape.value_dim
     w.vec(n, value, reduce=Reduce.MAXABS, s_out=Scalar.MAXIMUM)
     w.scalar(Scalar.MAXIMUM, Scalar.SCALE, mul=Mul.IMM, imm0=INT8_STEP)
+    w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=Scalar.SCALE, wide=1, **w.position(c))
     w.scalar(Scalar.SCALE, Scalar.RECIPROCAL, fn=Fn.RECIP)
     w.vec(n, value, mul=Mul.S, s=Scalar.RECIPROCAL, d=b.ratio)
     w.vec(n, b.ratio, add=Add.IMM, imm1=bits(INTEGER), d=b.value_rounding)
@@ -42,7 +43,6 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
         w.builder.stream(Stream.URGENT_PLANES, block.tile_words, after, **place)
         w.builder.consume(Op.VPUT, block.rows // ELEMENTS, a=b.value_codes + block.first // ELEMENTS, **place,
                           **w.position(c))
-    w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=Scalar.SCALE, wide=1, **w.position(c))
 
 
 def put_key(w: Writer, layer: LayerLayout, head: int, key: Turned, c: int) -> None:
