@@ -102,10 +102,10 @@ class ChipConfig:
 
     @property
     def gathered_clusters(self) -> int:
-        """Clusters that the guard of a channel gathers at once: two for each node that writes there, those of its row
-        and, their values, those of the row before.
+        """Clusters that the guard of a channel gathers at once: four for each node that writes there, those of its row
+        and, where there are others, as many of them; 16 at most. A position of a head touches nine of 64 elements.
         """
-        return max(4, 1 << (2 * self.width * min(self.height, 2) - 1).bit_length())
+        return min(16, max(4, 1 << (4 * self.width * min(self.height, 2) - 1).bit_length()))
 
     @property
     def plane_bits_per_cycle(self) -> int:

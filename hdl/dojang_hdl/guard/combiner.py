@@ -19,8 +19,8 @@ _INDEX = (CLUSTER - 1).bit_length()
 ClusterWrite = data.StructLayout({"addr": 32, "word": MemoryWrite})
 """One word, for word address `addr`."""
 
-Gathered = data.StructLayout({"cluster": 32 - _INDEX, "whole": 1})
-"""A cluster, its address without the bits of its words; whether all bytes of it were written."""
+Gathered = data.StructLayout({"cluster": 32 - _INDEX, "whole": 1, "entry": 4})
+"""A cluster, its address without the bits of its words; whether all bytes of it were written; its place."""
 
 
 class Combiner(wiring.Component):
@@ -32,15 +32,15 @@ class Combiner(wiring.Component):
 
     Parameters
     ----------
-    entries: clusters that are gathered at once, a power of two.
+    entries: clusters that are gathered at once, a power of two up to 16.
 
     Members
     -------
     i: In stream of `ClusterWrite`.
     flush: these leave.
     o: Out stream of `Gathered`.
-    index, word: of the oldest cluster that was taken and has not left ``word`` is what ``index`` of the cycle before
-        was. left: it leaves (strobe).
+    entry, index, word: of a cluster that was taken and has not left, in that place, ``word`` is what ``index`` of the
+        cycle before was. left: it leaves (strobe).
     clusters, used: what is gathered or has not left.
     """
 
@@ -48,7 +48,7 @@ class Combiner(wiring.Component):
         self._entries = entries
         super().__init__({
             "i": In(stream.Signature(ClusterWrite)), "flush": In(entries), "o": Out(stream.Signature(Gathered)),
-            "index": In(_INDEX), "word": Out(MemoryWrite), "left": In(1),
+            "entry": In(4), "index": In(_INDEX), "word": Out(MemoryWrite), "left": In(1),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries)), "used": Out(entries),
         })
 
@@ -59,7 +59,6 @@ class Combiner(wiring.Component):
         m.submodules.words = words = BlockMemory(WORD_BITS, count * CLUSTER, granule=8)
         m.submodules.masks = masks = memory.Memory(shape=WORD_BYTES, depth=count * CLUSTER, init=[])
         m.submodules.leaving = leaving = fifo.SyncFIFO(width=entry_bits, depth=count)
-        m.submodules.offered = offered = fifo.SyncFIFO(width=entry_bits, depth=count)   # and taken
         put, put_mask, old_mask = words.write, masks.write_port(), masks.read_port(domain="comb")
         look, look_mask = words.read[0], masks.read_port(domain="comb")
         open_, fresh, touched, full = (
@@ -126,13 +125,12 @@ class Combiner(wiring.Component):
             with m.If(leaving.w_en & (leaving.w_data == i)):
                 m.d.sync += open_[i].eq(0)
 
-        soon, now = leaving.r_data, offered.r_data
+        soon, now = leaving.r_data, self.entry[:entry_bits]
         m.d.comb += [
             # A word may have found its place just before.
             self.o.valid.eq(leaving.r_rdy & ~(found_valid & (entry == soon)) & ~(written & (written_to == soon))),
             self.o.payload.cluster.eq(self.clusters[soon]), self.o.payload.whole.eq(Array(full)[soon].all()),
-            leaving.r_en.eq(self.o.valid & self.o.ready),
-            offered.w_data.eq(soon), offered.w_en.eq(leaving.r_en), offered.r_en.eq(self.left),
+            self.o.payload.entry.eq(soon), leaving.r_en.eq(self.o.valid & self.o.ready),
             # What is offered is not written any more.
             look.en.eq(1), look.addr.eq(Cat(self.index, now)), look_mask.addr.eq(Cat(self.index, now)),
             self.word.data.eq(look.data),

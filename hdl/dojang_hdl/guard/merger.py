@@ -18,21 +18,24 @@ __all__ = ["Merger"]
 _INDEX = (CLUSTER - 1).bit_length()
 
 AHEAD = 8
-"""Clusters that are being read, or wait for the one before them."""
+"""Clusters that are being read at once."""
 
-_Asked = data.StructLayout({"cluster": 32 - _INDEX, "whole": 1, "gathered": 1})
-"""A cluster; whether all bytes of it were written; whether it is from the combiner or from the patrol."""
+_WHOLE = 4
+"""Clusters that wait to be sealed and need not be read."""
+
+_Asked = data.StructLayout({"cluster": 32 - _INDEX, "entry": 4, "whole": 1, "gathered": 1})
+"""A cluster and its place in the combiner; whether all bytes of it were written; whether the combiner has it at all."""
 
 
 class Merger(wiring.Component):
     """A cluster of which all bytes were written is done in 16 cycles, in eight of which the `Checker` makes its check
-    bits and CRC and reads nothing; any other one is read before, up to `AHEAD` of them at once.
+    bits and CRC and reads nothing; any other one is read before, up to `AHEAD` of them at once, and passed meanwhile.
 
     What cannot be read right is not written: the words of the chip are lost, and the cluster stays wrong.
 
     Members
     -------
-    i: clusters. index, word, left: see `Combiner`.
+    i: clusters. entry, index, word, left: see `Combiner`.
     refresh: a cluster that is to be written as it is, after correction.
     job: what is to be read, once it has been taken if it was sealed before.
     old, old_en: the words read; ``restart``: those of the oldest job not ``judged`` come anew. judged, good: its words
@@ -45,6 +48,7 @@ class Merger(wiring.Component):
     """
 
     i: In(stream.Signature(Gathered))
+    entry: Out(4)
     index: Out(_INDEX)
     word: In(MemoryWrite)
     left: Out(1)
@@ -66,9 +70,11 @@ class Merger(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.asked = asked = fifo.SyncFIFO(width=_Asked.size, depth=AHEAD)
+        m.submodules.whole = whole = fifo.SyncFIFO(width=_Asked.size, depth=_WHOLE)
         m.submodules.old_words = old_words = BlockMemory(WORD_BITS, AHEAD * CLUSTER)
         m.submodules.sealed = sealed = BlockMemory(WORD_BITS, 4 * CLUSTER)
-        asking = self._ask(m, asked)
+        now, done = Signal(_Asked), Signal()    # what is sealed
+        asking = self._ask(m, asked, whole, done & ~now.gathered)
 
         # Words read go round a ring; what has been judged may be taken, and is.
         slots = range(2 * AHEAD)
@@ -81,10 +87,10 @@ class Merger(wiring.Component):
 
         keep, kept = old_words.write, old_words.read[0]
         put, get = sealed.write, sealed.read[0]             # a half that is offered is not written
-        sealer, now = self.sealer, data.View(_Asked, asked.r_data)
+        sealer = self.sealer
         header, in_half, out_half = Signal(Header), Signal(), Signal()
         at, fetched_at, merged_at = (Signal(_INDEX, name=name) for name in ("at", "fetched_at", "merged_at"))
-        fetched, merged_en, merged, done = Signal(), Signal(), Signal(WORD_BITS), Signal()
+        fetched, merged_en, merged = Signal(), Signal(), Signal(WORD_BITS)
         checks, seal_header = Signal(CHECK_BITS * CLUSTER), Signal()    # the header is put behind the words
 
         m.d.comb += [
@@ -96,7 +102,8 @@ class Merger(wiring.Component):
             sealer.word.eq(merged), sealer.en.eq(merged_en),
             self.o.valid.eq(self.used.bit_select(out_half, 1)),
             self.o.payload.eq(Mux(out_half, self.clusters[1], self.clusters[0])),
-            asked.r_en.eq(done), self.left.eq(done & now.gathered),
+            asked.r_en.eq(done & ~now.whole), whole.r_en.eq(done & now.whole), self.left.eq(done & now.gathered),
+            self.entry.eq(now.entry),
             header.crc_check.eq(check_bits(header.crc)),
             *(header[f"check_{word}"].eq(checks.word_select(word, CHECK_BITS)) for word in range(CLUSTER)),
         ]
@@ -119,14 +126,16 @@ class Merger(wiring.Component):
             with m.If(self.o.valid & self.o.ready & (out_half == half)):
                 m.d.sync += self.used[half].eq(0)
         with m.FSM(name="seal") as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~asked.r_rdy & ~asking & (self.used == 0))
+            m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~asking & (self.used == 0))
             with m.State("IDLE"):
-                m.d.sync += at.eq(0)
-                with m.If(asked.r_rdy & (now.whole | (taken != judged))):
+                m.d.sync += [at.eq(0), now.eq(Mux(taken != judged, asked.r_data, whole.r_data))]
+                with m.If((taken != judged) & ~goods.bit_select(taken[slot], 1)):
+                    m.next = "DROP"
+                with m.Elif((taken != judged) | whole.r_rdy):
                     m.next = "START"
-                    with m.If(~now.whole & ~goods.bit_select(taken[slot], 1)):
-                        m.d.comb += done.eq(1)
-                        m.next = "IDLE"
+            with m.State("DROP"):
+                m.d.comb += done.eq(1)
+                m.next = "IDLE"
             with m.State("START"):
                 with m.If(~self.used.bit_select(in_half, 1)):
                     m.d.sync += [fetched.eq(1), at.eq(1)]
@@ -151,26 +160,33 @@ class Merger(wiring.Component):
                 m.next = "IDLE"
         return m
 
-    def _ask(self, m, asked):
-        """Asks for what is to be read, in the order in which it is sealed; returns whether anything comes."""
-        next_, sealed, alone = Signal(_Asked), Signal(), Signal()
+    def _ask(self, m, asked, whole, refreshed):
+        """Asks for what is to be read; returns whether anything is under way or comes."""
+        next_, sealed, quiet, refreshing = Signal(_Asked), Signal(), Signal(), Signal()
         job = self.job.payload
-        # A refresh that was read before a write of the chip would undo it.
         m.d.comb += [
-            asked.w_data.eq(next_), alone.eq(~asked.r_rdy & (self.used == 0)),
+            asked.w_data.eq(next_), whole.w_data.eq(next_), quiet.eq(~asked.r_rdy & ~whole.r_rdy),
             job.purpose.eq(Purpose.MERGE), job.length.eq(CLUSTER), job.addr.eq(next_.cluster << _INDEX),
         ]
         m.d.sync += sealed.eq(Cat(
             self.used[half] & (self.clusters[half] == next_.cluster) for half in range(2)).any())
+        with m.If(refreshed):
+            m.d.sync += refreshing.eq(0)
         with m.FSM(name="ask") as fsm:
             with m.State("IDLE"):
-                m.d.sync += [next_.gathered.eq(self.i.valid), next_.whole.eq(self.i.valid & self.i.payload.whole),
+                m.d.sync += [next_.gathered.eq(self.i.valid), next_.entry.eq(self.i.payload.entry),
+                             next_.whole.eq(self.i.valid & self.i.payload.whole),
                              next_.cluster.eq(Mux(self.i.valid, self.i.payload.cluster, self.refresh.payload))]
-                with m.If(asked.w_rdy):
-                    m.d.comb += [self.i.ready.eq(1), self.refresh.ready.eq(~self.i.valid & alone)]
+                # A refresh is alone: it would undo a write of the chip that is read after it or sealed before it.
+                with m.If(asked.w_rdy & whole.w_rdy & ~refreshing):
+                    m.d.comb += self.i.ready.eq(1)
                     with m.If(self.i.valid & self.i.payload.whole):
                         m.next = "PUT"
-                    with m.Elif(self.i.valid | self.refresh.valid & alone):
+                    with m.Elif(self.i.valid):
+                        m.next = "COMPARE"
+                    with m.Elif(self.refresh.valid & quiet & (self.used == 0)):
+                        m.d.comb += self.refresh.ready.eq(1)
+                        m.d.sync += refreshing.eq(1)
                         m.next = "COMPARE"
             with m.State("COMPARE"):
                 m.next = "ASK"
@@ -179,6 +195,6 @@ class Merger(wiring.Component):
                 with m.If(self.job.valid & self.job.ready):
                     m.next = "PUT"
             with m.State("PUT"):
-                m.d.comb += asked.w_en.eq(1)
+                m.d.comb += [asked.w_en.eq(~next_.whole), whole.w_en.eq(next_.whole)]
                 m.next = "IDLE"
-        return ~fsm.ongoing("IDLE") | self.i.valid | self.refresh.valid
+        return ~fsm.ongoing("IDLE") | self.i.valid | self.refresh.valid | ~quiet

@@ -83,6 +83,7 @@ class Writer(wiring.Component):
             of_chip.eq((mine == Purpose.READ) & ~block.tile & ~block.raw),
             self.clusters.eq(Cat(combiner.clusters, merger.clusters)), self.used.eq(Cat(combiner.used, merger.used)),
             combiner.flush.eq(self.flush), combiner.index.eq(merger.index), combiner.left.eq(merger.left),
+            combiner.entry.eq(merger.entry),
             merger.word.eq(combiner.word),
             merger.old.eq(self.old), merger.old_en.eq(self.old_en), merger.restart.eq(self.restart),
             merger.judged.eq(self.judged & (mine == Purpose.MERGE)), merger.good.eq(self.verdict.good),

@@ -34,8 +34,9 @@ MUTATIONS = {
     "only when nobody gets words": ("m.d.sync += stale[i].eq(~fresh[i])",
                                     "m.d.sync += stale[i].eq(~fresh[i] & ~Cat(fresh).any())"),
     "never whole": ("(full[i].all() | self.flush[i]", "(self.flush[i]"),
-    "words of the one taken last": ("soon, now = leaving.r_data, offered.r_data", "soon = now = leaving.r_data"),
-    "gone when it is taken": ("with m.If(self.left & (now == i)):", "with m.If(offered.w_en & (soon == i)):"),
+    "words of another": ("look.addr.eq(Cat(self.index, now))", "look.addr.eq(Cat(self.index, soon))"),
+    "gone when it is taken": ("with m.If(self.left & (now == i)):", "with m.If(leaving.r_en & (soon == i)):"),
+    "another one leaves": ("with m.If(self.left & (now == i)):", "with m.If(self.left & (newest + 1 == i)):"),
     "two of one cluster": ("self.i.valid & ~hits.any() & ~begin", "self.i.valid & ~hits.any()"),
 }
 
@@ -45,7 +46,7 @@ class Bench:
 
     ``hold``: cycles in which none is taken.
 
-    ``left``: (cycle, cluster, whole) in the order they are taken, in which their words are looked at, too.
+    ``left``: (cycle, cluster, whole) in the order they are taken; their words are looked at in another.
     """
 
     def __init__(self, combiner, writes, *, gaps=0.0, stall=0.0, flush=0.0, hold=0, seed=1):
@@ -56,7 +57,7 @@ class Bench:
     async def bench(self, ctx):
         dut, rng = self.dut, self.rng
         gathered, wait, cycle = {}, 0, 0    # cluster: {word: mask}
-        taken, index = deque(), 0           # (cluster, its masks), and how many words of the first have been asked for
+        taken, index = [], 0                # (cluster, masks, place), and how many words of the first were asked for
         while self.writes or gathered or taken:
             wait = max(wait - 1, 0)
             if self.writes and not wait and not self.writes[0]:
@@ -71,14 +72,16 @@ class Bench:
             clusters, used = ctx.get(dut.clusters), ctx.get(dut.used)
             there = [clusters[i] for i in range(ENTRIES) if used >> i & 1]
             assert len(set(there)) == len(there), "a cluster is there twice"
-            assert {*gathered, *(number for number, _ in taken)} <= set(there)
+            assert {*gathered, *(number for number, *_ in taken)} <= set(there)
             if index:
-                self.look(*taken[0], index - 1, ctx.get(dut.word))
+                self.look(*taken[0][:2], index - 1, ctx.get(dut.word))
             ctx.set(dut.left, index == CLUSTER)
             ctx.set(dut.index, index % CLUSTER)
+            ctx.set(dut.entry, taken[0][2] if taken else 0)
             if index == CLUSTER:
-                taken.popleft()
+                taken.pop(0)
                 index = 0
+                rng.shuffle(taken)
             elif taken and (index or rng.random() >= self.stall):
                 index += 1
             takes = ctx.get(dut.o.valid) and cycle >= self.hold and rng.random() >= self.stall
@@ -87,7 +90,7 @@ class Bench:
                 gone = ctx.get(dut.o.payload)
                 masks = gathered.pop(gone.cluster)
                 assert gone.whole == (masks == dict.fromkeys(range(CLUSTER), FULL))
-                taken.append((gone.cluster, masks))
+                taken.append((gone.cluster, masks, gone.entry))
                 self.left.append((cycle, gone.cluster, gone.whole))
             if offered and ctx.get(dut.i.ready):
                 cluster, word = divmod(addr, CLUSTER)

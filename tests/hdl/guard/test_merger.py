@@ -26,8 +26,11 @@ MUTATIONS = {
     "a restart forgets what was judged": ("Cat(Const(0, _INDEX), judged[slot])", "0"),
     "words of another read": ("kept.addr.eq(Cat(at, taken[slot]))", "kept.addr.eq(Cat(at, judged[slot]))"),
     "whole ones have a place, too": ("taken.eq(taken + (done & ~now.whole))", "taken.eq(taken + done)"),
-    "begins before the verdict": ("now.whole | (taken != judged)", "1"),
-    "bad read sealed": ("~now.whole & ~goods.bit_select(taken[slot], 1)", "0"),
+    "begins before the verdict": ("with m.Elif((taken != judged) | whole.r_rdy):",
+                                  "with m.Elif(asked.r_rdy | whole.r_rdy):"),
+    "bad read sealed": ("with m.If((taken != judged) & ~goods.bit_select(taken[slot], 1)):", "with m.If(0):"),
+    "words of another place": ("self.entry.eq(now.entry)", "self.entry.eq(now.entry ^ 1)"),
+    "those that were read are passed for ever": ("Mux(taken != judged, asked", "Mux((taken != judged) & 0, asked"),
     "the verdict on another": ("goods.bit_select(judged[slot], 1).eq", "goods.bit_select(taken[slot], 1).eq"),
     "address not in the CRC": ("sealer.crc ^ (now.cluster << _INDEX)", "sealer.crc"),
     "sealed though its checks were lost": ("with m.If(self.restart):\n                m.d",
@@ -40,11 +43,12 @@ MUTATIONS = {
     "taken before its time": ("merged_en.eq(fetched)", "merged_en.eq(fetched), fetched_at.eq(at + 1)"),
     "one half only": ("m.d.sync += in_half.eq(~in_half)", "m.d.sync += in_half.eq(in_half)"),
     "read before it was written": ("self.job.valid.eq(~sealed)", "self.job.valid.eq(1)"),
-    "refreshed with what was before": ("alone.eq(~asked.r_rdy & (self.used == 0))", "alone.eq(1)"),
-    "more reads than places": ("with m.If(asked.w_rdy):", "with m.If(1):"),
+    "refreshed with what was before": ("self.refresh.valid & quiet & (self.used == 0)", "self.refresh.valid"),
+    "what is written passes a refresh": ("& ~refreshing):", "):"),
+    "more reads than places": ("with m.If(asked.w_rdy & whole.w_rdy", "with m.If(whole.w_rdy"),
     "not said to be there": ("self.used[half].eq(1)", "self.used[half].eq(0)"),
     "idle too early": ("& (self.used == 0))\n            with", ")\n            with"),
-    "idle while it reads": ("& ~asked.r_rdy &", "&"),
+    "idle while it reads": ("self.refresh.valid | ~quiet", "self.refresh.valid"),
 }
 
 
@@ -55,19 +59,19 @@ class Bench:
     end wrong for the clusters ``bad``. ``lost``: of a restart in a cycle in which the checker has something to lose.
     """
 
-    def __init__(self, merger, count, seed=1, stall=0.3, bad=(3,), restarts=0.3, lost=0.02):
+    def __init__(self, merger, count, seed=1, stall=0.3, bad=(3,), restarts=0.3, lost=0.02, clusters=CLUSTERS):
         self.dut, self.rng = merger(), random.Random(seed)
         self.stall, self.bad, self.restarts, self.lost = stall, bad, restarts, lost
         rng = self.rng
-        self.memory = [[rng.getrandbits(128) for _ in range(CLUSTER)] for _ in range(CLUSTERS)]
+        self.memory = [[rng.getrandbits(128) for _ in range(CLUSTER)] for _ in range(clusters)]
         self.expected = [list(words) for words in self.memory]
         self.todo = []          # (cluster, None or masks and data of its words)
         for _ in range(count):
             masks = rng.choice(([FULL] * CLUSTER, [FULL, 0] * 4, [rng.getrandbits(16) for _ in range(CLUSTER)], None))
             words = masks and [(rng.getrandbits(128), mask) for mask in masks]
-            self.todo.append((rng.randrange(CLUSTERS), words))
-        self.gathered = deque()     # taken and not left: (cluster, words)
-        self.sealed = []            # clusters, in the order they are to be sealed
+            self.todo.append((rng.randrange(clusters), words))
+        self.gathered = {}          # taken and not left: cluster and words by place
+        self.sealed = []            # clusters that are to be sealed
         self.jobs = deque()         # clusters that are being read
         self.reads = self.most = 0
         self.finished = False
@@ -80,18 +84,19 @@ class Bench:
     async def source(self, ctx):
         dut, rng = self.dut, self.rng
         for cluster, words in self.todo:
-            while words and any(cluster == other for other, _ in self.gathered):
+            while words and (len(self.gathered) == 16 or any(cluster == other for other, _ in self.gathered.values())):
                 await ctx.tick()
+            entry = rng.choice([place for place in range(16) if place not in self.gathered] or [0])
             stream = dut.i if words else dut.refresh
             whole = bool(words) and all(mask == FULL for _, mask in words)
-            ctx.set(stream.payload, {"cluster": cluster, "whole": whole} if words else cluster)
+            ctx.set(stream.payload, {"cluster": cluster, "whole": whole, "entry": entry} if words else cluster)
             ctx.set(stream.valid, 1)
             ready = 0
             while not ready:
                 _, _, ready = await ctx.tick().sample(stream.ready)
             ctx.set(stream.valid, 0)
             if words:
-                self.gathered.append((cluster, words))
+                self.gathered[entry] = cluster, words
             if whole or cluster not in self.bad:
                 self.sealed.append(cluster)
                 self.expected[cluster] = [
@@ -102,13 +107,13 @@ class Bench:
         self.finished = True
 
     async def combiner(self, ctx):
-        """The words of the oldest cluster."""
+        """The words of the cluster it is asked for."""
         dut, rng = self.dut, self.rng
         while True:
-            _, _, index, left = await ctx.tick().sample(dut.index, dut.left)
+            _, _, entry, index, left = await ctx.tick().sample(dut.entry, dut.index, dut.left)
             if left:
-                self.gathered.popleft()
-            data, mask = self.gathered[0][1][index] if self.gathered else (rng.getrandbits(128), FULL)
+                del self.gathered[entry]
+            data, mask = self.gathered[entry][1][index] if entry in self.gathered else (rng.getrandbits(128), FULL)
             ctx.set(dut.word, {"data": data, "mask": mask})
 
     async def checker(self, ctx):
@@ -173,8 +178,9 @@ class Bench:
                 await ctx.tick()
                 continue
             assert used and not ctx.get(dut.idle)
-            cluster = self.sealed.pop(0)
-            assert ctx.get(dut.o.payload) == cluster and cluster in [clusters[i] for i in range(2) if used >> i & 1]
+            cluster = ctx.get(dut.o.payload)
+            self.sealed.remove(cluster)
+            assert cluster in [clusters[i] for i in range(2) if used >> i & 1]
             words = []
             for index in (*range(CLUSTER), HEADER):
                 while rng.random() < self.stall:
@@ -212,10 +218,11 @@ def check(merger, count=24, **options):
 def test_clusters_are_completed(stall):
     bench = check(Merger, stall=stall)
     assert bench.reads and bench.most > 2
+    check(Merger, stall=stall, clusters=3)
 
 
 def test_a_whole_cluster_in_16_cycles():
-    bench = Bench(Merger, 0)
+    bench = Bench(Merger, 0, lost=0)
     bench.todo = [(number, [(number, FULL)] * CLUSTER) for number in range(4)]
     dut, cycles = bench.dut, []
 
@@ -238,7 +245,7 @@ def all_at_once(merger):
     async def bench(ctx):
         ctx.set(dut.job.ready, 1)
         for cluster in range(AHEAD):
-            ctx.set(dut.i.payload, {"cluster": cluster, "whole": 0})
+            ctx.set(dut.i.payload, {"cluster": cluster, "whole": 0, "entry": cluster})
             ctx.set(dut.i.valid, 1)
             asked = 0
             while not asked:
@@ -253,6 +260,60 @@ def all_at_once(merger):
     run(dut, bench, cycles=100)
 
 
+def passed(merger):
+    """A whole cluster does not wait for what is being read."""
+    dut = merger()
+
+    async def bench(ctx):
+        ctx.set(dut.job.ready, 1)
+        for cluster, whole in ((1, 0), (2, 1)):
+            ctx.set(dut.i.payload, {"cluster": cluster, "whole": whole, "entry": cluster})
+            ctx.set(dut.i.valid, 1)
+            ready = 0
+            while not ready:
+                _, _, ready = await ctx.tick().sample(dut.i.ready)
+        ctx.set(dut.i.valid, 0)
+        left = 0
+        while not left:
+            _, _, left, entry = await ctx.tick().sample(dut.left, dut.entry)
+        assert entry == 2
+
+    async def checker(ctx):
+        cycle, ends = 0, []
+        while True:
+            *_, en = await ctx.tick().sample(dut.sealer.en)
+            ends += [cycle + 4] * en
+            cycle += 1
+            ctx.set(dut.sealer.crc_en, len(ends) == CLUSTER and ends[-1] == cycle)
+
+    run(dut, bench, background=(checker,), cycles=60)
+
+
+def refresh_is_alone(merger):
+    """What the chip writes waits until a cluster that is being refreshed is sealed: it would be undone."""
+    dut = merger()
+
+    async def bench(ctx):
+        ctx.set(dut.job.ready, 1)
+        ctx.set(dut.refresh.valid, 1)
+        ready = 0
+        while not ready:
+            _, _, ready = await ctx.tick().sample(dut.refresh.ready)
+        ctx.set(dut.refresh.valid, 0)
+        ctx.set(dut.i.payload, {"cluster": 0, "whole": 1, "entry": 1})
+        ctx.set(dut.i.valid, 1)
+        for _ in range(20):
+            _, _, ready = await ctx.tick().sample(dut.i.ready)
+            assert not ready
+
+    run(dut, bench, cycles=60)
+
+
+@pytest.mark.parametrize("check", [passed, refresh_is_alone])
+def test_what_passes_what(check):
+    check(Merger)
+
+
 def test_reads_do_not_wait_for_each_other():
     all_at_once(Merger)
 
@@ -260,8 +321,11 @@ def test_reads_do_not_wait_for_each_other():
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_merger_is_caught(name):
     broken = mutate("dojang_hdl.guard.merger", *MUTATIONS[name]).Merger
-    with pytest.raises((AssertionError, IndexError)):
+    with pytest.raises((AssertionError, IndexError, KeyError, ValueError)):
         check(broken, restarts=0.5, lost=0.1)
         check(broken, stall=0.8, bad=())
         check(broken, count=60, stall=0.1, restarts=0)
+        check(broken, count=60, stall=0.5, clusters=3)
         all_at_once(broken)
+        passed(broken)
+        refresh_is_alone(broken)
