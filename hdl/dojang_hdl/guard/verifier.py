@@ -1,7 +1,7 @@
 """Remembers what was written until it has been read back."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..block_memory import BlockMemory
@@ -14,7 +14,11 @@ __all__ = ["Verifier"]
 ON_THEIR_WAY = 4
 """Clusters being read back at once."""
 
+LOOKS = 4
+"""Clusters read by the chip that wait to be looked up; a look takes four cycles, and waits while one is written."""
+
 _CLUSTER_BITS = (CLUSTER - 1).bit_length()
+_Seen = data.StructLayout({"cluster": 32 - _CLUSTER_BITS, "crc": 32})
 
 
 class Verifier(wiring.Component):
@@ -36,7 +40,7 @@ class Verifier(wiring.Component):
     idle: what is in the table may be read back now.
     job: what is to be read back. verified: the oldest of these was (strobe).
     crc: what the oldest one must have, from two cycles after it has become that.
-    seen, seen_crc, seen_en: a cluster that was read and is right. One that comes within ten cycles of another may go
+    seen, seen_crc, seen_en: a cluster that was read and is right. One that comes while `LOOKS` of them wait goes
         unnoticed.
     pending: something has not been read back.
     """
@@ -64,9 +68,9 @@ class Verifier(wiring.Component):
         asked = [Signal(bits, name=f"asked{i}") for i in range(ON_THEIR_WAY)]
         asking = Signal(ON_THEIR_WAY)   # of ``asked``, the oldest first
         mine = Signal()                 # the entry makes way for a claim
-        seen, seen_crc, new, looking = Signal.like(self.seen), Signal(32), Signal(), Signal()
-        with m.If(self.seen_en & ~new & ~looking):
-            m.d.sync += [seen.eq(self.seen), seen_crc.eq(self.seen_crc), new.eq(1)]
+        m.submodules.reads = reads = fifo.SyncFIFO(width=_Seen.size, depth=LOOKS)
+        seen, looking = Signal(_Seen), Signal()
+        m.d.comb += [reads.w_data.eq(Cat(self.seen, self.seen_crc)), reads.w_en.eq(self.seen_en)]
 
         clash = Cat(asking[i] & (asked[i] == self.claim.payload.cluster[:bits]) for i in range(ON_THEIR_WAY)).any()
         m.d.comb += [
@@ -97,9 +101,11 @@ class Verifier(wiring.Component):
                 with m.If(at == self._places - 1):
                     m.next = "IDLE"
             with m.State("IDLE"):
-                m.d.sync += [claimed.eq(self.claim.payload), mine.eq(self.claim.valid & ~new), looking.eq(new)]
-                with m.If(new):
-                    m.d.sync += [at.eq(seen), new.eq(0)]
+                m.d.sync += [claimed.eq(self.claim.payload), mine.eq(self.claim.valid & ~reads.r_rdy),
+                             looking.eq(reads.r_rdy), seen.eq(reads.r_data)]
+                with m.If(reads.r_rdy):
+                    m.d.comb += reads.r_en.eq(1)
+                    m.d.sync += at.eq(reads.r_data)
                     m.next = "FETCH"
                 with m.Elif(self.claim.valid):
                     m.d.sync += at.eq(self.claim.payload.cluster[:bits])
@@ -117,7 +123,7 @@ class Verifier(wiring.Component):
                 m.next = "IDLE"
                 with m.If(looking):
                     m.d.sync += looking.eq(0)
-                    with m.If(entry.used & (entry.tag == seen[bits:]) & (entry.crc == seen_crc)):
+                    with m.If(entry.used & (entry.tag == seen.cluster[bits:]) & (entry.crc == seen.crc)):
                         m.d.comb += put.en.eq(1)
                         m.d.sync += used.eq(used - 1)
                 with m.Elif(entry.used):

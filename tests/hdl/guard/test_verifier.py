@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from dojang_hdl.guard.jobs import Purpose
 from dojang_hdl.guard.layout import CLUSTER
-from dojang_hdl.guard.verifier import ON_THEIR_WAY, Verifier
+from dojang_hdl.guard.verifier import LOOKS, ON_THEIR_WAY, Verifier
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
@@ -28,11 +28,12 @@ MUTATIONS = {
     "another CRC": ("put_entry.crc.eq(claimed.crc)", "put_entry.crc.eq(claimed.crc + 1)"),
     "the CRC of the first one for ever": ("get_crc.addr.eq(get_crc.addr + self.verified)", "get_crc.addr.eq(0)"),
     "the CRC of what was written last": ("put_crc.data.eq(entry.crc)", "put_crc.data.eq(claimed.crc)"),
-    "another cluster seen": ("(entry.tag == seen[bits:]) & ", ""),
-    "other contents seen": (" & (entry.crc == seen_crc)", ""),
+    "another cluster seen": ("(entry.tag == seen.cluster[bits:]) & ", ""),
+    "other contents seen": (" & (entry.crc == seen.crc)", ""),
     "seen, but read back": ("with m.If(looking):", "with m.If(0):"),
     "seen, but still counted": ("m.d.comb += put.en.eq(1)\n                        m.d.sync += used.eq(used - 1)",
                                 "m.d.comb += put.en.eq(1)"),
+    "one look at a time": ("reads.w_en.eq(self.seen_en)", "reads.w_en.eq(self.seen_en & ~reads.r_rdy)"),
     "the wrong one done": ("asked[i].eq(asked[i + 1])", "asked[i].eq(asked[i])"),
 }
 
@@ -159,7 +160,48 @@ def read_otherwise_by_the_chip(verifier):
     assert check(verifier, clusters=PLACES, busy=0.8, looks=["before", "another"]).verified == WRITES
 
 
-CHECKS = (many_clusters, few_clusters, slow_reads, read_by_the_chip, read_otherwise_by_the_chip)
+def read_while_another_is_written(verifier):
+    """All of as many as can wait are noticed."""
+    dut = verifier(PLACES)
+
+    async def write(ctx, cluster):
+        ctx.set(dut.claim.payload, {"cluster": cluster, "crc": 5 + cluster})
+        ctx.set(dut.claim.valid, 1)
+        ready = 0
+        while not ready:
+            _, _, ready = await ctx.tick().sample(dut.claim.ready)
+        ctx.set(dut.claim.valid, 0)
+
+    async def written(ctx):
+        ctx.set(dut.written, 1)
+        await ctx.tick()
+        ctx.set(dut.written, 0)
+
+    async def bench(ctx):
+        for cluster in range(LOOKS):
+            await write(ctx, cluster)
+            await written(ctx)
+        await write(ctx, LOOKS)
+        ctx.set(dut.seen_en, 1)
+        for cluster in range(LOOKS):
+            ctx.set(dut.seen, cluster)
+            ctx.set(dut.seen_crc, 5 + cluster)
+            await ctx.tick()
+        ctx.set(dut.seen_en, 0)
+        await written(ctx)
+        ctx.set(dut.idle, 1)
+        ctx.set(dut.job.ready, 1)
+        asked = []
+        for _ in range(20 * PLACES):
+            _, _, valid, job = await ctx.tick().sample(dut.job.valid, dut.job.payload)
+            asked += [job.addr // CLUSTER] * valid
+        assert asked == [LOOKS]
+
+    run(dut, bench, cycles=400)
+
+
+CHECKS = (many_clusters, few_clusters, slow_reads, read_by_the_chip, read_otherwise_by_the_chip,
+          read_while_another_is_written)
 
 
 @pytest.mark.parametrize("check", CHECKS)
