@@ -1,6 +1,5 @@
 """Where the K/V cache of a head lies."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -28,7 +27,7 @@ class HeadPlace(NamedTuple):
 
     def channels(self, parts: int, channels: int) -> list[int]:
         """Of each of the head's ``parts``, alike in size: those of all the heads, in order, fill one channel after the
-        other, so that all of them are read alike.
+        other, so that all channels are read alike.
         """
         return [(self.index * parts + part) * channels // (self.heads * parts) for part in range(parts)]
 
@@ -68,26 +67,20 @@ def allocate_cache(name: str, channel: int, place: HeadPlace, shape: ModelShape,
     """The cache of a head of ``positions`` positions, whole tiles of 32; ``channel``: of the node that owns it."""
     key_groups: list[KeyGroup] = []
     plane_words, scale_words = positions * KV_BITS // ELEMENTS, positions // 8
-    for of, run in _runs(place.channels(TERMS * shape.head_dim // BLOCK, memory.config.channels)):
-        planes = memory.allocate(f"{name}.keys", of, run * plane_words)
-        scales = memory.allocate(f"{name}.key_scales", of, run * scale_words)
-        key_groups += [KeyGroup(of, planes.start + i * plane_words, scales.start + i * scale_words) for i in range(run)]
-    # A head in two channels is read last, by turns with each of its neighbours. Its values begin where its keys end:
-    # that neighbour has fewer left to read.
-    value_blocks: list[ValueBlock] = []
-    first, most = 0, min(memory.config.acc_rows, VALUE_ROWS)
-    for of, run in _runs(reversed(place.channels(TERMS * shape.value_dim // ELEMENTS, memory.config.channels))):
-        rows = run * ELEMENTS
-        start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
-        value_blocks += [ValueBlock(first + at, min(most, rows - at), of, start + at * plane_words // BLOCK)
-                         for at in range(0, rows, most)]
-        first += rows
-        # The next head's cache begins in another bank of the memory: both are written at the same time.
-        memory.allocate(f"{name}.gap", of, memory.config.chunk)
+    for of, groups in groupby(place.channels(TERMS * shape.head_dim // BLOCK, memory.config.channels)):
+        count = len(list(groups))
+        planes = memory.allocate(f"{name}.keys", of, count * plane_words)
+        scales = memory.allocate(f"{name}.key_scales", of, count * scale_words)
+        key_groups += [KeyGroup(of, planes.start + group * plane_words, scales.start + group * scale_words)
+                       for group in range(count)]
+    # In one channel, as each block of rows costs a product and a VPUT; in that of the last keys, where others have
+    # fewer left to read.
+    of, rows = key_groups[-1].channel, TERMS * shape.value_dim
+    most = min(memory.config.acc_rows, VALUE_ROWS)
+    start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
+    value_blocks = [ValueBlock(first, min(most, rows - first), of, start + first * plane_words // BLOCK)
+                    for first in range(0, rows, most)]
+    # The next head's cache begins in another bank of the memory: both are written at the same time.
+    memory.allocate(f"{name}.gap", of, memory.config.chunk)
     value_scales = memory.allocate(f"{name}.value_scales", channel, positions // ELEMENTS)
     return CacheRegions(key_groups, value_blocks, value_scales)
-
-
-def _runs(channels: Iterable[int]) -> list[tuple[int, int]]:
-    """(channel, how many) of neighbours in one channel."""
-    return [(channel, len(list(run))) for channel, run in groupby(channels)]
