@@ -20,16 +20,16 @@ VALUE_ROWS = 512
 
 
 class HeadPlace(NamedTuple):
-    """A KV head among those that are attended to at the same time: number ``index`` of ``heads``."""
+    """A KV head among those that are attended to at the same time: ``number`` of ``heads``, from 0 on."""
 
-    index: int
+    number: int
     heads: int
 
     def channels(self, parts: int, channels: int) -> list[int]:
         """Of each of the head's ``parts``, alike in size: those of all the heads, in order, fill one channel after the
         other, so that all channels are read alike.
         """
-        return [(self.index * parts + part) * channels // (self.heads * parts) for part in range(parts)]
+        return [(self.number * parts + part) * channels // (self.heads * parts) for part in range(parts)]
 
 
 class KeyGroup(NamedTuple):
