@@ -11,6 +11,7 @@ from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
 PLACES, WRITES = 8, 45
+CRC = 5
 
 MUTATIONS = {
     "a place lost to another cluster": ("with m.Elif(entry.used):", "with m.Elif(entry.used & ~mine):"),
@@ -160,35 +161,37 @@ def read_otherwise_by_the_chip(verifier):
     assert check(verifier, clusters=PLACES, busy=0.8, looks=["before", "another"]).verified == WRITES
 
 
+async def claim(ctx, dut, cluster):
+    ctx.set(dut.claim.payload, {"cluster": cluster, "crc": CRC})
+    ctx.set(dut.claim.valid, 1)
+    ready = 0
+    while not ready:
+        _, _, ready = await ctx.tick().sample(dut.claim.ready)
+    ctx.set(dut.claim.valid, 0)
+
+
+async def written(ctx, dut):
+    ctx.set(dut.written, 1)
+    await ctx.tick()
+    ctx.set(dut.written, 0)
+
+
 def read_while_another_is_written(verifier):
     """All of as many as can wait are noticed."""
     dut = verifier(PLACES)
 
-    async def write(ctx, cluster):
-        ctx.set(dut.claim.payload, {"cluster": cluster, "crc": 5 + cluster})
-        ctx.set(dut.claim.valid, 1)
-        ready = 0
-        while not ready:
-            _, _, ready = await ctx.tick().sample(dut.claim.ready)
-        ctx.set(dut.claim.valid, 0)
-
-    async def written(ctx):
-        ctx.set(dut.written, 1)
-        await ctx.tick()
-        ctx.set(dut.written, 0)
-
     async def bench(ctx):
         for cluster in range(LOOKS):
-            await write(ctx, cluster)
-            await written(ctx)
-        await write(ctx, LOOKS)
+            await claim(ctx, dut, cluster)
+            await written(ctx, dut)
+        await claim(ctx, dut, LOOKS)
         ctx.set(dut.seen_en, 1)
         for cluster in range(LOOKS):
             ctx.set(dut.seen, cluster)
-            ctx.set(dut.seen_crc, 5 + cluster)
+            ctx.set(dut.seen_crc, CRC)
             await ctx.tick()
         ctx.set(dut.seen_en, 0)
-        await written(ctx)
+        await written(ctx, dut)
         ctx.set(dut.idle, 1)
         ctx.set(dut.job.ready, 1)
         asked = []
@@ -213,24 +216,15 @@ def cleared_after_a_reset(verifier):
     """Nothing of what was in the table is read back; nothing is taken before it is clear."""
     dut, reset = verifier(PLACES), Signal()
 
-    async def write(ctx, cluster):
-        ctx.set(dut.claim.payload, {"cluster": cluster, "crc": 5})
-        ctx.set(dut.claim.valid, 1)
-        ready = 0
-        while not ready:
-            _, _, ready = await ctx.tick().sample(dut.claim.ready)
-        ctx.set(dut.claim.valid, 0)
-        ctx.set(dut.written, 1)
-        await ctx.tick()
-        ctx.set(dut.written, 0)
-
     async def bench(ctx):
         for cluster in range(PLACES):
-            await write(ctx, cluster)
+            await claim(ctx, dut, cluster)
+            await written(ctx, dut)
         ctx.set(reset, 1)
         await ctx.tick()
         ctx.set(reset, 0)
-        await write(ctx, 3 + PLACES)
+        await claim(ctx, dut, 3 + PLACES)
+        await written(ctx, dut)
         ctx.set(dut.idle, 1)
         ctx.set(dut.job.ready, 1)
         asked = []
