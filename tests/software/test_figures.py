@@ -35,9 +35,9 @@ def test_readme_quotes_decoding_from_an_ideal_memory():
 
 
 @pytest.mark.parametrize(("name", "marker", "model", "memory", "position", "least"), [
-    ("decode", "lpddr4", "smollm2", "lpddr4", 16, 0.9), ("decode-1024", "lpddr4-1024", "smollm2", "lpddr4", 1024, 0.75),
-    ("decode-3200", "lpddr4-3200", "smollm2", "lpddr4-3200", 16, 0.8),
-    ("decode-glassllm", "glassllm", "glassllm", "lpddr4", 16, 0.7)])
+    ("decode", "lpddr4", "smollm2", "lpddr4", 16, 0.95), ("decode-1024", "lpddr4-1024", "smollm2", "lpddr4", 1024, 0.9),
+    ("decode-3200", "lpddr4-3200", "smollm2", "lpddr4-3200", 16, 0.9),
+    ("decode-glassllm", "glassllm", "glassllm", "lpddr4", 16, 0.75)])
 def test_readme_quotes_decoding_from_lpddr4(name, marker, model, memory, position, least):
     decoded = figures(name)
     told = tuple(decoded[key] for key in ("chip", "model", "memory", "position"))
@@ -46,6 +46,15 @@ def test_readme_quotes_decoding_from_lpddr4(name, marker, model, memory, positio
     assert model != "glassllm" or quoted("glassllm-cycles") == f"{decoded['cycles_per_token']:,.0f}"
     assert decoded["dram_utilization"] >= least
     assert decoded["memory_commands"][0]["reads"]
+
+
+def test_readme_quotes_prefilling():
+    found = figures("prefill")
+    assert (found["chip"], found["model"], found["memory"], found["tokens"]) == ("sim-2x2", "smollm2", "lpddr4", 512)
+    assert quoted("prefill-cycles") == f"{found['cycles_per_token']:,.0f}"
+    assert quoted("prefill") == f"{100 * found['dram_utilization']:.1f}"
+    assert quoted("prefill-engine") == f"{100 * found['engine_utilization']:.1f}"
+    assert (len(found["simulated_positions"]), found["passes"], found["engine_bound"]) == (3, 128, 0.5)
 
 
 @pytest.mark.parametrize("board", ["ecpix5", "ulx3s"])
