@@ -139,8 +139,9 @@ def wrong_for_good(guard=Guard):
 
 def write_after_read(guard=Guard):
     """What has to be read again is still what it was, though it has been written meanwhile."""
-    bench = Bench(guard=guard, clusters=40)
-    first, hit = bench.protection.tiles_end, []
+    bench = Bench(guard=guard, clusters=80)
+    # Far enough from address 0 for the reads to be noted elsewhere.
+    first, hit = bench.protection.tiles_end + 64 * CLUSTER, []
 
     def flip(addr, word):
         if addr == bench.physical(first + 5) and not hit:
@@ -176,7 +177,7 @@ MUTATIONS = {
                                           "verifier.seen_crc.eq(0)", write_after_read),
     "never again": (("reader", "guard"), "(verdict.good | second)", "1", write_after_read),
     "writes before the read": (
-        ("writer", "guard"), "emitter.taken.eq(taken), emitter.done.eq(done),", "", write_after_read),
+        ("writer", "guard"), "emitter.read.eq(self.read), ", "", write_after_read),
 }
 
 
