@@ -138,23 +138,31 @@ def wrong_for_good(guard=Guard):
 
 
 def write_after_read(guard=Guard):
-    """What has to be read again is still what it was, though it has been written meanwhile."""
-    bench = Bench(guard=guard, clusters=80)
+    """What has to be read again is still what it was, though it is written meanwhile: the first cluster of a read,
+    of which not all is asked for, or the last one, which has long been ready to be written.
+    """
+    for words, wrong in ((61, 0), (253, 31)):
+        _write_after_read(guard, words, wrong)
+
+
+def _write_after_read(guard, words, wrong):
+    bench = Bench(guard=guard, clusters=100)
     # Far enough from address 0 for the reads to be noted elsewhere.
     first, hit = bench.protection.tiles_end + 64 * CLUSTER, []
 
     def flip(addr, word):
-        if addr == bench.physical(first + 5) and not hit:
+        if addr == bench.physical(first + CLUSTER * wrong + 5) and not hit:
             hit.append(addr)
             return word ^ 3
         return word
 
     async def scenario(ctx):
+        await ctx.tick().repeat(1024)   # nothing is written before the verifier's table is clear
         bench.memory.flip = flip
-        bench.chip.read(first + 3, 61)
-        for cluster in (0, 4, 7):
+        bench.chip.read(first + 3, words)
+        for cluster in (wrong, 4, 7):
             bench.chip.write(first + CLUSTER * cluster, [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
-        bench.chip.read(first, 64)
+        bench.chip.read(first, 256)
         await bench.drain(ctx)
         bench.check()
         _, counters = await bench.registers(ctx)
@@ -177,7 +185,7 @@ MUTATIONS = {
                                           "verifier.seen_crc.eq(0)", write_after_read),
     "never again": (("reader", "guard"), "(verdict.good | second)", "1", write_after_read),
     "writes before the read": (
-        ("writer", "guard"), "emitter.read.eq(self.read), ", "", write_after_read),
+        ("guard",), "writer.first.eq(front.addr), writer.last.eq(front.last_addr),", "", write_after_read),
 }
 
 
