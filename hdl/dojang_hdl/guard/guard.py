@@ -21,9 +21,9 @@ __all__ = ["Guard"]
 QUIET_CYCLES = 16
 """Cycles without a command after which what was written is read back, if it has been written for a while."""
 
-WRITTEN_CYCLES, READ_BACK_CYCLES = 256, 8192
+WRITTEN_CYCLES, READ_BACK_CYCLES = 256, 65535
 """Cycles since anything was written: a memory has written it if it is not read, and in any case. To read it before
-would hold up all other reads until it has."""
+would hold up all other reads until it has, and attention may be going to read it anyway."""
 
 _TILE, _CLUSTER, _LOST, _REJECTED = range(len(FAULT_KINDS))
 

@@ -39,6 +39,7 @@ class StreamReader(wiring.Component):
     fill: the replies' payloads, in order, one stream a kind, at most one word a cycle in all; always ready.
     select: whose words ``o`` gives. It may change only while ``o.ready`` is low: what is offered is then withdrawn.
     used, turned: see `WordRings`; with ``keeps``.
+    drop, empty: see `Requester`; with one kind.
     o: the words. `latency` cycles from fill to o.
     """
 
@@ -51,6 +52,7 @@ class StreamReader(wiring.Component):
         self._chunk, self._kinds, self._queued, self._late, self._keeps = chunk, kinds, queued, late, keeps
         super().__init__({
             **({"used": In(1), "turned": Out(1)} if keeps else {}),
+            **({"drop": In(1), "empty": Out(1)} if len(kinds) == 1 else {}),
             "x": In(4), "y": In(4),
             "command": In(stream.Signature(ReadCommand)).array(len(kinds)),
             "request": Out(RequestLink()).array(len(kinds)),
@@ -80,6 +82,8 @@ class StreamReader(wiring.Component):
             requester = Requester(self._depths[index], self._chunk, kind, self._queued[index],
                                   AHEAD * self._chunk if prefetched else None)
             m.submodules[f"requester{index}"] = requester
+            if len(self._kinds) == 1:
+                m.d.comb += [requester.drop.eq(self.drop), self.empty.eq(requester.empty)]
             wiring.connect(m, wiring.flipped(self.command[index]), requester.command)
             wiring.connect(m, requester.request, wiring.flipped(self.request[index]))
             fill = self.fill[index]

@@ -32,6 +32,8 @@ class Requester(wiring.Component):
     command: stream of `ReadCommand`; ``words`` = 0 does nothing.
     request: READ flits.
     arrived, freed: a word has come; the place of one is free again.
+    drop: what has not been requested yet of the command at work no longer will be.
+    empty: no command is at work, and no word is on its way or there.
     """
 
     def __init__(self, depth: int, chunk: int, kind: DataKind, queued: int = 8, ahead: int | None = None):
@@ -42,7 +44,7 @@ class Requester(wiring.Component):
             "x": In(4), "y": In(4),
             "command": In(stream.Signature(ReadCommand)),
             "request": Out(RequestLink()),
-            "arrived": In(1), "freed": In(1),
+            "arrived": In(1), "freed": In(1), "drop": In(1), "empty": Out(1),
         })
 
     def elaborate(self, platform):
@@ -73,7 +75,8 @@ class Requester(wiring.Component):
             self.request.payload.row.eq(command.channel), self.request.payload.addr.eq(command.addr),
             self.request.payload.length.eq(length),
         ]
-        with m.FSM(name="state"):
+        with m.FSM(name="state") as state:
+            m.d.sync += self.empty.eq(state.ongoing("IDLE") & ~following.valid & (room == self._depth))
             with m.State("IDLE"):
                 m.d.comb += following.ready.eq(1)
                 m.d.sync += command.eq(following.payload)
@@ -87,7 +90,9 @@ class Requester(wiring.Component):
             with m.State("COMPARE"):
                 m.next = "RESERVE"
             with m.State("RESERVE"):
-                with m.If(enough & ((channel == command.channel) | (requested == 0))):
+                with m.If(self.drop):
+                    m.next = "IDLE"
+                with m.Elif(enough & ((channel == command.channel) | (requested == 0))):
                     m.d.comb += issue.eq(1)
                     m.d.sync += channel.eq(command.channel)
                     m.next = "REQUEST"

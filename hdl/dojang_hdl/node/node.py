@@ -127,6 +127,7 @@ class Node(wiring.Component):
         wiring.connect(m, scales.o, engine.scales)
         m.d.comb += [scales.used.eq(engine.scales_used), engine.scales_forget.eq(scales.turned)]
         wiring.connect(m, program.o, sequencer.program)
+        m.d.comb += [program.drop.eq(sequencer.drop), sequencer.empty.eq(program.empty)]
         self._count(m, sequencer, engine, vector, mover)
         return m
 
@@ -154,8 +155,7 @@ class Node(wiring.Component):
         m.d.sync += pending.eq(pending << 1)
         with m.If(local.valid & (flit.kind == DataKind.RUN)):
             m.d.sync += [base.eq(run.base), offset.eq(index << run.slot_log2), pending.eq(1),
-                         command.words.eq(run.words), sequencer.words.eq(run.words),
-                         sequencer.position.eq(run.position)]
+                         command.words.eq(run.words), sequencer.position.eq(run.position)]
             if self.config.coded:
                 m.d.sync += sequencer.set.eq(run.set)
         m.d.sync += [command.addr.eq(base + offset), sequencer.start.eq(pending[1])]

@@ -19,15 +19,15 @@ class Resolver(wiring.Component):
     """Gives the instructions of a program in order, resolved by the formulas of isa.py; what does nothing is left out.
 
     An instruction every `interval` cycles, its first word `latency` cycles before it is offered. One is resolved while
-    the one before waits to be taken. END is offered when the words that follow it (padding) have been taken off the
-    program stream.
+    the one before waits to be taken. END is offered when nothing more comes of the words that follow it (padding).
 
     Members
     -------
-    start: begins a program of `words` words, not before END of the one before has been taken; position, set and tokens
-        are then stable until END.
+    start: begins a program, not before END of the one before has been taken; position, set and tokens are then stable
+        until END.
     set: of scales and gains; coded chips only, the register reads as 0 on others.
-    program: In stream of program words; ``ready`` depends on registers only.
+    program: In stream of program words; ``ready`` depends on registers only. drop: its end has been seen, no more words
+        should be asked for. empty: none are on their way or there.
     o: Out stream of `Instruction`; registers all of it. Without NOPs and, but for END, without n = 0.
     """
 
@@ -37,11 +37,10 @@ class Resolver(wiring.Component):
         self._config = config
         super().__init__({
             "start": In(1),
-            "words": In(24),
             "position": In(16),
             **({"set": In(isa.SET_BITS)} if config.coded else {}),
             "tokens": In(data.ArrayLayout(32, 4)),
-            "program": In(stream.Signature(WORD_BITS)),
+            "program": In(stream.Signature(WORD_BITS)), "drop": Out(1), "empty": In(1),
             "o": Out(stream.Signature(Instruction)),
         })
 
@@ -74,12 +73,6 @@ class Resolver(wiring.Component):
         m_low, m_high, m_carry = Signal(32), Signal(32 - PART), Signal(32 - PART)   # m_value * m_mul in parts
         bias = Signal.like(mem.m_bias)
         moved = Signal()   # in the cycle before, the instruction has moved on to `done`
-
-        left = Signal(24)
-        with m.If(self.start):
-            m.d.sync += left.eq(self.words)
-        with m.Elif(self.program.valid & self.program.ready):
-            m.d.sync += left.eq(left - 1)
 
         m.d.sync += moved.eq(0)
         with m.If(self.o.ready):
@@ -132,8 +125,8 @@ class Resolver(wiring.Component):
                         m.d.comb += self.program.ready.eq(0)
                         m.next = "DRAIN"
             with m.State("DRAIN"):
-                m.d.comb += self.program.ready.eq(left != 0)
-                with m.If(left == 0):
+                m.d.comb += [self.program.ready.eq(1), self.drop.eq(1)]
+                with m.If(self.empty):
                     m.d.sync += self.o.valid.eq(1)
                     m.next = "IDLE"
 

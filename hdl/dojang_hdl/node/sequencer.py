@@ -29,11 +29,11 @@ class Sequencer(wiring.Component):
     * a WAIT ends when its words are there.
 
     So instructions take the time of their units, or `Resolver.interval` cycles if that is more: STREAM, and WAIT for
-    what is there. END is executed when the padding behind it is off the program stream; then `running` falls.
+    what is there. END is executed when no more padding comes behind it; then `running` falls.
 
     Members
     -------
-    start, words, position, set, tokens, program: as of `Resolver`; not while `running`.
+    start, position, set, tokens, program, drop, empty: as of `Resolver`; not while `running`.
     running: from ``start`` until END has been executed.
     instruction: the resolved instruction, valid while `issue` is high; changes in the cycle after ``accept``.
     issue: one bit per `Unit`; held until the unit's bit of `accept` answers. Depends on registers only.
@@ -48,11 +48,10 @@ class Sequencer(wiring.Component):
         super().__init__({
             "start": In(1),
             "running": Out(1),
-            "words": In(24),
             "position": In(16),
             **({"set": In(isa.SET_BITS)} if config.coded else {}),
             "tokens": In(data.ArrayLayout(32, 4)),
-            "program": In(stream.Signature(WORD_BITS)),
+            "program": In(stream.Signature(WORD_BITS)), "drop": Out(1), "empty": In(1),
             "instruction": Out(Instruction),
             "issue": Out(Unit.COUNT),
             "accept": In(Unit.COUNT),
@@ -66,8 +65,8 @@ class Sequencer(wiring.Component):
         m = Module()
         m.submodules.resolver = resolver = Resolver(self._config)
         wiring.connect(m, wiring.flipped(self.program), resolver.program)
-        m.d.comb += [resolver.start.eq(self.start), resolver.words.eq(self.words),
-                     resolver.position.eq(self.position), resolver.tokens.eq(self.tokens)]
+        m.d.comb += [resolver.start.eq(self.start), resolver.position.eq(self.position),
+                     resolver.tokens.eq(self.tokens), self.drop.eq(resolver.drop), resolver.empty.eq(self.empty)]
         if self._config.coded:
             m.d.comb += resolver.set.eq(self.set)
         instruction = self.instruction

@@ -73,13 +73,13 @@ def allocate_cache(name: str, channel: int, place: HeadPlace, shape: ModelShape,
         scales = memory.allocate(f"{name}.key_scales", of, count * scale_words)
         key_groups += [KeyGroup(of, planes.start + group * plane_words, scales.start + group * scale_words)
                        for group in range(count)]
-    # In one channel, as each block of rows costs a product and a VPUT; in that of the last keys, where others have
-    # fewer left to read.
-    of, rows = key_groups[-1].channel, TERMS * shape.value_dim
+    value_blocks: list[ValueBlock] = []
     most = min(memory.config.acc_rows, VALUE_ROWS)
-    start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
-    value_blocks = [ValueBlock(first, min(most, rows - first), of, start + first * plane_words // BLOCK)
-                    for first in range(0, rows, most)]
+    for of, terms in groupby(place.channels(TERMS, memory.config.channels)):
+        before, rows = sum(block.rows for block in value_blocks), len(list(terms)) * shape.value_dim
+        start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
+        value_blocks += [ValueBlock(before + first, min(most, rows - first), of, start + first * plane_words // BLOCK)
+                         for first in range(0, rows, most)]
     # The next head's cache begins in another bank of the memory: both are written at the same time.
     memory.allocate(f"{name}.gap", of, memory.config.chunk)
     value_scales = memory.allocate(f"{name}.value_scales", channel, positions // ELEMENTS)

@@ -219,6 +219,53 @@ def test_words_that_are_lost_or_mixed_are_noticed(change):
         kept(broken, 0)
 
 
+def dropped(module, seed):
+    """A command is given up while it is at work: what has been requested comes, then nothing is left."""
+    rng = random.Random(seed)
+    reader = module.StreamReader(64, 16, ONE, (0,), late=False)
+    memory = RemoteMemory(reader, ONE, 16, 10, rng, 0.4)
+
+    async def consumer(ctx):
+        for first in (0, 1000):
+            await commander(reader, 0, [(0, first, 900)])(ctx)
+            for _ in range(4):
+                assert not ctx.get(reader.empty)
+                await ctx.tick()
+            words = await receive(ctx, reader.o, rng.randrange(150), rng, 0.3)
+            for _ in range(rng.choice((0, 1, 2, 3, 20))):
+                assert not ctx.get(reader.empty)
+                await ctx.tick()
+            ctx.set(reader.drop, 1)
+            ctx.set(reader.o.ready, 1)
+            while not ctx.get(reader.empty):
+                valid, payload = ctx.get(reader.o.valid), ctx.get(reader.o.payload)
+                await ctx.tick()
+                words += [payload] if valid else []
+            ctx.set(reader.o.ready, 0)
+            ctx.set(reader.drop, 0)
+            asked = [content(row, addr + at) for row, addr, length in memory.log[ONE[0]] for at in range(length)]
+            assert words == asked == [content(0, first + at) for at in range(len(words))]
+            assert len(words) < 300
+            memory.log[ONE[0]].clear()
+
+    run(reader, consumer, cycles=3000, background=(memory.serve,))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_command_is_given_up(seed):
+    dropped(reader_module, seed)
+
+
+@pytest.mark.parametrize("change", [
+    ("with m.If(self.drop):", "with m.If(0):"), (" & (room == self._depth)", ""),
+    ('state.ongoing("IDLE") & ~following.valid & ', "")])
+def test_words_behind_a_command_given_up_are_noticed(change):
+    broken = mutate("dojang_hdl.mesh.requester", *change, users=("dojang_hdl.mesh.reader",))
+    with pytest.raises(AssertionError):
+        for seed in range(8):
+            dropped(broken, seed)
+
+
 @pytest.mark.parametrize("late", [True, False])
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 def test_urgent_words_pass(late, stall):

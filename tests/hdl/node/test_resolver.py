@@ -17,7 +17,11 @@ CODED = replace(CONFIG, coded=True)
 UNITS = {Op.GEMV: 0, Op.VEC: 1, Op.TOPK: 3}
 SEEDS = range(6)
 MEMORY_OPS = (Op.LOAD, Op.STORE, Op.KPUT, Op.VPUT, Op.SPUT, Op.STREAM, Op.TOPK, Op.UNPACK)
-PADDING = 6
+PADDING = 6, 5000
+"""Words behind END: few, and more than can be taken."""
+
+REQUESTED = 9
+"""Words that still come when no more are wanted, one less at most."""
 
 
 def unit_of(op, values):
@@ -67,17 +71,21 @@ def run(resolver_class, config, programs, registers, rng, stalls):
         for name, value in registers.items():
             ctx.set(getattr(dut, name), value)
         for words in programs:
-            ctx.set(dut.words, len(words))
+            ctx.set(dut.empty, 1)
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)
-            left, offering, held, fetched, seen = list(words), False, None, [], []
+            left, offering, held, fetched, seen, dropped = list(words), False, None, [], [], False
             for cycle in range(4000):
                 offering = bool(left) and (offering or rng.random() >= stalls[0])
                 ctx.set(dut.program.valid, offering)
                 ctx.set(dut.program.payload, left[0] if offering else rng.getrandbits(128))
                 take = rng.random() >= stalls[1]
                 ctx.set(dut.o.ready, take)
+                ctx.set(dut.empty, not left)
+                if ctx.get(dut.drop) and not dropped:
+                    dropped = True
+                    del left[rng.randrange(1, REQUESTED) if offering else rng.randrange(REQUESTED):]
                 if offering and ctx.get(dut.program.ready):
                     fetched.append(cycle)
                     left.pop(0)
@@ -119,7 +127,7 @@ def check(resolver_class, seed):
                  **{4 + c: token for c, token in enumerate(tokens)}}
     registers = {"position": position, "tokens": tokens} | ({"set": number} if config.coded else {})
     programs = [random_program(rng, 30) for _ in range(2)]
-    texts = [encoded(program) + [0] * rng.choice((0, PADDING)) for program in programs]
+    texts = [encoded(program) + [0] * rng.choice((0, *PADDING)) for program in programs]
     stalls = ((0, 0), (0.6, 0), (0, 0.9), (0.3, 0.5))[seed % 4]
     for program, (seen, _) in zip(programs, run(resolver_class, config, texts, registers, rng, stalls), strict=True):
         expected = []
@@ -186,9 +194,9 @@ MUTATIONS = {
     "leaves END out": ("m.d.sync += self.o.valid.eq(1)\n                    m.next", "m.next"),
     "END before its padding": ("m.Case(Op.NOP, Op.END)", "m.Case(Op.NOP)"),
     "padding as a program": ('m.next = "DRAIN"', "pass"),
-    "padding not drained": ("m.d.comb += self.program.ready.eq(left != 0)\n                with m.If(left == 0):",
-                            "with m.If(1):"),
-    "counts less padding": ("left.eq(self.words)", "left.eq(self.words - 1)"),
+    "padding not drained": ("with m.If(self.empty):", "with m.If(1):"),
+    "padding not taken": ("[self.program.ready.eq(1), self.drop.eq(1)]", "self.drop.eq(1)"),
+    "padding without end": ("[self.program.ready.eq(1), self.drop.eq(1)]", "self.program.ready.eq(1)"),
 }
 
 

@@ -67,14 +67,13 @@ def run(sequencer_class, program, rng, units, interrupted=0):
     """
     reset = Signal()
     dut = ResetInserter(reset)(sequencer_class(CONFIG))
-    text = [word for op, values in program for word in isa.encode(op, **values)] + [0] * 4
+    text = [word for op, values in program for word in isa.encode(op, **values)] + [0] * (2 * QUIET)
     wanted = [sum(values["n_base"] for op, values in program if op == Op.WAIT and values["tag"] == tag)
               for tag in range(module.TAGS)]
     issued: list[Issued] = []
 
     async def testbench(ctx):
         async def start():
-            ctx.set(dut.words, len(text))
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)
@@ -107,6 +106,9 @@ def run(sequencer_class, program, rng, units, interrupted=0):
             offering = bool(words) and (offering or rng.random() < units.feeds)
             ctx.set(dut.program.valid, offering)
             ctx.set(dut.program.payload, words[0] if offering else rng.getrandbits(128))
+            ctx.set(dut.empty, not words)
+            if ctx.get(dut.drop):
+                del words[4:]
             if offering and ctx.get(dut.program.ready):
                 words.pop(0)
                 offering = False
