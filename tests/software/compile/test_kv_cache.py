@@ -57,10 +57,9 @@ def test_every_group_and_row_has_a_place_of_its_own(value):
             taken |= mine
 
 
-def test_values_begin_where_keys_end():
-    """That channel has fewer left to read."""
-    _, (first, second, third) = caches(3)
+def test_the_channels_give_as_many_values_as_keys():
+    first, second, third = caches(3)[1]
     assert [group.channel for group in second.key_groups] == [0, 0, 1, 1]
-    assert {block.channel for block in second.value_blocks} == {1}
-    assert {block.channel for block in first.value_blocks} == {0}
-    assert {block.channel for block in third.value_blocks} == {1}
+    assert [(block.channel, block.first, block.rows) for block in second.value_blocks] == [(0, 0, 64), (1, 64, 64)]
+    assert [(block.channel, block.rows) for block in first.value_blocks] == [(0, 128)]
+    assert [(block.channel, block.rows) for block in third.value_blocks] == [(1, 128)]
