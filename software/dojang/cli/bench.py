@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from dojang_hdl.config import PRESETS, preset
+from dojang_hdl.config import preset
 from rich.table import Table
 
 from ..checkpoints import load
@@ -16,7 +16,7 @@ from ..sampling import Sampler
 from ..sessions import Memory
 from ..sessions.simulated import open_simulated
 from .console import output, working
-from .model_argument import MODEL_HELP
+from .options import DEFAULT_CHIP, MeasuredModel, MemoryOption, SimulatedChip, Weights
 from .output_file import JsonFile, prepare, write_json
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the simulated chip and its memory.")
@@ -34,12 +34,12 @@ class BenchError(DojangError):
 
 @bench.command()
 def decode(
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "smollm2",
-    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
+    model: MeasuredModel = "smollm2",
+    chip: SimulatedChip = DEFAULT_CHIP,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode.")] = 2,
     json_file: JsonFile = None,
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
-    memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
+    weights: Weights = 8,
+    memory: MemoryOption = Memory.LPDDR4,
     position: Annotated[int, typer.Option(min=0, help="Of the first token; what comes before is not processed.")] = 0,
 ):
     """Cycles per token and utilisation while decoding, by the chip's own counters.

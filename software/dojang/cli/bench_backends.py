@@ -17,6 +17,7 @@ from .bench_encoder import markdown
 from .console import console, output, working
 from .documents import update_document
 from .model_argument import MODEL_HELP
+from .options import Weights
 from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/backends.json")
@@ -27,7 +28,7 @@ def backends(
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = "smollm2",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to decode one by one, and then to prefill at once.")] = 32,
     json_file: JsonFile = None,
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    weights: Weights = 8,
 ):
     """Tokens a second of the golden and the fast back end on one core of this machine, and whether they are equal.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from dojang_hdl.config import PRESETS, preset
+from dojang_hdl.config import preset
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
 from rich.table import Table
@@ -18,6 +18,7 @@ from ..sessions import Memory, open_session
 from .bench import CONTEXT, PROMPT, BenchError
 from .console import console, output, working
 from .documents import update_document
+from .options import DEFAULT_CHIP, MemoryOption, SimulatedChip
 from .output_file import JsonFile, prepare, write_json
 
 FIGURES = Path("docs/figures/compression-cycles.json")
@@ -48,10 +49,10 @@ FORMS: dict[str, tuple[Form, float]] = {
 def compression(
     model: Annotated[str, typer.Option(help="Shapes of the matrices, and the head: a path, smollm2 or glassllm.")]
         = "smollm2",
-    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
+    chip: SimulatedChip = DEFAULT_CHIP,
     forms: Annotated[list[str] | None, typer.Option("--form", metavar="FORM", show_default=False,
                      help=f"May be repeated; all without: {', '.join(FORMS)}.")] = None,
-    memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
+    memory: MemoryOption = Memory.LPDDR4,
     json_file: JsonFile = None,
 ):
     """Cycles of a decode step with every matrix of the layers in one compressed form, by the chip's counters.

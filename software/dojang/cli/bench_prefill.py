@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from dojang_hdl.config import PRESETS, preset
+from dojang_hdl.config import preset
 from rich.table import Table
 
 from ..checkpoints import load
@@ -13,19 +13,19 @@ from ..sessions import Memory
 from ..sessions.simulated import open_simulated
 from .bench import CONTEXT, PROMPT, BenchError
 from .console import output, working
-from .model_argument import MODEL_HELP
+from .options import DEFAULT_CHIP, MeasuredModel, MemoryOption, SimulatedChip, Weights
 from .output_file import JsonFile, prepare, write_json
 
 
 def prefill(
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "smollm2",
-    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
+    model: MeasuredModel = "smollm2",
+    chip: SimulatedChip = DEFAULT_CHIP,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens of the prompt.")] = 512,
     passes: Annotated[int | None, typer.Option(
         min=2, help="Simulate so many of its passes only, evenly spread; all if left out.")] = None,
     json_file: JsonFile = None,
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
-    memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
+    weights: Weights = 8,
+    memory: MemoryOption = Memory.LPDDR4,
 ):
     """Cycles per token and utilisation while a prompt is read, several tokens a pass, by the chip's own counters.
 

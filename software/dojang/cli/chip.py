@@ -9,12 +9,13 @@ from rich.table import Table
 
 from ..checkpoints import load
 from .console import output, working
+from .options import Weights
 
 
 def chip(
     name: Annotated[str, typer.Argument(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")],
     model: Annotated[str | None, typer.Option(help="Also print the memory map of this model.")] = None,
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    weights: Weights = 8,
     context: Annotated[int, typer.Option(min=1, help="Positions reserved, at most the model's.")] = 2048,
 ):
     """Show a chip preset: configuration, peak rates, memory map."""

@@ -15,6 +15,7 @@ from ..sessions import saturation_message
 from ..texts import BUILTIN, EVALUATION, LENGTH, builtin_text, installed_texts, read_text, windows
 from ..tokenizer import Tokenizer
 from .console import console, output, progress_bar
+from .options import Weights
 from .output_file import JsonFile, prepare, write_json
 
 MODEL = "Path of a model file, smollm2 or glassllm."
@@ -35,7 +36,7 @@ def eval_model(
     length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = LENGTH,
     numerics: Annotated[Numerics, typer.Option(help="The chip's, bit for bit, by numpy or compiled (fast), "
                                               "or float32.")] = Numerics.GOLDEN,
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    weights: Weights = 8,
     json_file: JsonFile = None,
 ):
     """Perplexity of a model on text, bits per weight and bytes per token; with --against the divergence from another.

@@ -1,9 +1,7 @@
 """``dojang inspect``: what a checkpoint holds and what a token costs."""
 
 from collections import Counter
-from typing import Annotated
 
-import typer
 from rich.table import Column, Table
 
 from ..checkpoints import Checkpoint, KeyedFile, UnsupportedError, load, open_model
@@ -11,11 +9,8 @@ from ..checkpoints.errors import named
 from ..checkpoints.gguf import imported_bytes
 from ..tokenizer import TokenizerError, require_supported
 from .console import console, output
-from .model_argument import MODEL_HELP
+from .options import Model, Weights
 from .shape_rows import shape_rows
-
-Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
-Weights = Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")]
 
 ROWS = 256
 """Of a table that a file makes long."""

@@ -1,4 +1,4 @@
-"""Options that `dojang generate` and `dojang chat` share, and what they mean together."""
+"""Options that several commands share, and what those of `dojang generate` and `dojang chat` mean together."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -43,6 +43,8 @@ Context = Annotated[int | None, typer.Option(
     f"{CONTEXT} ({BOARD_CONTEXT} on a board), or as many as are needed.")]
 Chip = Annotated[str | None, typer.Option(
     metavar="PRESET", help=f"One of {', '.join(PRESETS)}; {DEFAULT_CHIP} if not given.")]
+SimulatedChip = Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")]
+MeasuredModel = Annotated[str, typer.Option(help=MODEL_HELP)]
 Board = Annotated[str | None, typer.Option(
     metavar="PORT", help="Run on the board at this serial port, e.g. /dev/ttyUSB0.")]
 Baud = Annotated[int | None, typer.Option(min=1, help="Of the board's link; the usual ones are tried.")]

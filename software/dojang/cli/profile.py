@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from dojang_hdl.config import PRESETS, preset
+from dojang_hdl.config import preset
 from rich.table import Table
 
 from ..checkpoints import load
 from ..plots import PlotError, check_installed
 from ..sessions import Memory
 from .console import console, output, working
-from .model_argument import MODEL_HELP
-from .options import UsageError
+from .options import DEFAULT_CHIP, MemoryOption, Model, SimulatedChip, UsageError, Weights
 from .output_file import prepare, write_json
 
 CONTEXT = 2048
@@ -20,15 +19,15 @@ CONTEXT = 2048
 
 
 def profile(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: Model,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path("build/profile"),
-    chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-2x2",
-    memory: Annotated[Memory, typer.Option(help="LPDDR4 with its controller, or a word every cycle.")] = Memory.LPDDR4,
+    chip: SimulatedChip = DEFAULT_CHIP,
+    memory: MemoryOption = Memory.LPDDR4,
     position: Annotated[int, typer.Option(min=0, help="Of the first token; the cache before it is empty.")] = 16,
     prefill: Annotated[int, typer.Option(min=0, help="Tokens of a prompt, several a pass, before the others.")] = 0,
     tokens: Annotated[int, typer.Option(min=0, help="Tokens decoded one by one.")] = 1,
     layer: Annotated[int | None, typer.Option(min=0, help="Of the picture; the middle one if left out.")] = None,
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    weights: Weights = 8,
 ):
     """Simulate some tokens and write where their cycles go: figures, a timeline, and two pictures.
 

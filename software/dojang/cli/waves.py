@@ -10,6 +10,7 @@ from ..checkpoints import load
 from ..sessions import Session, Waves, open_session
 from .console import output, working
 from .model_argument import MODEL_HELP
+from .options import Weights
 from .output_file import prepare
 
 CONTEXT = 128
@@ -23,7 +24,7 @@ def waves(
     chip: Annotated[str, typer.Option(metavar="PRESET", help=f"One of {', '.join(PRESETS)}.")] = "sim-1x1",
     cycles: Annotated[int, typer.Option(min=1, help="Clock cycles to record, from the start of a token on.")] = 5000,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of waveform and save file.")] = Path("build/waves"),
-    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of weights that are stored as floats.")] = 8,
+    weights: Weights = 8,
 ):
     """Record a waveform with a GTKWave save file, and print the command that opens them.
 
