@@ -49,6 +49,7 @@ class Reg(IntEnum):
     ZERO = 0
     POS = 1      # position of the pass's first token
     SET = 2      # set of scales and gains of the pass, SET_BITS wide; 0 on chips that are not `coded`
+    LOGITS = 3   # 1 if the pass's logits are to be stored, else 0
     TOKEN0 = 4   # TOKEN0 + c: token id of context c (c < 4)
 
 

@@ -46,7 +46,7 @@ class BridgeModel:
                  on_run: Callable[[int, tuple[int, ...]], None] | None = None, registers: list[int] | None = None,
                  fingerprint: int = 0, clock_hz: int = 0):
         self.width, self.height = width, height
-        self.identity = struct.pack("<4sHBBBBHIII", b"DJNG", 2, width, height, lanes, contexts, top_k, channel_mib,
+        self.identity = struct.pack("<4sHBBBBHIII", b"DJNG", 3, width, height, lanes, contexts, top_k, channel_mib,
                                     fingerprint, clock_hz)
         self.channel_words = channel_mib * 65536
         self.on_run = on_run

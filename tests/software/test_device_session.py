@@ -22,7 +22,7 @@ class FakeDevice:
     """Keeps its calls. Register r holds r; the error bits of a run are ``errors``."""
 
     def __init__(self):
-        self.calls, self.sets, self.errors, self.faults = [], [], 0, {}
+        self.calls, self.sets, self.logits, self.errors, self.faults = [], [], [], 0, {}
 
     def identify(self, config):
         self.calls.append("identify")
@@ -33,9 +33,10 @@ class FakeDevice:
     def clear_fault(self, channel):
         self.calls.append(("clear_fault", channel))
 
-    def run(self, base, slot_log2, words, position, contexts, tokens, set):
+    def run(self, base, slot_log2, words, position, contexts, tokens, set, logits):
         self.calls.append("run")
         self.sets.append((position, set))
+        self.logits.append(logits)
 
     def wait(self, timeout_s):
         return RunResult(1000, self.errors, 4, 0, False)
@@ -68,6 +69,13 @@ def test_guards_are_told_what_the_memory_holds_before_anything_runs(image, guard
     told = [call for channel in (0, 1)
             for call in (("protect", channel, *ends, PATROL_CYCLES), ("clear_fault", channel))]
     assert device.calls == ["identify", *(told if guarded else []), "run"]
+
+
+def test_logits_are_asked_for_if_somebody_looks_at_them(image):
+    device, row = FakeDevice(), np.zeros(4, np.float32)
+    assert DeviceSession(device, image).decode(1).logits is None
+    assert DeviceSession(device, image, read_logits=lambda c: row).decode(1).logits is row
+    assert device.logits == [False, True]
 
 
 def test_logits_after_going_back_are_those_of_a_fresh_session(checkpoint):

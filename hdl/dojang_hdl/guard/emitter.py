@@ -32,7 +32,7 @@ class Emitter(wiring.Component):
     claim: what is going to be written; taken when its verification can be noted. written: it is (strobe).
     place: where to.
     write: Out stream of `MemoryWrite`.
-    idle: nothing is being written.
+    idle: nothing is being written. placing: what waits for the memory only is.
     """
 
     i: In(stream.Signature(32 - _INDEX))
@@ -47,6 +47,7 @@ class Emitter(wiring.Component):
     place: Out(stream.Signature(Place))
     write: Out(stream.Signature(MemoryWrite))
     idle: Out(1)
+    placing: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -64,7 +65,8 @@ class Emitter(wiring.Component):
         ]
         m.d.sync += at.eq(self.sealed_index)
         with m.FSM() as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("IDLE"))
+            m.d.comb += [self.idle.eq(fsm.ongoing("IDLE")),
+                         self.placing.eq(fsm.ongoing("PLACE") | fsm.ongoing("WORDS"))]
             with m.State("IDLE"):
                 m.d.comb += log.look.eq(self.i.valid)
                 with m.If(self.i.valid):

@@ -25,6 +25,11 @@ WRITTEN_CYCLES, READ_BACK_CYCLES = 256, 65535
 """Cycles since anything was written: a memory has written it if it is not read, and in any case. To read it before
 would hold up all other reads until it has, and attention may be going to read it anyway."""
 
+MOST_IN_A_ROW, BETWEEN_CYCLES = 32, 16
+"""Clusters that are written in a row while reads wait, those of a tile of V, if the memory has enough to read: it takes
+its commands in order, so that each read between them would hold up the ones behind it. And cycles from one to the next
+of a row."""
+
 _TILE, _CLUSTER, _LOST, _REJECTED = range(len(FAULT_KINDS))
 
 
@@ -87,7 +92,17 @@ class Guard(wiring.Component):
         return m
 
     def _memory(self, m, front, reader, writer, locator, injector):
-        """Reads and writes share the way to the memory; writes first."""
+        """Reads and writes share the way to the memory; writes first, and as many as there are up to a bound."""
+        row, between, hold = Signal(range(MOST_IN_A_ROW + 1)), Signal(range(BETWEEN_CYCLES + 1)), Signal()
+        with m.If(writer.placing):
+            m.d.sync += between.eq(BETWEEN_CYCLES)
+        with m.Elif(between != 0):
+            m.d.sync += between.eq(between - 1)
+        with m.If(reader.issue.valid & reader.issue.ready | (between == 0) & ~writer.placing):
+            m.d.sync += row.eq(0)
+        with m.Elif(writer.place.valid & writer.place.ready & (row != MOST_IN_A_ROW)):
+            m.d.sync += row.eq(row + 1)
+        m.d.sync += hold.eq((between != 0) & (row != MOST_IN_A_ROW) & reader.busy)
         place, write = locator.i.payload, injector.i.write
         with m.If(writer.place.valid):
             m.d.comb += [place.eq(writer.place.payload), writer.place.ready.eq(locator.i.ready)]
@@ -96,9 +111,10 @@ class Guard(wiring.Component):
         with m.Else():
             job = reader.issue.payload
             m.d.comb += [place.raw.eq(job.raw), place.tile.eq(job.tile),
-                         place.addr.eq(job.addr), place.length.eq(job.length), reader.issue.ready.eq(locator.i.ready)]
+                         place.addr.eq(job.addr), place.length.eq(job.length),
+                         reader.issue.ready.eq(locator.i.ready & ~hold)]
         m.d.comb += [
-            locator.i.valid.eq(writer.place.valid | front.place.valid | reader.issue.valid),
+            locator.i.valid.eq(writer.place.valid | front.place.valid | reader.issue.valid & ~hold),
             reader.idle.eq(locator.i.ready), reader.sent_words.eq(locator.o.payload.length),
             reader.sent.eq(locator.o.valid & locator.o.ready & ~locator.o.payload.write),
             # Raw words move only while the writer rests.

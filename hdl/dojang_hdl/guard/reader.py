@@ -29,7 +29,7 @@ class Reader(wiring.Component):
     job: what is to be read.
     issue: jobs for the memory. sent, sent_words: a command for so many words has been given to it. idle: none is
         being made.
-    i: the memory's words.
+    i: the memory's words. busy: at least 256 of them are on their way.
     o: words of READ jobs. give, given: one more word, while nothing is being read; of those after ``room`` has fallen
         five at most.
     verify_crc: see `Checker`.
@@ -46,6 +46,7 @@ class Reader(wiring.Component):
         super().__init__({
             "job": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)),
             "sent": In(1), "sent_words": In(LENGTH_BITS), "idle": In(1), "i": In(stream.Signature(WORD_BITS)),
+            "busy": Out(1),
             "o": Out(stream.Signature(WORD_BITS)), "give": In(1), "given": In(WORD_BITS), "room": Out(1),
             "verify_crc": In(32),
             "old": Out(WORD_BITS), "old_en": Out(1), "restart": Out(1), "judged": Out(1), "verdict": Out(Verdict),
@@ -88,6 +89,7 @@ class Reader(wiring.Component):
         ]
         m.d.sync += on_their_way.eq(on_their_way + Mux(self.sent, self.sent_words, 0)
                                     - (self.i.valid & self.i.ready))
+        m.d.sync += self.busy.eq(on_their_way[8:].any())
         with m.If(self.again):
             m.d.sync += [
                 draining.eq(1), second.eq(1), oldest.purpose.eq(block.purpose), oldest.raw.eq(block.raw),

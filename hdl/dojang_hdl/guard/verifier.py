@@ -14,7 +14,7 @@ __all__ = ["Verifier"]
 ON_THEIR_WAY = 4
 """Clusters being read back at once."""
 
-LOOKS = 4
+LOOKS = 16
 """Clusters read by the chip that wait to be looked up; a look takes four cycles, and waits while one is written."""
 
 _CLUSTER_BITS = (CLUSTER - 1).bit_length()

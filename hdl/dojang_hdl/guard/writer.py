@@ -40,7 +40,7 @@ class Writer(wiring.Component):
     verify_crc, sealer: see `Checker`.
     read, first, last: the chip reads clusters; see `ReadLog`.
     quiet: there is time for reading back.
-    place, write: what goes to the memory.
+    place, write: what goes to the memory. placing: see `Emitter`.
     idle: nothing is to be written. pending: something has not been read back.
     """
 
@@ -53,7 +53,7 @@ class Writer(wiring.Component):
             "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
             "judged": In(1), "verdict": In(Verdict), "verify_crc": Out(32), "sealer": Out(Sealer()),
             "read": In(1), "first": In(PLACE.stop), "last": In(PLACE.stop), "quiet": In(1),
-            "place": Out(stream.Signature(Place)), "write": Out(stream.Signature(MemoryWrite)),
+            "place": Out(stream.Signature(Place)), "write": Out(stream.Signature(MemoryWrite)), "placing": Out(1),
             "idle": Out(1), "pending": Out(1),
         })
 
@@ -90,7 +90,8 @@ class Writer(wiring.Component):
             emitter.sealed_word.eq(merger.sealed_word), merger.sealed_index.eq(emitter.sealed_index),
             emitter.read.eq(self.read), emitter.first.eq(self.first), emitter.last.eq(self.last),
             emitter.done.eq(self.judged & block.last & of_chip),
-            verifier.written.eq(emitter.written), self.verify_crc.eq(verifier.crc), verifier.idle.eq(self.quiet),
+            self.placing.eq(emitter.placing), self.verify_crc.eq(verifier.crc),
+            verifier.written.eq(emitter.written), verifier.idle.eq(self.quiet),
             verifier.verified.eq(self.judged & (mine == Purpose.VERIFY)),
             verifier.seen.eq(block.addr >> _INDEX), verifier.seen_crc.eq(self.verdict.crc),
             verifier.seen_en.eq(self.judged & self.verdict.good & of_chip),

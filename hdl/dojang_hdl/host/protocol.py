@@ -14,7 +14,7 @@ RESPONSE_BIT = 0x80
 NAK = 0xFE
 
 MAGIC = int.from_bytes(b"DJNG", "little")
-VERSION = 2
+VERSION = 3
 
 ARGS_BYTES = 8
 RUN_BYTES = 32
@@ -75,7 +75,7 @@ IDENTITY = (("magic", 32), ("version", 16), ("width", 8), ("height", 8), ("lanes
 IDENTITY_BYTES, CHECK_BYTES = 24, 4
 
 RUN = (("base", 32), ("slot_log2", 5), ("words", 24), ("position", 16), ("contexts", 4),
-       ("set", SET_BITS))
+       ("set", SET_BITS), ("logits", 1))
 """The fields of `dojang_hdl.mesh.flit.RunLayout`."""
 
 WAIT = (("running", 1), ("overflow", 1), ("pad", 6), ("nodes_done", 8), ("messages", 16), ("errors", 32),

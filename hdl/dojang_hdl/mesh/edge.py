@@ -35,6 +35,10 @@ _WINDOW = 3
 """Chunks that a memory may still have to read when it gets another prefetching request: one that it delivers, checked,
 while it reads the next one and opens rows for the one after that."""
 
+_NARROW, _CALM = 1, 1024
+"""The same while keys and values are read, for whoever reads them waits for nothing else, and cycles after one of these
+reads in which others are to be expected."""
+
 _PATIENCE = 4096
 """Cycles that prefetching waits for urgent reads at most."""
 
@@ -79,7 +83,7 @@ class Edge(wiring.Component):
         m = Module()
         m.submodules.tags = tags = fifo.SyncFIFO(width=_Tag.size, depth=_OUTSTANDING)
         m.submodules.order = order = PrefetchQueue(
-            _PREFETCHES * self.config.width, _WINDOW * self.config.chunk, _PATIENCE)
+            _PREFETCHES * self.config.width, _WINDOW * self.config.chunk, _NARROW * self.config.chunk, _CALM, _PATIENCE)
         wiring.connect(m, wiring.flipped(self.request), order.i)
         self._serve(m, tags, order.o)
         m.d.comb += order.returned.eq(self._reply(m, tags))

@@ -47,7 +47,8 @@ RequestFlit = data.StructLayout({
 `DataFlit`."""
 
 RunLayout = data.StructLayout({
-    "base": 32, "slot_log2": 5, "words": 24, "position": 16, "contexts": 4, "set": SET_BITS})
+    "base": 32, "slot_log2": 5, "words": 24, "position": 16, "contexts": 4, "set": SET_BITS,
+    "logits": 1})
 """Payload of RUN: node i = y * width + x executes the `words` words at base + (i << slot_log2) of its row's channel."""
 
 

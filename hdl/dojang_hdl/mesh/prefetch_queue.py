@@ -11,6 +11,9 @@ __all__ = ["PREFETCHED", "PrefetchQueue"]
 PREFETCHED = (DataKind.PLANES, DataKind.SCALES)
 """Kinds of words that are read long before they are needed."""
 
+URGENT = (DataKind.URGENT_PLANES, DataKind.URGENT_SCALES)
+"""Kinds of words of which more are read as soon as some have come."""
+
 _FIELDS = ("x", "y", "addr", "length", "reply")
 _Header = data.StructLayout({name: RequestFlit.members[name] for name in _FIELDS})
 
@@ -26,7 +29,8 @@ class PrefetchQueue(wiring.Component):
     Parameters
     ----------
     depth: READs that can be held back. When there is no room, everything waits.
-    window: words the memory may still have to read when one is let through.
+    window: words the memory may still have to read when one is let through. narrow: the same up to ``calm`` cycles
+        after a READ for `URGENT` words: others are to be expected.
 
     Members
     -------
@@ -34,8 +38,9 @@ class PrefetchQueue(wiring.Component):
     returned: the memory has given a word.
     """
 
-    def __init__(self, depth: int, window: int, patience: int):
-        self._depth, self._window, self._patience = depth, window, patience
+    def __init__(self, depth: int, window: int, narrow: int, calm: int, patience: int):
+        self._depth, self._patience = depth, patience
+        self._window, self._narrow, self._calm = window, narrow, calm
         super().__init__({"i": In(RequestLink()), "o": Out(RequestLink()), "returned": In(1)})
 
     def elaborate(self, platform):
@@ -48,6 +53,7 @@ class PrefetchQueue(wiring.Component):
         reading = Signal(16)                                  # words the memory still has to give
         waited = Signal(range(self._patience + 1))
         since = Signal(2)                                     # cycles since a READ left, 3 or more
+        calm = Signal(range(self._calm + 1), init=self._calm)   # cycles without a READ for urgent words
         leaves = self.o.valid & self.o.ready
         read = leaves & (o.kind == RequestKind.READ)
         m.d.comb += [
@@ -64,8 +70,13 @@ class PrefetchQueue(wiring.Component):
             m.d.comb += [o.kind.eq(RequestKind.READ), *(o[name].eq(held[name]) for name in _FIELDS)]
         m.d.sync += [
             reading.eq(reading + Mux(read, o.length, 0) - self.returned),
-            little.eq(reading <= self._window), impatient.eq(waited == self._patience),
+            little.eq(reading <= Mux(calm == self._calm, self._window, self._narrow)),
+            impatient.eq(waited == self._patience),
         ]
+        with m.If(read & _any_of(o.reply, URGENT)):
+            m.d.sync += calm.eq(0)
+        with m.Elif(calm != self._calm):
+            m.d.sync += calm.eq(calm + 1)
         with m.If(read):
             m.d.sync += since.eq(0)
         with m.Elif(~since.all()):

@@ -155,7 +155,8 @@ class Node(wiring.Component):
         m.d.sync += pending.eq(pending << 1)
         with m.If(local.valid & (flit.kind == DataKind.RUN)):
             m.d.sync += [base.eq(run.base), offset.eq(index << run.slot_log2), pending.eq(1),
-                         command.words.eq(run.words), sequencer.position.eq(run.position)]
+                         command.words.eq(run.words), sequencer.position.eq(run.position),
+                         sequencer.logits.eq(run.logits)]
             if self.config.coded:
                 m.d.sync += sequencer.set.eq(run.set)
         m.d.sync += [command.addr.eq(base + offset), sequencer.start.eq(pending[1])]

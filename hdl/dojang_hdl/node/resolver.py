@@ -23,8 +23,8 @@ class Resolver(wiring.Component):
 
     Members
     -------
-    start: begins a program, not before END of the one before has been taken; position, set and tokens are then stable
-        until END.
+    start: begins a program, not before END of the one before has been taken; position, set, logits and tokens are then
+        stable until END.
     set: of scales and gains; coded chips only, the register reads as 0 on others.
     program: In stream of program words; ``ready`` depends on registers only. drop: its end has been seen, no more words
         should be asked for. empty: none are on their way or there.
@@ -38,6 +38,7 @@ class Resolver(wiring.Component):
         super().__init__({
             "start": In(1),
             "position": In(16),
+            "logits": In(1),
             **({"set": In(isa.SET_BITS)} if config.coded else {}),
             "tokens": In(data.ArrayLayout(32, 4)),
             "program": In(stream.Signature(WORD_BITS)), "drop": Out(1), "empty": In(1),
@@ -58,6 +59,8 @@ class Resolver(wiring.Component):
             if self._config.coded:
                 with m.Case(isa.Reg.SET):
                     m.d.comb += value.eq(self.set)
+            with m.Case(isa.Reg.LOGITS):
+                m.d.comb += value.eq(self.logits)
             for c in range(4):
                 with m.Case(isa.Reg.TOKEN0 + c):
                     m.d.comb += value.eq(self.tokens[c])

@@ -74,14 +74,16 @@ class Bench:
         self._runs = 0
         silence(dut)
 
-    async def run(self, text: bytes, position: int = 0, tokens=(0, 0, 0, 0), number: int = 0) -> int:
+    async def run(self, text: bytes, position: int = 0, tokens=(0, 0, 0, 0), number: int = 0,
+                  logits: int = 1) -> int:
         """Run a program on both; the error bits."""
         memory, other = self._memory, self._emulator.memories[0]
         for image in (memory, other):
             image[PROGRAM * WORD_BYTES:PROGRAM * WORD_BYTES + len(text)] = np.frombuffer(text, np.uint8)
         length = len(text) // WORD_BYTES
-        expected = self._emulator.run(PROGRAM, 12, length, position, len(tokens), tokens, set=number)
-        self._host.run(PROGRAM, length, position, tokens, number)
+        expected = self._emulator.run(PROGRAM, 12, length, position, len(tokens), tokens, set=number,
+                                      logits=bool(logits))
+        self._host.run(PROGRAM, length, position, tokens, number, logits)
         cycles = await run(self._dut, self._agents, lambda: self._host.done, WATCHDOG, reset=self._runs == 0)
 
         name = f"program {self._runs}"
@@ -105,11 +107,12 @@ async def random_programs(dut, stall, latency):
     rng, scalars, halves = bench.rng, set(), set()  # scalars and candidates live on from run to run
     for _ in range(PROGRAMS):
         position, tokens = rng.randrange(300), [rng.randrange(2000) for _ in range(4)]
-        number = rng.randrange(1, 1 << SET_BITS)
+        number, logits = rng.randrange(1, 1 << SET_BITS), rng.randrange(2)
         registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: number if CONFIG.coded else 0,
+                     Reg.LOGITS: logits,
                      **{Reg.TOKEN0 + c: token for c, token in enumerate(tokens)}}
         text = ProgramWriter(CONFIG, rng, registers, scalars, halves).write(STEPS)
-        await bench.run(text, position, tokens, number)
+        await bench.run(text, position, tokens, number, logits)
 
 
 @cocotb.test()

@@ -80,13 +80,13 @@ class HostModel:
     def __init__(self, memory: MemoryModel, replies: Replies):
         self._memory, self._replies = memory, replies
 
-    def run(self, base: int, words: int, position: int, tokens: list[int], number: int) -> None:
+    def run(self, base: int, words: int, position: int, tokens: list[int], number: int, logits: int) -> None:
         """TOKENS and RUN flits, as the host bridge sends them; ``number``: of the scale set."""
         self._memory.messages.clear()
         payload = sum(token << 32 * index for index, token in enumerate(tokens))
         self._replies.send({"mode": Mode.ALL, "kind": DataKind.TOKENS, "payload": payload})
         run = RunLayout.const({"base": base, "slot_log2": 12, "words": words, "position": position, "contexts": 1,
-                               "set": number})
+                               "set": number, "logits": logits})
         self._replies.send({"mode": Mode.ALL, "kind": DataKind.RUN, "payload": run.as_bits()})
 
     @property

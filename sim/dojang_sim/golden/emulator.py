@@ -69,12 +69,12 @@ class Emulator:
         self._changed = [set() for _ in range(config.channels)]   # addresses of words written in the present pass
 
     def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int],
-            trace: bool = False, set: int = 0) -> RunResult:
+            trace: bool = False, set: int = 0, logits: bool = True) -> RunResult:
         """Run the program of every node from `base` on to its END.
 
         Parameters
         ----------
-        base, slot_log2, words, position, contexts, set: fields of RUN.
+        base, slot_log2, words, position, contexts, set, logits: fields of RUN.
         tokens: ids of the pass's tokens, `contexts` of them.
         trace: record every instruction's LOCAL writes.
 
@@ -84,7 +84,7 @@ class Emulator:
         """
         if len(tokens) != contexts:
             raise ValueError(f"{len(tokens)} tokens, expected {contexts}")
-        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: set if self.config.coded else 0,
+        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: set if self.config.coded else 0, Reg.LOGITS: int(logits),
                      **{Reg.TOKEN0 + c: int(t) for c, t in enumerate(tokens)}}
         self.trace = [] if trace else None
         self.words_read, self.words_written = ([0] * self.config.channels for _ in range(2))

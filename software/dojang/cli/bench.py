@@ -54,7 +54,7 @@ def decode(
         context = min(CONTEXT, checkpoint.shape.context)
         if position + tokens > context:
             raise BenchError(f"{tokens} tokens from position {position} on are more than the context of {context}")
-        with open_simulated(checkpoint, config, context, memory, progress=progress) as session:
+        with open_simulated(checkpoint, config, context, memory, progress=progress, logits=False) as session:
             session.jump(position)
             run = Generation(session, PROMPT, Sampler(0.0, 1.0, None), eos_ids=())
             for done, _ in enumerate(run.decode(tokens), 1):

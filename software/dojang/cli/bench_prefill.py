@@ -41,7 +41,7 @@ def prefill(
         context = min(CONTEXT, checkpoint.shape.context)
         if tokens > context:
             raise BenchError(f"a prompt of {tokens} tokens is longer than the context of {context}")
-        with open_simulated(checkpoint, config, context, memory, progress=progress) as session:
+        with open_simulated(checkpoint, config, context, memory, progress=progress, logits=False) as session:
             size = session.image.contexts
             starts = np.arange(0, tokens, size)
             chosen = _spread(starts, passes)

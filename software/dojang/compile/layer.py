@@ -3,7 +3,7 @@
 import math
 
 from dojang_hdl.config import ELEMENTS
-from dojang_hdl.isa import Add, Mul, Op, Round
+from dojang_hdl.isa import Add, Mul, Op, Reg, Round
 
 from .activation import emit_activation
 from .attention import emit_attention
@@ -12,6 +12,7 @@ from .entry import load_rows, take_rows
 from .linear import Linear
 from .model import LayerLayout
 from .norm import emit_input, emit_norm
+from .program import Count
 from .rotation import load_tables, wait_tables
 from .writer import Writer, bits
 
@@ -143,7 +144,8 @@ def emit_end(w: Writer) -> None:
         for c in range(w.contexts):
             logits = b.out + c * b.logits_stride
             _finish(w, block.rows, logits)
-            w.builder.emit(Op.STORE, block.rows // ELEMENTS, a=logits, channel=w.channel,
+            words = Count(reg=Reg.LOGITS, limit=1, mul=block.rows // ELEMENTS)
+            w.builder.emit(Op.STORE, words, a=logits, channel=w.channel,
                            addr=w.model.logits[w.node][c].start + block.first // ELEMENTS)
         valid = min(block.rows, w.shape.vocab - first_row - block.first)
         if valid > 0:

@@ -170,12 +170,12 @@ class Device:
                              pack(guard.INJECT, {"skip": skip, "count": count, "write": int(write)}))
 
     def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int],
-            set: int = 0) -> None:
+            set: int = 0, logits: bool = True) -> None:
         """Start node programs: see `dojang_hdl.mesh.flit.RunLayout`. ``tokens``: up to four ids, missing ones are 0."""
         if len(tokens) > TOKENS:
             raise ValueError(f"{len(tokens)} tokens, at most {TOKENS} in one run")
         word = pack(protocol.RUN, {"base": base, "slot_log2": slot_log2, "words": words, "position": position,
-                                   "contexts": contexts, "set": set})
+                                   "contexts": contexts, "set": set, "logits": int(logits)})
         ids = np.zeros(TOKENS, "<u4")
         ids[:len(tokens)] = tokens
         self._request(Request.RUN, word.to_bytes(WORD_BYTES, "little") + ids.tobytes(), 0)

@@ -47,7 +47,8 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
     asked, counted = [], []
     with tempfile.TemporaryDirectory(prefix="dojang-") as folder:
         events = Path(folder) / "events"
-        with open_simulated(checkpoint, config, context, memory, progress=progress, events=events) as session:
+        with open_simulated(checkpoint, config, context, memory, progress=progress, events=events,
+                            logits=False) as session:
             image = session.image
             session.jump(position)
             while position < end:

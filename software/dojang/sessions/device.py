@@ -156,7 +156,7 @@ class DeviceSession(Session):
         """
         program = self.image.programs[len(tokens)]
         self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens,
-                         self._set)
+                         self._set, self._read_logits is not None)
         meanwhile()
         result = self._device.wait(RUN_TIMEOUT_S)
         at = self._position + len(tokens) - 1

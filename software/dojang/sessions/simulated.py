@@ -24,10 +24,10 @@ LINK_TIMEOUT_S = 120.0
 def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory,
                    waves: Waves | None = None, compare_golden: bool = False,
                    progress: Callable[[str], None] = lambda _: None, sets: Sequence[ScaleSet] = (),
-                   events: Path | None = None) -> DeviceSession:
+                   events: Path | None = None, logits: bool = True) -> DeviceSession:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect.
 
-    ``events``: what its taps show is recorded there (`dojang_sim.profile`).
+    ``events``: what its taps show is recorded there (`dojang_sim.profile`). ``logits``: are to be had.
     """
     from dojang_sim.chip.build import build_chip
     from dojang_sim.chip.memories import MEMORIES
@@ -59,8 +59,8 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, mem
         if compare_golden:
             progress("preparing the golden model")
         golden = GoldenSession(checkpoint, image.context, sets) if compare_golden else None
-        return DeviceSession(device, image, memories.guarded,
-                             lambda c: image.read_logits(contents, c, memories.guarded), golden, close)
+        read = (lambda c: image.read_logits(contents, c, memories.guarded)) if logits else None
+        return DeviceSession(device, image, memories.guarded, read, golden, close)
     except BaseException:
         close()
         raise

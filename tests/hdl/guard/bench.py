@@ -39,9 +39,9 @@ class Bench:
     """
 
     def __init__(self, tile=16, seed=1, patrol=0, stall=0.2, guard=Guard, clusters=80, regions=6,
-                 control_window=False):
+                 control_window=False, entries=4):
         self.rng, self.patrol, self.tile = random.Random(seed), patrol, tile
-        self.dut, self.reset = guard(tile, control_window=control_window), Signal()
+        self.dut, self.reset = guard(tile, entries, control_window=control_window), Signal()
         self.regions = [(0, (regions - 2) * tile + (5 if seed % 2 else 11)), (regions * tile, 2 * tile)]
         self.protection = Protection((regions + 2) * tile, (regions + 2) * tile + clusters * CLUSTER, tile)
         contents = np.random.default_rng(seed).integers(0, 256, self.protection.end * 16, dtype=np.uint8)

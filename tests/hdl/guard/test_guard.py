@@ -1,7 +1,9 @@
 """Words read through the whole guard, right and wrong ones."""
 
+from itertools import groupby
+
 import pytest
-from dojang_hdl.guard.guard import Guard
+from dojang_hdl.guard.guard import MOST_IN_A_ROW, Guard
 from dojang_hdl.guard.layout import CLUSTER, Register
 
 from .bench import FULL, Bench, broken
@@ -171,7 +173,44 @@ def _write_after_read(guard, words, wrong):
     bench.run(scenario)
 
 
-CHECKS = (no_errors, corrected, read_again, damaged, wrong_for_good, write_after_read)
+class Order(list):
+    """Addresses written; "w" for each, "r" for words read: what the memory gets, in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.kinds = []
+
+    def append(self, addr):
+        self.kinds.append("w")
+        super().append(addr)
+
+    def read(self, addr, word):
+        self.kinds.append("r")
+        return word
+
+
+def writes_in_a_row(guard=Guard):
+    """While clusters are ready to be written reads wait, up to a bound."""
+    bench = Bench(guard=guard, stall=0, entries=16)
+    order = bench.memory.written = Order()
+
+    async def scenario(ctx):
+        await ctx.tick().repeat(1024)
+        bench.memory.flip = order.read
+        for cluster in range(72):
+            bench.chip.write(bench.protection.tiles_end + cluster * CLUSTER,
+                             [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
+            if cluster % 4 == 3:
+                bench.chip.read(0)
+        await bench.drain(ctx)
+        bench.check()
+
+    bench.run(scenario)
+    runs = [len(list(group)) for kind, group in groupby(order.kinds) if kind == "w"]
+    assert runs[0] == MOST_IN_A_ROW == max(runs), runs
+
+
+CHECKS = (no_errors, corrected, read_again, damaged, wrong_for_good, write_after_read, writes_in_a_row)
 
 MUTATIONS = {
     "old words taken for new ones": (("reader", "guard"), "self.idle & (on_their_way == 0)", "self.idle",
@@ -186,6 +225,8 @@ MUTATIONS = {
     "never again": (("reader", "guard"), "(verdict.good | second)", "1", write_after_read),
     "writes before the read": (
         ("guard",), "writer.first.eq(front.addr), writer.last.eq(front.last_addr),", "", write_after_read),
+    "reads between": (("guard",), "hold.eq((between != 0)", "hold.eq(0 & (between != 0)", writes_in_a_row),
+    "no end of a row": (("guard",), " & (row != MOST_IN_A_ROW))", ")", writes_in_a_row),
 }
 
 

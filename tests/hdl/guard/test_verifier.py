@@ -178,7 +178,8 @@ async def written(ctx, dut):
 
 def read_while_another_is_written(verifier):
     """All of as many as can wait are noticed."""
-    dut = verifier(PLACES)
+    places = 2 * LOOKS
+    dut = verifier(places)
 
     async def bench(ctx):
         for cluster in range(LOOKS):
@@ -195,12 +196,12 @@ def read_while_another_is_written(verifier):
         ctx.set(dut.idle, 1)
         ctx.set(dut.job.ready, 1)
         asked = []
-        for _ in range(20 * PLACES):
+        for _ in range(20 * places):
             _, _, valid, job = await ctx.tick().sample(dut.job.valid, dut.job.payload)
             asked += [job.addr // CLUSTER] * valid
         assert asked == [LOOKS]
 
-    run(dut, bench, cycles=400)
+    run(dut, bench, cycles=2000)
 
 
 CHECKS = (many_clusters, few_clusters, slow_reads, read_by_the_chip, read_otherwise_by_the_chip,

@@ -8,7 +8,7 @@ from dojang_hdl.mesh.flit import DataKind, RequestKind
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run, send
 
-WINDOW, PATIENCE, DEPTH = 40, 150, 8
+WINDOW, NARROW, CALM, PATIENCE, DEPTH = 40, 15, 60, 150, 8
 URGENT_KINDS = [kind for kind in DataKind if kind not in (DataKind.PLANES, DataKind.SCALES)]
 FIELDS = ("x", "y", "kind", "addr", "length", "reply", "reply_addr", "tag", "mask", "payload")
 READ_FIELDS = ("x", "y", "kind", "addr", "length", "reply")
@@ -33,10 +33,10 @@ def prefetches(flit):
 def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycles=None):
     """``rate``: words that the memory gives a cycle. The longest wait of prefetches (True), all others, in cycles."""
     rng = random.Random(seed)
-    dut = queue(DEPTH, WINDOW, PATIENCE)
+    dut = queue(DEPTH, WINDOW, NARROW, CALM, PATIENCE)
     flits = list(random_flits(rng, count, prefetching))
-    left, reading, cycle = [], 0, [0]
-    accepted, waits = {}, {True: 0, False: 0}
+    left, reading, cycle, calm = [], 0, [0], CALM
+    accepted, waits, took_window = {}, {True: 0, False: 0}, [False]
 
     async def source(ctx):
         await send(ctx, dut.i, flits, rng, 0.2)
@@ -51,14 +51,18 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycle
             cycle[0] += 1
 
     async def memory(ctx):
-        nonlocal reading
+        nonlocal reading, calm
         offered, passed = None, False     # what waits to be taken; something urgent has just passed
+        begun, seen = 0, {}               # cycle in which it was offered first; words and calm of every cycle
         while len(left) < count:
             returned = reading > 0 and rng.random() < rate
             ready = rng.random() >= stall
             ctx.set(dut.returned, returned)
             ctx.set(dut.o.ready, ready)
             valid, flit = ctx.get(dut.o.valid), ctx.get(dut.o.payload)
+            seen[cycle[0]] = reading, calm
+            if offered is None:
+                begun = cycle[0]
             names = READ_FIELDS if flit.kind == RequestKind.READ else FIELDS
             now = {name: getattr(flit, name) for name in names} if valid else None
             assert offered is None or now == offered, "an offer was withdrawn"
@@ -74,10 +78,15 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycle
                 assert late <= (DEPTH * (PATIENCE + 20) if kind else 0), "it waits too long"
                 if kind:
                     assert not passed or late >= PATIENCE - 2, "it took the turn of something urgent"
-                    assert reading <= WINDOW or late >= PATIENCE - 2, f"{reading} words are still to be read"
+                    words, was_calm = seen.get(begun - 2, (0, CALM))      # when its turn was decided
+                    window = WINDOW if was_calm >= CALM else NARROW
+                    assert words <= window or late >= PATIENCE - 2, f"{words} words were still to be read"
+                    took_window[0] |= was_calm >= CALM and words > NARROW
                 left.append(number)
                 took = now["length"] if now["kind"] == RequestKind.READ else 0
             passed = valid and ready and not prefetches(flits[left[-1]])
+            urgent = passed and took and now["reply"] in (DataKind.URGENT_PLANES, DataKind.URGENT_SCALES)
+            calm = 0 if urgent else calm + 1
             await ctx.tick()
             reading += took - returned
 
@@ -85,6 +94,7 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycle
     for kind in (True, False):
         of_kind = [number for number in range(count) if prefetches(flits[number]) == kind]
         assert [number for number in left if prefetches(flits[number]) == kind] == of_kind, "order is lost"
+    assert took_window[0] or prefetching < 0.9 or rate < 1, "the whole window is never used"
     return waits
 
 
@@ -113,6 +123,10 @@ def test_a_full_queue():
 MUTATIONS = {
     "no window": ("little & since.all() & ~read & ~passing | impatient", "1"),
     "what has just left does not count": ("little & since.all() & ~read & ~passing | impatient", "little | impatient"),
+    "no narrow window": ("self._window, self._narrow))", "self._window, self._window))"),
+    "always narrow": ("self._window, self._narrow))", "self._narrow, self._narrow))"),
+    "any READ narrows": ("_any_of(o.reply, URGENT)", "1"),
+    "no READ narrows": ("_any_of(o.reply, URGENT)", "0"),
     "no patience": (" | impatient", ""),
     "words never come back": ("- self.returned", ""),
     "one too many": ("self._depth - 1", "self._depth + 1"),

@@ -34,13 +34,13 @@ def random_program(rng, length):
     for _ in range(length):
         op = rng.choice([op for op in Op if op != Op.END])
         values = {name: rng.getrandbits(width) for name, width in isa.HEAD if name in ("tag", "a", "b", "d")}
-        values |= {"n_base": rng.choice((0, rng.randrange(20))), "n_reg": rng.choice((0, 1, 2, 4, 5)),
-                   "n_shift": rng.randrange(6), "n_bias": rng.randrange(-300, 300), "n_max": rng.choice((0, 3, 20)),
-                   "n_mul": rng.randrange(3)}
+        values |= {"n_base": rng.choice((0, rng.randrange(20))), "n_reg": rng.choice((0, 1, 2, 3, 4, 5)),
+                   "n_shift": rng.choice((0, rng.randrange(6))), "n_bias": rng.choice((0, rng.randrange(-300, 300))),
+                   "n_max": rng.choice((0, 3, 20)), "n_mul": rng.randrange(3)}
         if op in MEMORY_OPS:
-            values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4), "m_reg": rng.choice((0, 1, 2, 4, 7)),
-                       "m_shift": rng.randrange(6), "m_bias": 50 * rng.randrange(-255, 256),
-                       "m_mul": rng.getrandbits(rng.choice((10, 24))),
+            values |= {"addr": rng.getrandbits(24), "channel": rng.randrange(4),
+                       "m_reg": rng.choice((0, 1, 2, 3, 4, 7)), "m_shift": rng.randrange(6),
+                       "m_bias": 50 * rng.randrange(-255, 256), "m_mul": rng.getrandbits(rng.choice((10, 24))),
                        "stream": rng.getrandbits(2), "wide": rng.getrandbits(1), "lane_reg": rng.choice((0, 1, 2, 5)),
                        "lane_bias": rng.randrange(-200, 200)}
         program.append((op, values))
@@ -122,10 +122,10 @@ def check(resolver_class, seed):
     rng = random.Random(seed)
     config = CONFIG if seed % 2 else CODED
     position, tokens = rng.randrange(5000), [rng.randrange(limit) for limit in (50000, 50000, 50000, 1 << 20)]
-    number = rng.randrange(1, 256)
-    values_of = {0: 0, 1: position, 2: number if config.coded else 0,
+    number, logits = rng.randrange(1, 256), rng.randrange(2)
+    values_of = {0: 0, 1: position, 2: number if config.coded else 0, 3: logits,
                  **{4 + c: token for c, token in enumerate(tokens)}}
-    registers = {"position": position, "tokens": tokens} | ({"set": number} if config.coded else {})
+    registers = {"position": position, "logits": logits, "tokens": tokens} | ({"set": number} if config.coded else {})
     programs = [random_program(rng, 30) for _ in range(2)]
     texts = [encoded(program) + [0] * rng.choice((0, *PADDING)) for program in programs]
     stalls = ((0, 0), (0.6, 0), (0, 0.9), (0.3, 0.5))[seed % 4]
@@ -188,7 +188,8 @@ MUTATIONS = {
     "unit of the next one": ("with m.Switch(done.head.op):", "with m.Switch(head.op):"),
     "wrong register": ("value.eq(self.tokens[c])", "value.eq(self.tokens[0])"),
     "set lost": ("value.eq(self.set)", "value.eq(0)"),
-    "set elsewhere": ("isa.Reg.SET", "3"),
+    "set elsewhere": ("isa.Reg.SET", "0"),
+    "logits always": ("value.eq(self.logits)", "value.eq(1)"),
     "moves on over what is offered": ("with m.If(~self.o.valid):", "with m.If(1):"),
     "offers what does nothing": ("self.o.valid.eq(n != 0)", "self.o.valid.eq(1)"),
     "leaves END out": ("m.d.sync += self.o.valid.eq(1)\n                    m.next", "m.next"),

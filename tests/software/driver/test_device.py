@@ -95,7 +95,7 @@ def test_identity_is_compared():
 
 @pytest.mark.parametrize("at, value, message", [
     (0, 0x58, "what answers on this link is not a Dojang chip"),
-    (4, 9, "the chip speaks version 9 of the link protocol, this driver 2")])
+    (4, 9, "the chip speaks version 9 of the link protocol, this driver 3")])
 def test_a_foreign_device_is_refused(at, value, message):
     model = chip()
     model.identity = model.identity[:at] + bytes((value,)) + model.identity[at + 1:]
@@ -190,7 +190,8 @@ def test_a_run_and_its_results():
     model = chip(on_run=lambda word, tokens: seen.append((word, tokens)))
     device = Device(Line(model))
     device.identify()
-    device.run(base=0x12345678, slot_log2=9, words=77, position=2047, contexts=3, tokens=(5, 49151, 7), set=0xA5)
+    device.run(base=0x12345678, slot_log2=9, words=77, position=2047, contexts=3, tokens=(5, 49151, 7), set=0xA5,
+               logits=False)
     assert seen == [(0x12345678 | 9 << 32 | 77 << 37 | 2047 << 61 | 3 << 77 | 0xA5 << 81, (5, 49151, 7, 0))]
     with pytest.raises(LinkError, match="the chip refused RUN: a run is going on"):
         device.run(0, 0, 0, 0, 1, ())
