@@ -20,19 +20,16 @@ VALUE_ROWS = 512
 
 
 class HeadPlace(NamedTuple):
-    """A KV head of ``layer`` among those that are attended to at the same time: ``number`` of ``heads``, from 0 on."""
+    """A KV head among those that are attended to at the same time: ``number`` of ``heads``, from 0 on."""
 
     number: int
     heads: int
-    layer: int = 0
 
     def channels(self, parts: int, channels: int) -> list[int]:
         """Of each of the head's ``parts``, alike in size: those of all the heads, in order, fill one channel after the
-        other, so that all channels are read alike. Where heads share a channel, each layer begins with another one.
+        other, so that all channels are read alike.
         """
-        first = self.layer if self.heads % channels else 0
-        return [((self.number * parts + part) * channels // (self.heads * parts) + first) % channels
-                for part in range(parts)]
+        return [(self.number * parts + part) * channels // (self.heads * parts) for part in range(parts)]
 
 
 class KeyGroup(NamedTuple):
@@ -76,13 +73,13 @@ def allocate_cache(name: str, channel: int, place: HeadPlace, shape: ModelShape,
         scales = memory.allocate(f"{name}.key_scales", of, count * scale_words)
         key_groups += [KeyGroup(of, planes.start + group * plane_words, scales.start + group * scale_words)
                        for group in range(count)]
-    # In one channel, as each block of rows costs a product and a VPUT; in that of the last keys, where others have
-    # fewer left to read. That one has more to give than others, in another one in each layer.
-    of, rows = key_groups[-1].channel, TERMS * shape.value_dim
+    value_blocks: list[ValueBlock] = []
     most = min(memory.config.acc_rows, VALUE_ROWS)
-    start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
-    value_blocks = [ValueBlock(first, min(most, rows - first), of, start + first * plane_words // BLOCK)
-                    for first in range(0, rows, most)]
+    for of, terms in groupby(place.channels(TERMS, memory.config.channels)):
+        before, rows = sum(block.rows for block in value_blocks), len(list(terms)) * shape.value_dim
+        start = memory.allocate(f"{name}.values", of, rows * plane_words // BLOCK).start
+        value_blocks += [ValueBlock(before + first, min(most, rows - first), of, start + first * plane_words // BLOCK)
+                         for first in range(0, rows, most)]
     # The next head's cache begins in another bank of the memory: both are written at the same time.
     memory.allocate(f"{name}.gap", of, memory.config.chunk)
     value_scales = memory.allocate(f"{name}.value_scales", channel, positions // ELEMENTS)

@@ -92,7 +92,7 @@ class ModelLayout:
         for index, layer in enumerate(self.layers):
             layer.caches.extend(
                 allocate_cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width,
-                               self._place(index, head), shape, self.positions, memory)
+                               self._place(head), shape, self.positions, memory)
                 for head in range(shape.kv_heads))
         self.logit_words = self.head.rows // ELEMENTS
         self.contexts = min(config.contexts, 4)
@@ -178,10 +178,10 @@ class ModelLayout:
         """The node that keeps a KV head."""
         return kv_head % self.config.nodes
 
-    def _place(self, layer: int, kv_head: int) -> HeadPlace:
+    def _place(self, kv_head: int) -> HeadPlace:
         """Every node attends to one head at a time, in ascending order."""
         turn, nodes = self.owner(kv_head), self.config.nodes
-        return HeadPlace(turn, min(nodes, self.shape.kv_heads - kv_head + turn), layer)
+        return HeadPlace(turn, min(nodes, self.shape.kv_heads - kv_head + turn))
 
     @property
     def ffn_slice(self) -> int:

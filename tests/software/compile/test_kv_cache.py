@@ -27,12 +27,6 @@ def test_three_heads_on_two_channels():
     assert [HeadPlace(index, 3).channels(4, 2) for index in range(3)] == [[0] * 4, [0, 0, 1, 1], [1] * 4]
 
 
-def test_heads_that_share_a_channel_begin_with_another_one_in_each_layer():
-    assert [HeadPlace(index, 3, layer=5).channels(4, 2) for index in range(3)] == [[1] * 4, [1, 1, 0, 0], [0] * 4]
-    assert HeadPlace(1, 3, layer=3).channels(4, 4) == [0, 0, 1, 1]
-    assert all(HeadPlace(2, 4, layer).channels(4, 2) == [1] * 4 for layer in range(4)), "heads that have whole ones"
-
-
 def caches(heads, key=64, value=64, acc_rows=None):
     config = preset("sim-2x2")
     shape = ModelShape(layers=1, d=64 * heads, heads=heads, kv_heads=heads, head_dim=key, value_dim=value, ffn=96,
@@ -63,10 +57,9 @@ def test_every_group_and_row_has_a_place_of_its_own(value):
             taken |= mine
 
 
-def test_values_begin_where_keys_end():
-    """That channel has fewer left to read."""
-    _, (first, second, third) = caches(3)
+def test_all_channels_give_as_many_values_as_keys():
+    first, second, third = caches(3)[1]
     assert [group.channel for group in second.key_groups] == [0, 0, 1, 1]
-    assert {block.channel for block in second.value_blocks} == {1}
-    assert {block.channel for block in first.value_blocks} == {0}
-    assert {block.channel for block in third.value_blocks} == {1}
+    assert [(block.channel, block.first, block.rows) for block in second.value_blocks] == [(0, 0, 64), (1, 64, 64)]
+    assert [(block.channel, block.rows) for block in first.value_blocks] == [(0, 128)]
+    assert [(block.channel, block.rows) for block in third.value_blocks] == [(1, 128)]
