@@ -125,7 +125,7 @@ def _board(name: str, **fields) -> ChipConfig:
 
 PRESETS = {preset.name: preset for preset in (
     ChipConfig("sim-1x1", width=1, height=1, lanes=4, coded=True, vector_lanes=4),
-    ChipConfig("sim-2x2", lanes=4, plane_fifo=4096, scale_fifo=1024, chunk=256, channel_mib=1024, coded=True,
+    ChipConfig("sim-2x2", lanes=4, plane_fifo=8192, scale_fifo=1024, chunk=256, channel_mib=1024, coded=True,
                vector_lanes=4),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
