@@ -81,6 +81,6 @@ def allocate_cache(name: str, channel: int, place: HeadPlace, shape: ModelShape,
         value_blocks += [ValueBlock(before + first, min(most, rows - first), of, start + first * plane_words // BLOCK)
                          for first in range(0, rows, most)]
     # The next head's cache begins in another bank of the memory: both are written at the same time.
-    memory.allocate(f"{name}.gap", of, memory.config.chunk)
+    memory.allocate(f"{name}.gap", value_blocks[-1].channel, memory.config.chunk)
     value_scales = memory.allocate(f"{name}.value_scales", channel, positions // ELEMENTS)
     return CacheRegions(key_groups, value_blocks, value_scales)
