@@ -190,24 +190,32 @@ class Order(list):
 
 
 def writes_in_a_row(guard=Guard):
-    """While clusters are ready to be written reads wait, up to a bound."""
-    bench = Bench(guard=guard, stall=0, entries=16)
+    """While clusters are ready to be written reads wait, up to a bound, if the memory has enough to read."""
+    assert 1 < max(_writes_in_a_row(guard, reads=0)) < 8
+    runs = _writes_in_a_row(guard, reads=6)
+    assert runs[0] == MOST_IN_A_ROW == max(runs), runs
+
+
+def _writes_in_a_row(guard, reads):
+    """Clusters written one after the other, with so many long reads on their way before."""
+    bench = Bench(guard=guard, stall=0, entries=16, tile=128 if reads else 16)
     order = bench.memory.written = Order()
 
     async def scenario(ctx):
         await ctx.tick().repeat(1024)
         bench.memory.flip = order.read
+        for _ in range(reads):
+            bench.chip.read(0, 256)
         for cluster in range(72):
             bench.chip.write(bench.protection.tiles_end + cluster * CLUSTER,
                              [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
             if cluster % 4 == 3:
                 bench.chip.read(0)
-        await bench.drain(ctx)
+        await bench.drain(ctx, 12000)
         bench.check()
 
     bench.run(scenario)
-    runs = [len(list(group)) for kind, group in groupby(order.kinds) if kind == "w"]
-    assert runs[0] == MOST_IN_A_ROW == max(runs), runs
+    return [len(list(group)) for kind, group in groupby(order.kinds) if kind == "w"]
 
 
 CHECKS = (no_errors, corrected, read_again, damaged, wrong_for_good, write_after_read, writes_in_a_row)
@@ -226,7 +234,8 @@ MUTATIONS = {
     "writes before the read": (
         ("guard",), "writer.first.eq(front.addr), writer.last.eq(front.last_addr),", "", write_after_read),
     "reads between": (("guard",), "hold.eq((between != 0)", "hold.eq(0 & (between != 0)", writes_in_a_row),
-    "no end of a row": (("guard",), " & (row != MOST_IN_A_ROW))", ")", writes_in_a_row),
+    "no end of a row": (("guard",), " & (row != MOST_IN_A_ROW) &", " &", writes_in_a_row),
+    "a row with nothing to read": (("guard",), " & reader.busy)", ")", writes_in_a_row),
 }
 
 
