@@ -26,7 +26,8 @@ class ChipConfig:
     name: preset name, for messages and build folders.
     width, height: nodes per row and rows of the mesh. Each row has one memory channel at its west edge.
     lanes: weight rows the engine works on at once; it consumes ``32 * lanes`` plane bits per cycle.
-    contexts: activation vectors each weight word is applied to (prefill batch, grouped query heads).
+    contexts: activation vectors each weight word is applied to: tokens of a pass, of one sequence or of several, and
+        grouped query heads.
     acc_rows: rows of one GEMV, i.e. FP32 accumulators per context.
     sram_words: 128-bit words in each of the two SRAM banks of a node (LOCAL and RX).
     plane_fifo, scale_fifo, program_fifo: words buffered by the node's stream readers; of planes and scales a quarter is
@@ -66,7 +67,7 @@ class ChipConfig:
         check(1 <= self.width <= 8, "width", "1 to 8 nodes per row")
         check(1 <= self.height <= 8, "height", "1 to 8 rows")
         check(self.lanes in (1, 2, 4), "lanes", "1, 2 or 4")
-        check(1 <= self.contexts <= 8, "contexts", "1 to 8")
+        check(1 <= self.contexts <= 32, "contexts", "1 to 32")
         check(power_of_two(self.acc_rows) and 32 <= self.acc_rows <= 4096, "acc_rows", "a power of two from 32 to 4096")
         check(power_of_two(self.sram_words) and 64 <= self.sram_words <= 32768, "sram_words",
               "a power of two from 64 to 32768")

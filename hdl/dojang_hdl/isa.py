@@ -3,16 +3,19 @@
 An instruction is two 128-bit memory words, low word first. ``HEAD`` is the low word of every instruction, the
 high word is one of ``MEM``, ``VEC``, ``GEMV``, ``SEND``, by opcode. Fields are packed from bit 0 up in order.
 
-Dynamic values: registers hold what changes from token to token (``Reg``). The effective count and address are
+Dynamic values: registers hold what changes from token to token (``Reg``); those of an instruction are the ones of its
+``context``. The effective count and address are
 
     n    = n_base + clamp((R[n_reg] + n_bias) >> n_shift, 0, n_max) * n_mul
-    addr = addr   + clamp((R[m_reg] + m_bias) >> m_shift, 0, ...)   * m_mul
+    addr = addr   + (max(R[m_reg] + m_bias, lowest) >> m_shift)     * m_mul
 
-so a program compiled once serves every position. ``n == 0`` makes any instruction but END a no-op.
+where ``lowest`` is START if m_reg is ROW, else 0: no address lies before a sequence's first row. So a program compiled
+once serves every position of any sequences. ``n == 0`` makes any instruction but END a no-op.
 """
 
 from enum import IntEnum, IntFlag
 from functools import cache
+from typing import NamedTuple
 
 
 class Op(IntEnum):
@@ -29,8 +32,8 @@ class Op(IntEnum):
     KPUT = 8     # n rows' int8 codes at a (32 elements = 8 words) to one lane of a K tile at addr (see layout)
     VPUT = 9     # insert n words of int8 codes at a into the V tile that comes on the urgent plane stream, back to addr
     SPUT = 10    # scalar register -> one 16- or 32-bit memory element, index R[lane_reg]+lane_bias (FP16 or FP32)
-    TOPK = 11    # offer n elements at a, ids from `index`, to the candidate list; `reset` empties it first
-    REPORT = 12  # send the candidate list to the host
+    TOPK = 11    # offer n elements at a, ids from `index`, to the context's candidate list; `reset` empties it first
+    REPORT = 12  # send the context's candidate list to the host
     END = 13     # send counters and errors to the host, stop
     UNPACK = 14  # n groups of one row of a signed 8-bit matrix, arriving on the urgent plane stream, as FP32 in RX at d
 
@@ -44,16 +47,22 @@ class Flag(IntFlag):
 
 
 class Reg(IntEnum):
-    """Registers of dynamic values."""
+    """Registers of dynamic values: SET is the pass's, the others are a context's."""
 
     ZERO = 0
-    POS = 1      # position of the pass's first token
+    POS = 1      # position of the context's token in its sequence
     SET = 2      # set of scales and gains of the pass, SET_BITS wide; 0 on chips that are not `coded`
-    LOGITS = 3   # 1 if the pass's logits are to be stored, else 0
-    TOKEN0 = 4   # TOKEN0 + c: token id of context c (c < 4)
+    LOGITS = 3   # 1 if the context's logits are to be stored, else 0
+    TOKEN = 4    # token id
+    START = 5    # first row of the sequence in the K/V cache, a multiple of 32
+    ROW = 6      # START + POS
+    CHOICE = 7   # 1 if the context's candidates are to be reported, else 0
 
 
 SET_BITS = 8
+CONTEXT_BITS = 5
+CACHE_BITS = 20
+"""Of a row of the K/V cache: all sequences together have less than 2^20 positions."""
 
 
 class Stream(IntEnum):
@@ -150,9 +159,9 @@ class Reduce(IntEnum):
     MAXABS = 3
 
 
-HEAD = (("op", 8), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
-        ("n_base", 16), ("n_reg", 3), ("n_shift", 4), ("n_bias", 15), ("n_max", 16), ("n_mul", 16))
-"""n_bias is signed."""
+HEAD = (("op", 5), ("context", CONTEXT_BITS), ("tag", 2), ("a", 16), ("b", 16), ("d", 16),
+        ("n_base", 16), ("n_reg", 3), ("n_shift", 4), ("n_bias", 15), ("n_max", 16), ("n_mul", 14))
+"""context: whose registers and candidate list are meant. n_bias is signed."""
 
 MEM = (("addr", 32), ("channel", 4), ("m_reg", 3), ("m_shift", 4), ("m_bias", 15), ("m_mul", 24),
        ("stream", 2), ("s", 4), ("wide", 1), ("lane_reg", 3), ("lane_bias", 9), ("index", 26), ("reset", 1))
@@ -167,9 +176,9 @@ VEC = (("imm0", 32), ("imm1", 32), ("mul", 3), ("add", 2), ("fn", 2), ("mul2", 2
 register s_a for every i. `pad32`: the results are followed by zeros up to the next multiple of 32 elements.
 `s`: the scalar operand. n counts elements."""
 
-GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2), ("contexts", 3),
-        ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
-        ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("urgent", 1), ("pad", 31))
+GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2),
+        ("contexts", CONTEXT_BITS), ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
+        ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("urgent", 1), ("pad", 29))
 """n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` and `terms` hold the number
 less one, `blocks` the logarithm of the blocks of 32 columns in a group. A weight is scale * ((Q << double) + zero),
 with a signed `zero`. `urgent`: they come on the urgent streams. What lies
@@ -177,11 +186,43 @@ between `n_is_groups` and `urgent` is 0 on chips that are not `coded`, and their
 
 SEND = (("mode", 2), ("x", 4), ("y", 4), ("pad", 118))
 
+RUN = (("base", 32), ("slot_log2", 5), ("words", 24), ("set", SET_BITS))
+"""What starts a pass: node i = y * width + x executes the `words` words at base + (i << slot_log2) of its row's
+channel."""
+
+CONTEXT = (("token", 32), ("position", 16), ("start", CACHE_BITS), ("row", CACHE_BITS), ("logits", 1), ("choice", 1))
+"""What a node is told of a context, once before each pass: the values of its registers."""
+
 FORMATS = {Op.STREAM: MEM, Op.LOAD: MEM, Op.STORE: MEM, Op.KPUT: MEM, Op.VPUT: MEM, Op.SPUT: MEM, Op.TOPK: MEM,
            Op.UNPACK: MEM, Op.VEC: VEC, Op.GEMV: GEMV, Op.SEND: SEND}
 
 SIGNED = {"n_bias", "m_bias", "lane_bias", "zero"}
 INSTRUCTION_WORDS = 2
+
+
+class Context(NamedTuple):
+    """A token of a pass: its id, its position in a sequence, the sequence's first row in the K/V cache (a multiple of
+    32), and whether its logits are to be stored, its candidates to be reported.
+    """
+
+    token: int
+    position: int
+    start: int = 0
+    logits: bool = True
+    choice: bool = True
+
+    @property
+    def row(self) -> int:
+        return self.start + self.position
+
+    def word(self) -> int:
+        """As `CONTEXT`; a value that does not fit is a ValueError that names it."""
+        return pack(CONTEXT, {**{name: int(value) for name, value in self._asdict().items()}, "row": self.row})
+
+    def registers(self, set: int = 0) -> dict[int, int]:
+        """Values of `Reg` in a pass with that set of scales."""
+        return {Reg.ZERO: 0, Reg.POS: self.position, Reg.SET: set, Reg.LOGITS: int(self.logits), Reg.TOKEN: self.token,
+                Reg.START: self.start, Reg.ROW: self.row, Reg.CHOICE: int(self.choice)}
 
 
 ROW_BITS = 8

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from ..isa import SET_BITS
+from .. import isa
 
 SYNC = b"\xd0\x6a"
 HEADER_BYTES = 3
@@ -14,13 +14,15 @@ RESPONSE_BIT = 0x80
 NAK = 0xFE
 
 MAGIC = int.from_bytes(b"DJNG", "little")
-VERSION = 3
+VERSION = 4
 
 ARGS_BYTES = 8
-RUN_BYTES = 32
 MESSAGE_BYTES = 18
 REGISTER_BYTES = 4
 MAX_WORDS = 15
+MAX_CONTEXTS = 14
+"""Of one RUN: behind its first word."""
+
 MAX_MESSAGES = 13
 MAX_REGISTERS = 56
 MAX_CHECK_WORDS = (1 << 24) - 1
@@ -74,9 +76,9 @@ IDENTITY = (("magic", 32), ("version", 16), ("width", 8), ("height", 8), ("lanes
             ("channel_mib", 32), ("fingerprint", 32), ("clock_hz", 32))
 IDENTITY_BYTES, CHECK_BYTES = 24, 4
 
-RUN = (("base", 32), ("slot_log2", 5), ("words", 24), ("position", 16), ("contexts", 4),
-       ("set", SET_BITS), ("logits", 1))
-"""The fields of `dojang_hdl.mesh.flit.RunLayout`."""
+RUN = (*isa.RUN, ("first", isa.CONTEXT_BITS), ("go", 1))
+"""The first word of RUN: those behind it (`isa.CONTEXT`) are of contexts `first`, first + 1, ...; without `go` the run
+is not started, for more contexts than a frame has room for."""
 
 WAIT = (("running", 1), ("overflow", 1), ("pad", 6), ("nodes_done", 8), ("messages", 16), ("errors", 32),
         ("cycles", 64))
@@ -86,6 +88,6 @@ LINK_COUNTERS = tuple((name, 16) for name in (
 """All layouts are packed from bit 0 up (`dojang_hdl.isa.pack`) and sent lowest byte first."""
 
 
-def mailbox_depth(nodes: int, top_k: int) -> int:
+def mailbox_depth(nodes: int, contexts: int, top_k: int) -> int:
     """Messages a mailbox holds: a power of two, twice what the nodes send in one run."""
-    return 1 << (2 * nodes * (top_k // 2 + 4) - 1).bit_length()
+    return 1 << (2 * nodes * (contexts * top_k // 2 + 4) - 1).bit_length()

@@ -3,10 +3,12 @@
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Signature
 
+from .. import isa
 from ..config import WORD_BITS, WORD_BYTES
-from ..isa import SET_BITS, Mode
+from ..isa import Mode
 
-__all__ = ["DataKind", "DataFlit", "RequestKind", "RequestFlit", "DataLink", "RequestLink"]
+__all__ = ["ContextLayout", "DataKind", "DataFlit", "RequestKind", "RequestFlit", "DataLink", "RequestLink",
+           "RunLayout"]
 
 
 class DataKind(enum.Enum, shape=3):
@@ -16,7 +18,7 @@ class DataKind(enum.Enum, shape=3):
     SCALES = 1   # append to the scale FIFO (likewise)
     PROGRAM = 2  # append to the program FIFO (likewise)
     STORE = 3    # write to RX at addr, lanes by mask; count one word under tag
-    TOKENS = 4   # token registers: four 32-bit ids
+    CONTEXT = 4  # registers of context addr: see ContextLayout
     RUN = 5      # start: see RunLayout
     URGENT_PLANES = 6  # append to the urgent plane FIFO (likewise)
     URGENT_SCALES = 7  # append to the urgent scale FIFO (likewise)
@@ -46,10 +48,8 @@ RequestFlit = data.StructLayout({
 """Request network, node -> west edge of `row`. YX routing (y first, then west). (x, y) is the sender; `more` as in
 `DataFlit`."""
 
-RunLayout = data.StructLayout({
-    "base": 32, "slot_log2": 5, "words": 24, "position": 16, "contexts": 4, "set": SET_BITS,
-    "logits": 1})
-"""Payload of RUN: node i = y * width + x executes the `words` words at base + (i << slot_log2) of its row's channel."""
+RunLayout, ContextLayout = (data.StructLayout(dict(fields)) for fields in (isa.RUN, isa.CONTEXT))
+"""Payloads of RUN and CONTEXT."""
 
 
 class DataLink(Signature):
