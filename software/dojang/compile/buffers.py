@@ -1,6 +1,6 @@
 """SRAM buffers of a pass, and the registers its programs use."""
 
-from dojang_hdl.config import BLOCK, ELEMENTS
+from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
 
 from ..checkpoints import Activation, QKNorm
 from .kv_cache import TERMS
@@ -84,5 +84,8 @@ class Buffers:
                                      contexts * self.a_stride, rows_words)
         self.embedding = self.gathers.attention
         self.positions = self.embedding + contexts * model.embedding.words
-        for bank in (local, rx):
-            bank.check(config, contexts)
+
+    def check(self, config: ChipConfig) -> None:
+        """Raise `SramError` if a node's SRAM has no room for them."""
+        for bank in (self.local, self.rx):
+            bank.check(config, self.contexts)

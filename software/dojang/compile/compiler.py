@@ -29,6 +29,7 @@ def compile_programs(model: ModelLayout, contexts: int) -> list[Program]:
     SramError: there is no room for so many tokens.
     """
     buffers = Buffers(model, contexts)
+    buffers.check(model.config)
     programs = []
     for node in range(model.config.nodes):
         writer = Writer(model, buffers, node)

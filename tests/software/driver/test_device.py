@@ -11,6 +11,7 @@ from dojang.driver import Device, LinkError, LinkTimeout, MemoryFault, Transport
 from dojang_hdl.config import PRESETS, ChipConfig
 from dojang_hdl.host import identity, protocol
 from dojang_hdl.host.identity import fingerprint
+from dojang_hdl.isa import Context
 from dojang_hdl.mesh.flit import HostType, RunLayout
 from dojang_sim.bridge_model import RUN, WAIT, WRITE, BridgeModel
 
@@ -42,8 +43,8 @@ class Line(Transport):
         pass
 
 
-def chip(**kwargs):
-    return BridgeModel(CHIP.width, CHIP.height, CHIP.lanes, CHIP.contexts, CHIP.top_k, CHIP.channel_mib,
+def chip(contexts=CHIP.contexts, **kwargs):
+    return BridgeModel(CHIP.width, CHIP.height, CHIP.lanes, contexts, CHIP.top_k, CHIP.channel_mib,
                        fingerprint=fingerprint(CHIP), **kwargs)
 
 
@@ -187,14 +188,15 @@ def test_without_a_guard_there_are_no_registers():
 
 def test_a_run_and_its_results():
     seen = []
-    model = chip(on_run=lambda word, tokens: seen.append((word, tokens)))
+    model = chip(on_run=lambda word, contexts: seen.append((word, dict(contexts))))
     device = Device(Line(model))
     device.identify()
-    device.run(base=0x12345678, slot_log2=9, words=77, position=2047, contexts=3, tokens=(5, 49151, 7), set=0xA5,
-               logits=False)
-    assert seen == [(0x12345678 | 9 << 32 | 77 << 37 | 2047 << 61 | 3 << 77 | 0xA5 << 81, (5, 49151, 7, 0))]
+    contexts = [Context(49151, 2047, 32, False, True), Context(5, 3)]
+    device.run(base=0x12345678, slot_log2=9, words=77, contexts=contexts, set=0xA5)
+    told = {0: 49151 | 2047 << 32 | 32 << 48 | 2079 << 68 | 1 << 89, 1: 5 | 3 << 32 | 3 << 68 | 3 << 88}
+    assert seen == [(0x12345678 | 9 << 32 | 77 << 37 | 0xA5 << 61 | 1 << 74, told)]
     with pytest.raises(LinkError, match="the chip refused RUN: a run is going on"):
-        device.run(0, 0, 0, 0, 1, ())
+        device.run(0, 0, 0, [Context(0, 0)])
     with pytest.raises(LinkTimeout, match="the run has not ended after 0 s: 0 nodes are done after 0 cycles"):
         device.wait(0)
     rng = np.random.default_rng(3)
@@ -217,11 +219,22 @@ def test_a_run_and_its_results():
         np.testing.assert_array_equal(candidates[place].ids, ids[node])
         assert counters[place] == [100 * node + i for i in range(8)]
     assert device.registers(10, 200) == model.registers[10:210]
-    device.run(0, 0, 0, 0, 1, ())
+    device.run(0, 0, 0, [Context(0, 0)])
     device.reset()
     assert device.wait().messages == 0
-    with pytest.raises(ValueError, match="5 tokens, at most 4"):
-        device.run(0, 0, 0, 0, 1, range(5))
+
+
+def test_contexts_of_a_run_come_in_as_many_requests_as_they_need():
+    seen = []
+    model = chip(on_run=lambda word, contexts: seen.append((word, dict(contexts))), contexts=32)
+    device = Device(Line(model))
+    device.identify()
+    contexts = [Context(number, 100 - number, 32 * number) for number in range(32)]
+    device.run(7, 0, 0, contexts)
+    (word, told), = seen
+    assert told == {number: context.word() for number, context in enumerate(contexts)}
+    assert word == 7 | 28 << 69 | 1 << 74
+    assert [kind for kind, _ in model.executed] == [1, 4, 4, 4]
 
 
 def test_a_refusal_tells_why():
@@ -239,7 +252,7 @@ def test_every_request_takes_effect_once_on_a_noisy_line(seed):
     device.write_memory(0, 0, image)
     assert device.read_memory(0, 0, len(image)) == image
     for number in range(1, 11):
-        device.run(number, 0, 0, 0, 1, ())
+        device.run(number, 0, 0, [Context(0, 0)])
         finish(model, cycles=number)
         assert device.wait().cycles == number
     executed = [kind for kind, _ in model.executed]

@@ -6,7 +6,7 @@ from dojang.compile.program import Count, Phase, ProgramBuilder
 from dojang.profile.errors import ProfileError
 from dojang.profile.instructions import decode
 from dojang.profile.node import ACTIVITIES
-from dojang_hdl.isa import Op, Reg
+from dojang_hdl.isa import Context, Op, Reg
 
 from .scenes import NODE, busy, found_node, instructions, pulses
 
@@ -56,8 +56,8 @@ def test_instructions_that_do_nothing_are_left_out():
     builder.emit(Op.NOP)
     builder.emit(Op.END)
     program = builder.finish()
-    assert [(each.op, each.n) for each in decode(program, 8)] == [(Op.VEC, 2), (Op.END, 1)]
-    assert [each.op for each in decode(program, 3)] == [Op.END]
+    assert [(each.op, each.n) for each in decode(program, [Context(1, 8)])] == [(Op.VEC, 2), (Op.END, 1)]
+    assert [each.op for each in decode(program, [Context(1, 3)])] == [Op.END]
 
 
 def test_counts_and_bits_of_a_gemv():

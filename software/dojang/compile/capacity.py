@@ -1,0 +1,82 @@
+"""How many sequences a chip decodes in one pass, and what sets that limit."""
+
+from dataclasses import dataclass
+
+from dojang_hdl.config import BLOCK, WORD_BYTES, ChipConfig
+from dojang_hdl.isa import CACHE_BITS, CONTEXT_BITS
+
+from ..checkpoints import Checkpoint
+from .buffers import Buffers
+from .compiler import compile_model
+from .errors import SramError
+from .layout import round_up
+from .model import ModelLayout
+from .regions import MemoryMap
+
+__all__ = ["Capacity", "capacity"]
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Sequences of ``context`` positions each, one context each.
+
+    Parameters
+    ----------
+    contexts, sram, memory: how many the engine, a node's SRAM and the channels' memory have room for; 32 at most.
+    kv_bytes: of a position in the memory of all channels, as a guard lays it out.
+    sram_words: of each sequence beyond the first in LOCAL and in RX of every node.
+    """
+
+    context: int
+    contexts: int
+    sram: int
+    memory: int
+    kv_bytes: float
+    sram_words: tuple[int, int]
+
+    @property
+    def sequences(self) -> int:
+        return min(self.contexts, self.sram, self.memory)
+
+    @property
+    def limits(self) -> list[str]:
+        """What has room for no more than `sequences`."""
+        rooms = {"contexts of the engine": self.contexts, "SRAM": self.sram, "K/V memory": self.memory}
+        return [name for name, room in rooms.items() if room == self.sequences]
+
+
+def capacity(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Capacity:
+    """Of a model on a chip.
+
+    Raises
+    ------
+    CompileError: the model does not fit even for one sequence.
+    """
+    most, rows = 1 << CONTEXT_BITS, round_up(context, BLOCK)
+    image = compile_model(checkpoint, config, context)
+    used = image.protection.physical_words
+    # Regions begin on whole chunks: the cost of a sequence is that of many.
+    many = MemoryMap(config)
+    ModelLayout(checkpoint, config, context, many, rows=rows * most)
+    one = MemoryMap(config)
+    model = ModelLayout(checkpoint, config, context, one)
+    words = (many.protection.physical_words - one.protection.physical_words) / (most - 1)
+    room = 1 + int((config.channel_words - used) / words)
+    return Capacity(context, config.contexts, _sram(model, most), min(room, most, ((1 << CACHE_BITS) - 1) // rows),
+                    config.channels * words * WORD_BYTES / rows, _words(model))
+
+
+def _sram(model: ModelLayout, most: int) -> int:
+    """Contexts that the buffers of a pass have room for."""
+    for contexts in range(2, most + 1):
+        try:
+            Buffers(model, contexts).check(model.config)
+        except SramError:
+            return contexts - 1
+    return most
+
+
+def _words(model: ModelLayout) -> tuple[int, int]:
+    pairs = [(buffers.local.used, buffers.rx.used) for buffers in (Buffers(model, n) for n in (3, 2))]
+    local, rx = (more - less for more, less in zip(*pairs, strict=True))
+    return local, rx
