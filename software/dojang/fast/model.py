@@ -10,7 +10,7 @@ from ..checkpoints import BLOCK, Checkpoint, Matrix, ModelShape
 from ..native import NativeError
 from .library import Layout, Sizes, Turn, load_library, numbers
 
-__all__ = ["FastModel"]
+__all__ = ["PASS", "FastModel"]
 
 PASS = 32
 """Tokens of a call into C++: weights are read once for all of them, and Ctrl-C is seen between two calls."""
