@@ -14,21 +14,22 @@ class Scripted(Session):
     """Answers token + 1; a pass costs 100 cycles, a decode step 30 + position."""
 
     def __init__(self, context=12, mismatch_at=None):
-        self.context, self.calls, self._mismatch_at = context, [], mismatch_at
-
-    def _step(self, cycles):
-        self._position += 1
-        return Step(None, None, cycles, 7, self._position - 1 != self._mismatch_at)
-
-    def prefill(self, tokens):
-        self.calls.append(list(tokens))
-        return [self._step(100 if index == len(tokens) - 1 else 0) for index in range(len(tokens))]
+        super().__init__(context, contexts=4)
+        self.calls, self._mismatch_at, self._decodes = [], mismatch_at, False
 
     def decode(self, token):
-        assert self._position < self.context
-        self.calls.append(token)
-        step = self._step(30 + self._position)
-        return Step((np.array([0, token + 1]), np.array([0.0, 1.0])), None, step.cycles, 7, step.golden_match)
+        self._decodes = True
+        step = super().decode(token)
+        self._decodes = False
+        return step
+
+    def _pass(self, parts):
+        part, = parts
+        self.calls.append(part.tokens[0] if self._decodes else part.tokens)
+        cycles, last = 30 + part.position if self._decodes else 100, len(part.tokens) - 1
+        return [[Step((np.array([0, token + 1]), np.array([0.0, 1.0])) if self._decodes else None, None,
+                      cycles * (index == last), 7, part.position + index != self._mismatch_at)
+                 for index, token in enumerate(part.tokens)]]
 
     def summary(self):
         return {}
@@ -107,7 +108,7 @@ def test_the_last_token_of_a_prompt_is_always_processed(prompt, calls):
     again = conversation.generation(prompt, Sampler(), ())
     list(again.prefill(4))
     assert list(again.decode(1)) == [prompt[-1] + 1] and session.calls == calls
-    assert session._position == len(prompt) == len(again.processed)
+    assert session.length(0) == len(prompt) == len(again.processed)
 
 
 def test_a_session_goes_back_only():

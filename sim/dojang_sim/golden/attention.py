@@ -20,16 +20,21 @@ QUERIES = 64
 
 
 class Cache:
-    """Keys and values of all layers.
+    """Keys and values of a sequence in all layers.
 
     Parameters
     ----------
-    shape: a `dojang.checkpoints.ModelShape` at that context.
+    shape: a `dojang.checkpoints.ModelShape` at the model's context.
     context: positions the cache holds.
     flags: of the model.
+
+    Attributes
+    ----------
+    length: positions it holds now; whoever stores any says so.
     """
 
     def __init__(self, shape, context: int, flags: Flags):
+        self.context, self.length = context, 0
         self._shape, self._flags = shape, flags
         size, groups = (shape.layers, shape.kv_heads, context), shape.head_dim // BLOCK
         self._k_codes = np.zeros((*size, 2 * groups, BLOCK), np.int8)

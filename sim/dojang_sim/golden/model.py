@@ -19,17 +19,17 @@ __all__ = ["GoldenModel"]
 
 
 class GoldenModel:
-    """A model with its key/value cache.
+    """A model with its key/value cache; for further sequences there are further ones (`new_cache`).
 
     Parameters
     ----------
     checkpoint: a `dojang.checkpoints.Checkpoint`, or anything with its `shape`, `embedding`, `positions`, `matrix` and
         `vector`. Its matrices are held as float32 from first use on: 4 bytes a weight.
-    context: positions the cache holds.
+    context: positions a cache holds.
 
     Attributes
     ----------
-    length: positions the cache holds now.
+    length: positions that the model's own cache holds now.
     nonfinite: sticky; an infinity or NaN has reached the engine.
     saturated: by name as in `forward`'s trace, in order of their first one, how many values FP16 has clipped so far.
     """
@@ -42,10 +42,13 @@ class GoldenModel:
             raise ValueError(f"context={context}, expected at most {shape.context}, the positions the model has "
                              "learned")
         self.checkpoint, self.context = checkpoint, context
-        self.length = 0
         self._flags = Flags()
-        self._cache = Cache(shape, context, self._flags)
+        self._cache = self.new_cache()
         self._prepared: dict[str, PreparedMatrix] = {}
+
+    @property
+    def length(self) -> int:
+        return self._cache.length
 
     @property
     def nonfinite(self) -> bool:
@@ -55,8 +58,13 @@ class GoldenModel:
     def saturated(self) -> dict[str, int]:
         return self._flags.saturated
 
-    def forward(self, tokens, position: int, trace: dict[str, np.ndarray] | None = None) -> np.ndarray:
-        """Logits float32 [len(tokens), vocab] of `tokens` at `position` and after.
+    def new_cache(self, positions: int | None = None) -> Cache:
+        """An empty one, for `forward`, of a sequence that may have so many positions; `context` if None."""
+        return Cache(self.shape, self.context if positions is None else positions, self._flags)
+
+    def forward(self, tokens, position: int, trace: dict[str, np.ndarray] | None = None,
+                cache: Cache | None = None) -> np.ndarray:
+        """Logits float32 [len(tokens), vocab] of `tokens` at `position` and after, with `cache` or the model's own.
 
         The cache keeps what lies before `position`, and then holds these tokens too; later positions are forgotten.
         `trace` receives intermediate arrays, first axis the token: ``"embedding"`` (what the first layer gets), per
@@ -73,7 +81,8 @@ class GoldenModel:
         ValueError: a token id out of range, or positions that the cache cannot hold or would leave a gap in it.
         """
         tokens = np.asarray(tokens, np.int64)
-        self._check(tokens, position)
+        cache = self._cache if cache is None else cache
+        self._check(tokens, position, cache)
         shape, positions = self.shape, np.arange(position, position + len(tokens))
         tables = [kind.rotation and rotary_tables(kind.rotation, shape.key_dim, positions) for kind in shape.kinds]
         note = (lambda name, value: None) if trace is None else trace.__setitem__
@@ -87,7 +96,7 @@ class GoldenModel:
                 note(f"{layer}.{name}", value)
 
             turn = tables[shape.kinds.index(shape.kind(layer))]
-            x = self._attention(x, layer, positions, turn, note_layer, trace is not None)
+            x = self._attention(x, layer, positions, turn, cache, note_layer, trace is not None)
             x = self._ffn(x, layer, note_layer)
         h = self._flags.fp16("output_norm", self._norm("output_norm", x))
         note("output_norm", h)
@@ -95,26 +104,26 @@ class GoldenModel:
         if shape.logit_cap:
             logits = cap(logits, shape.logit_cap)
         note("logits", logits)
-        self.length = position + len(tokens)
+        cache.length = position + len(tokens)
         return logits
 
-    def _check(self, tokens, position):
+    def _check(self, tokens, position, cache):
         if tokens.ndim != 1 or not tokens.size:
             raise ValueError(f"tokens of shape {tokens.shape}, expected a list of at least one id")
         if tokens.min() < 0 or tokens.max() >= self.shape.vocab:
             raise ValueError(f"token ids from {tokens.min()} to {tokens.max()}, expected 0 to {self.shape.vocab - 1}")
-        if not 0 <= position <= self.length:
-            raise ValueError(f"position={position}, expected 0 to {self.length}, the positions held so far")
-        if position + len(tokens) > self.context:
-            raise ValueError(f"positions up to {position + len(tokens)} in a context of {self.context}")
+        if not 0 <= position <= cache.length:
+            raise ValueError(f"position={position}, expected 0 to {cache.length}, the positions held so far")
+        if position + len(tokens) > cache.context:
+            raise ValueError(f"positions up to {position + len(tokens)} in a context of {cache.context}")
 
     def rescale(self, checkpoint) -> None:
-        """Go on with ``checkpoint``, the same codes with other scales and gains; the cache stays as it is."""
+        """Go on with ``checkpoint``, the same codes with other scales and gains; caches stay as they are."""
         self.checkpoint = checkpoint
         for name, matrix in self._prepared.items():
             matrix.rescale(checkpoint.matrix(name).scale)
 
-    def _attention(self, x, layer, positions, tables, note, traced):
+    def _attention(self, x, layer, positions, tables, cache, note, traced):
         shape = self.shape
         h = self._input("attn_norm", x, layer, note)
         q, k, v = (self._linear(layer, name, h) for name in ("attn_q", "attn_k", "attn_v"))
@@ -123,15 +132,15 @@ class GoldenModel:
         if tables is not None:
             q, k = rotate(q, *tables), rotate(k, *tables)
         q = self._flags.fp16(f"{layer}.q", q)
-        self._cache.store(layer, positions, k, v)
-        o, inner = self._cache.attend(layer, q, positions, traced)
+        cache.store(layer, positions, k, v)
+        o, inner = cache.attend(layer, q, positions, traced)
         o = self._flags.fp16(f"{layer}.o", o.reshape(len(x), -1))
         for name, value in (("q", q), ("k", k), ("v", v), ("o", o)):
             note(name, value)
         if inner is not None:
             note("score", inner[0])
             note("w", inner[1])
-            for name, value in self._cache.stored(layer, positions).items():
+            for name, value in cache.stored(layer, positions).items():
                 note(name, value)
         x = self._added(x, self._linear(layer, "attn_output", o), "post_attention_norm", layer, note)
         note("attn", x)

@@ -7,7 +7,8 @@
 
 namespace dojang {
 
-// A query vector of key_dim elements, where its output of value_dim elements goes, and the positions it sees.
+// A query vector of key_dim elements, where its output of value_dim elements goes, and the positions of its sequence
+// that it sees.
 struct Query {
     const float *q;
     float *o;
@@ -27,9 +28,11 @@ class Attention {
     Attention(double score_scale, double score_cap)
         : cap(score_cap, score_scale), factor(float(cap ? LOG2_E : LOG2_E * score_scale)) {}
 
+    // Of a sequence whose position 0 is in the row `start` of the head.
+    //
     // What no query sees is not touched, but up to 31 positions before the first that one does: whole groups. A group
     // of zeros would add zero to sums that are never -0.
-    void run(const Tables &tables, const Head &head, const std::vector<Query> &queries, int64_t &clipped) {
+    void run(const Tables &tables, const Head &head, long start, const std::vector<Query> &queries, int64_t &clipped) {
         const long contexts = queries.size(), key_dim = head.key_dim, value_dim = head.value_dim;
         long first = queries[0].first, end = 0;
         for (const Query &query : queries)
@@ -42,13 +45,13 @@ class Attention {
         x.set(y.data(), contexts, key_dim, key_dim, BLOCK, false);
         x.repeat(2);
         w.resize(contexts * span);
-        multiply(head.keys, {first, span, 0}, x, w.data(), span);
+        multiply(head.keys, {start + first, span, 0}, x, w.data(), span);
         for (long c = 0; c < contexts; c++)
             weigh(tables, &w[c * span], queries[c].first - first, queries[c].end - first, span,
-                  &head.v_scale[first]);
+                  &head.v_scale[start + first]);
         x.set(w.data(), contexts, span, span, BLOCK, false);
         nonfinite |= x.nonfinite;
-        multiply(head.values, {0, 2 * value_dim, first / BLOCK}, x, y.data(), 2 * value_dim);
+        multiply(head.values, {0, 2 * value_dim, (start + first) / BLOCK}, x, y.data(), 2 * value_dim);
         for (long c = 0; c < contexts; c++)
             for (long at = 0; at < value_dim; at++) {
                 const float *sums = &y[c * 2 * value_dim + at];
@@ -57,8 +60,8 @@ class Attention {
     }
 
   private:
-    // Scores of `span` positions into weights of those from `first` to `end`, zeros elsewhere. Position 0 is a multiple
-    // of 8.
+    // Scores of `span` positions into weights of those from `first` to `end`, zeros elsewhere. They begin at a
+    // multiple of 8.
     void weigh(const Tables &tables, float *w, long first, long end, long span, const float *v_scale) const {
         if (cap)
             for (long at = first; at < end; at++)

@@ -84,12 +84,13 @@ bool dojang_fast_vector(void *model, int64_t layer, int64_t part, bool bias, int
     });
 }
 
-// x: embedding rows; positions: as x, or null; turns: [kinds]; logits: [tokens][vocab].
-bool dojang_fast_forward(void *model, const float *x, int64_t tokens, int64_t position, const float *positions,
-                         const Turn *turns, float *logits) {
+// x: embedding rows; stretches: [count], of as many tokens in all; positions: as x, or null; turns: [kinds]; logits:
+// [tokens][vocab].
+bool dojang_fast_forward(void *model, const float *x, int64_t tokens, const Stretch *stretches, int64_t count,
+                         const float *positions, const Turn *turns, float *logits) {
     return try_to([=] {
         Model &to = model_of(model);
-        to.forward(Rows(x, x + tokens * to.sizes.d), tokens, position, positions, turns, logits);
+        to.forward(Rows(x, x + tokens * to.sizes.d), Stretches(stretches, stretches + count), positions, turns, logits);
     });
 }
 

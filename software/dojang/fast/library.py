@@ -19,7 +19,7 @@ class Sizes(ctypes.Structure):
     INTEGERS = ("layers", "d", "heads", "kv_heads", "key_dim", "value_dim", "vocab")
     FACTORS = ("score_scale", "score_cap", "embedding_scale", "residual_scale", "logit_scale", "logit_cap")
 
-    _fields_ = [(name, _LONG) for name in (*INTEGERS, "context", "centred", "activation")]
+    _fields_ = [(name, _LONG) for name in (*INTEGERS, "rows", "centred", "activation")]
     _fields_ += [(name, ctypes.c_double) for name in ("eps", *FACTORS)]
 
 
@@ -46,7 +46,7 @@ _FUNCTIONS = {
     "fill": (None, _POINTER, _LONG, _LONG, _LONG, _LONG, _POINTER),
     "rescale": (ctypes.c_bool, _POINTER, _LONG, _LONG, _POINTER),
     "vector": (ctypes.c_bool, _POINTER, _LONG, _LONG, ctypes.c_bool, _LONG, _POINTER),
-    "forward": (ctypes.c_bool, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _POINTER),
+    "forward": (ctypes.c_bool, _POINTER, _POINTER, _LONG, _POINTER, _LONG, *[_POINTER] * 3),
     "clipped": (None, _POINTER, _POINTER),
     "nonfinite": (ctypes.c_bool, _POINTER),
 }

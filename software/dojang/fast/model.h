@@ -25,6 +25,13 @@ struct Turn {
     const float *C, *S;
 };
 
+// Tokens of a pass that follow one another in a sequence: from `position` on, where position 0 is in the row `start`.
+struct Stretch {
+    int64_t start, position, tokens;
+};
+
+typedef std::vector<Stretch> Stretches;
+
 class Model {
     std::vector<int64_t> coefficients, windows; // windows: of the kinds
     Tables tables;
@@ -48,19 +55,20 @@ class Model {
         for (Layer &layer : layers) {
             layer.kind = *pattern++;
             for (int64_t head = 0; head < sizes.kv_heads; head++)
-                layer.heads.emplace_back(sizes.key_dim, sizes.value_dim, sizes.context);
+                layer.heads.emplace_back(sizes.key_dim, sizes.value_dim, sizes.rows);
         }
     }
 
     bool nonfinite() const { return aligned.nonfinite || attention.nonfinite; }
 
     // x: embedding rows; positions: rows that are added to them, or null; turns: of the kinds; logits [tokens][vocab]
-    void forward(Rows x, long tokens, long position, const float *positions, const Turn *turns, float *logits) {
+    void forward(Rows x, const Stretches &stretches, const float *positions, const Turn *turns, float *logits) {
+        const long tokens = x.size() / sizes.d;
         scale(x, sizes.embedding_scale);
         if (positions)
             accumulate(x, positions);
         for (Layer &layer : layers) {
-            attend(layer, x, tokens, position, turns[layer.kind]);
+            attend(layer, x, stretches, turns[layer.kind]);
             feed_forward(layer, x, tokens);
         }
         Rows y = linear(own, Part::output, normed(own, Part::output_norm, Rounded::output_norm, x), tokens);
@@ -130,7 +138,8 @@ class Model {
         }
     }
 
-    void attend(Layer &layer, Rows &x, long tokens, long position, const Turn &turn) {
+    void attend(Layer &layer, Rows &x, const Stretches &stretches, const Turn &turn) {
+        const long tokens = x.size() / sizes.d;
         const long group = sizes.heads / sizes.kv_heads, window = windows[layer.kind];
         const Rows h = normed(layer, Part::attn_norm, Rounded::attn_norm, x);
         Rows q = linear(layer, Part::attn_q, h, tokens), k = linear(layer, Part::attn_k, h, tokens);
@@ -143,18 +152,22 @@ class Model {
         Rows o(tokens * sizes.heads * sizes.value_dim);
         for (long kv_head = 0; kv_head < sizes.kv_heads; kv_head++) {
             Head &head = layer.heads[kv_head];
-            std::vector<Query> queries;
-            for (long token = 0; token < tokens; token++) {
-                const long at = token * sizes.kv_heads + kv_head, end = position + token + 1;
-                const long first = window ? std::max(0L, end - window) : 0;
-                head.store(tables, position + token, &k[at * sizes.key_dim], &v[at * sizes.value_dim],
-                           layer.clipped[Rounded::k_scale]);
-                for (long query = kv_head * group; query < (kv_head + 1) * group; query++) {
-                    const long row = token * sizes.heads + query;
-                    queries.push_back({&q[row * sizes.key_dim], &o[row * sizes.value_dim], first, end});
+            long token = 0;
+            for (const Stretch &stretch : stretches) {
+                std::vector<Query> queries;
+                const long behind = stretch.position + stretch.tokens;
+                for (long position = stretch.position; position < behind; position++, token++) {
+                    const long at = token * sizes.kv_heads + kv_head, end = position + 1;
+                    const long first = window ? std::max(0L, end - window) : 0;
+                    head.store(tables, stretch.start + position, &k[at * sizes.key_dim], &v[at * sizes.value_dim],
+                               layer.clipped[Rounded::k_scale]);
+                    for (long query = kv_head * group; query < (kv_head + 1) * group; query++) {
+                        const long row = token * sizes.heads + query;
+                        queries.push_back({&q[row * sizes.key_dim], &o[row * sizes.value_dim], first, end});
+                    }
                 }
+                attention.run(tables, head, stretch.start, queries, layer.clipped[Rounded::o]);
             }
-            attention.run(tables, head, queries, layer.clipped[Rounded::o]);
         }
         added(layer, x, linear(layer, Part::attn_output, o, tokens), Part::post_attention_norm);
     }

@@ -1,7 +1,7 @@
 """A model in C++ (``model.h``), with the interface of `dojang_sim.golden.model.GoldenModel`."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from ..checkpoints import BLOCK, Checkpoint, Matrix, ModelShape
 from ..native import NativeError
 from .library import Layout, Sizes, Turn, load_library, numbers
 
-__all__ = ["FastModel"]
+__all__ = ["PASS", "FastModel"]
 
 PASS = 32
 """Tokens of a call into C++: weights are read once for all of them, and Ctrl-C is seen between two calls."""
@@ -25,15 +25,19 @@ OWN = -1
 class FastModel:
     """A model with its key/value cache; logits and attributes are those of the golden model, bit for bit.
 
+    `forward` is for a single sequence; `forward_parts` for several, which share the rows of the cache as their caller
+    has given them out. A model is used with one of the two.
+
     Parameters
     ----------
     checkpoint: the model. Its integers are held once more, a byte or two each.
-    context: positions the cache holds.
+    context: positions a sequence may have.
     progress: is told what begins, before every part that can take seconds.
+    rows: of the cache, each of a position; `context` if None.
 
     Attributes
     ----------
-    length: positions the cache holds now.
+    length: positions that `forward` has processed and not gone back behind.
     saturated: by name as in the golden model's trace, how many values FP16 has clipped so far.
 
     Raises
@@ -41,7 +45,8 @@ class FastModel:
     NativeError: there is no compiler, or not enough memory.
     """
 
-    def __init__(self, checkpoint: Checkpoint, context: int, progress: Callable[[str], None] = lambda _: None):
+    def __init__(self, checkpoint: Checkpoint, context: int, progress: Callable[[str], None] = lambda _: None,
+                 rows: int | None = None):
         from dojang_sim.golden import special
 
         if context < 1:
@@ -50,9 +55,11 @@ class FastModel:
         if shape.learned_positions and context > shape.context:
             raise ValueError(f"context={context}, expected at most {shape.context}, the positions the model has "
                              "learned")
+        if rows is not None and rows < 1:
+            raise ValueError(f"rows={rows}, expected at least 1")
         library = self._library = load_library(progress)
         progress("preparing the fast back end")
-        self.context, self.length = context, 0
+        self.context, self.rows, self.length = context, context if rows is None else rows, 0
         self.saturated: dict[str, int] = {}
         self._parts, self._rounded = (numbers(names()) for names in (
             library.dojang_fast_parts, library.dojang_fast_rounded))
@@ -61,7 +68,7 @@ class FastModel:
         rsqrt = np.concatenate([special.table("rsqrt_even"), special.table("rsqrt_odd")])
         tables = [np.ascontiguousarray(table) for table in (special.table("exp2"), special.table("recip"), rsqrt)]
         self._handle = self._need(library.dojang_fast_open(
-            _sizes(shape, context, numbers(library.dojang_fast_functions())), len(windows),
+            _sizes(shape, self.rows, numbers(library.dojang_fast_functions())), len(windows),
             *(array.ctypes.data for array in (windows, pattern, *tables))))
         weakref.finalize(self, library.dojang_fast_close, self._handle)
         self._matrices = {f"blk.{layer}.{name}.weight": (layer, self._parts[name])
@@ -85,23 +92,51 @@ class FastModel:
         ------
         ValueError: a token id out of range, or positions that the cache cannot hold or would leave a gap in it.
         """
-        tokens = np.asarray(tokens, np.int64)
-        if tokens.ndim != 1 or not tokens.size:
-            raise ValueError(f"tokens of shape {tokens.shape}, expected a list of at least one id")
-        if tokens.min() < 0 or tokens.max() >= self.shape.vocab:
-            raise ValueError(f"token ids from {tokens.min()} to {tokens.max()}, expected 0 to {self.shape.vocab - 1}")
+        tokens = self._ids(tokens)
         if not 0 <= position <= self.length:
             raise ValueError(f"position={position}, expected 0 to {self.length}, the positions held so far")
-        if position + len(tokens) > self.context:
-            raise ValueError(f"positions up to {position + len(tokens)} in a context of {self.context}")
-        logits = np.empty((len(tokens), self.shape.vocab), np.float32)
+        self._check_rows(0, position + len(tokens))
+        logits = []
         for at in range(0, len(tokens), PASS):
             part = tokens[at:at + PASS]
-            self._pass(part, position, logits[at:at + PASS])
+            logits.append(self._pass([(0, position, part)]))
             position += len(part)
             self.length = position
-            self._note_clipped()
-        return logits
+        return np.concatenate(logits)
+
+    def forward_parts(self, parts: Sequence[tuple[int, int, Sequence[int]]]) -> list[np.ndarray]:
+        """One pass over the weights: logits as `forward`'s of each (start, position, tokens), one a sequence.
+
+        ``start``: row of the cache in which the sequence's position 0 is, a multiple of 32. That the sequence has
+        processed what lies before ``position``, and that no two share rows, is the caller's business.
+
+        Raises
+        ------
+        ValueError: a token id out of range, rows that the cache does not have, more than `PASS` tokens.
+        """
+        checked = [(start, position, self._ids(tokens)) for start, position, tokens in parts]
+        lengths = [len(tokens) for _, _, tokens in checked]
+        if not 1 <= sum(lengths) <= PASS:
+            raise ValueError(f"{sum(lengths)} tokens in a pass, expected 1 to {PASS}")
+        for start, position, tokens in checked:
+            if start < 0 or start % BLOCK or position < 0:
+                raise ValueError(f"start={start}, position={position}, expected a multiple of {BLOCK}, and 0 or more")
+            self._check_rows(start, position + len(tokens))
+        return np.split(self._pass(checked), np.cumsum(lengths)[:-1])
+
+    def _ids(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
+        ids = np.asarray(tokens, np.int64)
+        if ids.ndim != 1 or not ids.size:
+            raise ValueError(f"tokens of shape {ids.shape}, expected a list of at least one id")
+        if ids.min() < 0 or ids.max() >= self.shape.vocab:
+            raise ValueError(f"token ids from {ids.min()} to {ids.max()}, expected 0 to {self.shape.vocab - 1}")
+        return ids
+
+    def _check_rows(self, start: int, positions: int) -> None:
+        if positions > self.context:
+            raise ValueError(f"positions up to {positions} in a context of {self.context}")
+        if start + positions > self.rows:
+            raise ValueError(f"rows up to {start + positions} in a cache of {self.rows}")
 
     def rescale(self, checkpoint: Checkpoint) -> None:
         """Go on with ``checkpoint``, the same codes with other scales, gains and biases; the cache stays as it is."""
@@ -110,10 +145,14 @@ class FastModel:
             self._need(self._library.dojang_fast_rescale(self._handle, *place, scale.ctypes.data))
         self._take(checkpoint)
 
-    def _pass(self, tokens: np.ndarray, position: int, logits: np.ndarray) -> None:
+    def _pass(self, parts: Sequence[tuple[int, int, np.ndarray]]) -> np.ndarray:
+        """Logits of the tokens of all parts, one part after the other."""
         from dojang_sim.golden.rotary import rotary_tables
 
-        places = np.arange(position, position + len(tokens))
+        tokens = np.concatenate([ids for _, _, ids in parts])
+        places = np.concatenate([np.arange(position, position + len(ids)) for _, position, ids in parts])
+        stretches = np.array([(start, position, len(ids)) for start, position, ids in parts], np.int64)
+        logits = np.empty((len(tokens), self.shape.vocab), np.float32)
         x = np.ascontiguousarray(self._embedding[tokens], np.float32)
         learned = None if self._learned is None else np.ascontiguousarray(self._learned[places], np.float32)
         tables = {number: rotary_tables(kind.rotation, self.shape.key_dim, places)
@@ -122,8 +161,10 @@ class FastModel:
         for number, (C, S) in tables.items():  # which are alive until C++ has read them
             turns[number] = Turn(C.ctypes.data, S.ctypes.data)
         self._need(self._library.dojang_fast_forward(
-            self._handle, x.ctypes.data, len(tokens), position, None if learned is None else learned.ctypes.data,
-            turns, logits.ctypes.data))
+            self._handle, x.ctypes.data, len(tokens), stretches.ctypes.data, len(parts),
+            None if learned is None else learned.ctypes.data, turns, logits.ctypes.data))
+        self._note_clipped()
+        return logits
 
     def _load(self, place: tuple[int, int], matrix: Matrix) -> None:
         from dojang_sim.golden.weights import integers
@@ -167,8 +208,8 @@ class FastModel:
         return result
 
 
-def _sizes(shape: ModelShape, context: int, functions: dict[str, int]) -> Sizes:
-    return Sizes(context=context, eps=shape.norm.eps, centred=shape.norm.centred,
+def _sizes(shape: ModelShape, rows: int, functions: dict[str, int]) -> Sizes:
+    return Sizes(rows=rows, eps=shape.norm.eps, centred=shape.norm.centred,
                  activation=functions[shape.activation],
                  **{name: getattr(shape, name) for name in (*Sizes.INTEGERS, *Sizes.FACTORS)})
 

@@ -22,9 +22,10 @@ DOJANG_NAMES(Rounded, attn_norm, q, k_scale, o, ffn_norm, a, output_norm);
 
 DOJANG_NAMES(Function, silu, gelu_tanh, gelu_erf);
 
-// As `Sizes` of library.py. Which norms, biases and matrices there are is in no field: those without tensors are none.
+// As `Sizes` of library.py; rows: of the key/value cache. Which norms, biases and matrices there are is in no field:
+// those without tensors are none.
 struct Sizes {
-    int64_t layers, d, heads, kv_heads, key_dim, value_dim, vocab, context, centred, activation;
+    int64_t layers, d, heads, kv_heads, key_dim, value_dim, vocab, rows, centred, activation;
     double eps, score_scale, score_cap, embedding_scale, residual_scale, logit_scale, logit_cap;
 };
 

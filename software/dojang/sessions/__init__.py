@@ -1,9 +1,10 @@
-"""Sessions: a model on a back end, position by position."""
+"""Sessions: a model on a back end, and the sequences that it processes."""
 
 from .board import BOARD_CONTEXT, BoardSession, open_board
 from .opening import open_session
+from .row_pool import TILE, RowPool
 from .saturation import saturation_message
-from .session import Memory, Session, SessionError, Step, Waves
+from .session import Memory, MemoryFullError, Part, Session, SessionError, Step, Waves
 
-__all__ = ["BOARD_CONTEXT", "BoardSession", "Memory", "Session", "SessionError", "Step", "Waves", "open_board",
-           "open_session", "saturation_message"]
+__all__ = ["BOARD_CONTEXT", "TILE", "BoardSession", "Memory", "MemoryFullError", "Part", "RowPool", "Session",
+           "SessionError", "Step", "Waves", "open_board", "open_session", "saturation_message"]

@@ -3,44 +3,35 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..checkpoints import Checkpoint, ScaleSet
-from ..sampling import best_candidates
-from .session import Session, Step
+from .computed import ComputedSession
+from .session import Part
 
 __all__ = ["GoldenSession"]
 
+CONTEXTS = 64
+"""Tokens of a pass: as many as the golden model takes at once in attention."""
 
-class GoldenSession(Session):
-    """The numpy golden model: no cycles, no counters."""
 
-    def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = ()):
-        self.context, self.sets = context, 1 + len(sets)
-        self._variants = [checkpoint, *map(checkpoint.with_set, sets)]
-        for _ in checkpoint.matrices():  # decoded here: damage, and what there is to tell, comes before the first token
-            pass
-        self._model = self._open(checkpoint, context)
+class GoldenSession(ComputedSession):
+    """The numpy golden model, which computes every sequence apart: what one gets cannot depend on the others."""
 
-    def _open(self, checkpoint: Checkpoint, context: int) -> Any:
-        """The model: a `GoldenModel`, or what has its interface."""
+    def __init__(self, checkpoint: Checkpoint, context: int, sets: Sequence[ScaleSet] = (), rows: int | None = None):
+        self._caches = {}
+        super().__init__(checkpoint, context, CONTEXTS, sets, rows)
+
+    def _open(self, checkpoint: Checkpoint) -> Any:
         from dojang_sim.golden.model import GoldenModel
 
-        return GoldenModel(checkpoint, context)
+        return GoldenModel(checkpoint, self.context)
 
-    def prefill(self, tokens: Sequence[int]) -> list[Step]:
-        logits = self._model.forward(list(tokens), self._position)
-        self._position += len(tokens)
-        return [Step(best_candidates(row), row) for row in logits]
+    def _added(self, sequence: int, start: int, positions: int) -> None:
+        self._caches[sequence] = self._model.new_cache(positions)
 
-    def decode(self, token: int) -> Step:
-        return self.prefill([token])[0]
+    def _removed(self, sequence: int) -> None:
+        del self._caches[sequence]
 
-    def use_set(self, index: int) -> None:
-        super().use_set(index)
-        self._model.rescale(self._variants[index])
-
-    def summary(self) -> dict:
-        return {"dram_utilization": None, "engine_utilization": None, "simulated_hz": None, "memory_commands": [],
-                "memory_guard": [], "saturated": dict(self._model.saturated)}
-
-    def close(self) -> None:
-        pass
+    def _logits(self, parts: Sequence[Part]) -> list[np.ndarray]:
+        return [self._model.forward(part.tokens, part.position, cache=self._caches[part.sequence]) for part in parts]

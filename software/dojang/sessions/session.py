@@ -1,7 +1,7 @@
-"""One conversation with a model on a chip: the interface between command line and back ends."""
+"""Sequences of tokens that a model on a chip processes: the interface between command line and back ends."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DojangError
+from .row_pool import RowPool, whole_tiles
 
-__all__ = ["Memory", "Session", "SessionError", "Step", "Waves"]
+__all__ = ["Memory", "MemoryFullError", "Part", "Session", "SessionError", "Step", "Waves"]
 
 
 class Memory(StrEnum):
@@ -23,7 +24,11 @@ class Memory(StrEnum):
 
 
 class SessionError(DojangError):
-    """A session cannot be opened or has failed."""
+    """A session cannot be opened, cannot do what was asked for, or has failed."""
+
+
+class MemoryFullError(SessionError):
+    """The K/V memory has no range of rows for another sequence, at present."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,9 @@ class Step:
 
     Parameters
     ----------
-    candidates: ids and values of the largest logits, or None where the back end was not asked for logits.
-    logits: float32 [vocab], or None.
-    cycles: clock cycles spent on the position (those of a pass over several positions are on its last).
+    candidates: ids and values of the largest logits, on the last step of a sequence in a pass; None elsewhere.
+    logits: float32 [vocab], or None where the back end was not asked for them.
+    cycles: clock cycles spent on the position (those of a pass are on its very last step).
     dram_bytes: bytes read and written by all memory channels in them.
     golden_match: the logits equal the golden model's bit for bit; None if not compared.
     """
@@ -47,6 +52,19 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one sequence has in a pass: ``tokens``, at least one, at ``position`` and after.
+
+    ``start``: first row of the K/V memory that is the sequence's, that of position 0; a multiple of `TILE`.
+    """
+
+    sequence: int
+    start: int
+    position: int
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Waves:
     """A waveform to write: a VCD ``file`` with the first ``cycles`` cycles in which the chip runs."""
 
@@ -54,38 +72,161 @@ class Waves:
     cycles: int = 20_000
 
 
-class Session(ABC):
-    """A model loaded on a chip, with its KV cache; positions count up from 0.
+@dataclass
+class _Sequence:
+    start: int
+    positions: int
+    length: int = 0
 
-    Attributes
-    ----------
-    context: positions the session can hold.
+
+class Session(ABC):
+    """A model loaded on a chip, and sequences of tokens, each with its K/V cache and positions that count up from 0.
+
+    One pass over the weights may carry tokens of several sequences; what a sequence gets is, bit for bit, what it would
+    get alone. `prefill`, `decode` and `rewind` are for a single conversation: the session's own sequence, of `context`
+    positions, which is added when one of them is called first.
+
+    A back end gives `_pass`, `summary` and `close`; and `_added`, `_removed`, `_rewound` where it has something to do.
+
+    Parameters, Attributes
+    ----------------------
+    context: positions a sequence may have at most.
+    contexts: tokens of a pass at most, of all sequences together.
+    rows: positions that the K/V memory has for all sequences, a multiple of `TILE`; as a parameter, None is what
+        `context` needs.
     sets: number of scale sets, the model's own one, which is in use at first, included.
     """
 
-    context: int
     sets: int = 1
-    _position: int = 0
     _set: int = 0
 
-    @abstractmethod
-    def prefill(self, tokens: Sequence[int]) -> list[Step]:
-        """Process `tokens` at the next positions, several per pass over the weights; one `Step` per token."""
+    def __init__(self, context: int, contexts: int, rows: int | None = None, sets: int = 1):
+        self.context, self.contexts, self.sets = context, contexts, sets
+        self.rows = whole_tiles(context) if rows is None else rows
+        try:
+            self._pool = RowPool(self.rows)
+        except ValueError as error:
+            raise SessionError(f"K/V memory of {error}") from error
+        self._sequences: dict[int, _Sequence] = {}
+        self._next = 0
+        self._own: int | None = None
 
-    @abstractmethod
+    def add(self, positions: int | None = None) -> int:
+        """A new sequence of up to so many positions, `context` if None; its number, which is never used again.
+
+        Its K/V memory is given out now: the first free range of rows that holds its positions in whole tiles.
+
+        Raises
+        ------
+        MemoryFullError: there is no such range.
+        SessionError: a number of positions that no sequence may have.
+        """
+        positions = self.context if positions is None else positions
+        if not 1 <= positions <= self.context:
+            raise SessionError(f"a sequence of {positions} positions was asked for, expected 1 to {self.context}")
+        rows, largest = whole_tiles(positions), self._pool.largest_free
+        if rows > largest:
+            raise MemoryFullError(f"a sequence of {positions} positions needs {rows} rows of K/V memory in one range, "
+                                  f"the largest free one has {largest} of {self._pool.free} free rows")
+        number = self._next
+        start = self._pool.add(number, rows)
+        self._next += 1
+        self._sequences[number] = _Sequence(start, positions)
+        self._added(number, start, positions)
+        return number
+
+    def step(self, work: Mapping[int, Sequence[int]]) -> dict[int, list[Step]]:
+        """One pass over the weights: the next tokens, at least one, of each sequence; a `Step` per token.
+
+        Raises
+        ------
+        SessionError: before anything is done, if a number is no sequence's, a sequence has no tokens or too many for
+            its positions, or all have more than `contexts`; or the back end has failed.
+        """
+        total = sum(map(len, work.values()))
+        for number, tokens in work.items():
+            self._check_room(number, len(tokens))
+            if not len(tokens):
+                raise SessionError(f"sequence {number} has no tokens in the pass, expected at least one")
+        if not 1 <= total <= self.contexts:
+            raise SessionError(f"{total} tokens in a pass, expected 1 to {self.contexts}")
+        held = self._sequences
+        parts = [Part(number, held[number].start, held[number].length, list(tokens)) for number, tokens in work.items()]
+        steps = self._pass(parts)
+        for part in parts:
+            held[part.sequence].length += len(part.tokens)
+        return {part.sequence: of_part for part, of_part in zip(parts, steps, strict=True)}
+
+    def remove(self, sequence: int) -> None:
+        """Forget a sequence; its rows are free."""
+        self._known(sequence)
+        del self._sequences[sequence]
+        self._pool.remove(sequence)
+        if sequence == self._own:
+            self._own = None
+        self._removed(sequence)
+
+    def length(self, sequence: int) -> int:
+        """Positions that a sequence has processed."""
+        return self._known(sequence).length
+
+    def rewind(self, position: int, sequence: int | None = None) -> None:
+        """Go back: the next token is put at ``position``, and what was there and behind it is forgotten.
+
+        ``sequence``: the session's own if None.
+        """
+        number = self._own_sequence() if sequence is None else sequence
+        held = self._known(number)
+        if not 0 <= position <= held.length:
+            raise SessionError(f"position {position} was asked for, expected 0 to {held.length}")
+        held.length = position
+        self._rewound(number, position)
+
+    def prefill(self, tokens: Sequence[int]) -> list[Step]:
+        """Process `tokens` at the next positions, `contexts` per pass over the weights; one `Step` per token."""
+        own = self._own_sequence()
+        self._check_room(own, len(tokens))
+        return [step for at in range(0, len(tokens), self.contexts)
+                for step in self.step({own: tokens[at:at + self.contexts]})[own]]
+
     def decode(self, token: int) -> Step:
         """Process one token at the next position."""
+        own = self._own_sequence()
+        return self.step({own: [token]})[own][0]
 
-    def rewind(self, position: int) -> None:
-        """Go back: the next token is put at ``position``, and what was there and behind it is forgotten."""
-        if not 0 <= position <= self._position:
-            raise SessionError(f"position {position} was asked for, expected 0 to {self._position}")
-        self._position = position
+    def _own_sequence(self) -> int:
+        if self._own is None:
+            self._own = self.add()
+        return self._own
+
+    def _known(self, number: int) -> _Sequence:
+        if number not in self._sequences:
+            raise SessionError(f"there is no sequence {number}: it was never added, or it has been removed")
+        return self._sequences[number]
+
+    def _check_room(self, number: int, tokens: int) -> None:
+        held = self._known(number)
+        if held.length + tokens > held.positions:
+            raise SessionError(f"sequence {number} would have {held.length + tokens} positions, expected at most "
+                               f"{held.positions}")
+
+    @abstractmethod
+    def _pass(self, parts: Sequence[Part]) -> list[list[Step]]:
+        """One pass over the weights: a `Step` for each token of each part. Positions are counted when it returns."""
+
+    def _added(self, sequence: int, start: int, positions: int) -> None:  # noqa: B027
+        """A sequence was added, whose position 0 is in the row ``start``."""
+
+    def _removed(self, sequence: int) -> None:  # noqa: B027
+        """A sequence was removed."""
+
+    def _rewound(self, sequence: int, position: int) -> None:  # noqa: B027
+        """A sequence has gone back to ``position``."""
 
     def use_set(self, index: int) -> None:
         """Scales, gains, biases of what follows: 0 is the model's own, 1, 2, … are the sets that it was opened with.
 
-        Nothing else changes: positions go on, and the cache keeps what earlier sets have put there.
+        Nothing else changes: positions go on, and caches keep what earlier sets have put there.
         """
         if not 0 <= index < self.sets:
             raise SessionError(f"scale set {index} was asked for, expected 0 to {self.sets - 1}")

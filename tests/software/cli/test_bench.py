@@ -21,16 +21,17 @@ class FakeSession(Session):
     image = SimpleNamespace(contexts=4)
 
     def __init__(self, context):
-        self.context, self.tokens, self.closed, self.first = context, [], False, None
+        super().__init__(context, self.image.contexts)
+        self.tokens, self.closed, self.first = [], False, None
 
-    def prefill(self, tokens):
-        return [self.decode(token) for token in tokens]
+    def _pass(self, parts):
+        return [[self._step(token) for token in part.tokens] for part in parts]
 
     def jump(self, position):
         assert not self.tokens
         self.first = position
 
-    def decode(self, token):
+    def _step(self, token):
         position = len(self.tokens)
         self.tokens.append(token)
         return Step((np.array([7, 3]), np.array([2.0, 1.0], np.float32)), None, 1000 + position, 10 * position)
@@ -110,10 +111,10 @@ class Passes(FakeSession):
     def jump(self, position):
         self.position = position
 
-    def prefill(self, tokens):
-        self.passes.append((self.position, len(tokens)))
-        return [Step(None, None, (1000 + self.position**2) * (token == len(tokens) - 1), 0)
-                for token in range(len(tokens))]
+    def _pass(self, parts):
+        count, = (len(part.tokens) for part in parts)
+        self.passes.append((self.position, count))
+        return [[Step(None, None, (1000 + self.position**2) * (token == count - 1), 0) for token in range(count)]]
 
     def prefill_utilization(self):
         return {"dram_utilization": 0.5, "engine_utilization": 0.25}

@@ -172,7 +172,7 @@ MUTATIONS = {
                                         "reduce_sum(end - first, [=](long at) { return w[first + at]; })"),
     "largest of all positions": ("attention.h", "reduce_max(w + first, end - first)", "reduce_max(w, end)"),
     "groups not from 32 on": ("attention.h", "first = first / BLOCK * BLOCK;", "first = first / 16 * 16;"),
-    "values of the first groups": ("attention.h", "2 * value_dim, first / BLOCK}", "2 * value_dim, 0}"),
+    "values of the first groups": ("attention.h", "2 * value_dim, (start + first) / BLOCK}", "2 * value_dim, 0}"),
     "capped scores scaled again": ("attention.h", "cap ? LOG2_E : LOG2_E", "LOG2_E"),
     "scores not capped": ("attention.h", "if (cap)", "if (false)"),
     "embedding not scaled": ("model.h", "scale(x, sizes.embedding_scale);", ""),

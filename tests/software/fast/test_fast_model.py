@@ -139,7 +139,7 @@ def test_every_place_that_clips_is_counted(tmp_path, check):
 
 
 MUTATIONS = {
-    "keys of the next position": ("model.h", "position + token + 1", "position + token + 2"),
+    "keys of the next position": ("model.h", "end = position + 1", "end = position + 2"),
     "first heads share": ("model.h", "query = kv_head * group", "query = kv_head * group / 2"),
     "other half of a turn": ("model.h", "add(mul(b, turn.C[row + 1]), mul(a, turn.S[row + 1]))",
                              "add(mul(b, turn.C[row + 1]), mul(a, turn.S[row]))"),
