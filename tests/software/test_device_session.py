@@ -12,17 +12,19 @@ from dojang.sessions import SessionError
 from dojang.sessions.device import PATROL_CYCLES, DeviceSession
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import preset
-from dojang_hdl.isa import Flag
+from dojang_hdl.isa import Context, Flag
 from dojang_sim.golden.model import GoldenModel
 
 SHAPE = ModelShape(layers=1, d=64, heads=2, kv_heads=1, head_dim=32, ffn=96, vocab=260, context=24)
+
+TOP_K = preset("sim-2x2").top_k
 
 
 class FakeDevice:
     """Keeps its calls. Register r holds r; the error bits of a run are ``errors``."""
 
     def __init__(self):
-        self.calls, self.sets, self.logits, self.errors, self.faults = [], [], [], 0, {}
+        self.calls, self.sets, self.told, self.errors, self.faults = [], [], [], 0, {}
 
     def identify(self, config):
         self.calls.append("identify")
@@ -33,16 +35,20 @@ class FakeDevice:
     def clear_fault(self, channel):
         self.calls.append(("clear_fault", channel))
 
-    def run(self, base, slot_log2, words, position, contexts, tokens, set, logits):
+    def run(self, base, slot_log2, words, contexts, set):
         self.calls.append("run")
-        self.sets.append((position, set))
-        self.logits.append(logits)
+        self.sets.append((contexts[0].position, set))
+        self.told.append(contexts)
 
     def wait(self, timeout_s):
         return RunResult(1000, self.errors, 4, 0, False)
 
     def mailbox(self, count):
-        return {(0, 0): Candidates(np.array([1.5], "<f4"), np.array([3], "<u4"))}, {(0, 0): [10, 2, 3, 20]}
+        """Lists of one candidate, of each context that it was asked of: its number."""
+        asked = [c for c, context in enumerate(self.told[-1]) if context.choice]
+        values, ids = np.full((len(asked), TOP_K), -np.inf, "<f4"), np.zeros((len(asked), TOP_K), "<u4")
+        values[:, 0], ids[:, 0] = 1.5, asked
+        return {(0, 0): Candidates(values.reshape(-1), ids.reshape(-1))}, {(0, 0): [10, 2, 3, 20]}
 
     def registers(self, first, count):
         return list(range(first, first + count))
@@ -75,7 +81,27 @@ def test_logits_are_asked_for_if_somebody_looks_at_them(image):
     device, row = FakeDevice(), np.zeros(4, np.float32)
     assert DeviceSession(device, image).decode(1).logits is None
     assert DeviceSession(device, image, read_logits=lambda c: row).decode(1).logits is row
-    assert device.logits == [False, True]
+    assert [context.logits for contexts in device.told for context in contexts] == [False, True]
+
+
+def test_sequences_share_a_pass_at_their_own_positions_and_rows(checkpoint):
+    """A pass of three of them has a program of its own; one of more than there is a program for repeats the last."""
+    config = replace(preset("sim-2x2"), contexts=8)
+    device = FakeDevice()
+    image = compile_model(checkpoint, config, 24, rows=128)
+    session = DeviceSession(device, image)
+    first, second, third = (session.add(positions) for positions in (24, 10, 20))
+    session.step({first: [1, 2], third: [3]})
+    steps = session.step({third: [4], second: [5, 6, 7], first: [8]})
+    assert device.told[0] == [Context(1, 0, 0, False, False), Context(2, 1, 0, False, True),
+                              Context(3, 0, 64, False, True)]
+    repeated = Context(8, 2, 0, False, False)
+    assert device.told[1] == [Context(4, 1, 64, False, True), Context(5, 0, 32, False, False),
+                              Context(6, 1, 32, False, False), Context(7, 2, 32, False, True),
+                              Context(8, 2, 0, False, True), repeated]
+    assert [(number, [None if step.candidates is None else step.candidates[0].tolist() for step in steps[number]])
+            for number in steps] == [(third, [[0]]), (second, [None, None, [3]]), (first, [[4]])]
+    assert [step.cycles for of in steps.values() for step in of] == [0, 0, 0, 0, 1000]
 
 
 def test_logits_after_going_back_are_those_of_a_fresh_session(checkpoint):
@@ -150,7 +176,7 @@ def test_a_memory_error_is_told_with_its_place(image):
     session = DeviceSession(device, image, guarded=True)
     session.prefill([1, 2])
     device.errors, device.faults = 1 << 8, {1: MemoryFault("cluster", 0x12340)}
-    with pytest.raises(SessionError, match=r"^memory error that cannot be corrected, up to position 2: cluster at word "
+    with pytest.raises(SessionError, match=r"^memory error that cannot be corrected, found at position 2: cluster at word "
                                            r"address 0x12340 of channel 1$"):
         session.decode(3)
     device.faults[0] = MemoryFault("lost write", 8)

@@ -56,7 +56,7 @@ class BoardSession(DeviceSession):
 def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, context: int | None = None,
                compare_golden: bool = False, rtscts: bool = False, timeout_s: float | None = None,
                progress: Callable[[str], None] = lambda _: None, loaded: bool = False,
-               sets: Sequence[ScaleSet] = ()) -> BoardSession:
+               sets: Sequence[ScaleSet] = (), rows: int | None = None) -> BoardSession:
     """Find the chip behind a serial port, make its memory ready, bring the model into it.
 
     Parameters
@@ -65,7 +65,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
     compare_golden: read all logits over the link and compare them with the golden model's.
     timeout_s: silence after which a request is sent again.
     loaded: the memory holds the model, which is believed and not looked at; for simulated boards.
-    context, progress, sets: see `open_session`.
+    context, progress, sets, rows: see `open_session`.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
         device.identify(config)
         guarded = device.guarded(0)
         progress(f"compiling the model for {config.name}")
-        image = compile_model(checkpoint, config, context, sets)
+        image = compile_model(checkpoint, config, context, sets, rows)
         if loaded:
             for channel in range(config.channels):
                 _make_ready(device, identity, channel, guarded, progress)
@@ -91,7 +91,7 @@ def open_board(checkpoint: Checkpoint, port: str, baud: int | None = None, conte
             sent = _load(device, identity, image, guarded, progress)
         if compare_golden:
             progress("preparing the golden model")
-        golden = GoldenSession(checkpoint, image.context, sets) if compare_golden else None
+        golden = GoldenSession(checkpoint, image.context, sets, image.rows) if compare_golden else None
         return BoardSession(device, image, guarded, (lambda c: _logits(device, image, c)) if compare_golden else None,
                             golden, transport.close, reconnect_s=RECONNECT_S, config=config,
                             clock_hz=identity.clock_hz, upload=sent)

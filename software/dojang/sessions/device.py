@@ -95,13 +95,14 @@ class DeviceSession(Session):
                 device.protect(channel, image.protection.tiles_end, image.protection.end, PATROL_CYCLES)
                 device.clear_fault(channel)  # of an earlier session
 
-    def jump(self, position: int) -> None:
+    def jump(self, position: int, sequence: int | None = None) -> None:
         """Go on at ``position`` as if all before it had been processed: for measurements, as what a pass costs does not
-        depend on what the cache holds.
+        depend on what the cache holds. ``sequence``: the session's own if None.
         """
-        if not 0 <= position < self.context:
-            raise SessionError(f"position {position} was asked for, expected 0 to {self.context - 1}")
-        self._lengths[self._own()] = position
+        held = self._known(self._own_sequence() if sequence is None else sequence)
+        if not 0 <= position < held.positions:
+            raise SessionError(f"position {position} was asked for, expected 0 to {held.positions - 1}")
+        held.length = position
 
     def use_set(self, index: int) -> None:
         super().use_set(index)

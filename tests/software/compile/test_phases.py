@@ -7,7 +7,7 @@ from dojang.compile import compile_model
 from dojang.compile.program import Phase, ProgramBuilder
 from dojang.profile.instructions import decode
 from dojang_hdl.config import preset
-from dojang_hdl.isa import Op, Stream
+from dojang_hdl.isa import Context, Op, Stream
 
 SHAPE = ModelShape(layers=2, d=96, heads=6, kv_heads=3, head_dim=32, ffn=160, vocab=131, context=256)
 
@@ -30,7 +30,7 @@ def test_a_stream_keeps_the_phase_of_its_consumer():
 def test_phases_of_a_model(contexts):
     image = compile_model(random_checkpoint(SHAPE), preset("sim-2x2"), 64)
     for node, program in enumerate(image.node_programs(contexts)):
-        found = decode(program, position=9)
+        found = decode(program, [Context(1, 9 + c) for c in range(contexts)])
         assert found[-1].op is Op.END and len(found) * 32 <= len(program.text)
         for layer in range(SHAPE.layers):
             names = list(dict.fromkeys(each.phase.name for each in found if each.phase.layer == layer
