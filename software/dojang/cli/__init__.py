@@ -19,6 +19,7 @@ from .bench_lockstep import lockstep
 from .bench_lpddr4 import lpddr4
 from .bench_prefill import prefill
 from .bench_quality import quality
+from .bench_rows import rows
 from .boards import boards
 from .boundary import ErrorBoundary
 from .build import build
@@ -55,5 +56,6 @@ bench.command()(encoder)
 bench.command("care-bits")(care_bits)
 bench.command()(quality)
 bench.command()(conversions)
+bench.command()(rows)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")
