@@ -70,15 +70,27 @@ class Answer:
             started = time.perf_counter()
             for token in self.run.decode(limit):
                 self.seconds = time.perf_counter() - started
-                self._write(self._stops.push(self._stream.push(token)))
-                if self._stops.found:
+                _write(self.take(token))
+                if self.stopped:
                     self.run.ended = Ended.STOP_TEXT
                 elif interrupts.pending:  # it is held back
                     self.run.ended = Ended.INTERRUPT
         except KeyboardInterrupt:
             self.run.ended = Ended.INTERRUPT
-        self._write(self._stops.push(self._stream.flush()) + self._stops.flush())
-        print(flush=True)
+        _write(self.finish() + "\n")
+
+    @property
+    def stopped(self) -> bool:
+        """A stop text has come."""
+        return self._stops.found
+
+    def take(self, token: int) -> str:
+        """The text that the next token makes certain."""
+        return self._add(self._stops.push(self._stream.push(token)))
+
+    def finish(self) -> str:
+        """What was held back."""
+        return self._add(self._stops.push(self._stream.flush()) + self._stops.flush())
 
     def _prefill(self, contexts: int) -> None:
         with progress_bar(MofNCompleteColumn()) as progress:
@@ -88,7 +100,11 @@ class Answer:
                 if interrupts.pending:
                     raise KeyboardInterrupt
 
-    def _write(self, text: str) -> None:
+    def _add(self, text: str) -> str:
         self.text += text
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        return text
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -12,7 +12,7 @@ from ..sessions import Memory, Session
 from . import options
 from .answer import Answer, check_stop
 from .console import console
-from .opening import Loaded, chip_of
+from .opening import Loaded
 from .options import Backend, Place, UsageError, text_of
 from .prompts import Chat
 
@@ -71,7 +71,7 @@ def chat(
                     continue
                 answer = Answer(conversation.generation(ids, chosen, loaded.tokenizer.eos_ids), loaded.tokenizer,
                                 stops)
-                _print(answer, tokens, session, place)
+                _print(answer, tokens, session)
                 said.answered(answer.text)
                 loaded.tell_of(session)
 
@@ -95,11 +95,11 @@ def _line() -> str | None:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _print(answer: Answer, tokens: int, session: Session, place: Place) -> None:
+def _print(answer: Answer, tokens: int, session: Session) -> None:
     """Ctrl-C ends it between two passes, after which session and conversation are whole."""
     try:
         with interrupts.held():
-            answer.print(tokens, chip_of(session, place).contexts)
+            answer.print(tokens, session.contexts)
     except KeyboardInterrupt:
         interrupts.forget()
     if answer.run.ended is Ended.CONTEXT:

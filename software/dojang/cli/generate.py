@@ -13,7 +13,7 @@ from . import options
 from .answer import Answer, check_stop
 from .console import console
 from .generate_figures import figures, table
-from .opening import Loaded, chip_of
+from .opening import Loaded
 from .options import Backend, Place, UsageError, text_of
 from .output_file import JsonFile, prepare, write_json
 from .prompts import Chat, read_prompt
@@ -81,7 +81,7 @@ def generate(
     answers: list[Answer] = []
     refused: PromptError | None = None
     with loaded.open(place, reserved) as session:
-        conversation, contexts = Conversation(session), chip_of(session, place).contexts
+        conversation = Conversation(session)
         for number, text in enumerate(texts):
             if number:
                 asked.answered(answers[-1].text)
@@ -94,7 +94,7 @@ def generate(
             print("\n" * bool(number), end="")
             run = conversation.generation(ids, chosen, tokenizer.eos_ids)
             answers.append(Answer(run, tokenizer, stops, begins=bool(chat)))
-            answers[-1].print(tokens, contexts)
+            answers[-1].print(tokens, session.contexts)
             if answers[-1].run.ended is Ended.INTERRUPT:
                 break
         if refused and not answers:
