@@ -10,6 +10,7 @@ import typer
 from .area import area
 from .bench import bench
 from .bench_backends import backends
+from .bench_batch import batch
 from .bench_board import board
 from .bench_compression import compression
 from .bench_conversions import conversions
@@ -46,6 +47,7 @@ app.command("compress")(compress_model)
 app.command("eval")(eval_model)
 app.command("tune")(tune_model)
 bench.command()(prefill)
+bench.command()(batch)
 bench.command()(board)
 bench.command()(backends)
 bench.command()(lpddr4)

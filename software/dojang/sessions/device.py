@@ -104,6 +104,12 @@ class DeviceSession(Session):
             raise SessionError(f"position {position} was asked for, expected 0 to {held.positions - 1}")
         held.length = position
 
+    def restart_counters(self) -> None:
+        """From now on `summary` tells of the passes that follow; of their speed and of what was saturated, of all."""
+        self._decode, self._prefill = _Work(), _Work()
+        for counters in (*self._commands, *self._guard):
+            counters.clear()
+
     def use_set(self, index: int) -> None:
         super().use_set(index)
         if self._golden:
