@@ -144,12 +144,12 @@ class Session(ABC):
             its positions, or all have more than `contexts`; or the back end has failed.
         """
         total = sum(map(len, work.values()))
+        if not 1 <= total <= self.contexts:
+            raise SessionError(f"{total} tokens in a pass, expected 1 to {self.contexts}")
         for number, tokens in work.items():
             self._check_room(number, len(tokens))
             if not len(tokens):
                 raise SessionError(f"sequence {number} has no tokens in the pass, expected at least one")
-        if not 1 <= total <= self.contexts:
-            raise SessionError(f"{total} tokens in a pass, expected 1 to {self.contexts}")
         held = self._sequences
         parts = [Part(number, held[number].start, held[number].length, list(tokens)) for number, tokens in work.items()]
         steps = self._pass(parts)
