@@ -61,8 +61,9 @@ class Batch:
     """Runs requests on a session, as many at once as its K/V memory has room for.
 
     They are admitted in order of arrival: the first waits for its range of rows, the others behind it. In every pass
-    each decoding request has one context; if there are more of them than contexts they take turns. Contexts left over
-    have prompt tokens of the others, again in order of arrival. So nobody who decodes waits for a prompt.
+    each decoding request has one context; contexts left over have prompt tokens of the others, again in order of
+    arrival. So nobody who decodes ever waits, and as many decode at once as there are contexts: a prompt ends in one
+    that was left over.
 
     Parameters
     ----------
@@ -78,8 +79,7 @@ class Batch:
         self.waiting: deque[Request] = deque()
         self.passes = self.cycles = self.dram_bytes = 0
         self._session = session
-        self._running: dict[Request, int] = {}   # with their sequences, in order of arrival
-        self._turns: deque[Request] = deque()    # those that decode, who is next first
+        self._running: dict[Request, int] = {}  # with their sequences, in order of arrival
 
     @property
     def running(self) -> list[Request]:
@@ -132,15 +132,11 @@ class Batch:
         self.passes, self.cycles, self.dram_bytes = self.passes + 1, self.cycles + cycles, self.dram_bytes + dram_bytes
         found: list[tuple[Request, int]] = []
         for request, tokens in work.items():
-            if request.decoding:
-                self._turns.popleft()
             token = request.take(tokens, steps[self._running[request]], cycles, dram_bytes, self._session.context)
             if token is not None:
                 found.append((request, token))
             if request.ended is not None:
                 self._forget(request)
-            elif request.decoding:
-                self._turns.append(request)
         return found
 
     def run(self) -> Iterator[tuple[Request, int]]:
@@ -162,10 +158,9 @@ class Batch:
             self._running[self.waiting.popleft()] = sequence
 
     def _work(self) -> dict[Request, list[int]]:
-        """Tokens of the next pass; first those of who decodes, in the order of their turns."""
-        left = self._session.contexts
-        work = {request: request.pending() for request in list(self._turns)[:left]}
-        left -= len(work)
+        """Tokens of the next pass; first those of who decodes."""
+        work = {request: request.pending() for request in self._running if request.decoding}
+        left = self._session.contexts - len(work)
         for request in self._running:
             if left and not request.decoding:
                 work[request] = request.pending()[:left]
@@ -175,7 +170,5 @@ class Batch:
     def _forget(self, request: Request) -> None:
         if request in self.waiting:
             self.waiting.remove(request)
-        if request in self._turns:
-            self._turns.remove(request)
         if request in self._running:
             self._session.remove(self._running.pop(request))
