@@ -97,9 +97,6 @@ class Session(ABC):
     sets: number of scale sets, the model's own one, which is in use at first, included.
     """
 
-    sets: int = 1
-    _set: int = 0
-
     def __init__(self, context: int, contexts: int, rows: int | None = None, sets: int = 1):
         self.context, self.contexts, self.sets = context, contexts, sets
         self.rows = whole_tiles(context) if rows is None else rows
@@ -108,7 +105,7 @@ class Session(ABC):
         except ValueError as error:
             raise SessionError(f"K/V memory of {error}") from error
         self._sequences: dict[int, _Sequence] = {}
-        self._next = 0
+        self._next = self._set = 0
         self._own: int | None = None
 
     def add(self, positions: int | None = None) -> int:
