@@ -2,9 +2,9 @@
 
 from .board import BOARD_CONTEXT, BoardSession, open_board
 from .opening import open_session
-from .row_pool import TILE, RowPool
+from .row_pool import TILE, RowPool, whole_tiles
 from .saturation import saturation_message
 from .session import Memory, MemoryFullError, Part, Session, SessionError, Step, Waves
 
 __all__ = ["BOARD_CONTEXT", "TILE", "BoardSession", "Memory", "MemoryFullError", "Part", "RowPool", "Session",
-           "SessionError", "Step", "Waves", "open_board", "open_session", "saturation_message"]
+           "SessionError", "Step", "Waves", "open_board", "open_session", "saturation_message", "whole_tiles"]

@@ -97,9 +97,6 @@ class Session(ABC):
     sets: number of scale sets, the model's own one, which is in use at first, included.
     """
 
-    sets: int = 1
-    _set: int = 0
-
     def __init__(self, context: int, contexts: int, rows: int | None = None, sets: int = 1):
         self.context, self.contexts, self.sets = context, contexts, sets
         self.rows = whole_tiles(context) if rows is None else rows
@@ -108,7 +105,7 @@ class Session(ABC):
         except ValueError as error:
             raise SessionError(f"K/V memory of {error}") from error
         self._sequences: dict[int, _Sequence] = {}
-        self._next = 0
+        self._next = self._set = 0
         self._own: int | None = None
 
     def add(self, positions: int | None = None) -> int:
@@ -144,12 +141,12 @@ class Session(ABC):
             its positions, or all have more than `contexts`; or the back end has failed.
         """
         total = sum(map(len, work.values()))
+        if not 1 <= total <= self.contexts:
+            raise SessionError(f"{total} tokens in a pass, expected 1 to {self.contexts}")
         for number, tokens in work.items():
             self._check_room(number, len(tokens))
             if not len(tokens):
                 raise SessionError(f"sequence {number} has no tokens in the pass, expected at least one")
-        if not 1 <= total <= self.contexts:
-            raise SessionError(f"{total} tokens in a pass, expected 1 to {self.contexts}")
         held = self._sequences
         parts = [Part(number, held[number].start, held[number].length, list(tokens)) for number, tokens in work.items()]
         steps = self._pass(parts)
