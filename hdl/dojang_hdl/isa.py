@@ -176,8 +176,8 @@ VEC = (("imm0", 32), ("imm1", 32), ("mul", 3), ("add", 2), ("fn", 2), ("mul2", 2
 register s_a for every i. `pad32`: the results are followed by zeros up to the next multiple of 32 elements.
 `s`: the scalar operand. n counts elements."""
 
-GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2),
-        ("contexts", CONTEXT_BITS), ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
+GEMV = (("rows", 16), ("groups", 16), ("bits", 4), ("signed", 1), ("scale_mode", 2), ("contexts", CONTEXT_BITS),
+        ("act_stride", 16), ("out_stride", 16), ("n_is_groups", 1), ("code", 3), ("masked", 1), ("blocks", 2),
         ("rotated", 1), ("double", 1), ("zero", 10), ("terms", 3), ("urgent", 1), ("pad", 29))
 """n replaces rows (or groups, with n_is_groups); a: activations, d: results. `contexts` and `terms` hold the number
 less one, `blocks` the logarithm of the blocks of 32 columns in a group. A weight is scale * ((Q << double) + zero),

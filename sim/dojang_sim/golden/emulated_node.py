@@ -49,9 +49,9 @@ class Node:
         self.local = LocalBank(chip.config.sram_words)
         self.rx = ReceiveBank(chip.config.sram_words, index)
         self.scalars = np.full(16, POISON, np.uint32)
-        self.list: list[tuple[int, int, float]] = []
 
-    def start(self, program: np.ndarray, registers: dict[int, int]) -> None:
+    def start(self, program: np.ndarray, registers: list[dict[int, int]]) -> None:
+        """``registers``: values of `isa.Reg`, by context."""
         self.program, self.registers = program, registers
         self.pc, self.running, self.errors, self.executed = 0, True, Flag(0), 0
         self.clock = np.zeros(self.chip.sources, np.int64)
@@ -59,7 +59,8 @@ class Node:
         self.arrived = {tag: deque() for tag in range(4)}  # [words, clock] by order of arrival
         self.local.clear()
         self.rx.clear()
-        self.candidates = None
+        self.lists: dict[int, list[tuple[int, int, float]]] = {}
+        self.candidates: dict[int, list[tuple[float, int]]] = {}
 
     def step(self) -> bool:
         """Execute the next instruction; False if it must wait."""
@@ -68,7 +69,9 @@ class Node:
         if not raw:
             raise HazardError(f"node {self.index}: the program ends without END")
         op, f = decode(raw)
-        n = (f["n_base"] + min(max(self._register(f["n_reg"]) + f["n_bias"] >> f["n_shift"], 0), f["n_max"])
+        if f["context"] >= len(self.registers):
+            raise HazardError(f"node {self.index} pc {self.pc}: context {f['context']} is not one of the pass")
+        n = (f["n_base"] + min(max(self._register("n_reg", f) + f["n_bias"] >> f["n_shift"], 0), f["n_max"])
              * f["n_mul"])
         if n >= 1 << 16:
             raise HazardError(f"node {self.index} pc {self.pc}: n = {n} does not fit 16 bits")
@@ -87,14 +90,16 @@ class Node:
         self.executed += 1
         return True
 
-    def _register(self, reg: int) -> int:
-        return self.registers[reg]
+    def _register(self, name: str, f) -> int:
+        """Value of the register that the field ``name`` says."""
+        return self.registers[f["context"]][f[name]]
 
     def _address(self, f) -> int:
-        return f["addr"] + max(self._register(f["m_reg"]) + f["m_bias"] >> f["m_shift"], 0) * f["m_mul"]
+        lowest = self.registers[f["context"]][isa.Reg.START] if f["m_reg"] == isa.Reg.ROW else 0
+        return f["addr"] + (max(self._register("m_reg", f) + f["m_bias"], lowest) >> f["m_shift"]) * f["m_mul"]
 
     def _lane(self, f) -> int:
-        return self._register(f["lane_reg"]) + f["lane_bias"]
+        return self._register("lane_reg", f) + f["lane_bias"]
 
     def _read(self, addr: int, elements: int) -> np.ndarray:
         return self.rx.read(addr, elements, self.clock) if addr & RX else self.local.read(addr, elements)
@@ -256,17 +261,18 @@ class Node:
     # host
 
     def _topk(self, n, f) -> None:
-        if f["reset"]:
-            self.list = []
+        if not f["reset"] and f["context"] not in self.lists:
+            raise HazardError(f"the list of context {f['context']} still holds what an earlier pass has left")
+        kept = [] if f["reset"] else self.lists[f["context"]]
         values = self._read(f["a"], n)
         signed = values.view(np.int32)
         keys = np.where(signed < 0, signed ^ 0x7FFFFFFF, signed)
         offered = [(int(k), f["index"] + i, float(v))
                    for i, (k, v) in enumerate(zip(keys, values.view(np.float32), strict=True)) if v == v]
-        self.list = sorted([*self.list, *offered], key=lambda item: -item[0])[:self.chip.config.top_k]
+        self.lists[f["context"]] = sorted([*kept, *offered], key=lambda item: -item[0])[:self.chip.config.top_k]
 
     def _report(self, n, f) -> None:
-        self.candidates = [(value, token) for _, token, value in self.list]
+        self.candidates[f["context"]] = [(value, token) for _, token, value in self.lists[f["context"]]]
 
     def _end(self, n, f) -> None:
         for kind, queue in self.streams.items():

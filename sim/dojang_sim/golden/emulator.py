@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from dojang_hdl.config import WORD_BYTES, ChipConfig
-from dojang_hdl.isa import Flag, Reg
+from dojang_hdl.isa import Context, Flag
 
 from .emulated_node import Node, TraceEntry
 from .tracked_sram import HazardError
@@ -24,14 +24,14 @@ class RunResult:
 
     Members
     -------
-    candidates: per node, best first, (FP32 value, token id).
+    candidates: per node, by context that they were asked of, best first, (FP32 value, token id).
     errors: per node, its flags.
     instructions: per node, executed ones.
     words_read, words_written: per memory channel, program fetches not counted.
     trace: executed instructions in order of execution, if asked for.
     """
 
-    candidates: list[list[tuple[float, int]]]
+    candidates: list[dict[int, list[tuple[float, int]]]]
     errors: list[Flag]
     instructions: list[int]
     words_read: list[int]
@@ -68,24 +68,23 @@ class Emulator:
         self.trace: list[TraceEntry] | None = None
         self._changed = [set() for _ in range(config.channels)]   # addresses of words written in the present pass
 
-    def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int],
-            trace: bool = False, set: int = 0, logits: bool = True) -> RunResult:
+    def run(self, base: int, slot_log2: int, words: int, contexts: Sequence[Context], set: int = 0,
+            trace: bool = False) -> RunResult:
         """Run the program of every node from `base` on to its END.
 
         Parameters
         ----------
-        base, slot_log2, words, position, contexts, set, logits: fields of RUN.
-        tokens: ids of the pass's tokens, `contexts` of them.
+        base, slot_log2, words, set: fields of RUN.
+        contexts: those of the pass.
         trace: record every instruction's LOCAL writes.
 
         Raises
         ------
         HazardError: a program relies on luck, or all nodes wait for ever.
         """
-        if len(tokens) != contexts:
-            raise ValueError(f"{len(tokens)} tokens, expected {contexts}")
-        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: set if self.config.coded else 0, Reg.LOGITS: int(logits),
-                     **{Reg.TOKEN0 + c: int(t) for c, t in enumerate(tokens)}}
+        if not 0 < len(contexts) <= self.config.contexts:
+            raise ValueError(f"{len(contexts)} contexts, expected 1 to {self.config.contexts}")
+        registers = [context.registers(set if self.config.coded else 0) for context in contexts]
         self.trace = [] if trace else None
         self.words_read, self.words_written = ([0] * self.config.channels for _ in range(2))
         for words_changed in self._changed:

@@ -26,25 +26,26 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
         return
     scales, vectors, written = ValueScales(w, layer), QueriesAndKeys(w, layer), {}
     set_term_ratio(w)
-    for head in heads:
-        for c in contexts:
+    for c in contexts:
+        for head in heads:
             w.phase("rotary")
             key = turn(w, layer, vectors.key(head, c), 1, c)
             w.phase("kv write")
             put_key(w, layer, head, key, c)
-        # Keys are read first, and what has just been written takes longest to read.
+    # Keys are read first, and what has just been written takes longest to read.
+    for head in heads:
         after = 0
         for c in contexts:
             put_value(w, layer, head, _value(w, layer, head, c), c, after)
             after = len(w.builder)
-        scales.load(head)
-        written[head] = len(w.builder)
-    for head in heads:
-        for c in contexts:
+        written[head] = after
+    scales.load()
+    for c in contexts:
+        for head in heads:
             w.phase("rotary")
             _put_queries(w, turn(w, layer, vectors.queries(head, c), w.shape.group, c))
             _attend(w, layer, head, c, scales, written[head])
-            scales.used(head, c)
+            scales.used()
     vectors.finish()
 
 

@@ -12,6 +12,9 @@ __all__ = ["Buffers"]
 TEMPORARIES = {Activation.SILU: 1, Activation.GELU_TANH: 1, Activation.GELU_ERF: 2}
 """Vectors that an activation needs beside its input; the first one receives the result."""
 
+VALUE_SCALES = 2
+"""Buffers for V scales: one in use, one on the way."""
+
 
 class Buffers:
     """SRAM addresses of everything in a pass of ``contexts`` tokens; the same on every node.
@@ -66,8 +69,8 @@ class Buffers:
         self.vectors = [rx.allocate(f"vector {i}", words) for i, words in enumerate(model.vectors.words)]
         self.tables = {table: rx.allocate(f"rows of {table.name}", contexts * table.words)
                        for table in (*model.rotary.values(), *model.masks.values())}
-        loads = max(heads * (contexts if layer.span.window else 1) for layer in model.layers)
-        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride) for i in range(min(loads, 2))]
+        self.value_scales = [rx.allocate(f"value scales {i}", self.scores_stride)
+                             for i in range(min(heads * contexts, VALUE_SCALES))]
         self.dummy = rx.allocate("dummy", nodes)
         self.gathered_inputs_stride = nodes * self.inputs_stride
         self.o_words = shape.heads * value_words

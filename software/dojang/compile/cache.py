@@ -29,7 +29,7 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
     b, cache, n = w.buffers, layer.caches[head], w.shape.value_dim
     w.vec(n, value, reduce=Reduce.MAXABS, s_out=Scalar.MAXIMUM)
     w.scalar(Scalar.MAXIMUM, Scalar.SCALE, mul=Mul.IMM, imm0=INT8_STEP)
-    w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=Scalar.SCALE, wide=1, **w.position(c))
+    w.builder.emit(Op.SPUT, addr=cache.value_scales.start, channel=w.channel, s=Scalar.SCALE, wide=1, **w.cache_row(c))
     w.scalar(Scalar.SCALE, Scalar.RECIPROCAL, fn=Fn.RECIP)
     w.vec(n, value, mul=Mul.S, s=Scalar.RECIPROCAL, d=b.ratio)
     w.vec(n, b.ratio, add=Add.IMM, imm1=bits(INTEGER), d=b.value_rounding)
@@ -38,11 +38,11 @@ def put_value(w: Writer, layer: LayerLayout, head: int, value: int, c: int, afte
     w.vec(n, b.value_term, mul=Mul.IMM, imm0=bits(-1), add=Add.B, b=b.ratio, mul2=Mul2.S, s=Scalar.TERM_RATIO,
           round=Round.INT8, d=b.value_codes + b.value_words)
     for block in cache.value_blocks:
-        place = {"addr": block.start, "channel": block.channel, "m_reg": Reg.POS, "m_shift": 5, "m_bias": c,
+        place = {"addr": block.start, "channel": block.channel, "context": c, "m_reg": Reg.ROW, "m_shift": 5,
                  "m_mul": block.tile_words}
         w.builder.stream(Stream.URGENT_PLANES, block.tile_words, after, **place)
-        w.builder.consume(Op.VPUT, block.rows // ELEMENTS, a=b.value_codes + block.first // ELEMENTS, **place,
-                          **w.position(c))
+        w.builder.consume(Op.VPUT, block.rows // ELEMENTS, a=b.value_codes + block.first // ELEMENTS,
+                          **place | w.cache_row(c))
 
 
 def put_key(w: Writer, layer: LayerLayout, head: int, key: Turned, c: int) -> None:
@@ -71,6 +71,6 @@ def put_key(w: Writer, layer: LayerLayout, head: int, key: Turned, c: int) -> No
 def _put_term(w: Writer, group: KeyGroup, c: int, codes: int) -> None:
     """32 codes and their scale (in SCALE) into a group of the K cache."""
     lanes = w.config.lanes
-    w.builder.emit(Op.KPUT, a=codes, addr=group.planes, channel=group.channel, m_reg=Reg.POS,
-                   m_shift=lanes.bit_length() - 1, m_bias=c, m_mul=2 * lanes, **w.position(c))
-    w.builder.emit(Op.SPUT, addr=group.scales, channel=group.channel, s=Scalar.SCALE, **w.position(c))
+    w.builder.emit(Op.KPUT, a=codes, addr=group.planes, channel=group.channel, m_reg=Reg.ROW,
+                   m_shift=lanes.bit_length() - 1, m_mul=2 * lanes, **w.cache_row(c))
+    w.builder.emit(Op.SPUT, addr=group.scales, channel=group.channel, s=Scalar.SCALE, **w.cache_row(c))

@@ -17,6 +17,9 @@ from .writer import Writer
 
 __all__ = ["compile_model", "compile_programs"]
 
+PASS_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Contexts of the passes that there are programs for; passes of a number between take the next one."""
+
 
 def compile_programs(model: ModelLayout, contexts: int) -> list[Program]:
     """The programs of all nodes for a pass of ``contexts`` tokens, with NOPs after END made equally long.
@@ -39,12 +42,14 @@ def compile_programs(model: ModelLayout, contexts: int) -> list[Program]:
     return [Program(np.pad(text, (0, longest - len(text))), phases) for text, phases in programs]  # NOP is 0
 
 
-def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets: Sequence[ScaleSet] = ()) -> Image:
+def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets: Sequence[ScaleSet] = (),
+                  rows: int | None = None) -> Image:
     """Lay a model out in a chip's memory and write its programs, for passes of as many tokens as the SRAM has room for.
 
     Parameters
     ----------
-    context: positions the K/V cache must hold.
+    context: positions that a sequence may have.
+    rows: positions that the K/V cache has for all sequences, a multiple of 32; enough for one sequence if None.
     sets: scale sets that a pass may use instead of the checkpoint's own scales and gains: numbers 1, 2, …; coded
         chips only.
 
@@ -54,10 +59,10 @@ def compile_model(checkpoint: Checkpoint, config: ChipConfig, context: int, sets
     CompileError: the model does not fit the memory, the SRAM or the engine; both sizes are named.
     """
     memory = MemoryMap(config)
-    model = ModelLayout(checkpoint, config, context, memory, sets)
+    model = ModelLayout(checkpoint, config, context, memory, sets, rows)
     memory.check(checkpoint.name)
     runs, code = {}, {}
-    for contexts in range(1, model.contexts + 1):
+    for contexts in (size for size in PASS_SIZES if size <= model.contexts):
         try:
             programs = compile_programs(model, contexts)
         except SramError:

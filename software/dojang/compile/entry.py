@@ -22,17 +22,17 @@ def load_rows(w: Writer) -> None:
     for c in range(w.contexts):
         if positions:
             words = w.buffers.x_stride
-            w.load(LATE, words, w.buffers.positions + c * words, positions[w.channel].start, m_reg=Reg.POS, m_bias=c,
-                   m_mul=words)
-        target, token = w.buffers.embedding + c * rows.words, Reg.TOKEN0 + c
+            w.load(LATE, words, w.buffers.positions + c * words, positions[w.channel].start, context=c,
+                   m_reg=Reg.POS, m_mul=words)
+        target = w.buffers.embedding + c * rows.words
         if isinstance(rows, HeadRows):
-            w.load(LATE, rows.scale_words, target + rows.integer_words, rows.scales.start, m_reg=token,
-                   m_mul=rows.scale_words)
+            w.load(LATE, rows.scale_words, target + rows.integer_words, rows.scales.start, context=c,
+                   m_reg=Reg.TOKEN, m_mul=rows.scale_words)
             continue
         for channel, (region, (first, last)) in enumerate(zip(rows.regions, rows.columns, strict=True)):
             if last > first:
-                w.load(LATE, last - first, target + first, region.start, channel=channel, m_reg=token,
-                       m_mul=last - first)
+                w.load(LATE, last - first, target + first, region.start, channel=channel, context=c,
+                       m_reg=Reg.TOKEN, m_mul=last - first)
 
 
 def take_rows(w: Writer) -> None:
@@ -48,14 +48,16 @@ def take_rows(w: Writer) -> None:
 
 def _unpack(w: Writer, rows: HeadRows, c: int) -> None:
     """The integers of a row: a STREAM of a unit's planes for every group, as many at once as may be queued."""
-    target, token, block = w.buffers.embedding + c * rows.words, Reg.TOKEN0 + c, w.config.acc_rows
+    target, block = w.buffers.embedding + c * rows.words, w.config.acc_rows
     for start in range(0, rows.matrix.groups, QUEUE):
         groups = range(start, min(start + QUEUE, rows.matrix.groups))
         for group in groups:
             w.builder.stream(Stream.URGENT_PLANES, plane_words(4, 1, ROW_BITS) * w.config.lanes // 4,
-                             addr=rows.first + group * plane_words(block, 1, ROW_BITS), channel=w.channel, m_reg=token,
-                             m_shift=block.bit_length() - 1, m_mul=rows.step, lane_reg=token, wide=1)
-        w.builder.consume(Op.UNPACK, len(groups), tag=LATE, d=target + start * GROUP_WORDS, lane_reg=token)
+                             addr=rows.first + group * plane_words(block, 1, ROW_BITS), channel=w.channel, context=c,
+                             m_reg=Reg.TOKEN, m_shift=block.bit_length() - 1, m_mul=rows.step, lane_reg=Reg.TOKEN,
+                             wide=1)
+        w.builder.consume(Op.UNPACK, len(groups), tag=LATE, d=target + start * GROUP_WORDS, context=c,
+                          lane_reg=Reg.TOKEN)
 
 
 def _take(w: Writer, rows: FloatRows | HeadRows, c: int) -> None:

@@ -19,7 +19,7 @@ __all__ = ["Image", "LogitSlice", "RunParameters"]
 
 @dataclass(frozen=True)
 class RunParameters:
-    """Fields of RUN for a pass of ``contexts`` tokens: node i executes ``words`` words at base + (i << slot_log2)."""
+    """Fields of RUN for a pass of ``contexts`` contexts: node i executes ``words`` words at base + (i << slot_log2)."""
 
     contexts: int
     base: int
@@ -47,10 +47,11 @@ class Image:
     Members
     -------
     config, shape, name: of the chip and the model.
-    context: positions the K/V cache holds; positions run from 0 to ``context - 1``.
+    context: positions that a sequence may have, from 0 to ``context - 1``.
+    rows: positions that the K/V cache has for all sequences.
     regions: memory map, in ascending order of address within a channel.
     protection: how a guarded memory holds each channel.
-    programs: `RunParameters` by number of tokens of a pass (1, 2, ...).
+    programs: `RunParameters` by number of contexts of a pass, ascending; not of every number.
     sets: number of scale sets, the checkpoint's own one included: a pass may use 0 to ``sets - 1``.
     """
 
@@ -60,7 +61,7 @@ class Image:
         self.config: ChipConfig = model.config
         self.shape: ModelShape = model.shape
         self.name = model.checkpoint.name
-        self.context = model.context
+        self.context, self.rows = model.context, model.rows
         self.sets = 1 + len(model.sets)
         self.regions: list[Region] = model.memory.regions
         self.protection: Protection = model.memory.protection
@@ -70,6 +71,10 @@ class Image:
     def contexts(self) -> int:
         """Most tokens of a pass."""
         return max(self.programs)
+
+    def program(self, tokens: int) -> RunParameters:
+        """For a pass of so many tokens: the smallest that takes them."""
+        return next(run for contexts, run in self.programs.items() if contexts >= tokens)
 
     def node_programs(self, contexts: int) -> list[Program]:
         """Of every node, for a pass of ``contexts`` tokens."""

@@ -132,7 +132,7 @@ def _fill(w: Writer, vector: int, words: int, stride: int) -> None:
 
 
 def emit_end(w: Writer) -> None:
-    """Final norm, logits of every context, candidates of the last one."""
+    """Final norm; logits and candidates of every context that they are asked of."""
     b, head = w.buffers, w.model.head
     w.phase("output norm")
     emit_input(w, "output_norm")
@@ -141,22 +141,28 @@ def emit_end(w: Writer) -> None:
     for index, block in enumerate(head.blocks):
         head.emit_block(w.builder, w.node, index, b.out, a=b.h, contexts=w.contexts - 1, act_stride=b.h_stride,
                         out_stride=b.logits_stride)
+        valid = min(block.rows, w.shape.vocab - first_row - block.first)
         for c in range(w.contexts):
             logits = b.out + c * b.logits_stride
             _finish(w, block.rows, logits)
-            words = Count(reg=Reg.LOGITS, limit=1, mul=block.rows // ELEMENTS)
-            w.builder.emit(Op.STORE, words, a=logits, channel=w.channel,
+            w.builder.emit(Op.STORE, _if(Reg.LOGITS, c, block.rows // ELEMENTS), a=logits, channel=w.channel,
                            addr=w.model.logits[w.node][c].start + block.first // ELEMENTS)
-        valid = min(block.rows, w.shape.vocab - first_row - block.first)
-        if valid > 0:
-            w.builder.emit(Op.TOPK, valid, a=b.out + (w.contexts - 1) * b.logits_stride, index=first_row + block.first,
-                           reset=index == 0)
+            if valid > 0:
+                w.builder.emit(Op.TOPK, _if(Reg.CHOICE, c, valid), a=logits, index=first_row + block.first,
+                               reset=index == 0)
     if first_row >= w.shape.vocab:  # no rows: one candidate that is never the best replaces those of the last run
         w.vec(1, b.zeros, add=Add.IMM, imm1=bits(-math.inf), d=b.h)
-        w.builder.emit(Op.TOPK, 1, a=b.h, index=0, reset=1)
+        for c in range(w.contexts):
+            w.builder.emit(Op.TOPK, _if(Reg.CHOICE, c, 1), a=b.h, index=0, reset=1)
     w.phase("end")
-    w.builder.emit(Op.REPORT)
+    for c in range(w.contexts):
+        w.builder.emit(Op.REPORT, _if(Reg.CHOICE, c, 1))
     w.builder.emit(Op.END)
+
+
+def _if(flag: Reg, c: int, n: int) -> Count:
+    """n if ``flag`` of context c is up, else nothing."""
+    return Count(reg=flag, limit=1, mul=n, context=c)
 
 
 def _finish(w: Writer, rows: int, logits: int) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from dojang_hdl.config import BLOCK, ELEMENTS, ChipConfig
-from dojang_hdl.isa import SET_BITS
+from dojang_hdl.isa import CACHE_BITS, SET_BITS
 
 from ..checkpoints import Checkpoint, Form, LayerKind, Matrix, ScaleSet
 from .embedding import FloatRows, HeadRows, shares_head
@@ -64,16 +64,18 @@ class ModelLayout:
 
     Parameters
     ----------
-    context: positions of the K/V cache; ``positions`` is that rounded up to whole tiles.
+    context: positions that a sequence may have; ``positions`` is that rounded up to whole tiles.
+    rows: positions that the K/V cache has for all sequences; ``positions`` if None.
     sets: scale sets beside the checkpoint's own scales and gains, which are number 0.
     """
 
     def __init__(self, checkpoint: Checkpoint, config: ChipConfig, context: int, memory: MemoryMap,
-                 sets: Sequence[ScaleSet] = ()):
+                 sets: Sequence[ScaleSet] = (), rows: int | None = None):
         self.checkpoint, self.config, self.context, self.memory = checkpoint, config, context, memory
         self.sets, self._variants = sets, [checkpoint, *map(checkpoint.with_set, sets)]
         self.shape = shape = checkpoint.shape.at(context)
         self.positions = round_up(context, BLOCK)
+        self.rows = self.positions if rows is None else rows
         self.groups = shape.head_dim // BLOCK
         self._check()
         channels = range(config.channels)
@@ -92,10 +94,10 @@ class ModelLayout:
         for index, layer in enumerate(self.layers):
             layer.caches.extend(
                 allocate_cache(f"cache.layer{index}.head{head}", self.owner(head) // config.width,
-                               self._place(head), shape, self.positions, memory)
+                               self._place(head), shape, self.rows, memory)
                 for head in range(shape.kv_heads))
         self.logit_words = self.head.rows // ELEMENTS
-        self.contexts = min(config.contexts, 4)
+        self.contexts = config.contexts
         self.logits = [[memory.allocate(f"logits.node{node}.context{c}", node // config.width, self.logit_words)
                         for c in range(self.contexts)] for node in range(config.nodes)]
 
@@ -111,6 +113,9 @@ class ModelLayout:
         if shape.learned_positions and self.context > shape.context:
             raise CompileError(f"a context of {self.context} positions was asked for, the model has learned "
                                f"{shape.context}")
+        if self.rows % BLOCK or not 0 < self.rows < 1 << CACHE_BITS:
+            raise CompileError(f"a K/V cache of {self.rows:,} rows was asked for, expected a multiple of {BLOCK} below "
+                               f"{1 << CACHE_BITS:,}")
         if shape.vocab > VOCAB_LIMIT:
             raise CompileError(f"the model has {shape.vocab:,} tokens, expected at most {VOCAB_LIMIT:,}")
         largest = config.queued_streams[1] // TERMS * BLOCK

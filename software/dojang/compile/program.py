@@ -18,7 +18,7 @@ COUNT_LIMIT = (1 << 16) - 1
 
 @dataclass(frozen=True)
 class Count:
-    """n = base + clamp((R[reg] + bias) >> shift, 0, limit) * mul."""
+    """n = base + clamp((R[reg] + bias) >> shift, 0, limit) * mul, with the registers of ``context``."""
 
     base: int = 0
     reg: int = Reg.ZERO
@@ -26,10 +26,11 @@ class Count:
     bias: int = 0
     limit: int = 0
     mul: int = 0
+    context: int = 0
 
     def fields(self) -> dict[str, int]:
         return {"n_base": self.base, "n_reg": self.reg, "n_shift": self.shift, "n_bias": self.bias,
-                "n_max": self.limit, "n_mul": self.mul}
+                "n_max": self.limit, "n_mul": self.mul, "context": self.context}
 
 
 class Phase(NamedTuple):
@@ -87,7 +88,9 @@ class ProgramBuilder:
     def emit(self, op: Op, n: int | Count = 1, **fields: int) -> None:
         """Append an instruction that consumes no stream."""
         count = n.fields() if isinstance(n, Count) else {"n_base": n}
-        self._entries.append(_Entry(isa.encode(op, **count, **fields), self.phase))
+        if isinstance(n, Count) and fields.get("context", n.context) != n.context:
+            raise ValueError(f"{op.name} counts by context {n.context}, its address is of context {fields['context']}")
+        self._entries.append(_Entry(isa.encode(op, **count | fields), self.phase))
 
     def stream(self, kind: Stream, n: int | Count, after: int = 0, **fields: int) -> None:
         """A STREAM for the next `consume`."""

@@ -15,7 +15,7 @@ QUERIES, KEYS = range(2)
 
 class QueriesAndKeys:
     """A layer's gathered queries and keys, normalised if the model asks for it. Keys of all contexts come first; of
-    each, the node's heads in ascending order.
+    each context, the node's heads in ascending order.
     """
 
     def __init__(self, w: Writer, layer: LayerLayout):
@@ -42,19 +42,19 @@ class QueriesAndKeys:
         own = everything + head * count * words
         if self._norm == QKNorm.HEAD:
             for query in range(count):
-                self._root(own + query * words, n, c)
-                self._scale(own + query * words, n, c, self._gains[which], b.normed + query * words)
+                self._root(own + query * words, n)
+                self._scale(own + query * words, n, self._gains[which], b.normed + query * words)
         elif self._norm == QKNorm.VECTOR:
             if head == w.heads[0]:
-                self._root(everything, count * w.shape.kv_heads * n, c)
-            self._scale(own, count * n, c, self._gains[which] + head * count * words, b.normed)
+                self._root(everything, count * w.shape.kv_heads * n)
+            self._scale(own, count * n, self._gains[which] + head * count * words, b.normed)
         return own if self._norm == QKNorm.NONE else b.normed
 
-    def _root(self, x: int, n: int, c: int) -> None:
-        w, root = self._w, Scalar.ROOT + c
-        w.vec(n, x, mul=Mul.A, reduce=Reduce.SUM, s_out=root)
-        w.scalar(root, root, nan=True, mul=Mul.IMM, imm0=bits(1 / n), add=Add.IMM, imm1=bits(w.shape.norm.eps),
-                 fn=Fn.RSQRT)
+    def _root(self, x: int, n: int) -> None:
+        w = self._w
+        w.vec(n, x, mul=Mul.A, reduce=Reduce.SUM, s_out=Scalar.ROOT)
+        w.scalar(Scalar.ROOT, Scalar.ROOT, nan=True, mul=Mul.IMM, imm0=bits(1 / n), add=Add.IMM,
+                 imm1=bits(w.shape.norm.eps), fn=Fn.RSQRT)
 
-    def _scale(self, x: int, n: int, c: int, gain: int, d: int) -> None:
-        self._w.vec(n, x, mul=Mul.S, s=Scalar.ROOT + c, mul2=Mul2.B, b=gain, d=d)
+    def _scale(self, x: int, n: int, gain: int, d: int) -> None:
+        self._w.vec(n, x, mul=Mul.S, s=Scalar.ROOT, mul2=Mul2.B, b=gain, d=d)

@@ -20,7 +20,7 @@ def load_tables(w: Writer) -> None:
             for part in range(table.parts):
                 for copy in range(table.copies):
                     w.load_in_order(TABLES, words, start + c * table.words + part * table.part_words + copy * words,
-                           region.start + part * words, m_reg=Reg.POS, m_bias=c, m_mul=table.row_words)
+                           region.start + part * words, context=c, m_reg=Reg.POS, m_mul=table.row_words)
 
 
 def wait_tables(w: Writer) -> None:

@@ -15,4 +15,4 @@ class Scalar(IntEnum):
     NORMALISER = 6
     TERM_RATIO = 7
     CAP = 8
-    ROOT = 12   # of context c: ROOT + c
+    ROOT = 9

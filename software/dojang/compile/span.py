@@ -22,7 +22,7 @@ class Span:
 
     Parameters
     ----------
-    positions: of the cache, a multiple of 32.
+    positions: that a sequence may have, a multiple of 32.
     window: positions that a query sees, its own the last of them; 0 for all.
     """
 
@@ -55,27 +55,27 @@ class Span:
         """
         if self.window:
             unit, mul = BLOCK, mul * BLOCK // unit
-        return Count(reg=Reg.POS, shift=unit.bit_length() - 1, bias=c + unit - start, limit=size // unit, mul=mul)
+        return Count(reg=Reg.POS, shift=unit.bit_length() - 1, bias=unit - start, limit=size // unit, mul=mul,
+                     context=c)
 
     def elements(self, c: int) -> Count:
         """Elements of a vector of scores: those up to context c's own position; with a window whole tiles."""
         if self.window:
             return self.units(c, BLOCK, 0, self.size, BLOCK)
-        return Count(base=c + 1, reg=Reg.POS, limit=COUNT_LIMIT, mul=1)
+        return Count(base=1, reg=Reg.POS, limit=COUNT_LIMIT, mul=1, context=c)
 
     def head(self, c: int, limit: int) -> Count:
         """Elements of the head, of the first ``limit`` of it: those up to context c's own position."""
-        return Count(reg=Reg.POS, bias=c + 1, limit=limit, mul=1)
+        return Count(reg=Reg.POS, bias=1, limit=limit, mul=1, context=c)
 
     def tail(self, c: int, base: int = 0) -> Count:
         """``base`` and the elements of the tail, all or none."""
-        return Count(base, Reg.POS, shift=5, bias=c + BLOCK - self.whole, limit=1, mul=BLOCK)
+        return Count(base, Reg.POS, shift=5, bias=BLOCK - self.whole, limit=1, mul=BLOCK, context=c)
 
     def beginning(self, c: int, words: int) -> dict[str, int]:
-        """MEM fields that go to the first tile that context c reads, ``words`` each."""
-        if not self.window:
-            return {}
-        return {"m_reg": Reg.POS, "m_shift": 5, "m_bias": c - self.whole, "m_mul": words}
+        """MEM fields that go from the cache's first tile to the first one that context c reads, ``words`` each."""
+        first = {"m_reg": Reg.ROW, "m_bias": -self.whole} if self.window else {"m_reg": Reg.START}
+        return {"context": c, "m_shift": 5, "m_mul": words, **first}
 
 
 def mask_table(span: Span) -> np.ndarray:

@@ -120,6 +120,6 @@ class Writer:
         self.builder.emit(Op.VEC, words * ELEMENTS, a_scalar=1, mul=Mul.IMM, imm0=0, round=Round.INT8, store=1, d=d)
 
     @staticmethod
-    def position(context: int) -> dict[str, int]:
-        """MEM fields that pick the lane, bit or element of the position of ``context``."""
-        return {"lane_reg": Reg.POS, "lane_bias": context}
+    def cache_row(context: int) -> dict[str, int]:
+        """MEM fields that pick the lane, bit or element of ``context``'s row of the cache."""
+        return {"context": context, "lane_reg": Reg.ROW}

@@ -11,14 +11,13 @@ from dojang_hdl.guard.layout import Register
 from dojang_hdl.host import protocol
 from dojang_hdl.host.identity import fingerprint
 from dojang_hdl.host.protocol import Message, Request
-from dojang_hdl.isa import pack, unpack
+from dojang_hdl.isa import Context, pack, unpack
 
 from .link import Link, LinkError, LinkTimeout
 from .transport import Transport
 
 __all__ = ["Candidates", "Device", "Identity", "MemoryFault", "RunResult"]
 
-TOKENS = 4
 CANDIDATE = np.dtype([("value", "<f4"), ("id", "<u4")])
 
 
@@ -169,16 +168,14 @@ class Device:
         self._write_register(channel, Register.INJECT,
                              pack(guard.INJECT, {"skip": skip, "count": count, "write": int(write)}))
 
-    def run(self, base: int, slot_log2: int, words: int, position: int, contexts: int, tokens: Sequence[int],
-            set: int = 0, logits: bool = True) -> None:
-        """Start node programs: see `dojang_hdl.mesh.flit.RunLayout`. ``tokens``: up to four ids, missing ones are 0."""
-        if len(tokens) > TOKENS:
-            raise ValueError(f"{len(tokens)} tokens, at most {TOKENS} in one run")
-        word = pack(protocol.RUN, {"base": base, "slot_log2": slot_log2, "words": words, "position": position,
-                                   "contexts": contexts, "set": set, "logits": int(logits)})
-        ids = np.zeros(TOKENS, "<u4")
-        ids[:len(tokens)] = tokens
-        self._request(Request.RUN, word.to_bytes(WORD_BYTES, "little") + ids.tobytes(), 0)
+    def run(self, base: int, slot_log2: int, words: int, contexts: Sequence[Context], set: int = 0) -> None:
+        """Tell the nodes of the contexts of a pass and start their programs: see `dojang_hdl.isa.RUN`."""
+        for first in range(0, len(contexts), protocol.MAX_CONTEXTS):
+            told = contexts[first:first + protocol.MAX_CONTEXTS]
+            word = pack(protocol.RUN, {"base": base, "slot_log2": slot_log2, "words": words, "set": set, "first": first,
+                                       "go": int(first + len(told) == len(contexts))})
+            payload = b"".join(value.to_bytes(WORD_BYTES, "little") for value in (word, *(c.word() for c in told)))
+            self._request(Request.RUN, payload, 0)
 
     def wait(self, timeout_s: float | None = None) -> RunResult:
         """The run's result; polls until it has ended. Raises LinkTimeout when it has not after ``timeout_s``."""

@@ -1,11 +1,12 @@
 """Instructions of a program, as a pass executes them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from dojang_hdl import isa
 from dojang_hdl.config import BLOCK, WORD_BYTES
-from dojang_hdl.isa import INSTRUCTION_WORDS, Op, Reg
+from dojang_hdl.isa import INSTRUCTION_WORDS, Context, Op
 
 from ..compile import Phase, Program
 from ..compile.program import COUNT_LIMIT
@@ -47,8 +48,9 @@ class Instruction:
         return rows * groups * (BLOCK << f["blocks"]) * f["bits"] * (f["contexts"] + 1)
 
 
-def decode(program: Program, position: int) -> list[Instruction]:
-    """The instructions up to END that do something, with counts as they are at a position."""
+def decode(program: Program, contexts: Sequence[Context]) -> list[Instruction]:
+    """The instructions up to END that do something, with counts as they are in a pass of ``contexts``."""
+    registers = [context.registers() for context in contexts]
     raw, found = program.text.tobytes(), []
     for index, phase in enumerate(program.phases):
         at = index * INSTRUCTION_WORDS * WORD_BYTES
@@ -56,13 +58,12 @@ def decode(program: Program, position: int) -> list[Instruction]:
         head = isa.unpack(isa.HEAD, low)
         op = Op(head["op"])
         fields = head | (isa.unpack(isa.FORMATS[op], high) if op in isa.FORMATS else {})
-        n = _count(head, position)
+        n = _count(head, registers[head["context"]])
         if op is Op.END or (op is not Op.NOP and n):
             found.append(Instruction(op, n, fields, phase))
     return found
 
 
-def _count(head: dict[str, int], position: int) -> int:
-    register = position if head["n_reg"] == Reg.POS else 0
-    steps = max(register + head["n_bias"], 0) >> head["n_shift"]
+def _count(head: dict[str, int], registers: dict[int, int]) -> int:
+    steps = max(registers[head["n_reg"]] + head["n_bias"], 0) >> head["n_shift"]
     return (head["n_base"] + min(steps, head["n_max"]) * head["n_mul"]) % (COUNT_LIMIT + 1)

@@ -55,7 +55,7 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
                 count = min(max(end - tokens - position, 1), image.contexts)
                 progress(f"simulating position {position} of {end - 1}")
                 session.prefill([TOKEN] * count)
-                asked.append((position, count))
+                asked.append(session.told)
                 counted.append(session.edge_counters)
                 position += count
             speed = session.summary()["simulated_hz"]

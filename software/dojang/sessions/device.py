@@ -16,13 +16,13 @@ from dojang_hdl.counters import (
     MEMORY_COUNTERS,
     MEMORY_REGISTERS,
 )
-from dojang_hdl.isa import Flag
+from dojang_hdl.isa import Context, Flag
 
 from ..compile import Image
 from ..driver import Device, TransportError
 from .golden import GoldenSession
 from .saturation import position_entry
-from .session import Session, SessionError, Step
+from .session import Part, Session, SessionError, Step
 
 __all__ = ["DeviceSession"]
 
@@ -71,18 +71,21 @@ class DeviceSession(Session):
     Members
     -------
     image: what was loaded.
-    edge_counters: `CHANNEL_COUNTERS` of every channel in the last pass.
+    told: contexts of the last pass.
+    edge_counters: `CHANNEL_COUNTERS` of every channel in it.
     """
 
     def __init__(self, device: Device, image: Image, guarded: bool = False,
                  read_logits: Callable[[int], np.ndarray] | None = None, golden: GoldenSession | None = None,
                  on_close: Callable[[], None] = lambda: None, reconnect_s: float = 0.0):
-        self.image, self.context, self.sets = image, image.context, image.sets
+        super().__init__(image.context, image.contexts, image.rows, image.sets)
+        self.image = image
         self._device, self._read_logits = device, read_logits
         self._golden, self._on_close, self._reconnect_s = golden, on_close, reconnect_s
         self._decode, self._prefill = _Work(), _Work()
         self._commands = [Counter() for _ in range(image.config.channels)]
         self._guard = [Counter() for _ in range(image.config.channels)]
+        self.told: list[Context] = []
         self.edge_counters: list[dict[str, int]] = []
         self._cycles, self._seconds = 0, 0.0
         self._saturated: dict[str, int] = {}
@@ -92,46 +95,46 @@ class DeviceSession(Session):
                 device.protect(channel, image.protection.tiles_end, image.protection.end, PATROL_CYCLES)
                 device.clear_fault(channel)  # of an earlier session
 
-    def prefill(self, tokens: Sequence[int]) -> list[Step]:
-        steps: list[Step] = []
-        for start in range(0, len(tokens), self.image.contexts):
-            steps += self._pass(tokens[start:start + self.image.contexts], decode=False)
-        return steps
-
-    def decode(self, token: int) -> Step:
-        return self._pass([token], decode=True)[0]
-
-    def rewind(self, position: int) -> None:
-        super().rewind(position)
-        if self._golden:
-            self._golden.rewind(position)
-
     def jump(self, position: int) -> None:
         """Go on at ``position`` as if all before it had been processed: for measurements, as what a pass costs does not
         depend on what the cache holds.
         """
         if not 0 <= position < self.context:
             raise SessionError(f"position {position} was asked for, expected 0 to {self.context - 1}")
-        self._position = position
+        self._lengths[self._own()] = position
 
     def use_set(self, index: int) -> None:
         super().use_set(index)
         if self._golden:
             self._golden.use_set(index)
 
-    def _pass(self, tokens: Sequence[int], decode: bool) -> list[Step]:
-        if self._position + len(tokens) > self.context:
-            raise SessionError(f"position {self._position + len(tokens) - 1} is beyond the context of {self.context}")
+    def _added(self, sequence: int, start: int, positions: int) -> None:
+        if self._golden:
+            self._golden.add(positions)
+
+    def _removed(self, sequence: int) -> None:
+        if self._golden:
+            self._golden.remove(sequence)
+
+    def _rewound(self, sequence: int, position: int) -> None:
+        if self._golden:
+            self._golden.rewind(position, sequence)
+
+    def _pass(self, parts: Sequence[Part]) -> list[list[Step]]:
         started = time.perf_counter()
         expected: list[Step] = []
 
         def compute_golden() -> None:
             if self._golden and not expected:
-                expected.extend(self._golden.prefill(tokens))
+                steps = self._golden.step({part.sequence: part.tokens for part in parts})
+                expected.extend(step for part in parts for step in steps[part.sequence])
 
+        contexts = [Context(int(token), part.position + index, part.start, self._read_logits is not None,
+                            index == len(part.tokens) - 1)
+                    for part in parts for index, token in enumerate(part.tokens)]
         for attempt in range(BREAKS + 1):
             try:
-                result, counts, logits = self._execute(tokens, compute_golden)
+                result, counts, logits = self._execute(contexts, compute_golden)
                 break
             except TransportError:
                 if not self._reconnect_s or attempt == BREAKS:
@@ -140,49 +143,55 @@ class DeviceSession(Session):
         else:
             raise AssertionError("unreachable")
         self._seconds += time.perf_counter() - started
-        self._position += len(tokens)
-        used = self._count(result.cycles, counts, decode)
+        used, candidates = self._count(result.cycles, counts, decode=all(len(part.tokens) == 1 for part in parts))
         matches = [None if row is None or not expected else _same_bits(row, expected[c].logits)
                    for c, row in enumerate(logits)]
-        last = len(tokens) - 1
-        return [Step(self._candidates if c == last else None, logits[c], result.cycles if c == last else 0,
-                     used if c == last else 0, matches[c]) for c in range(len(tokens))]
+        reported, last = iter(candidates), len(contexts) - 1
+        steps = iter([Step(next(reported) if context.choice else None, logits[c], result.cycles if c == last else 0,
+                           used if c == last else 0, matches[c]) for c, context in enumerate(contexts)])
+        return [[next(steps) for _ in part.tokens] for part in parts]
 
-    def _execute(self, tokens: Sequence[int], meanwhile: Callable[[], None]):
-        """Run the pass at the present position: the run's result, its counters, the logits.
+    def _execute(self, contexts: Sequence[Context], meanwhile: Callable[[], None]):
+        """Run a pass: the run's result, its counters, the logits.
 
-        It may be repeated when the link breaks: what it writes to the cache is this position's alone and the same each
+        It may be repeated when the link breaks: what it writes to the cache is its positions' alone and the same each
         time, and it reads nothing else that it writes.
         """
-        program = self.image.programs[len(tokens)]
-        self._device.run(program.base, program.slot_log2, program.words, self._position, len(tokens), tokens,
-                         self._set, self._read_logits is not None)
+        program = self.image.program(len(contexts))
+        # A program of more contexts computes the last one again, and nothing is asked of it.
+        again = contexts[-1]._replace(logits=False, choice=False)
+        self.told = [*contexts, *[again] * (program.contexts - len(contexts))]
+        self._device.run(program.base, program.slot_log2, program.words, self.told, self._set)
         meanwhile()
         result = self._device.wait(RUN_TIMEOUT_S)
-        at = self._position + len(tokens) - 1
         if result.errors & Flag.MEMORY:
-            raise SessionError(self._memory_error(at))
+            raise SessionError(self._memory_error())
         if result.errors & ~Flag.SATURATED or result.overflow:
             raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
-                               f"activation) and mailbox overflow {result.overflow} at position {at}")
+                               f"activation) and mailbox overflow {result.overflow} at {self._where()}")
         if result.errors & Flag.SATURATED and not self._saturated:
-            self._saturated = position_entry(self._position)
+            self._saturated = position_entry(contexts[0].position)
         counts = self._read_counts(result.messages)
-        return result, counts, [self._read_logits(c) if self._read_logits else None for c in range(len(tokens))]
+        return result, counts, [self._read_logits(c) if self._read_logits else None for c in range(len(contexts))]
+
+    def _where(self) -> str:
+        """Positions of the last pass."""
+        positions = dict.fromkeys(context.position for context in self.told)
+        return f"position{'s' * (len(positions) > 1)} {', '.join(map(str, positions))}"
 
     def _mend(self) -> None:
         """Connect again, and let a run that is going on end: nothing may be written behind a repeated one's back."""
         self._device.reconnect(self._reconnect_s)
         if self._device.wait(RUN_TIMEOUT_S).cycles == 0:
-            raise SessionError(f"the chip was reset while the link was broken, at position {self._position}: start "
+            raise SessionError(f"the chip was reset while the link was broken, at {self._where()}: start "
                                "again, its memory cannot be trusted")
 
-    def _memory_error(self, position: int) -> str:
+    def _memory_error(self) -> str:
         """What the guards keep."""
         faults = ((channel, self._device.fault(channel)) for channel in range(self.image.config.channels))
         places = (f"{fault.kind} at word address 0x{fault.address:x} of channel {channel}"
                   for channel, fault in faults if fault is not None)
-        return f"memory error that cannot be corrected, up to position {position}: {', '.join(places)}"
+        return f"memory error that cannot be corrected, found at {self._where()}: {', '.join(places)}"
 
     def _read_counts(self, messages: int):
         """The mailbox, and by channel the counters of its edge, its memory and its guard."""
@@ -194,16 +203,12 @@ class DeviceSession(Session):
                              self._registers(memory + FIRST_GUARD_COUNTER, GUARD_COUNTERS)))
         return self._device.mailbox(messages), channels
 
-    def _count(self, cycles: int, counts, decode: bool) -> int:
-        """Sum up the counters of a pass; returns the bytes moved by all channels."""
+    def _count(self, cycles: int, counts, decode: bool) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
+        """Sum up the counters of a pass: the bytes moved by all channels; the candidates of the contexts that they were
+        asked of.
+        """
         config = self.image.config
         (candidates, counters), channels = counts
-        ids = np.concatenate([node.ids for node in candidates.values()])
-        values = np.concatenate([node.values for node in candidates.values()])
-        real = (ids != NO_TOKEN) & (values > -np.inf)  # a node without vocabulary rows offers one -infinity
-        ids, values = ids[real].astype(np.int64), values[real]
-        order = np.lexsort((ids, -values))[:config.top_k]
-        self._candidates = ids[order], values[order]
         self.edge_counters = [edge for edge, _, _ in channels]
         moved = 0
         for channel, (edge, memory, guard) in enumerate(channels):
@@ -218,7 +223,9 @@ class DeviceSession(Session):
         for busy, weights, activations, total in counters.values():
             work.engine += busy - weights - activations
             work.engine_cycles += total
-        return moved
+        reports = (config.top_k * number for number in range(sum(context.choice for context in self.told)))
+        return moved, [_best([(node.ids[at:at + config.top_k], node.values[at:at + config.top_k])
+                              for node in candidates.values()], config.top_k) for at in reports]
 
     def _registers(self, first: int, names: Sequence[str]) -> dict[str, int]:
         return dict(zip(names, self._device.registers(first, len(names)), strict=True))
@@ -239,6 +246,15 @@ class DeviceSession(Session):
     def close(self) -> None:
         on_close, self._on_close = self._on_close, lambda: None
         on_close()
+
+
+def _best(lists: Sequence[tuple[np.ndarray, np.ndarray]], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and values of the largest of all nodes' lists."""
+    ids, values = (np.concatenate(parts) for parts in zip(*lists, strict=True))
+    real = (ids != NO_TOKEN) & (values > -np.inf)  # a node without vocabulary rows offers one -infinity
+    ids, values = ids[real].astype(np.int64), values[real]
+    order = np.lexsort((ids, -values))[:count]
+    return ids[order], values[order]
 
 
 def _same_bits(got: np.ndarray, expected: np.ndarray | None) -> bool:

@@ -24,16 +24,17 @@ LINK_TIMEOUT_S = 120.0
 def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, memory: Memory,
                    waves: Waves | None = None, compare_golden: bool = False,
                    progress: Callable[[str], None] = lambda _: None, sets: Sequence[ScaleSet] = (),
-                   events: Path | None = None, logits: bool = True) -> DeviceSession:
+                   events: Path | None = None, logits: bool = True, rows: int | None = None) -> DeviceSession:
     """Build the Verilated chip (or take it from the cache), put the image into its memory and connect.
 
-    ``events``: what its taps show is recorded there (`dojang_sim.profile`). ``logits``: are to be had.
+    ``events``: what its taps show is recorded there (`dojang_sim.profile`). ``logits``: are to be had. ``rows``: see
+    `open_session`.
     """
     from dojang_sim.chip.build import build_chip
     from dojang_sim.chip.memories import MEMORIES
 
     progress("compiling the model")
-    image = compile_model(checkpoint, config, context, sets)
+    image = compile_model(checkpoint, config, context, sets, rows)
     memories = MEMORIES[memory]
     executable = build_chip(config, trace=waves is not None, profile=events is not None, memories=memories,
                             on_build=lambda: progress("building the simulated chip (about a minute, once)"))
@@ -58,7 +59,7 @@ def open_simulated(checkpoint: Checkpoint, config: ChipConfig, context: int, mem
         device = Device(transport, timeout_s=LINK_TIMEOUT_S)
         if compare_golden:
             progress("preparing the golden model")
-        golden = GoldenSession(checkpoint, image.context, sets) if compare_golden else None
+        golden = GoldenSession(checkpoint, image.context, sets, image.rows) if compare_golden else None
         read = (lambda c: image.read_logits(contents, c, memories.guarded)) if logits else None
         return DeviceSession(device, image, memories.guarded, read, golden, close)
     except BaseException:

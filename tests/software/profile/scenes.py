@@ -7,7 +7,7 @@ from dojang.profile.instructions import decode
 from dojang.profile.node import NodeTimeline
 from dojang.profile.passes import READ_KINDS
 from dojang_hdl.config import preset
-from dojang_hdl.isa import Op, Stream
+from dojang_hdl.isa import Context, Op, Stream
 from dojang_hdl.node.instruction import Unit
 from dojang_sim.profile import Record, Signal, chip_taps
 
@@ -30,7 +30,7 @@ def program():
 
 
 def instructions():
-    return decode(program(), position=0)
+    return decode(program(), [Context(0, 0)])
 
 
 def signal(*changes):
