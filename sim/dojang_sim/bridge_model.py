@@ -31,7 +31,8 @@ class BridgeModel:
     Parameters
     ----------
     width, height, lanes, contexts, top_k, channel_mib, fingerprint, clock_hz: of the chip.
-    on_run: called with (RUN word, token ids) for each run executed; it may call `message`.
+    on_run: called with (RUN word without `first` and `go`, context words by number as last told) for each run
+        started; it may call `message`.
     registers: the 512 counter registers.
 
     Attributes
@@ -39,26 +40,29 @@ class BridgeModel:
     windows: channels whose addresses from 2^30 on are taken as well.
     memory: written words by (channel, word address); others are zero.
     executed: type and payload of each request executed.
+    told: context words by number.
     counts: the link counters by name.
     """
 
     def __init__(self, width: int, height: int, lanes: int, contexts: int, top_k: int, channel_mib: int,
-                 on_run: Callable[[int, tuple[int, ...]], None] | None = None, registers: list[int] | None = None,
+                 on_run: Callable[[int, dict[int, int]], None] | None = None, registers: list[int] | None = None,
                  fingerprint: int = 0, clock_hz: int = 0):
         self.width, self.height = width, height
-        self.identity = struct.pack("<4sHBBBBHIII", b"DJNG", 3, width, height, lanes, contexts, top_k, channel_mib,
+        self.identity = struct.pack("<4sHBBBBHIII", b"DJNG", 4, width, height, lanes, contexts, top_k, channel_mib,
                                     fingerprint, clock_hz)
         self.channel_words = channel_mib * 65536
+        self.contexts = contexts
         self.on_run = on_run
         self.registers = registers or [0] * 512
         self.mailbox_depth = 1
-        while self.mailbox_depth < 2 * width * height * (top_k // 2 + 4):
+        while self.mailbox_depth < 2 * width * height * (contexts * top_k // 2 + 4):
             self.mailbox_depth *= 2
         self.memory: dict[tuple[int, int], bytes] = {}
         self.windows: set[int] = set()
         self.executed: list[tuple[int, bytes]] = []
         self.counts = dict.fromkeys(
             ("corrupt", "truncated", "skipped", "overruns", "resent", "rejected", "dropped"), 0)
+        self.told: dict[int, int] = {}
         self.mailbox: list[bytes] = []
         self.overflow = False
         self.nodes_done = self.errors = self.cycles = 0
@@ -139,12 +143,14 @@ class BridgeModel:
     # Requests.
 
     def _execute(self, kind: int, payload: bytes) -> tuple[int, bytes]:
-        lengths = {IDENTIFY: 0, READ: 8, RUN: 32, WAIT: 0, MAILBOX: 8, COUNTERS: 8, RESET: 0, CHECK: 8}
-        if kind not in lengths and kind != WRITE:
+        lengths = {IDENTIFY: 0, READ: 8, WAIT: 0, MAILBOX: 8, COUNTERS: 8, RESET: 0, CHECK: 8}
+        if kind not in lengths and kind not in (WRITE, RUN):
             return UNKNOWN, b""
+        if kind == RUN and (len(payload) % 16 or not 1 <= len(payload) // 16 <= 15):
+            return LENGTH, b""
         if kind == WRITE and (len(payload) < 8 or len(payload) != 8 + 16 * int.from_bytes(payload[5:8], "little")):
             return LENGTH, b""
-        if kind != WRITE and len(payload) != lengths[kind]:
+        if kind in lengths and len(payload) != lengths[kind]:
             return LENGTH, b""
         if kind in (WRITE, READ, MAILBOX, COUNTERS, CHECK):
             address, channel = struct.unpack("<IB", payload[:5])
@@ -184,8 +190,14 @@ class BridgeModel:
     def _run(self, payload: bytes) -> tuple[int, bytes]:
         if self.running:
             return BUSY, b""
-        self.running, self.nodes_done, self.errors, self.cycles = True, 0, 0, 0
-        self.mailbox, self.overflow = [], False
-        if self.on_run:
-            self.on_run(int.from_bytes(payload[:16], "little"), struct.unpack("<4I", payload[16:]))
+        word, *words = (int.from_bytes(payload[at:at + 16], "little") for at in range(0, len(payload), 16))
+        first, go = word >> 69 & 31, word >> 74 & 1
+        if words and first + len(words) > self.contexts:
+            return ARGUMENT, b""
+        self.told |= {first + number: context for number, context in enumerate(words)}
+        if go:
+            self.running, self.nodes_done, self.errors, self.cycles = True, 0, 0, 0
+            self.mailbox, self.overflow = [], False
+            if self.on_run:
+                self.on_run(word & (1 << 69) - 1, dict(self.told))
         return OK, b""

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arith.float32 import BIAS
 from ..arith.pipeline import Pipeline
 from ..config import BLOCK, ELEMENTS
+from ..isa import CONTEXT_BITS
 from ..sram_port import SRAM_LATENCY, SramRead
 from .element import Element, ElementAligner
 from .exponent import BlockExponent
@@ -45,7 +46,7 @@ class Aligner(wiring.Component):
     def __init__(self, contexts: int):
         self._contexts = contexts
         super().__init__({
-            "start": In(1), "act": In(16), "stride": In(16), "groups": In(16), "contexts": In(3),
+            "start": In(1), "act": In(16), "stride": In(16), "groups": In(16), "contexts": In(CONTEXT_BITS),
             "sram": Out(SramRead()),
             "ready": Out(1), "take": In(1),
             "exponent": Out(EXPONENT).array(contexts), "total": Out(TOTAL).array(contexts),

@@ -111,9 +111,11 @@ class Engine(wiring.Component):
             self.spare.eq(self.busy & (command.contexts != 0)),
         ]
         # The serializer needs a cycle a row; the write port a cycle a context for every four rows.
-        crowded = -(-config.lanes * config.contexts // ELEMENTS)
-        m.d.comb += parts.pace.eq(
-            config.lanes if crowded <= config.lanes else Mux(command.contexts >= ELEMENTS, crowded, config.lanes))
+        units = (ELEMENTS // config.lanes).bit_length() - 1
+        if config.contexts > ELEMENTS:
+            m.d.sync += parts.pace.eq(Mux(command.contexts < ELEMENTS, config.lanes, (command.contexts >> units) + 1))
+        else:
+            m.d.comb += parts.pace.eq(config.lanes)
 
         step = Signal(config.contexts)
         plane = Signal(BLOCK * config.lanes)

@@ -5,7 +5,7 @@ from amaranth.hdl import signed
 from ..config import BLOCK
 
 __all__ = ["DOT", "EXPONENT", "E_MAX", "E_MIN", "FRACTION", "GROUP_TOTAL", "LIMIT", "MOST_BLOCKS", "Q_BITS", "R_BITS",
-           "TOTAL", "TURNED", "TURN_EXPONENT"]
+           "SPREAD", "TOTAL", "TURNED", "TURN_EXPONENT"]
 
 FRACTION = 14
 """q = x * 2^(FRACTION - E)."""
@@ -37,3 +37,6 @@ TURN_EXPONENT = 3
 
 R_BITS = Q_BITS + (TURNED - 1).bit_length()
 """r, a transformed q before it is rounded: |r| < 2^21."""
+
+SPREAD = 6
+"""Bits of the cycles from unit to unit: 32 with four lanes and 32 contexts."""

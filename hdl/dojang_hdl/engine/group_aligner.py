@@ -11,6 +11,7 @@ from ..arith.float32 import BIAS
 from ..arith.pipeline import Pipeline
 from ..block_memory import BlockMemory
 from ..config import BLOCK, ELEMENTS
+from ..isa import CONTEXT_BITS
 from ..sram_port import SRAM_LATENCY, SramRead
 from .converter import Converter
 from .exponent import last_word
@@ -40,7 +41,7 @@ class GroupAligner(wiring.Component):
 
     Parameters
     ----------
-    contexts: activation vectors it has room for, up to 8.
+    contexts: activation vectors it has room for.
 
     Members
     -------
@@ -69,7 +70,7 @@ class GroupAligner(wiring.Component):
         self._entries = AHEAD << (contexts - 1).bit_length()
         super().__init__({
             "start": In(1), "act": In(16), "stride": In(16), "groups": In(16), "blocks": In(2), "rotated": In(1),
-            "terms": In(3), "contexts": In(3),
+            "terms": In(3), "contexts": In(CONTEXT_BITS),
             "sram": Out(SramRead()),
             "ready": Out(1), "take": In(1), "q": Out(BLOCK * Q_BITS).array(contexts),
             "exponent": Out(EXPONENT).array(contexts), "total": Out(GROUP_TOTAL).array(contexts),

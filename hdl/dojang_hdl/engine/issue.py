@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import BLOCK
+from .formats import SPREAD
 
 __all__ = ["Issue"]
 
@@ -40,7 +41,7 @@ class Issue(wiring.Component):
         self._lanes, self._interval = lanes, interval
         width = BLOCK * lanes
         super().__init__({
-            "start": In(1), "rows": In(16), "passes": In(16), "bits": In(4), "spread": In(4), "completes": In(1),
+            "start": In(1), "rows": In(16), "passes": In(16), "bits": In(4), "spread": In(SPREAD), "completes": In(1),
             "planes": In(stream.Signature(width)), "aligned": In(1), "scaled": In(1),
             "step": Out(1), "plane": Out(width), "first": Out(1), "last": Out(1),
             "begins": Out(1), "ends": Out(1), "busy": Out(1),
@@ -50,7 +51,7 @@ class Issue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         rows, passes, plane = Signal(16), Signal(16), Signal(4)
-        age, gap = Signal(range(self._interval + 1)), Signal(4)
+        age, gap = Signal(range(self._interval + 1)), Signal(SPREAD)
         first_step = Signal()
         final = rows == self._lanes
         paced = ~first_step | (age == self._interval)

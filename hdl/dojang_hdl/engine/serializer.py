@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..isa import CONTEXT_BITS
 from .formats import DOT
 from .scales import unit_layout
 
@@ -39,7 +40,7 @@ class Serializer(wiring.Component):
     def __init__(self, lanes: int, contexts: int, factors: data.StructLayout):
         self._lanes, self._contexts, self._factors = lanes, contexts, factors
         super().__init__({
-            "start": In(1), "contexts": In(3),
+            "start": In(1), "contexts": In(CONTEXT_BITS),
             "take": In(1), "group": In(factors).array(contexts),
             "i_valid": In(1), "dots": In(DOT).array(contexts, lanes), "unit": In(unit_layout(lanes)),
             "o_valid": Out(1), "o_dot": Out(DOT).array(contexts), "o_group": Out(factors).array(contexts),

@@ -7,7 +7,8 @@ from amaranth.utils import ceil_log2
 
 from ..arith.pipeline import Pipeline
 from ..block_memory import BlockMemory
-from .formats import DOT
+from ..isa import CONTEXT_BITS
+from .formats import DOT, SPREAD
 
 __all__ = ["SumQueue"]
 
@@ -59,7 +60,7 @@ class SumQueue(wiring.Component):
         self._lanes, self._contexts, self._units = lanes, contexts, acc_rows // lanes
         self._depth = max(LEAST, self._units)
         super().__init__({
-            "start": In(1), "rows": In(16), "contexts": In(3), "spread": In(4),
+            "start": In(1), "rows": In(16), "contexts": In(CONTEXT_BITS), "spread": In(SPREAD),
             "room": Out(1), "reserve": In(1), "place": Out(1), "begins": In(1),
             "i_valid": In(1), "i": In(DOT).array(contexts, lanes),
             "factors": In(1), "starved": Out(1), "pop": Out(1), "final": Out(1),
@@ -69,7 +70,7 @@ class SumQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         unit, last = Signal(range(self._units)), Signal(range(self._units))
-        stored, some, gap = Signal(range(self._depth + 1)), Signal(), Signal(4)
+        stored, some, gap = Signal(range(self._depth + 1)), Signal(), Signal(SPREAD)
         free, groups = Signal(range(self._depth + 1)), Signal(range(GROUPS + 1))
         leaves = some & (gap == 0)
         m.d.comb += [self.pop.eq(leaves & self.factors), self.starved.eq(leaves & ~self.factors),

@@ -39,7 +39,7 @@ class HostBridge(wiring.Component):
     bad_frame: event, one cycle late: a frame was dropped, for its length, its CRC or the time-out.
     memory: one port for each channel.
     windows, memory_busy, memory_error: channels that are guarded, some channel's busy and error (`MemoryStatus`).
-    control: TOKENS and RUN flits to all nodes.
+    control: CONTEXT and RUN flits to all nodes.
     messages: what the nodes send, always ready.
     running: from the RUN flit until the last node's DONE. count_enable is the same.
     count_clear: one cycle before each run.
@@ -95,7 +95,7 @@ class HostBridge(wiring.Component):
         connect(m, receiver.frame, executor.request)
         connect(m, executor.response, sender.frame)
         connect(m, sender.tx, flipped(self.tx))
-        connect(m, executor.start, run_control.start)
+        connect(m, executor.order, run_control.order)
         connect(m, run_control.control, flipped(self.control))
         connect(m, flipped(self.messages), mailbox.messages)
         for port, outer in zip(executor.memory, self.memory, strict=True):

@@ -7,18 +7,19 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, WORD_BYTES, ChipConfig
 from ..memory import MemoryPort
+from ..mesh.flit import RunLayout
 from . import protocol
 from .identity import identity
 from .mailbox import StoredMessage
 from .protocol import Request, Status
 from .receiver import Received
-from .run_control import ERROR_BITS, RunWords
+from .run_control import ERROR_BITS, RunOrder
 from .sender import Sent
 from .words import BytePicker, WordFetcher
 
 __all__ = ["CSR_SPACE", "Executor"]
 
-ARGS = data.StructLayout(dict(protocol.ARGS))
+ARGS, RUN = (data.StructLayout(dict(fields)) for fields in (protocol.ARGS, protocol.RUN))
 ARGS_REQUESTS = (Request.READ, Request.MAILBOX, Request.COUNTERS, Request.CHECK)
 EMPTY_REQUESTS = (Request.IDENTIFY, Request.WAIT, Request.RESET)
 CSR_SPACE = 512
@@ -45,7 +46,7 @@ class Executor(wiring.Component):
     response: to `FrameSender`; response_en, response_addr, response_data write its buffer.
     memory: one port for each channel; commands of one word, those of CHECK of up to `BURST`.
     windows: channels that have something behind their words (`dojang_hdl.guard.layout`).
-    start, running, nodes_done, errors, cycles, abort: `RunControl`.
+    order, running, nodes_done, errors, cycles, abort: `RunControl`.
     settling: the run has ended, but what it wrote has not yet been verified.
     index, stored, messages, overflow, clear: `Mailbox`.
     link_counters: answered by COUNTERS.
@@ -68,7 +69,7 @@ class Executor(wiring.Component):
             "response_data": Out(8),
             "memory": Out(MemoryPort()).array(config.channels),
             "windows": In(config.channels),
-            "start": Out(stream.Signature(RunWords)),
+            "order": Out(stream.Signature(RunOrder)),
             "running": In(1),
             "settling": In(1),
             "nodes_done": In(range(config.nodes + 1)),
@@ -102,7 +103,7 @@ class Executor(wiring.Component):
         args = Signal(ARGS)
         end = Signal(33)
         status = Signal(Status)
-        run = Signal(WORD_BITS)
+        run = Signal(RUN)
         timer = Signal(range(max(self._wait_cycles, protocol.RESET_CYCLES)))
         last = Signal(Sent)
         any_executed = Signal()
@@ -162,7 +163,7 @@ class Executor(wiring.Component):
             values.word.eq(word), values.message.eq(self.stored), values.register.eq(self.csr_data),
             values.counters.eq(self.link_counters), values.crc.eq(crc.crc),
             self.index.eq(args.address), self.csr_addr.eq(args.address),
-            self.start.p.run.eq(run), self.start.p.tokens.eq(fetcher.word),
+            self.order.p.context.eq(args.address), self.order.p.payload.eq(fetcher.word),
             self.response.p.eq(last),
         ]
         m.d.sync += self.soft_reset.eq(0)
@@ -191,7 +192,7 @@ class Executor(wiring.Component):
                 length_fits = (any_of(EMPTY_REQUESTS) & (request.length == 0)
                                | any_of(ARGS_REQUESTS) & (request.length == protocol.ARGS_BYTES)
                                | kind[Request.WRITE] & (request.length[:4] == protocol.ARGS_BYTES)
-                               | kind[Request.RUN] & (request.length == protocol.RUN_BYTES))
+                               | kind[Request.RUN] & (request.length[:4] == 0) & (request.length[4:] != 0))
                 with m.If(~any_of(Request)):
                     finish(Status.UNKNOWN)
                 with m.Elif(~length_fits):
@@ -215,6 +216,10 @@ class Executor(wiring.Component):
             with m.State("ARGS"), m.If(~busy):
                 m.d.sync += args.eq(fetcher.word[WORD_BITS - 8 * protocol.ARGS_BYTES:])
                 m.next = "END"
+            with m.State("RUN WORD"), m.If(~busy):
+                words = RUN(fetcher.word[:RUN.size])
+                m.d.sync += [run.eq(words), args.address.eq(words.first), args.count.eq(request.length[4:] - 1)]
+                m.next = "END"
             with m.State("END"):
                 m.d.sync += end.eq(args.address + args.count)
                 m.next = "RANGE"
@@ -233,6 +238,7 @@ class Executor(wiring.Component):
                 in_mailbox = ((args.count != 0) & few & (args.count[:4] <= protocol.MAX_MESSAGES)
                               & ~end[len(self.messages):].any() & (end[:len(self.messages)] <= self.messages))
                 allowed = ((kind[Request.WRITE] | kind[Request.CHECK] | kind[Request.READ] & few) & in_memory
+                           | kind[Request.RUN] & ((args.count == 0) | at_most(self._config.contexts))
                            | kind[Request.MAILBOX] & in_mailbox
                            | kind[Request.COUNTERS] & (args.count <= protocol.MAX_REGISTERS) & at_most(CSR_SPACE))
                 with m.If(kind[Request.WRITE] & (args.count != request.length[4:])):
@@ -245,16 +251,22 @@ class Executor(wiring.Component):
                     with m.If(kind[Request.COUNTERS]):
                         answer("counters")
 
-            # One round for each word, message or register.
+            # One round for each word, message, register or context.
             with m.State("LOOP"), m.If(~busy):
                 with m.If(args.count == 0):
                     m.d.sync += to_crc.eq(0)
                     with m.If(kind[Request.CHECK]):
                         answer("crc")
                     finish(Status.OK)
+                    with m.If(kind[Request.RUN] & run.go):
+                        m.d.comb += self.clear.eq(1)
+                        m.next = "START"
                 with m.Elif(kind[Request.WRITE]):
                     fetch()
                     m.next = "WRITE FETCH"
+                with m.Elif(kind[Request.RUN]):
+                    fetch()
+                    m.next = "CONTEXT"
                 with m.Elif(kind[Request.MAILBOX]):
                     answer("message")
                     m.next = "NEXT"
@@ -283,17 +295,15 @@ class Executor(wiring.Component):
             with m.State("PAUSE"):  # registers answer two cycles after their address
                 m.next = "LOOP"
 
-            with m.State("RUN WORD"), m.If(~busy):
-                m.d.sync += run.eq(fetcher.word)
-                fetch()
-                m.next = "RUN TOKENS"
-            with m.State("RUN TOKENS"), m.If(~busy):
-                m.d.comb += self.clear.eq(1)
-                m.next = "START"
+            with m.State("CONTEXT"), m.If(~busy):
+                m.d.comb += self.order.valid.eq(1)
+                with m.If(self.order.ready):
+                    m.next = "NEXT"
             with m.State("START"):
-                m.d.comb += self.start.valid.eq(1)
-                with m.If(self.start.ready):
-                    finish(Status.OK)
+                m.d.comb += [self.order.valid.eq(1), self.order.p.run.eq(1), self.order.p.context.eq(0),
+                             self.order.p.payload.eq(run.as_value()[:RunLayout.size])]
+                with m.If(self.order.ready):
+                    m.next = "FINISH"
 
             with m.State("WAIT"):
                 m.d.sync += timer.eq(timer + 1)

@@ -1,41 +1,41 @@
 """Starts a run on the mesh and watches it end."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import WORD_BITS, ChipConfig
-from ..isa import Mode
+from ..isa import CONTEXT_BITS, Mode
 from ..mesh.flit import DataKind, DataLink, HostType
 from ..mesh.message import HostMessage
 from . import protocol
 
-__all__ = ["ERROR_BITS", "RunControl", "RunWords"]
+__all__ = ["ERROR_BITS", "RunControl", "RunOrder"]
 
 ERROR_BITS = 32
 
-RunWords = data.StructLayout({"run": WORD_BITS, "tokens": WORD_BITS})
-"""Payloads of the RUN and the TOKENS flit."""
+RunOrder = data.StructLayout({"run": 1, "context": CONTEXT_BITS, "payload": WORD_BITS})
+"""To send a RUN flit, or else the CONTEXT flit of ``context``."""
 
 
 class RunControl(wiring.Component):
-    """One TOKENS flit and one RUN flit for each ``start``, both to all nodes; then counts DONE messages.
+    """Sends a CONTEXT or RUN flit to all nodes for each order; behind a RUN flit counts DONE messages.
 
     Members
     -------
-    start: stream of `RunWords`; taken when the RUN flit has left. Only to be offered while not running.
+    order: stream of `RunOrder`; taken when the flit has left. Only to be offered while not running.
     control: the flits.
     message, message_valid: what the nodes send (observed, not taken).
     abort: forget the run.
     running: from the cycle after the RUN flit until the last node's DONE.
     nodes_done, errors, cycles: of the run going on or, else, the last one.
-    count_clear: one cycle, before the TOKENS flit.
+    count_clear: one cycle, before the RUN flit.
     """
 
     def __init__(self, config: ChipConfig):
         self._nodes = config.nodes
         super().__init__({
-            "start": In(stream.Signature(RunWords)),
+            "order": In(stream.Signature(RunOrder)),
             "control": Out(DataLink()),
             "message": In(HostMessage),
             "message_valid": In(1),
@@ -53,25 +53,19 @@ class RunControl(wiring.Component):
         done = Signal()
         m.d.comb += done.eq(self.running & self.message_valid & (self.message.type == HostType.DONE))
 
-        def offer(kind, payload):
-            m.d.comb += [self.control.valid.eq(1), flit.mode.eq(Mode.ALL), flit.mask.eq(-1), flit.kind.eq(kind),
-                         flit.payload.eq(payload)]
-
+        order = self.order.payload
+        m.d.comb += [flit.mode.eq(Mode.ALL), flit.mask.eq(-1), flit.addr.eq(order.context),
+                     flit.kind.eq(Mux(order.run, DataKind.RUN, DataKind.CONTEXT)), flit.payload.eq(order.payload)]
         with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += self.count_clear.eq(self.start.valid)
-                with m.If(self.start.valid):
+            with m.State("IDLE"), m.If(self.order.valid):
+                with m.If(order.run):
+                    m.d.comb += self.count_clear.eq(1)
                     m.d.sync += [self.nodes_done.eq(0), self.errors.eq(0), self.cycles.eq(0)]
-                    m.next = "TOKENS"
-            with m.State("TOKENS"):
-                offer(DataKind.TOKENS, self.start.p.tokens)
+                m.next = "SEND"
+            with m.State("SEND"):
+                m.d.comb += [self.control.valid.eq(1), self.order.ready.eq(self.control.ready)]
                 with m.If(self.control.ready):
-                    m.next = "RUN"
-            with m.State("RUN"):
-                offer(DataKind.RUN, self.start.p.run)
-                with m.If(self.control.ready):
-                    m.d.comb += self.start.ready.eq(1)
-                    m.d.sync += self.running.eq(1)
+                    m.d.sync += self.running.eq(order.run)
                     m.next = "IDLE"
         with m.If(self.running):
             m.d.sync += self.cycles.eq(self.cycles + 1)

@@ -5,11 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ELEMENTS, WORD_BITS, ChipConfig
-from ..isa import Mode, Op
+from ..isa import CONTEXT_BITS, Mode, Op
 from ..mesh.flit import DataKind, DataLink, HostType, RequestFlit, RequestKind, RequestLink
 from ..sram_port import SramRead
 from ..streams.buffer import Buffer
-from .candidates import Candidate
+from .kept_lists import Candidate
 from .planes import KeyPacker, ValueInserter
 from .source import SramSource
 from .unpacker import Unpacker
@@ -17,8 +17,8 @@ from .unpacker import Unpacker
 __all__ = ["Mover", "MoverCommand"]
 
 MoverCommand = data.StructLayout({
-    "op": Op, "tag": 2, "a": 16, "d": 16, "n": 16, "addr": 32, "channel": 4, "index": 32, "wide": 1,
-    "mode": Mode, "x": 4, "y": 4})
+    "op": Op, "context": CONTEXT_BITS, "tag": 2, "a": 16, "d": 16, "n": 16, "addr": 32, "channel": 4, "index": 32,
+    "wide": 1, "mode": Mode, "x": 4, "y": 4})
 """`index`: what picks the lane (KPUT, UNPACK), bit (VPUT) or element (SPUT)."""
 
 
@@ -37,7 +37,7 @@ class Mover(wiring.Component):
     sram: read port.
     planes: the plane stream (VPUT, UNPACK).
     scalar: the vector unit's scalar register to put (SPUT), in the cycle after acceptance.
-    select, candidate: the candidate list's read port (REPORT).
+    context, select, candidate: the candidate lists' read port (REPORT).
     counters: sent by END as four 32-bit numbers. errors: `isa.Flag`, sent with DONE.
     """
 
@@ -52,7 +52,7 @@ class Mover(wiring.Component):
             "sram": Out(SramRead()),
             "planes": In(stream.Signature(WORD_BITS)),
             "scalar": In(32),
-            "select": Out(range(config.top_k)),
+            "context": Out(CONTEXT_BITS), "select": Out(range(config.top_k)),
             "candidate": In(Candidate),
             "counters": In(WORD_BITS),
             "errors": In(8),
@@ -79,7 +79,7 @@ class Mover(wiring.Component):
         m.d.comb += [
             request.x.eq(self.x), request.y.eq(self.y), request.row.eq(command.channel), request.addr.eq(addr),
             request.kind.eq(RequestKind.WRITE), request.tag.eq(command.tag), request.mask.eq(~0),
-            request.payload.eq(source.o.payload), request.reply.eq(DataKind.STORE),
+            request.payload.eq(source.o.payload), request.reply.eq(DataKind.STORE), self.context.eq(command.context),
             request.reply_addr.eq(command.d),
             flit.kind.eq(DataKind.STORE), flit.addr.eq(command.d), flit.tag.eq(command.tag), flit.mask.eq(~0),
             key_packer.lane.eq(command.index[:lane_bits] if lane_bits else 0),
@@ -201,6 +201,8 @@ class Mover(wiring.Component):
                     m.next = "IDLE"
             with m.State("REPORT_SELECT"):
                 m.d.sync += self.select.eq(self.select + 1)
+                m.next = "REPORT_WAIT"
+            with m.State("REPORT_WAIT"):
                 m.next = "REPORT_FIRST"
             with m.State("REPORT_FIRST"):
                 m.d.sync += command.index.eq(self.candidate.id)  # holds the first of the pair

@@ -71,7 +71,7 @@ class Node(wiring.Component):
             config.program_fifo, config.chunk, (DataKind.PROGRAM,), (0,), late=False)
         m.submodules.sequencer = sequencer = Sequencer(config)
         engine, vector = Engine(config, spare_domain="spare"), VectorUnit(config.vector_lanes)
-        candidates, mover = Candidates(config.top_k), Mover(config)
+        candidates, mover = Candidates(config.top_k, config.contexts), Mover(config)
         # While the engine computes, the other units wait for their next instruction.
         gated_domain(m, "others", ~engine.busy, self._gated)
         gated_domain(m, "spare", engine.spare, self._gated)
@@ -143,8 +143,9 @@ class Node(wiring.Component):
         m.d.comb += store.eq(local.valid & (flit.kind == DataKind.STORE))
         m.d.sync += [sram.rx.en.eq(store), sram.rx.addr.eq(flit.addr), sram.rx.data.eq(flit.payload),
                      sram.rx.mask.eq(flit.mask), sequencer.arrived.eq(store << flit.tag)]
-        with m.If(local.valid & (flit.kind == DataKind.TOKENS)):
-            m.d.sync += sequencer.tokens.eq(flit.payload)
+        told = sequencer.told
+        m.d.comb += [told.valid.eq(local.valid & (flit.kind == DataKind.CONTEXT)), told.payload.context.eq(flit.addr),
+                     told.payload.registers.eq(flit.payload)]
 
         program = readers[2].command[0]
         command = program.payload
@@ -155,8 +156,7 @@ class Node(wiring.Component):
         m.d.sync += pending.eq(pending << 1)
         with m.If(local.valid & (flit.kind == DataKind.RUN)):
             m.d.sync += [base.eq(run.base), offset.eq(index << run.slot_log2), pending.eq(1),
-                         command.words.eq(run.words), sequencer.position.eq(run.position),
-                         sequencer.logits.eq(run.logits)]
+                         command.words.eq(run.words)]
             if self.config.coded:
                 m.d.sync += sequencer.set.eq(run.set)
         m.d.sync += [command.addr.eq(base + offset), sequencer.start.eq(pending[1])]
@@ -186,12 +186,13 @@ class Node(wiring.Component):
         m.d.comb += [*copy(command, head, "abd"), command.n.eq(instruction.n)]
         m.d.comb += [vector.scalar_index.eq(mem.s), mover.scalar.eq(vector.scalar)]
         command = candidates.command.payload
-        m.d.comb += [command.a.eq(head.a), command.n.eq(instruction.n), command.index.eq(mem.index),
-                     command.reset.eq(mem.reset)]
-        m.d.comb += [candidates.select.eq(mover.select), mover.candidate.eq(candidates.candidate)]
+        m.d.comb += [*copy(command, head, ("a", "context")), command.n.eq(instruction.n),
+                     *copy(command, mem, ("index", "reset"))]
+        m.d.comb += [candidates.context.eq(mover.context), candidates.select.eq(mover.select),
+                     mover.candidate.eq(candidates.candidate)]
         command = mover.command.payload
         m.d.comb += [
-            command.op.eq(head.op), *copy(command, head, ("tag", "a", "d")), command.n.eq(instruction.n),
+            command.op.eq(head.op), *copy(command, head, ("context", "tag", "a", "d")), command.n.eq(instruction.n),
             *copy(command, instruction, ("addr", "index")), *copy(command, mem, ("channel", "wide")),
             *copy(command, send, ("mode", "x", "y")),
         ]

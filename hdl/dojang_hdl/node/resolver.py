@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from .. import isa
 from ..config import WORD_BITS, ChipConfig
-from ..isa import Op
+from ..isa import Op, Reg
+from .contexts import ContextRegisters, ToldContext
 from .instruction import HeadLayout, Instruction, MemLayout, Unit
 
 __all__ = ["Resolver"]
@@ -23,9 +24,9 @@ class Resolver(wiring.Component):
 
     Members
     -------
-    start: begins a program, not before END of the one before has been taken; position, set, logits and tokens are then
-        stable until END.
-    set: of scales and gains; coded chips only, the register reads as 0 on others.
+    start: begins a program, not before END of the one before has been taken.
+    told: see `ContextRegisters`; those that the program names are told before ``start``, and not again until END.
+    set: of scales and gains, stable until END; coded chips only, the register reads as 0 on others.
     program: In stream of program words; ``ready`` depends on registers only. drop: its end has been seen, no more words
         should be asked for. empty: none are on their way or there.
     o: Out stream of `Instruction`; registers all of it. Without NOPs and, but for END, without n = 0.
@@ -37,10 +38,8 @@ class Resolver(wiring.Component):
         self._config = config
         super().__init__({
             "start": In(1),
-            "position": In(16),
-            "logits": In(1),
+            "told": In(stream.Signature(ToldContext)),
             **({"set": In(isa.SET_BITS)} if config.coded else {}),
-            "tokens": In(data.ArrayLayout(32, 4)),
             "program": In(stream.Signature(WORD_BITS)), "drop": Out(1), "empty": In(1),
             "o": Out(stream.Signature(Instruction)),
         })
@@ -51,23 +50,28 @@ class Resolver(wiring.Component):
         head, rest = Signal(HeadLayout), Signal(WORD_BITS)
         mem, done = data.View(MemLayout, rest), self.o.payload
 
+        m.submodules.contexts = contexts = ContextRegisters(self._config.contexts)
+        wiring.connect(m, wiring.flipped(self.told), contexts.told)
+        m.d.comb += contexts.context.eq(head.context)
         # One multiplexer for the three registers an instruction may name, in three states.
-        number, value, register = Signal(3), Signal(32), Signal(32)
+        registers = contexts.registers
+        values = {Reg.POS: registers.position, Reg.LOGITS: registers.logits, Reg.TOKEN: registers.token,
+                  Reg.START: registers.start, Reg.ROW: registers.row, Reg.CHOICE: registers.choice}
+        if self._config.coded:
+            values[Reg.SET] = self.set
+        number, value, register = Signal(Reg), Signal(32), Signal(32)
         with m.Switch(number):
-            with m.Case(isa.Reg.POS):
-                m.d.comb += value.eq(self.position)
-            if self._config.coded:
-                with m.Case(isa.Reg.SET):
-                    m.d.comb += value.eq(self.set)
-            with m.Case(isa.Reg.LOGITS):
-                m.d.comb += value.eq(self.logits)
-            for c in range(4):
-                with m.Case(isa.Reg.TOKEN0 + c):
-                    m.d.comb += value.eq(self.tokens[c])
+            for reg, its_value in values.items():
+                with m.Case(reg):
+                    m.d.comb += value.eq(its_value)
         m.d.sync += register.eq(value)
 
         n_sum, m_sum = Signal(signed(18)), Signal(signed(33))   # the latter also of the lane position
         n_shifted, n_value, m_value = Signal(17), Signal(16), Signal(20)
+        # What an address's register and bias give at least, and which value of the register gives that.
+        floor, lowest = Signal(isa.CACHE_BITS), Signal(isa.CACHE_BITS)
+        m_least, below = Signal(signed(isa.CACHE_BITS + 2)), Signal()
+        m.d.comb += floor.eq(Mux(mem.m_reg == Reg.ROW, registers.start, 0))
         n, n_product = Signal(16), Signal(16)
         # A STREAM of a row begins 2 * lanes words further for every unit before the row in its block.
         lane_bits = self._config.lanes.bit_length() - 1
@@ -102,16 +106,17 @@ class Resolver(wiring.Component):
                     m.next = "BIAS"
             with m.State("BIAS"):
                 m.d.comb += number.eq(mem.m_reg)
-                m.d.sync += n_sum.eq(register[:16] + head.n_bias)
+                m.d.sync += [n_sum.eq(register[:16] + head.n_bias), lowest.eq(floor), m_least.eq(floor - mem.m_bias)]
                 m.next = "SHIFT"
             with m.State("SHIFT"):
                 m.d.comb += [number.eq(mem.lane_reg), bias.eq(mem.m_bias)]
-                m.d.sync += [n_shifted.eq(Mux(n_sum < 0, 0, n_sum >> head.n_shift)), m_sum.eq(register + bias)]
+                m.d.sync += [n_shifted.eq(Mux(n_sum < 0, 0, n_sum >> head.n_shift)), m_sum.eq(register + bias),
+                             below.eq(register < m_least)]
                 m.next = "CLAMP"
             with m.State("CLAMP"):
                 m.d.comb += bias.eq(mem.lane_bias)
                 m.d.sync += [n_value.eq(Mux(head.n_max < n_shifted, head.n_max, n_shifted)),
-                             m_value.eq(Mux(m_sum < 0, 0, m_sum >> mem.m_shift)), m_sum.eq(register + bias)]
+                             m_value.eq(Mux(below, lowest, m_sum[:32]) >> mem.m_shift), m_sum.eq(register + bias)]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 with m.If(~self.o.valid):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .. import isa
 from ..config import WORD_BITS, ChipConfig
 from ..isa import Op
+from .contexts import ToldContext
 from .instruction import GemvLayout, Instruction, Unit
 from .resolver import Resolver
 
@@ -33,7 +34,7 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    start, position, set, logits, tokens, program, drop, empty: as of `Resolver`; not while `running`.
+    start, told, set, program, drop, empty: as of `Resolver`; not while `running`.
     running: from ``start`` until END has been executed.
     instruction: the resolved instruction, valid while `issue` is high; changes in the cycle after ``accept``.
     issue: one bit per `Unit`; held until the unit's bit of `accept` answers. Depends on registers only.
@@ -48,10 +49,8 @@ class Sequencer(wiring.Component):
         super().__init__({
             "start": In(1),
             "running": Out(1),
-            "position": In(16),
-            "logits": In(1),
+            "told": In(stream.Signature(ToldContext)),
             **({"set": In(isa.SET_BITS)} if config.coded else {}),
-            "tokens": In(data.ArrayLayout(32, 4)),
             "program": In(stream.Signature(WORD_BITS)), "drop": Out(1), "empty": In(1),
             "instruction": Out(Instruction),
             "issue": Out(Unit.COUNT),
@@ -66,9 +65,8 @@ class Sequencer(wiring.Component):
         m = Module()
         m.submodules.resolver = resolver = Resolver(self._config)
         wiring.connect(m, wiring.flipped(self.program), resolver.program)
-        m.d.comb += [getattr(resolver, name).eq(getattr(self, name))
-                     for name in ("start", "position", "logits", "tokens", "empty")]
-        m.d.comb += self.drop.eq(resolver.drop)
+        wiring.connect(m, wiring.flipped(self.told), resolver.told)
+        m.d.comb += [resolver.start.eq(self.start), resolver.empty.eq(self.empty), self.drop.eq(resolver.drop)]
         if self._config.coded:
             m.d.comb += resolver.set.eq(self.set)
         instruction = self.instruction

@@ -154,7 +154,7 @@ async def stalls_of_planes(dut):
 
 @cocotb.test()
 async def stalls_of_scales(dut):
-    checker = await execute(dut, random_cases(3), 3, stall_scales=0.8)
+    checker = await execute(dut, random_cases(3), 3, stall_scales=0.95)
     assert checker.waits["waiting_scales"] > 0
 
 
@@ -175,7 +175,7 @@ async def nothing_to_do(dut):
 def _ideal(case: GemvCase) -> int:
     """Cycles of a product whose streams deliver and whose blocks are long enough to align the next one."""
     contexts, units, bits = case.contexts, case.rows // CONFIG.lanes, case.bits
-    apart = CONFIG.lanes * max(1, -(-contexts // 4))     # units whose results leave
+    apart = max(CONFIG.lanes, -(-CONFIG.lanes * contexts // 4))     # units whose results leave
     if CONFIG.coded:     # warm-up parts cost nothing: planes of a few units wait in the decoder's queue
         steps = 1 + last_exit(CONFIG.lanes, CONFIG.acc_rows, apart, [
             ((case.group // BLOCK - 1) * units * bits, [bits] * units)] * case.products)

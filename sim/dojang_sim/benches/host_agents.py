@@ -130,7 +130,8 @@ class Environment:
     Attributes
     ----------
     received: bytes from the bridge.
-    flits: taken from the control port. ``runs``: cycles from RUN flit to last DONE or reset, for each run.
+    flits: kind, mode, address and payload of those taken from the control port.
+    runs: cycles from RUN flit to last DONE or reset, for each run.
     clears, resets: cycles in which count_clear and soft_reset were high.
     on_message: called with each (x, y, type, payload) the bridge has taken.
     """
@@ -154,7 +155,7 @@ class Environment:
 
     def _flit(self, bits):
         flit = DataFlit.from_bits(bits)
-        self.flits.append((flit.kind.name, Mode(flit.mode).name, flit.payload))
+        self.flits.append((flit.kind.name, Mode(flit.mode).name, flit.addr, flit.payload))
         if flit.kind.name == "RUN":
             self._started, self._done = self.cycle, 0
 

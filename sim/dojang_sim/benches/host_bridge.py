@@ -15,14 +15,15 @@ from dojang_sim.bridge_model import BridgeModel, frame
 
 from .host_agents import Environment
 
-CONFIG = ChipConfig("bench", width=2, height=2, channel_mib=1)
+CONFIG = ChipConfig("bench", width=2, height=2, contexts=18, channel_mib=1)
 BYTE_TIMEOUT = 150
 WAIT_CYCLES = 400
 STALL = float(os.environ.get("HOST_STALL", "0.3"))
 SEED = int(os.environ.get("HOST_SEED", "1"))
 
 IDENTIFY, WRITE, READ, RUN, WAIT, MAILBOX, COUNTERS, RESET, CHECK = range(1, 10)
-RUN_BITS = 89
+RUN_BITS, FIRST, GO = 69, 1 << 69, 1 << 74
+CONTEXT_BITS = 90
 CANDIDATES, NODE_COUNTERS, DONE = range(3)
 ANSWER_CYCLES = 300_000
 SILENCE = 900  # longer than any request takes
@@ -33,6 +34,11 @@ FIFO_BYTES = 2048
 
 def args(address=0, channel=0, count=0):
     return struct.pack("<IB", address, channel) + count.to_bytes(3, "little")
+
+
+def run_payload(word, first=0, contexts=(), go=True):
+    """Of RUN, ``word`` being the fields of a RUN flit."""
+    return b"".join(each.to_bytes(16, "little") for each in (word + first * FIRST + go * GO, *contexts))
 
 
 class Bench:
@@ -137,7 +143,10 @@ async def requests(dut):
         (CHECK, args(0, 0, 1) + b"x"),
         (COUNTERS, args(0, 0, 1 << 16)), (MAILBOX, args(0, 0, 1 << 23)),
         (READ, args(LAST_WORD, 1, 2)), (READ, args(0, 255, 1)), (READ, args(0, 0, 1) + b"x"),
-        (RUN, bytes(31)), (WAIT, b"x"), (RESET, b"x"), (IDENTIFY, bytes(248)), (MAILBOX, args(0, 0, 1)),
+        (RUN, b""), (RUN, bytes(8)), (RUN, bytes(31)), (RUN, bytes(33)), (RUN, bytes(248)),
+        (RUN, run_payload(0, CONFIG.contexts - 1, (0, 0))), (RUN, run_payload(0, CONFIG.contexts, (0,), go=False)),
+        (RUN, run_payload(0, 31, (0,))), (RUN, run_payload(0, 5, (0,) * 14)),
+        (WAIT, b"x"), (RESET, b"x"), (IDENTIFY, bytes(248)), (MAILBOX, args(0, 0, 1)),
         (COUNTERS, args(0, 0, 57)), (COUNTERS, args(506, 0, 7)), (MAILBOX, b"x")]
     for kind, payload in refused:
         answer = bench.model.counts["rejected"]
@@ -146,6 +155,7 @@ async def requests(dut):
     await bench.request(COUNTERS, args())
     await bench.request(READ, args(0, 0, 1))
     bench.check_memory()
+    assert not bench.env.flits and not bench.env.clears
     bench.env.stop()
 
 
@@ -212,13 +222,24 @@ async def runs(dut):
     await bench.start()
     await bench.request(IDENTIFY)
     for run in range(2):
-        word, tokens = bench.rng.getrandbits(RUN_BITS), bench.rng.getrandbits(128)
-        payload = word.to_bytes(16, "little") + tokens.to_bytes(16, "little")
+        word = bench.rng.getrandbits(RUN_BITS)
+        told = {number: bench.rng.getrandbits(CONTEXT_BITS) for number in range(CONFIG.contexts)[:None if run else 14]}
+        bench.env.flits.clear()
+        if run:   # what the mailbox has stays until the run that the last one starts
+            for first, last in ((0, 14), (14, 14), (14, 17)):
+                part = [told[number] for number in range(first, last)]
+                await bench.request(RUN, run_payload(bench.rng.getrandbits(RUN_BITS), first, part, go=False))
+                await bench.request(MAILBOX, args(0, 0, 1))
+            payload = run_payload(word, 17, [told[17]])
+        else:
+            payload = run_payload(word, 0, told.values())
+        assert len(bench.env.clears) == run
         await bench.request(RUN, payload)
-        assert bench.env.flits[2 * run:] == [("TOKENS", "ALL", tokens), ("RUN", "ALL", word)]
+        assert bench.env.flits == [*(("CONTEXT", "ALL", *each) for each in told.items()), ("RUN", "ALL", 0, word)]
         assert len(bench.env.clears) == run + 1
         assert (await bench.wait())[0] == 1
-        await bench.request(RUN, payload)
+        for refused in (payload, run_payload(0, 0, (0,), go=False), run_payload(0, 31, (0, 0)), bytes(17)):
+            await bench.request(RUN, refused)
         await bench.request(MAILBOX, args(0, 0, 1))
         count = bench.model.mailbox_depth + 3 if run else 40
         kinds = (CANDIDATES, NODE_COUNTERS)
@@ -237,7 +258,7 @@ async def runs(dut):
     bench.send_done((0xFFFF,))
     await bench.env.quiet(20)
     await bench.wait()
-    await bench.request(RUN, bytes(32))
+    await bench.request(RUN, run_payload(3, 31))    # no context, so none that the chip does not have
     await bench.request(RESET)
     assert len(bench.env.resets) == 16 == bench.env.resets[-1] - bench.env.resets[0] + 1
     assert (await bench.wait())[:3] == (0, 0, 0)

@@ -6,19 +6,20 @@ Environment: ``NODE_PROGRAMS`` (programs per test), ``NODE_SEED``.
 
 import os
 import random
+from collections.abc import Sequence
 
 import cocotb
 import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import WORD_BYTES, ChipConfig
-from dojang_hdl.isa import SET_BITS, Add, Flag, Mul, Op, Reg, Round, Stream
+from dojang_hdl.isa import SET_BITS, Add, Context, Flag, Mul, Op, Round, Stream
 
 from ..golden.emulator import Emulator
 from .node_agents import HostModel, MemoryModel, Replies
 from .node_programs import BITS, FLOATS, PROGRAM, RX, ProgramWriter, random_memory
 from .stream_agents import Monitor, run
 
-CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=2, acc_rows=64, sram_words=256, plane_fifo=128,
+CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=3, acc_rows=64, sram_words=256, plane_fifo=128,
                     scale_fifo=128, program_fifo=64, chunk=32, channel_mib=1)
 PROGRAMS, SEED = int(os.environ.get("NODE_PROGRAMS", "3")), int(os.environ.get("NODE_SEED", "1"))
 STEPS = 40
@@ -74,25 +75,25 @@ class Bench:
         self._runs = 0
         silence(dut)
 
-    async def run(self, text: bytes, position: int = 0, tokens=(0, 0, 0, 0), number: int = 0,
-                  logits: int = 1) -> int:
+    async def run(self, text: bytes, contexts: Sequence[Context] = (Context(0, 0),), number: int = 0) -> int:
         """Run a program on both; the error bits."""
         memory, other = self._memory, self._emulator.memories[0]
         for image in (memory, other):
             image[PROGRAM * WORD_BYTES:PROGRAM * WORD_BYTES + len(text)] = np.frombuffer(text, np.uint8)
         length = len(text) // WORD_BYTES
-        expected = self._emulator.run(PROGRAM, 12, length, position, len(tokens), tokens, set=number,
-                                      logits=bool(logits))
-        self._host.run(PROGRAM, length, position, tokens, number, logits)
+        expected = self._emulator.run(PROGRAM, 12, length, contexts, set=number)
+        self._host.run(PROGRAM, length, contexts, number)
         cycles = await run(self._dut, self._agents, lambda: self._host.done, WATCHDOG, reset=self._runs == 0)
 
         name = f"program {self._runs}"
-        candidates, counters, errors = self._host.results(CONFIG.top_k)
+        reported = expected.candidates[0]
+        lists, counters, errors = self._host.results(CONFIG.top_k, len(reported))
         changed = np.flatnonzero((memory != other).reshape(-1, WORD_BYTES).any(axis=1))
         assert not len(changed), f"{name}: {len(changed)} memory words differ, the first is {changed[0]:#x}"
-        best = [(int(np.float32(value).view(np.uint32)), token) for value, token in expected.candidates[0]]
-        assert candidates[:len(best)] == best, f"{name}: candidates"
-        assert all(token == EMPTY for _, token in candidates[len(best):]), f"{name}: empty places"
+        for candidates, (context, listed) in zip(lists, reported.items(), strict=True):
+            best = [(int(np.float32(value).view(np.uint32)), token) for value, token in listed]
+            assert candidates[:len(best)] == best, f"{name}: candidates of context {context}"
+            assert all(token == EMPTY for _, token in candidates[len(best):]), f"{name}: empty places"
         assert errors == expected.errors[0], f"{name}: errors {errors:#x}, expected {expected.errors[0]!r}"
         check_counters(counters, cycles)
         self._dut._log.info("%s: %d instructions in %d cycles", name, expected.instructions[0], cycles)
@@ -104,15 +105,14 @@ class Bench:
 @cocotb.parametrize((("stall", "latency"), [(0.0, 4), (0.2, 60), (0.7, 20)]))
 async def random_programs(dut, stall, latency):
     bench = Bench(dut, SEED + latency + int(10 * stall), stall, latency)
-    rng, scalars, halves = bench.rng, set(), set()  # scalars and candidates live on from run to run
+    rng, scalars, halves = bench.rng, set(), set()  # scalars live on from run to run
     for _ in range(PROGRAMS):
-        position, tokens = rng.randrange(300), [rng.randrange(2000) for _ in range(4)]
-        number, logits = rng.randrange(1, 1 << SET_BITS), rng.randrange(2)
-        registers = {Reg.ZERO: 0, Reg.POS: position, Reg.SET: number if CONFIG.coded else 0,
-                     Reg.LOGITS: logits,
-                     **{Reg.TOKEN0 + c: token for c, token in enumerate(tokens)}}
+        contexts = [Context(rng.randrange(2000), rng.randrange(300), 32 * rng.randrange(1 << 10 if c % 2 else 1 << 14),
+                            bool(rng.getrandbits(1)), bool(rng.getrandbits(1))) for c in range(CONFIG.contexts)]
+        number = rng.randrange(1, 1 << SET_BITS)
+        registers = [context.registers(number if CONFIG.coded else 0) for context in contexts]
         text = ProgramWriter(CONFIG, rng, registers, scalars, halves).write(STEPS)
-        await bench.run(text, position, tokens, number, logits)
+        await bench.run(text, contexts, number)
 
 
 @cocotb.test()

@@ -2,10 +2,11 @@
 
 import random
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from dojang_hdl.config import ELEMENTS, WORD_BYTES
-from dojang_hdl.isa import Mode
+from dojang_hdl.isa import Context, Mode
 from dojang_hdl.mesh.flit import DataFlit, DataKind, HostType, RequestFlit, RequestKind, RunLayout
 
 __all__ = ["HostModel", "MemoryModel", "Replies"]
@@ -80,25 +81,25 @@ class HostModel:
     def __init__(self, memory: MemoryModel, replies: Replies):
         self._memory, self._replies = memory, replies
 
-    def run(self, base: int, words: int, position: int, tokens: list[int], number: int, logits: int) -> None:
-        """TOKENS and RUN flits, as the host bridge sends them; ``number``: of the scale set."""
+    def run(self, base: int, words: int, contexts: Sequence[Context], number: int) -> None:
+        """CONTEXT and RUN flits, as the host bridge sends them; ``number``: of the scale set."""
         self._memory.messages.clear()
-        payload = sum(token << 32 * index for index, token in enumerate(tokens))
-        self._replies.send({"mode": Mode.ALL, "kind": DataKind.TOKENS, "payload": payload})
-        run = RunLayout.const({"base": base, "slot_log2": 12, "words": words, "position": position, "contexts": 1,
-                               "set": number, "logits": logits})
+        for index, context in enumerate(contexts):
+            self._replies.send({"mode": Mode.ALL, "kind": DataKind.CONTEXT, "addr": index, "payload": context.word()})
+        run = RunLayout.const({"base": base, "slot_log2": 12, "words": words, "set": number})
         self._replies.send({"mode": Mode.ALL, "kind": DataKind.RUN, "payload": run.as_bits()})
 
     @property
     def done(self) -> bool:
         return bool(self._memory.messages) and self._memory.messages[-1][0] == HostType.DONE
 
-    def results(self, top_k: int) -> tuple[list[tuple[int, int]], list[int], int]:
-        """Candidates as (FP32 bits, id), the four counters, the error bits; the order of messages is checked."""
+    def results(self, top_k: int, reports: int) -> tuple[list[list[tuple[int, int]]], list[int], int]:
+        """Candidates of each REPORT as (FP32 bits, id), the four counters, the error bits; the order of messages is
+        checked."""
         kinds = [kind for kind, _ in self._memory.messages]
-        expected = [HostType.CANDIDATES] * (top_k // 2) + [HostType.COUNTERS, HostType.DONE]
+        expected = [HostType.CANDIDATES] * (reports * top_k // 2) + [HostType.COUNTERS, HostType.DONE]
         assert kinds == expected, f"messages {[kind.name for kind in kinds]}"
         words = [[payload >> 32 * index & 0xFFFFFFFF for index in range(ELEMENTS)]
                  for _, payload in self._memory.messages]
-        candidates = [(payload[at], payload[at + 1]) for payload in words[:top_k // 2] for at in (0, 2)]
-        return candidates, words[-2], words[-1][0]
+        candidates = [(payload[at], payload[at + 1]) for payload in words[:-2] for at in (0, 2)]
+        return ([candidates[at:at + top_k] for at in range(0, len(candidates), top_k)], words[-2], words[-1][0])

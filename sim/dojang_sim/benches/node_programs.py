@@ -2,13 +2,13 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import ELEMENTS, WORD_BYTES, ChipConfig
-from dojang_hdl.isa import URGENT, Add, Fn, Mode, Mul, Mul2, Op, Reduce, Round, ScaleMode, Stream
+from dojang_hdl.isa import URGENT, Add, Fn, Mode, Mul, Mul2, Op, Reduce, Reg, Round, ScaleMode, Stream
 
 __all__ = ["BITS", "FLOATS", "PROGRAM", "RX", "ProgramWriter", "random_memory"]
 
@@ -44,11 +44,12 @@ class ProgramWriter:
 
     Parameters
     ----------
-    registers: values of `Reg`.
+    registers: values of `Reg`, by context.
     scalars, halves: scalar registers that hold something, and something on the FP16 grid; updated.
     """
 
-    def __init__(self, config: ChipConfig, rng: random.Random, registers: dict[int, int], scalars: set, halves: set):
+    def __init__(self, config: ChipConfig, rng: random.Random, registers: Sequence[dict[int, int]], scalars: set,
+                 halves: set):
         self.config, self.rng, self.registers = config, rng, registers
         self.scalars, self.halves = scalars, halves
         self.text: list[tuple[int, int]] = []
@@ -56,6 +57,7 @@ class ProgramWriter:
         self.pending = {tag: deque() for tag in range(4)}       # (first RX word, words, is a LOAD)
         self.consumers: deque[tuple[Callable[[], None], dict[Stream, int], list[tuple[int, int]]]] = deque()
         self.reading: list[tuple[int, int]] = []                # memory words of LOADs on their way
+        self.listed: set[int] = set()                           # contexts that have a list of candidates
 
     def write(self, steps: int) -> bytes:
         """The program, with some NOPs behind END."""
@@ -71,28 +73,28 @@ class ProgramWriter:
 
     # Encoding
 
-    def _emit(self, op: Op, n: int, addr: int | None = None, **fields) -> None:
+    def _emit(self, op: Op, n: int, addr: int | None = None, context: int | None = None, **fields) -> None:
+        """An instruction whose count and address come about somehow; ``context``: any, if None."""
+        context = self.rng.randrange(len(self.registers)) if context is None else context
         if addr is not None and op != Op.SPUT:
-            fields |= self._dynamic_address(addr)
+            fields |= self._dynamic_address(addr, self.registers[context])
         elif addr is not None:
             fields["addr"] = addr
-        self.text.append(isa.encode(op, **(fields | self._dynamic_count(n))))
+        self.text.append(isa.encode(op, context=context, **(fields | self._dynamic_count(n, self.registers[context]))))
 
-    def _register(self) -> int:
-        return self.rng.choice(sorted(self.registers))
-
-    def _dynamic_count(self, n: int) -> dict[str, int]:
-        rng, reg = self.rng, self._register()
+    def _dynamic_count(self, n: int, registers: dict[int, int]) -> dict[str, int]:
+        rng = self.rng
+        reg = rng.choice([reg for reg, value in sorted(registers.items()) if value < 1 << 16])
         bias, shift, most, mul = rng.randint(-300, 300), rng.randrange(8), rng.randrange(20), rng.randrange(5)
-        part = min(max(self.registers[reg] + bias >> shift, 0), most) * mul
+        part = min(max(registers[reg] + bias >> shift, 0), most) * mul
         if part > n:
             mul = part = 0
         return {"n_base": n - part, "n_reg": reg, "n_bias": bias, "n_shift": shift, "n_max": most, "n_mul": mul}
 
-    def _dynamic_address(self, addr: int) -> dict[str, int]:
-        rng, reg = self.rng, self._register()
-        bias, shift, mul = rng.randint(-256, 255), rng.randrange(8), rng.randrange(64)
-        part = max(self.registers[reg] + bias >> shift, 0) * mul
+    def _dynamic_address(self, addr: int, registers: dict[int, int]) -> dict[str, int]:
+        rng, reg = self.rng, self.rng.choice(sorted(registers))
+        bias, shift, mul = rng.randint(-400, 255), rng.randrange(12), rng.randrange(64)
+        part = (max(registers[reg] + bias, registers[Reg.START] if reg == Reg.ROW else 0) >> shift) * mul
         if part > addr:
             mul = part = 0
         return {"addr": addr - part, "m_reg": reg, "m_bias": bias, "m_shift": shift, "m_mul": mul}
@@ -292,8 +294,9 @@ class ProgramWriter:
             issue()
 
     def _lane(self) -> dict[str, int]:
-        reg = self._register()
-        return {"lane_reg": reg, "lane_bias": self.rng.randint(-min(self.registers[reg], 256), 255)}
+        context = self.rng.randrange(len(self.registers))
+        reg, value = self.rng.choice(sorted(self.registers[context].items()))
+        return {"context": context, "lane_reg": reg, "lane_bias": self.rng.randint(-min(value, 256), 255)}
 
     def _kput(self) -> None:
         a, addr = self._readable(32), self._changeable(2 * self.config.lanes)
@@ -304,7 +307,7 @@ class ProgramWriter:
         wide = self.rng.randrange(2)
         sources = self.scalars if wide else self.halves
         lane = self._lane()
-        index = self.registers[lane["lane_reg"]] + lane["lane_bias"]
+        index = self.registers[lane["context"]][lane["lane_reg"]] + lane["lane_bias"]
         words = (index >> (2 if wide else 3)) + 1
         addr = self._changeable(words) if words < DUMP - CACHE else None
         if sources and addr is not None:
@@ -317,8 +320,10 @@ class ProgramWriter:
             self._emit(Op.STORE, words, addr, a=a, channel=0)
 
     def _topk(self) -> None:
-        n = self.rng.randint(1, MOST)
-        self._emit(Op.TOPK, n, a=self._readable(n), index=self.rng.getrandbits(20), reset=self.rng.randrange(2))
+        n, context = self.rng.randint(1, MOST), self.rng.randrange(len(self.registers))
+        reset = context not in self.listed or self.rng.random() < 0.3
+        self.listed.add(context)
+        self._emit(Op.TOPK, n, context=context, a=self._readable(n), index=self.rng.getrandbits(20), reset=int(reset))
 
     def _nothing(self) -> None:
         op = self.rng.choice((Op.NOP, Op.VEC, Op.GEMV, Op.SEND, Op.LOAD, Op.STORE, Op.KPUT, Op.WAIT))
@@ -334,7 +339,8 @@ class ProgramWriter:
             edges = np.flatnonzero(np.diff(np.concatenate(([0], whole, [0]))))
             for first, last in edges.reshape(-1, 2).tolist():
                 self._emit(Op.STORE, last - first, area + first, a=bank | first, channel=0)
-        self._emit(Op.REPORT, 1)
+        for context in self.rng.sample(sorted(self.listed), len(self.listed)):
+            self._emit(Op.REPORT, self.rng.randrange(2), context=context)
         self._emit(Op.END, self.rng.randrange(2))
 
 

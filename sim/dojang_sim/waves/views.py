@@ -58,7 +58,7 @@ def _node(config: ChipConfig, path: str, name: str, closed: bool) -> Group:
         "fsm_state": fsm_states(Sequencer(config)), "running": HEX, "instruction.head.op": codes_of(isa.Op),
         "instruction.n": DECIMAL, "instruction.addr": HEX, "instruction.head.a": HEX, "instruction.head.b": HEX,
         "instruction.head.d": HEX, "instruction.head.tag": DECIMAL, "active": codes_of(Unit), "issue": Base("bin"),
-        "busy": Base("bin"), "urgent": HEX, "position": DECIMAL, "tokens[0]": DECIMAL})])
+        "busy": Base("bin"), "urgent": HEX, "instruction.head.context": DECIMAL})])
     requester = fsm_states(Requester(config.plane_fifo, config.chunk, DataKind.PLANES), "state")
     streams = Group("stream readers", [
         *((f"{path}.{unit}.requester{kind}", {

@@ -12,7 +12,9 @@ from dojang_sim.cocotb_runner import run_bench
     # one and two lanes, and four of four contexts, run every day in whole chips
     *(pytest.param(*case, marks=pytest.mark.slow) for case in (
         (1, 1, 128, 20, False), (1, 1, 128, 24, True), (2, 4, 128, 24, False), (2, 2, 128, 24, True),
-        (4, 4, 256, 24, True)))])
+        (4, 4, 256, 24, True),
+        # more contexts than rows of a word take cycles of bits
+        (1, 12, 32, 10, True), (1, 32, 64, 6, False)))])
 def test_engine_bench(lanes, contexts, rows, cases, coded):
     config = ChipConfig("bench", lanes=lanes, contexts=contexts, acc_rows=rows, coded=coded)
     run_bench(Engine(config), "dojang_sim.benches.engine", "engine", environment={

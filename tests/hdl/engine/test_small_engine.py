@@ -11,7 +11,7 @@ from dojang_sim.benches.engine_units import (
 )
 
 
-@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), pytest.param(2, 6, marks=pytest.mark.slow), (4, 8)])
+@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), pytest.param(2, 6, marks=pytest.mark.slow), (4, 8), (1, 12)])
 def test_small_products(lanes, contexts):
     check_engine(Engine, lanes, contexts, cases=4, seed=lanes)
 

@@ -51,8 +51,11 @@ MUTATIONS = {
     "run while running": ("executor", "with m.Elif(self.running):", "with m.Elif(0):"),
     "wait answered at once": ("executor", "with m.If(~unfinished | (timer == self._wait_cycles - 1)):",
                               "with m.If(1):"),
-    "mailbox not emptied": ("executor", 'm.d.comb += self.clear.eq(1)\n                m.next = "START"',
+    "mailbox not emptied": ("executor", 'm.d.comb += self.clear.eq(1)\n                        m.next = "START"',
                             'm.next = "START"'),
+    "mailbox emptied without go": ("executor", 'finish(Status.OK)\n                    with m.If(kind',
+                                   'finish(Status.OK)\n                    '
+                                   'm.d.comb += self.clear.eq(kind[Request.RUN])\n                    with m.If(kind'),
     "write data given up early": ("executor", "m.If(~command & ~write)", "m.If(~command)"),
     "status always 0": ("executor", "self.response_data.eq(status)", "self.response_data.eq(0)"),
     "few words of a check at a time": ("executor", "args.count[4:].any(), BURST", "args.count[4:].any(), 1"),
@@ -83,8 +86,21 @@ MUTATIONS = {
     "first DONE ends the run": ("run_control", "with m.If(self.nodes_done == self._nodes - 1):", "with m.If(1):"),
     "last errors only": ("run_control", "self.errors | self.message", "self.message"),
     "unicast": ("run_control", "flit.mode.eq(Mode.ALL)", "flit.mode.eq(Mode.UNICAST)"),
-    "tokens left out": ("run_control", 'm.next = "TOKENS"', 'm.next = "RUN"'),
-    "counters not cleared": ("run_control", "self.count_clear.eq(self.start.valid)", "self.count_clear.eq(0)"),
+    "counters not cleared": ("run_control", "self.count_clear.eq(1)", "self.count_clear.eq(0)"),
+    "counters cleared by a context": ("run_control", "with m.If(order.run):", "with m.If(1):"),
+    "every flit starts a run": ("run_control", "self.running.eq(order.run)", "self.running.eq(1)"),
+    "every flit a context": ("run_control", "Mux(order.run, DataKind.RUN, DataKind.CONTEXT)", "DataKind.CONTEXT"),
+    "contexts without number": ("run_control", "flit.addr.eq(order.context)", "flit.addr.eq(0)"),
+    "contexts from 0 on": ("executor", "args.address.eq(words.first)", "args.address.eq(0)"),
+    "a context left out": ("executor", "eq(request.length[4:] - 1)", "eq(request.length[4:] - 2)"),
+    "contexts not checked": ("executor", "(args.count == 0) | at_most(self._config.contexts)", "1"),
+    "no contexts refused": ("executor", "(args.count == 0) | at_most(self._config.contexts)",
+                            "at_most(self._config.contexts)"),
+    "always go": ("executor", "kind[Request.RUN] & run.go", "kind[Request.RUN]"),
+    "never go": ("executor", "kind[Request.RUN] & run.go", "0"),
+    "go in the flit": ("executor", "run.as_value()[:RunLayout.size]", "run"),
+    "run of no word": ("executor", " & (request.length[4:] != 0)", ""),
+    "run of half a word": ("executor", "kind[Request.RUN] & (request.length[:4] == 0)", "kind[Request.RUN]"),
     "cycles of all runs": ("run_control", "self.errors.eq(0), self.cycles.eq(0)", "self.errors.eq(0)"),
     "reset leaves it running": ("run_control", "with m.If(self.abort):", "with m.If(0):"),
     "byte changed during a stall": ("sender", "step.eq(~self.tx.valid | self.tx.ready)", "step.eq(1)"),
@@ -137,7 +153,7 @@ class Session:
             self.received.append(ctx.get(dut.tx.payload))
         if self.cycle % 2 and ctx.get(dut.control.valid):
             flit = ctx.get(dut.control.payload)
-            self.flits.append((flit.kind.name, flit.mode, flit.payload))
+            self.flits.append((flit.kind.name, flit.mode, flit.addr, flit.payload))
         self.clears += ctx.get(dut.count_clear)
         self.bad_frames += ctx.get(dut.bad_frame)
         await ctx.tick()
@@ -224,12 +240,26 @@ async def checks(session):
     await session.exchange(data, session.model.feed(data))
 
 
-async def run(session, tokens, errors, cycles):
+def run_payload(word, first, contexts, go):
+    return b"".join(each.to_bytes(16, "little") for each in (word | first << 69 | go << 74, *contexts))
+
+
+async def tell(session):
+    """Contexts that no run follows yet, and those that there are not."""
+    await session.request(RUN, run_payload(9, 2, (0x77, 0x88), False))
+    assert session.flits == [("CONTEXT", 3, 2, 0x77), ("CONTEXT", 3, 3, 0x88)]
+    for refused in (run_payload(9, 3, (1, 2), True), run_payload(9, 31, (1,), False), b"", bytes(24)):
+        await session.request(RUN, refused)
+    assert len(session.flits) == 2 and session.clears == 0
+
+
+async def run(session, token, errors, cycles):
     """One run of which the second DONE comes ``cycles`` after the RUN flit, at least."""
-    await session.request(RUN, (5).to_bytes(16, "little") + tokens.to_bytes(16, "little"))
-    assert session.flits[-2:] == [("TOKENS", 3, tokens), ("RUN", 3, 5)]
+    count = len(session.flits)
+    await session.request(RUN, run_payload(5, 1, (token, token + 1), True))
+    assert session.flits[count:] == [("CONTEXT", 3, 1, token), ("CONTEXT", 3, 2, token + 1), ("RUN", 3, 0, 5)]
     await session.message(0, 1, 0, 0x0102030405060708090A0B0C0D0E0F10)
-    await session.message(0, 0, 1, tokens)
+    await session.message(0, 0, 1, token)
     await session.message(0, 0, 2, errors[0])
     session.sequence += 1
     data = frame(WAIT, session.sequence)
@@ -245,7 +275,8 @@ async def run(session, tokens, errors, cycles):
     while len(session.received) < 26:
         await session.tick()
     assert bytes(session.received[:14]) == session.model.feed(data)[:14]
-    await session.request(RUN, bytes(32))
+    for refused in (run_payload(0, 0, (0,), True), run_payload(0, 31, (0, 0), False)):
+        await session.request(RUN, refused)
     for _ in range(cycles):
         await session.tick()
     await session.message(0, 1, 2, errors[1])
@@ -261,6 +292,8 @@ async def run(session, tokens, errors, cycles):
     assert cycles < session.model.cycles < session.cycle - started + 60
     assert bytes(session.received) == session.model.feed(data)
     await session.request(MAILBOX, args(0, 0, 1))
+    await session.request(MAILBOX, args(0, 0, 2))
+    await session.request(RUN, run_payload(0, 0, (1,), False))
     await session.request(MAILBOX, args(0, 0, 2))
     await session.request(MAILBOX, args(0, 0, 3))
     await session.request(MAILBOX, args(1 << 16, 0, 1))
@@ -296,14 +329,15 @@ async def session(ctx, dut):
     await checks(host)
     for count in (1, 2):
         await host.request(READ, args(65_535, 0, count))
+    await tell(host)
     await run(host, 0x11112222333344445555666677778888, (1, 4), 30)
     await run(host, 0x1234, (2, 0), 10)
     assert host.clears == 2
     assert host.bad_frames == host.model.counts["corrupt"] + host.model.counts["truncated"] == 4
     await memory_state(host)
-    await host.request(RUN, bytes(32))
+    await host.request(RUN, run_payload(0, 9, (), True))
     await host.request(RESET)
-    await host.request(RUN, bytes(32))
+    await host.request(RUN, run_payload(0, 0, (0,), True))
     await host.request(COUNTERS, args(9, 0, 2))
 
 

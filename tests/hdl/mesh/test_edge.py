@@ -94,7 +94,7 @@ def test_requests_are_served_in_order(stalls):
     rng = random.Random(repr(stalls))
     dut = EdgeWithMemory()
     requests, replies, messages, contents = scenario(rng, 80)
-    controls = [{"mode": Mode.ALL, "kind": DataKind.TOKENS, "payload": index} for index in range(10)]
+    controls = [{"mode": Mode.ALL, "kind": DataKind.CONTEXT, "payload": index} for index in range(10)]
 
     async def requester(ctx):
         await send(ctx, dut.request, requests, rng, stalls[0])
@@ -104,8 +104,8 @@ def test_requests_are_served_in_order(stalls):
 
     async def nodes(ctx):
         flits = await receive(ctx, dut.data, len(replies) + len(controls), rng, stalls[1])
-        tokens = [flit.payload for flit in flits if flit.mode == Mode.ALL]
-        assert tokens == [flit["payload"] for flit in controls]
+        told = [flit.payload for flit in flits if flit.mode == Mode.ALL]
+        assert told == [flit["payload"] for flit in controls]
         for prefetched in (False, True):
             assert [flit_fields(flit) for flit in flits if flit.mode != Mode.ALL
                     and (flit.kind in PREFETCHED) == prefetched] == \

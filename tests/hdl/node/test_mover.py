@@ -17,12 +17,14 @@ from dojang_sim.benches.streams import run, send
 RX = 0x8000
 X, Y = 2, 1
 COUNTERS, ERRORS = 0x0123456789ABCDEF0011223344556677, 0x15
-CANDIDATES = [(0x41000000 + 7 * i, 1000 + i) for i in range(16)]
+CONTEXTS = 3
+CANDIDATES = [[(0x41000000 + 7 * i + context, 1000 * context + i) for i in range(16)] for context in range(CONTEXTS)]
 WATCHDOG = 3000
 
 
 def config(lanes: int) -> ChipConfig:
-    return ChipConfig("t", width=3, height=2, lanes=lanes, sram_words=128, plane_fifo=128, scale_fifo=128, chunk=32)
+    return ChipConfig("t", width=3, height=2, lanes=lanes, contexts=CONTEXTS, sram_words=128, plane_fifo=128,
+                      scale_fifo=128, chunk=32)
 
 
 class _Bench(wiring.Component):
@@ -124,9 +126,9 @@ class Reference:
                 for kind, payload in ((HostType.COUNTERS, COUNTERS), (HostType.DONE, ERRORS))]
         if op == Op.END:
             return host
+        listed = CANDIDATES[command["context"]]
         return [("request", {"kind": RequestKind.HOST, "row": 0, "addr": HostType.CANDIDATES.value, "payload": sum(
-            part << 32 * j for j, part in enumerate((*CANDIDATES[i], *CANDIDATES[i + 1])))})
-            for i in range(0, len(CANDIDATES), 2)]
+            part << 32 * j for j, part in enumerate((*listed[i], *listed[i + 1])))}) for i in range(0, len(listed), 2)]
 
 
 HALVES = [0x00000000, 0x80000000, 0x3F800000, 0xC77FE000, 0x33800000, 0xB8000000 | 0x7FC000, 0x38800000, 0xFF800000,
@@ -137,7 +139,8 @@ HALVES = [0x00000000, 0x80000000, 0x3F800000, 0xC77FE000, 0x33800000, 0xB8000000
 def commands(rng, lanes):
     """One of every kind with corner values, then random ones."""
     def one(op, n=1, **fields):
-        return {"op": op, "tag": rng.randrange(4), "a": rng.choice((0, RX)) + rng.randrange(60),
+        return {"op": op, "context": rng.randrange(CONTEXTS), "tag": rng.randrange(4),
+                "a": rng.choice((0, RX)) + rng.randrange(60),
                 "d": RX | rng.randrange(64), "n": n, "addr": rng.getrandbits(32) >> 1, "channel": rng.randrange(2),
                 "index": rng.randrange(1 << 12), "wide": 0, "mode": Mode.ALL, "x": 0, "y": 0, "scalar": 0} | fields
     program = [one(Op.LOAD, n) for n in (1, 32, 33, 70, 0)] + [one(Op.STORE, n) for n in (1, 9, 0)]
@@ -148,7 +151,8 @@ def commands(rng, lanes):
     program += [one(Op.SPUT, scalar=value, index=8 * i + i) for i, value in enumerate(HALVES)]
     program += [one(Op.SPUT, wide=1, scalar=rng.getrandbits(32)) for _ in range(4)]
     rng.shuffle(program)
-    return [*program, one(Op.REPORT, channel=1), one(Op.STORE, 1), one(Op.END, channel=1)]
+    program += [one(Op.REPORT, channel=1, context=context) for context in (2, 0)]
+    return [*program, one(Op.STORE, 1), one(Op.END, channel=1)]
 
 
 def check(mover, lanes, seed, stall):
@@ -187,9 +191,11 @@ def check(mover, lanes, seed, stall):
         finished = True
 
     async def candidates(ctx):
+        coming = [(0, 0)]   # two cycles behind the place
         while True:
-            value, identity = CANDIDATES[ctx.get(dut.select)]
+            coming.append(CANDIDATES[ctx.get(dut.context) % CONTEXTS][ctx.get(dut.select)])
             await ctx.tick()
+            value, identity = coming.pop(0)
             ctx.set(dut.candidate, {"value": value, "id": identity})
 
     async def planes(ctx):
@@ -254,9 +260,11 @@ MUTATIONS = {
     "infinity lost": ("0x7C00 | (mantissa.any() << 9)", "0x7BFF"),
     "sign of halves lost": ("return Cat(bits[:15], value[31])", "return Cat(bits[:15], Const(0, 1))"),
     "candidates twice": ("[left.eq(left - 1), self.select.eq(self.select + 1)]", "left.eq(left - 1)"),
+    "always the first context's candidates": ("self.context.eq(command.context)", "self.context.eq(0)"),
+    "candidates a cycle early": ('m.next = "REPORT_WAIT"', 'm.next = "REPORT_FIRST"'),
     "a pair too few": ("config.top_k // 2", "config.top_k // 2 - 1"),
-    "second candidate is the first": ('self.select.eq(self.select + 1)\n                m.next = "REPORT_FIRST"',
-                                      'self.select.eq(self.select)\n                m.next = "REPORT_FIRST"'),
+    "second candidate is the first": ('self.select.eq(self.select + 1)\n                m.next = "REPORT_WAIT"',
+                                      'self.select.eq(self.select)\n                m.next = "REPORT_WAIT"'),
     "messages to another row": ("request.kind.eq(RequestKind.HOST), request.row.eq(0),\n                        "
                                 "request.addr.eq(kind)",
                                 "request.kind.eq(RequestKind.HOST),\n                        request.addr.eq(kind)"),
