@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .sessions.row_pool import RowPool, whole_tiles
+from .sessions import RowPool, whole_tiles
 
 __all__ = ["SHORTEST", "WAYS", "simulate"]
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from ..batching import Batch, Request
 from ..checkpoints import Checkpoint, load
 from ..sampling import Sampler
-from ..sessions import DeviceSession, Memory
-from ..sessions.row_pool import whole_tiles
+from ..sessions import Memory, whole_tiles
+from ..sessions.device import DeviceSession
 from ..sessions.simulated import open_simulated
 from .bench import BenchError
 from .bench_encoder import markdown
@@ -70,8 +70,8 @@ def batch(
         with open_simulated(checkpoint, config, _context(checkpoint, positions, mixed), memory, progress=progress,
                             logits=position == 0, rows=rows) as session:
             if max(counts) > session.contexts:
-                raise BenchError(f"{max(counts)} sequences were asked for, a pass of {checkpoint.name} on {config.name} "
-                                 f"takes {session.contexts}")
+                raise BenchError(f"{max(counts)} sequences were asked for, a pass of {checkpoint.name} on "
+                                 f"{config.name} takes {session.contexts}")
             measured = [_measure(session, checkpoint, count, prompt, tokens, position, progress) for count in counts]
             beside = _mix(session, checkpoint, progress) if mixed else None
             rate = session.summary()["simulated_hz"]
@@ -189,7 +189,8 @@ def _rows(figures: dict) -> list[list[str]]:
 
 def _mixed_table(found: dict) -> list[list[str]]:
     return [["pass", "passes", "cycles a pass", "tokens of each decoding sequence", "tokens of the prompt"],
-            [f"{found['decoding_sequences']} sequences decode", "1", f"{found['cycles_per_pass_without']:,.0f}", "1", "0"],
+            [f"{found['decoding_sequences']} sequences decode", "1", f"{found['cycles_per_pass_without']:,.0f}", "1",
+             "0"],
             [f"{found['decoding_sequences']} sequences decode, a prompt is read", str(found["passes"]),
              f"{found['cycles_per_pass']:,.0f}", str(found["tokens_of_each_decoding_sequence"]),
              str(found["prompt_tokens"])]]
@@ -204,4 +205,5 @@ def _tables(figures: dict) -> dict[str, list[list[str]]]:
 
 def document_table(figures: dict) -> str:
     """All tables as Markdown."""
-    return "\n\n".join(f"{title[:1].upper() + title[1:]}:\n\n{markdown(rows)}" for title, rows in _tables(figures).items())
+    return "\n\n".join(f"{title[:1].upper() + title[1:]}:\n\n{markdown(rows)}"
+                       for title, rows in _tables(figures).items())

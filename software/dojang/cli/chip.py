@@ -63,8 +63,8 @@ def _sequences(model: str, room: Capacity) -> Table:
     table = Table("sequences that decode in one pass", "", title=f"{model}, sequences of {room.context} positions")
     for name, value in (
         ("contexts of the engine", f"{room.contexts}"),
-        ("SRAM has room for", f"{room.sram}; each takes {local * WORD_BYTES:,} bytes of LOCAL, {rx * WORD_BYTES:,} of RX "
-                              "in every node"),
+        ("SRAM has room for", f"{room.sram}; each takes {local * WORD_BYTES:,} bytes of LOCAL and "
+                              f"{rx * WORD_BYTES:,} of RX in every node"),
         ("K/V memory has room for", f"{room.memory}; each takes {room.kv_bytes * room.context:,.0f} bytes, "
                                     f"{room.kv_bytes:,.0f} a position"),
         ("so many at once", f"{room.sequences}, limited by {' and '.join(room.limits)}"),
