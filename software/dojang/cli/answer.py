@@ -3,16 +3,19 @@
 import sys
 import time
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from rich.progress import MofNCompleteColumn
 
-from ..generation import Ended, Generation
+from ..generation import Continuation, Ended, Generation
 from ..interrupts import interrupts
 from ..tokenizer import TextStream, Tokenizer
 from .console import progress_bar
 from .options import UsageError, text_of
 
-__all__ = ["Answer", "StopTexts", "check_stop"]
+__all__ = ["Answer", "LiveAnswer", "StopTexts", "check_stop"]
+
+Run = TypeVar("Run", bound=Continuation)
 
 
 def check_stop(texts: Sequence[str] | None) -> list[str]:
@@ -50,18 +53,43 @@ class StopTexts:
         return certain
 
 
-class Answer:
-    """The printed text of a generation; `begins`: it does not go on from the prompt's text, but answers it.
+class Answer(Generic[Run]):
+    """The text of a continuation; `begins`: it does not go on from the prompt's text, but answers it.
 
     Attributes
     ----------
-    text: what was printed, without the line end behind it.
+    text: what is certain of it.
+    """
+
+    def __init__(self, run: Run, tokenizer: Tokenizer, stops: Sequence[str] = (), begins: bool = True):
+        self.run, self.text = run, ""
+        self._stream, self._stops = TextStream(tokenizer, begins), StopTexts(stops)
+
+    def take(self, token: int) -> str:
+        """The text that the next token makes certain; a stop text that is complete ends the run."""
+        text = self._stops.push(self._stream.push(token))
+        if self._stops.found:
+            self.run.ended = Ended.STOP_TEXT
+        return self._add(text)
+
+    def finish(self) -> str:
+        """What was held back; nothing when it is called again."""
+        return self._add(self._stops.push(self._stream.flush()) + self._stops.flush())
+
+    def _add(self, text: str) -> str:
+        self.text += text
+        return text
+
+
+class LiveAnswer(Answer[Generation]):
+    """An answer that is printed as it comes, and a line end behind it.
+
+    Attributes
+    ----------
     seconds: spent on decoding.
     """
 
-    def __init__(self, run: Generation, tokenizer: Tokenizer, stops: Sequence[str] = (), begins: bool = True):
-        self.run, self.text, self.seconds = run, "", 0.0
-        self._stream, self._stops = TextStream(tokenizer, begins), StopTexts(stops)
+    seconds = 0.0
 
     def print(self, limit: int, contexts: int) -> None:
         """Prefill, ``contexts`` positions a pass, and decode; Ctrl-C ends it as any other reason does."""
@@ -71,26 +99,11 @@ class Answer:
             for token in self.run.decode(limit):
                 self.seconds = time.perf_counter() - started
                 _write(self.take(token))
-                if self.stopped:
-                    self.run.ended = Ended.STOP_TEXT
-                elif interrupts.pending:  # it is held back
+                if interrupts.pending and self.run.ended is not Ended.STOP_TEXT:  # it is held back
                     self.run.ended = Ended.INTERRUPT
         except KeyboardInterrupt:
             self.run.ended = Ended.INTERRUPT
         _write(self.finish() + "\n")
-
-    @property
-    def stopped(self) -> bool:
-        """A stop text has come."""
-        return self._stops.found
-
-    def take(self, token: int) -> str:
-        """The text that the next token makes certain."""
-        return self._add(self._stops.push(self._stream.push(token)))
-
-    def finish(self) -> str:
-        """What was held back."""
-        return self._add(self._stops.push(self._stream.flush()) + self._stops.flush())
 
     def _prefill(self, contexts: int) -> None:
         with progress_bar(MofNCompleteColumn()) as progress:
@@ -99,10 +112,6 @@ class Answer:
                 progress.update(task, completed=done)
                 if interrupts.pending:
                     raise KeyboardInterrupt
-
-    def _add(self, text: str) -> str:
-        self.text += text
-        return text
 
 
 def _write(text: str) -> None:

@@ -10,7 +10,7 @@ from ..generation import Conversation, Ended, check_prompt
 from ..interrupts import INTERRUPTED, interrupts
 from ..sessions import Memory, Session
 from . import options
-from .answer import Answer, check_stop
+from .answer import LiveAnswer, check_stop
 from .console import console
 from .opening import Loaded
 from .options import Backend, Place, UsageError, text_of
@@ -69,7 +69,7 @@ def chat(
                         raise
                     console.print(f"{error} ({RESET} begins anew)")
                     continue
-                answer = Answer(conversation.generation(ids, chosen, loaded.tokenizer.eos_ids), loaded.tokenizer,
+                answer = LiveAnswer(conversation.generation(ids, chosen, loaded.tokenizer.eos_ids), loaded.tokenizer,
                                 stops)
                 _print(answer, tokens, session)
                 said.answered(answer.text)
@@ -95,7 +95,7 @@ def _line() -> str | None:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _print(answer: Answer, tokens: int, session: Session) -> None:
+def _print(answer: LiveAnswer, tokens: int, session: Session) -> None:
     """Ctrl-C ends it between two passes, after which session and conversation are whole."""
     try:
         with interrupts.held():

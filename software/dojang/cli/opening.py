@@ -29,17 +29,17 @@ class Loaded:
                 self._told.add(message)
                 console.print(f"{self.checkpoint.name}: {message}")
 
-    def open(self, place: Place, context: int) -> Session:
-        """A session at ``place``."""
+    def open(self, place: Place, context: int, rows: int | None = None) -> Session:
+        """A session at ``place``; ``rows`` of K/V memory, one sequence's if None."""
         with working("placing the model on the chip") as progress:
             if place.port is not None:
                 session = open_board(self.checkpoint, place.port, place.baud, context, place.compare_golden,
-                                     place.rtscts, place.link_timeout, progress)
+                                     place.rtscts, place.link_timeout, progress, rows=rows)
             else:
                 session = open_session(
                     self.checkpoint, place.chip, place.backend.value, memory=place.memory, context=context,
                     waves=Waves(place.waves, place.wave_cycles) if place.waves else None,
-                    compare_golden=place.backend is Backend.RTL, progress=progress)
+                    compare_golden=place.backend is Backend.RTL, progress=progress, rows=rows)
         self.tell(self.checkpoint.messages)
         return session
 
