@@ -62,6 +62,23 @@ def test_going_back_forgets_later_positions(glassllm):
     assert np.array_equal(model.forward(tokens[4:], 4), first[4:])
 
 
+def test_caches_of_several_sequences(checkpoint):
+    """In turns; the model's own is one of them."""
+    model, tokens = GoldenModel(checkpoint, 64), [random_tokens(checkpoint, 40, seed) for seed in range(3)]
+    caches, found = [None, model.new_cache(), model.new_cache(40)], [[], [], []]
+    for at in range(0, 40, 8):
+        for cache, ids, logits in zip(caches, tokens, found, strict=True):
+            logits.append(model.forward(ids[at:at + 8], at, cache=cache))
+    for ids, logits in zip(tokens, found, strict=True):
+        np.testing.assert_array_equal(np.concatenate(logits), GoldenModel(checkpoint, 64).forward(ids, 0))
+    with pytest.raises(ValueError, match="positions up to 41 in a context of 40"):
+        model.forward([1], 40, cache=caches[2])
+    model.forward([1], 3)
+    assert model.length == 4 and caches[1].length == 40
+    with pytest.raises(ValueError, match="position=1, expected 0 to 0"):
+        model.forward([1], 1, cache=model.new_cache())
+
+
 @pytest.mark.parametrize(("tokens", "position", "message"), [
     ([], 0, "at least one"), ([1024], 0, "0 to 1023"), ([-1], 0, "0 to 1023"), ([1], 1, "position=1"),
     ([1] * 9, 0, "context of 8")])
