@@ -176,8 +176,8 @@ def test_a_memory_error_is_told_with_its_place(image):
     session = DeviceSession(device, image, guarded=True)
     session.prefill([1, 2])
     device.errors, device.faults = 1 << 8, {1: MemoryFault("cluster", 0x12340)}
-    with pytest.raises(SessionError, match=r"^memory error that cannot be corrected, found at position 2: cluster at word "
-                                           r"address 0x12340 of channel 1$"):
+    with pytest.raises(SessionError, match=r"^memory error that cannot be corrected, found at position 2: cluster at "
+                                           r"word address 0x12340 of channel 1$"):
         session.decode(3)
     device.faults[0] = MemoryFault("lost write", 8)
     with pytest.raises(SessionError, match=r": lost write at word address 0x8 of channel 0, cluster at word address "
