@@ -45,8 +45,8 @@ class Accumulator(wiring.Component):
     def __init__(self, contexts: int, acc_rows: int, spare_domain: str = "sync"):
         self._contexts, self._depth, self._spare_domain = contexts, acc_rows, spare_domain
         super().__init__({
-            "start": In(1), "rows": In(16), "groups": In(16), "contexts": In(CONTEXT_BITS), "out": In(16), "stride": In(16),
-            "i_valid": In(1), "t": In(32).array(contexts),
+            "start": In(1), "rows": In(16), "groups": In(16), "contexts": In(CONTEXT_BITS),
+            "out": In(16), "stride": In(16), "i_valid": In(1), "t": In(32).array(contexts),
             "write": Out(SramWrite()), "done": Out(1),
         })
 

@@ -44,7 +44,8 @@ class GroupSum(wiring.Component):
     def __init__(self, lanes: int, contexts: int, acc_rows: int):
         self._lanes, self._contexts, self._units = lanes, contexts, acc_rows // lanes
         super().__init__({
-            "start": In(1), "rows": In(16), "contexts": In(CONTEXT_BITS), "ahead": In(1), "fresh": In(1), "completes": In(1),
+            "start": In(1), "rows": In(16), "contexts": In(CONTEXT_BITS),
+            "ahead": In(1), "fresh": In(1), "completes": In(1),
             "dots": In(DOT).array(contexts, lanes), "o_valid": Out(1), "o": Out(DOT).array(contexts, lanes),
         })
 

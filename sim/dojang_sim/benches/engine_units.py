@@ -19,7 +19,7 @@ from .engine_cases import GemvCase, grouped_case, last_exit, pack_words, random_
 from .streams import run
 
 __all__ = ["block_patterns", "check_aligner", "check_coded_engine", "check_coded_throughput", "check_engine",
-           "check_lane", "check_revisits", "check_scaler", "check_throughput", "sram"]
+           "check_lane", "check_many_contexts", "check_revisits", "check_scaler", "check_throughput", "sram"]
 
 
 async def _idle(ctx, cycles: int):
@@ -310,6 +310,20 @@ def check_throughput(make, lanes: int) -> None:
     dut, (cycles,) = _execute(make, config, [case], rng)
     overhead = 8 + Aligner.latency + dut.latency
     assert cycles == rows // lanes * bits * groups + overhead, f"{cycles} cycles, {overhead} of them overhead"
+
+
+def check_many_contexts(make, contexts: int) -> None:
+    """``make(config)``: results of one lane leave as fast as the write port takes them, but no faster."""
+    config = ChipConfig("check", lanes=1, contexts=contexts, acc_rows=64)
+    rng = np.random.default_rng(1)
+    for active in (contexts, 5):
+        case = grouped_case(rng, 64, 2, BLOCK, active, 1)
+        dut, (cycles,) = _execute(make, config, [case], rng)
+        apart = -(-active // 4)
+        aligned = 8 * active + Aligner.latency
+        group = max(64 * apart, aligned + 1)     # from its first step to the next one's
+        expected = aligned + group + 63 * apart + 1 + dut.latency + active - 1
+        assert cycles == expected, f"{active} active: {cycles} cycles, expected {expected}"
 
 
 def check_coded_engine(make, lanes: int, contexts: int, seed: int) -> None:

@@ -92,6 +92,12 @@ CODED = {
 }
 """Of engines for coded weights."""
 
+MANY = {
+    "results of many contexts too close": ("engine", "(command.contexts >> units) + 1", "config.lanes"),
+    "contexts of three bits": ("accumulator", '"contexts": In(CONTEXT_BITS)', '"contexts": In(3)'),
+}
+"""Noticed where there are more contexts than rows in a word."""
+
 CHECKS = {
     "aligner": lambda module: checks.check_aligner(module.Aligner, contexts=3, groups=8, seed=1),
     "lane": lambda module: checks.check_lane(module.Lane, seed=1),
@@ -109,17 +115,17 @@ USERS = {
 
 
 def _mutated(name: str, users: list[str]):
-    module, old, new = (MUTATIONS | CODED)[name]
+    module, old, new = (MUTATIONS | CODED | MANY)[name]
     return mutate(f"dojang_hdl.engine.{module}", old, new, [f"dojang_hdl.engine.{user}" for user in users])
 
 
 def _engine(name: str):
-    module = (MUTATIONS | CODED)[name][0]
+    module = (MUTATIONS | CODED | MANY)[name][0]
     return _mutated(name, [*USERS.get(module, []), *["engine"] * (module != "engine")]).Engine
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", MUTATIONS | CODED)
+@pytest.mark.parametrize("name", MUTATIONS | CODED | MANY)
 def test_mutation_applies(name):
     """To the engine of today; whether it is caught takes seconds each."""
     assert issubclass(_engine(name), wiring.Component)
@@ -149,3 +155,11 @@ def test_mutation_of_a_coded_engine_is_caught(name):
         checks.check_coded_engine(engine, lanes=2, contexts=2, seed=1)
         checks.check_coded_throughput(engine, lanes=4)
         checks.check_coded_engine(engine, lanes=4, contexts=1, seed=1)
+
+
+@pytest.mark.slow  # as above
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MANY)
+def test_mutation_of_many_contexts_is_caught(name):
+    with pytest.raises(AssertionError):
+        checks.check_many_contexts(_engine(name), contexts=9)

@@ -6,14 +6,19 @@ from dojang_sim.benches.engine_units import (
     check_coded_engine,
     check_coded_throughput,
     check_engine,
+    check_many_contexts,
     check_revisits,
     check_throughput,
 )
 
 
-@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), pytest.param(2, 6, marks=pytest.mark.slow), (4, 8), (1, 12)])
+@pytest.mark.parametrize(("lanes", "contexts"), [(1, 2), pytest.param(2, 6, marks=pytest.mark.slow), (4, 8)])
 def test_small_products(lanes, contexts):
     check_engine(Engine, lanes, contexts, cases=4, seed=lanes)
+
+
+def test_more_contexts_than_rows_of_a_word():
+    check_many_contexts(Engine, 9)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])
