@@ -40,7 +40,7 @@ def batch(
         min=1, help="Sequences that decode together; any number of times, 1, 2, 4 ... as many as a pass takes if not "
                     "given.")] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Passes that are measured for each.")] = 2,
-    prompt: Annotated[int, typer.Option(min=1, help="Tokens of each sequence before that.")] = 1,
+    prompt: Annotated[int, typer.Option(min=0, help="Tokens of each sequence before that.")] = 1,
     position: Annotated[int, typer.Option(
         min=0, help="Of the first of these; what comes before is not processed, and logits are not compared.")] = 0,
     mixed: Annotated[bool, typer.Option("--mixed", help="Also a prompt that is read while others decode.")] = False,
