@@ -57,6 +57,7 @@ class ProgramWriter:
         self.pending = {tag: deque() for tag in range(4)}       # (first RX word, words, is a LOAD)
         self.consumers: deque[tuple[Callable[[], None], dict[Stream, int], list[tuple[int, int]]]] = deque()
         self.reading: list[tuple[int, int]] = []                # memory words of LOADs on their way
+        self.kept = MOST // ELEMENTS * config.contexts          # words of RX that `_begin` loads and nothing changes
         self.listed: set[int] = set()                           # contexts that have a list of candidates
 
     def write(self, steps: int) -> bytes:
@@ -122,7 +123,7 @@ class ProgramWriter:
     def _receivable(self, words: int, *operands: tuple[int, int]) -> int | None:
         """RX address of words on which nothing is on its way."""
         for _ in range(50):
-            first = self.rng.randrange(MOST // ELEMENTS, self.config.sram_words - words + 1)
+            first = self.rng.randrange(self.kept, self.config.sram_words - words + 1)
             busy = [(at, count) for queue in self.pending.values() for at, count, _ in queue]
             if not any(_overlap(first, words, *other) for other in (*busy, *((a & ~RX, n) for a, n in operands))):
                 return first
@@ -144,8 +145,7 @@ class ProgramWriter:
     # Instructions
 
     def _begin(self) -> None:
-        words = MOST // ELEMENTS * 2
-        self._arrival(Op.LOAD, words, 2, 0, FLOATS)
+        self._arrival(Op.LOAD, self.kept, 2, 0, FLOATS)
         self._wait_for(2)
         self._emit(Op.VEC, 64, a=RX, d=0, store=1)
         self._mark(0, 64)
