@@ -85,7 +85,7 @@ class CodedParts:
             group_sum.ahead.eq(pipe.valid), group_sum.fresh.eq(unit.fresh), group_sum.completes.eq(unit.completes),
             *(signal.eq(value) for part in (group_sum, queue) for signal, value in (
                 (part.start, walk.begin), (part.rows, command.rows), (part.contexts, command.contexts))),
-            issue.room.eq(queue.room), issue.place.eq(queue.place),
+            queue.products.eq(walk.products), issue.room.eq(queue.room), issue.place.eq(queue.place),
             queue.reserve.eq(issue.step & issue.last & issue.step_completes),
             queue.begins.eq(issue.step & issue.begins & issue.step_completes), queue.i_valid.eq(group_sum.o_valid),
             serializer.i_valid.eq(queue.o_valid), serializer.unit.eq(reader.o),

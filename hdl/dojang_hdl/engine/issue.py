@@ -1,6 +1,6 @@
 """When a plane of a unit of rows goes into the lanes."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,7 +24,7 @@ class Issue(wiring.Component):
     -------
     start: pulse while idle; the five fields below must stay until ``busy`` falls.
     rows, passes, bits: shape; rows is a multiple of 4, none is 0.
-    spread: fewest cycles from one unit's end to the next one's, among those of passes with ``completes``.
+    spread: fewest cycles from one unit's end to the next one's in the last pass; in others with ``completes``, ``lanes``.
     completes: results leave the lanes in this pass.
     planes: planes of units. ``ready`` depends on registers only.
     aligned: the next pass's activations are ready.
@@ -52,7 +52,7 @@ class Issue(wiring.Component):
         m = Module()
         rows, passes, plane = Signal(16), Signal(16), Signal(4)
         age, gap = Signal(range(self._interval + 1)), Signal(SPREAD)
-        first_step = Signal()
+        first_step, last_pass = Signal(), Signal()
         final = rows == self._lanes
         paced = ~first_step | (age == self._interval)
         spread = ~(self.last & self.completes) | (gap == 0)
@@ -70,6 +70,7 @@ class Issue(wiring.Component):
             self.waiting_scales.eq(due & (~first_step | self.aligned) & self.planes.valid & self.last & ~self.scaled),
         ]
 
+        m.d.sync += last_pass.eq(passes == Mux(self.step & self.last & final, 2, 1))
         with m.If(gap != 0):
             m.d.sync += gap.eq(gap - 1)
         with m.If((age != self._interval) & (self.step | first_step)):
@@ -81,7 +82,7 @@ class Issue(wiring.Component):
             with m.If(self.last):
                 m.d.sync += [plane.eq(self.bits), rows.eq(rows - self._lanes)]
                 with m.If(self.completes):
-                    m.d.sync += gap.eq(self.spread - 1)
+                    m.d.sync += gap.eq(Mux(last_pass, self.spread, self._lanes) - 1)
                 with m.If(final):
                     m.d.sync += [rows.eq(self.rows), passes.eq(passes - 1), first_step.eq(1),
                                  self.busy.eq(passes != 1)]

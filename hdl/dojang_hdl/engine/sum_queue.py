@@ -20,7 +20,8 @@ LEAST = 32
 
 
 class SumQueue(wiring.Component):
-    """Takes a unit per cycle and gives one every ``spread`` cycles, so that a product's last pass is as fast as others.
+    """Takes a unit per cycle and gives one every ``lanes`` cycles, so that a product's last pass is as fast as others;
+    those of the last product every ``spread`` cycles.
 
     A unit leaves when its factors are there: the scale stream is waited for here, not in front of the lanes.
 
@@ -33,9 +34,9 @@ class SumQueue(wiring.Component):
 
     Members
     -------
-    start: pulse while idle; the three fields below must stay until the last unit has left.
-    rows, contexts: rows, a multiple of 4; active contexts less one.
-    spread: fewest cycles from unit to unit at ``o``, not 0.
+    start: pulse while idle; the four fields below must stay until the last unit has left.
+    rows, contexts, products: rows, a multiple of 4; active contexts less one; not 0.
+    spread: fewest cycles from unit to unit at ``o``, ``lanes`` or more.
     room: a unit's last step may be decided on in this cycle.
     reserve: pulse in the cycle after ``room``: it was.
     place: a product's last pass may be decided on in this cycle.
@@ -60,7 +61,8 @@ class SumQueue(wiring.Component):
         self._lanes, self._contexts, self._units = lanes, contexts, acc_rows // lanes
         self._depth = max(LEAST, self._units)
         super().__init__({
-            "start": In(1), "rows": In(16), "contexts": In(CONTEXT_BITS), "spread": In(SPREAD),
+            "start": In(1), "rows": In(16), "contexts": In(CONTEXT_BITS), "products": In(16),
+            "spread": In(SPREAD),
             "room": Out(1), "reserve": In(1), "place": Out(1), "begins": In(1),
             "i_valid": In(1), "i": In(DOT).array(contexts, lanes),
             "factors": In(1), "starved": Out(1), "pop": Out(1), "final": Out(1),
@@ -72,6 +74,7 @@ class SumQueue(wiring.Component):
         unit, last = Signal(range(self._units)), Signal(range(self._units))
         stored, some, gap = Signal(range(self._depth + 1)), Signal(), Signal(SPREAD)
         free, groups = Signal(range(self._depth + 1)), Signal(range(GROUPS + 1))
+        left, last_product = Signal(16), Signal()
         leaves = some & (gap == 0)
         m.d.comb += [self.pop.eq(leaves & self.factors), self.starved.eq(leaves & ~self.factors),
                      self.final.eq(unit == last)]
@@ -87,10 +90,12 @@ class SumQueue(wiring.Component):
             self.room.eq(free > 2), self.place.eq((groups != GROUPS) & ~self.begins),
         ]
         with m.If(self.pop):
-            m.d.sync += [gap.eq(self.spread - 1), unit.eq(Mux(self.final, 0, unit + 1))]
+            m.d.sync += [gap.eq(Mux(last_product, self.spread, self._lanes) - 1), unit.eq(Mux(self.final, 0, unit + 1))]
         with m.Elif(gap != 0):
             m.d.sync += gap.eq(gap - 1)
+        m.d.sync += [left.eq(left - ended), last_product.eq(left == Mux(ended, 2, 1))]
         with m.If(self.start):
+            m.d.sync += left.eq(self.products)
             m.d.sync += [unit.eq(0), last.eq((self.rows >> ceil_log2(self._lanes)) - 1),
                          stored.eq(0), some.eq(0), gap.eq(0), free.eq(self._depth), groups.eq(0)]
 

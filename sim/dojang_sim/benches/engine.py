@@ -175,12 +175,12 @@ async def nothing_to_do(dut):
 def _ideal(case: GemvCase) -> int:
     """Cycles of a product whose streams deliver and whose blocks are long enough to align the next one."""
     contexts, units, bits = case.contexts, case.rows // CONFIG.lanes, case.bits
-    apart = max(CONFIG.lanes, -(-CONFIG.lanes * contexts // 4))     # units whose results leave
+    apart = max(CONFIG.lanes, -(-CONFIG.lanes * contexts // 4))     # units whose results are written
     if CONFIG.coded:     # warm-up parts cost nothing: planes of a few units wait in the decoder's queue
         steps = 1 + last_exit(CONFIG.lanes, CONFIG.acc_rows, apart, [
             ((case.group // BLOCK - 1) * units * bits, [bits] * units)] * case.products)
     else:
-        steps = (case.products * units - 1) * max(bits, apart) + bits
+        steps = (case.products - 1) * units * max(bits, CONFIG.lanes) + (units - 1) * max(bits, apart) + bits
     if CONFIG.coded:
         first = 8 * (case.group // BLOCK) * (contexts + 1) + 8 * contexts + GroupAligner.latency
     else:

@@ -144,23 +144,24 @@ def last_exit(lanes: int, acc_rows: int, spaced: int, products) -> int:
 
     Parameters
     ----------
-    spaced: cycles from unit to unit behind the queue.
+    spaced: cycles from unit to unit of the last product behind the queue; ``lanes`` in others.
     products: for each (cycles before its last pass, cycles of each unit of that pass).
     """
     # Cycles from a unit's last step to the queue's end; to the report of room or of a place after something left.
     through, report, keep = 10, 2, 2
     depth = max(32, acc_rows // lanes)
     now, issued, exits, ends = -1, [], [], []
-    for before, units in products:
+    for number, (before, units) in enumerate(products, 1):
         now += before
         now = max(now, ends[-2] + report - 1 if len(ends) > 1 else now)
-        for cycles in units:
+        for index, cycles in enumerate(units):
             now += cycles
             freed = len(issued) - depth + keep    # this unit waits until so many have left
             if freed >= 0:
                 now = max(now, exits[freed] + report)
             issued.append(now)
-            exits.append(max(now + through, exits[-1] + spaced if exits else 0))
+            gap = spaced if number == len(products) and index else lanes
+            exits.append(max(now + through, exits[-1] + gap if exits else 0))
         ends.append(exits[-1])
     return exits[-1] - through
 

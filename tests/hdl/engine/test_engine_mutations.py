@@ -44,7 +44,7 @@ MUTATIONS = {
     "activations not awaited": ("issue", "(~first_step | self.aligned) & (~self.last", "(~self.last"),
     "units overtake the serializer": ("issue", "(gap == 0)", "(gap == gap)"),
     "sum read before it is written": ("issue", "(age == self._interval)", "(age == age)"),
-    "cycles lost between units": ("issue", "gap.eq(self.spread - 1)", "gap.eq(self.bits)"),
+    "cycles lost between units": ("issue", "self._lanes) - 1)", "self.bits) - 1)"),
     "plane word kept": ("splitter", "self.o.ready & part[-1]", "self.o.ready & part[0]"),
     "never signed": ("engine", "lane.signed.eq(command.signed)", "lane.signed.eq(0)"),
     "empty command runs": ("engine", "(fields.rows != 0) & (fields.groups != 0)", "fields.rows != 0"),
@@ -85,8 +85,8 @@ CODED = {
     "a product too many": ("sum_queue", "groups != GROUPS", "groups != GROUPS + 1"),
     "a product at a time": ("sum_queue", "groups != GROUPS", "groups == 0"),
     "a product's end not seen": ("sum_queue", "self.final.eq(unit == last)", "self.final.eq(0)"),
-    "units leave too close": ("sum_queue", "gap.eq(self.spread - 1)", "gap.eq(self.spread - 2)"),
-    "units leave too far apart": ("sum_queue", "gap.eq(self.spread - 1)", "gap.eq(self.spread)"),
+    "units leave too close": ("sum_queue", "self._lanes) - 1)", "self._lanes) - 2)"),
+    "units leave too far apart": ("sum_queue", "self._lanes) - 1)", "self._lanes))"),
     "the same sums again": ("sum_queue", "oldest.eq(oldest + 1)", "oldest.eq(oldest)"),
     "queued sums of contexts not in use": ("sum_queue", "self.i_valid & active", "self.i_valid & ~active"),
 }
@@ -94,6 +94,8 @@ CODED = {
 
 MANY = {
     "results of many contexts too close": ("engine", "(command.contexts >> units) + 1", "config.lanes"),
+    "all results as far apart as written ones": ("issue", "Mux(last_pass, self.spread, self._lanes)", "self.spread"),
+    "results of the last pass alone too close": ("issue", "passes == Mux", "passes + 1 == Mux"),
     "contexts of three bits": ("accumulator", '"contexts": In(CONTEXT_BITS)', '"contexts": In(3)'),
 }
 """Noticed where there are more contexts than rows in a word."""
