@@ -32,7 +32,7 @@ class CodedParts:
         self.aligner = GroupAligner(config.contexts)
         self.issue = QueuedIssue(config.lanes)
         self.scale_reader = RowScaleReader(config.lanes, config.acc_rows)
-        self.queue = SumQueue(config.lanes, config.contexts, config.acc_rows)
+        self.queue = SumQueue(config.lanes, config.contexts, config.acc_rows, Accumulator.turnaround)
         self.scalers = [CodedScaler() for _ in range(config.contexts)]
 
     @property

@@ -21,7 +21,7 @@ LEAST = 32
 
 class SumQueue(wiring.Component):
     """Takes a unit per cycle and gives one every ``lanes`` cycles, so that a product's last pass is as fast as others;
-    those of the last product every ``spread`` cycles.
+    those of the last product every ``spread`` cycles, and those of a few rows so that none comes again too soon.
 
     A unit leaves when its factors are there: the scale stream is waited for here, not in front of the lanes.
 
@@ -31,6 +31,7 @@ class SumQueue(wiring.Component):
     ----------
     lanes, contexts: rows of a unit; vectors it has room for.
     acc_rows: most rows, a power of two.
+    turnaround: fewest cycles from a row to the same row of the next product.
 
     Members
     -------
@@ -57,7 +58,8 @@ class SumQueue(wiring.Component):
     place_latency = 2
     """From a product's last ``pop`` to ``place``."""
 
-    def __init__(self, lanes: int, contexts: int, acc_rows: int):
+    def __init__(self, lanes: int, contexts: int, acc_rows: int, turnaround: int):
+        self._turnaround = turnaround
         self._lanes, self._contexts, self._units = lanes, contexts, acc_rows // lanes
         self._depth = max(LEAST, self._units)
         super().__init__({
@@ -75,6 +77,7 @@ class SumQueue(wiring.Component):
         stored, some, gap = Signal(range(self._depth + 1)), Signal(), Signal(SPREAD)
         free, groups = Signal(range(self._depth + 1)), Signal(range(GROUPS + 1))
         left, last_product = Signal(16), Signal()
+        pause, last_pause = Signal(SPREAD), Signal(SPREAD)
         leaves = some & (gap == 0)
         m.d.comb += [self.pop.eq(leaves & self.factors), self.starved.eq(leaves & ~self.factors),
                      self.final.eq(unit == last)]
@@ -90,10 +93,16 @@ class SumQueue(wiring.Component):
             self.room.eq(free > 2), self.place.eq((groups != GROUPS) & ~self.begins),
         ]
         with m.If(self.pop):
-            m.d.sync += [gap.eq(Mux(last_product, self.spread, self._lanes) - 1), unit.eq(Mux(self.final, 0, unit + 1))]
+            m.d.sync += [gap.eq(Mux(last_product, last_pause, pause)), unit.eq(Mux(self.final, 0, unit + 1))]
         with m.Elif(gap != 0):
             m.d.sync += gap.eq(gap - 1)
         m.d.sync += [left.eq(left - ended), last_product.eq(left == Mux(ended, 2, 1))]
+        # After scales that were late, sums of several products wait here.
+        m.d.sync += [pause.eq(self._lanes - 1),
+                     last_pause.eq(Mux(self.spread - 1 < pause, pause, self.spread - 1))]
+        for rows in range(4, self._turnaround, 4):
+            with m.If(self.rows == rows):
+                m.d.sync += pause.eq(max(self._lanes, -(-self._turnaround * self._lanes // rows)) - 1)
         with m.If(self.start):
             m.d.sync += left.eq(self.products)
             m.d.sync += [unit.eq(0), last.eq((self.rows >> ceil_log2(self._lanes)) - 1),

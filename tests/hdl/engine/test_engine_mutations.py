@@ -85,8 +85,9 @@ CODED = {
     "a product too many": ("sum_queue", "groups != GROUPS", "groups != GROUPS + 1"),
     "a product at a time": ("sum_queue", "groups != GROUPS", "groups == 0"),
     "a product's end not seen": ("sum_queue", "self.final.eq(unit == last)", "self.final.eq(0)"),
-    "units leave too close": ("sum_queue", "self._lanes) - 1)", "self._lanes) - 2)"),
-    "units leave too far apart": ("sum_queue", "self._lanes) - 1)", "self._lanes))"),
+    "a row again while its sum is made": ("sum_queue", "range(4, self._turnaround, 4)", "range(0)"),
+    "units leave too close": ("sum_queue", "pause.eq(self._lanes - 1)", "pause.eq(self._lanes - 2)"),
+    "units leave too far apart": ("sum_queue", "pause.eq(self._lanes - 1)", "pause.eq(self._lanes)"),
     "the same sums again": ("sum_queue", "oldest.eq(oldest + 1)", "oldest.eq(oldest)"),
     "queued sums of contexts not in use": ("sum_queue", "self.i_valid & active", "self.i_valid & ~active"),
 }
