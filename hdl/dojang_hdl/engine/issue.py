@@ -24,7 +24,7 @@ class Issue(wiring.Component):
     -------
     start: pulse while idle; the five fields below must stay until ``busy`` falls.
     rows, passes, bits: shape; rows is a multiple of 4, none is 0.
-    spread: fewest cycles from one unit's end to the next one's in the last pass; in others with ``completes``, ``lanes``.
+    spread: fewest cycles from a unit's end to the next one's in the last pass; ``lanes`` in others that complete.
     completes: results leave the lanes in this pass.
     planes: planes of units. ``ready`` depends on registers only.
     aligned: the next pass's activations are ready.

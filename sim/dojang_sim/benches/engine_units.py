@@ -220,10 +220,12 @@ def check_scaler(make, seed: int, count: int = 200) -> None:
         run(dut, bench, cycles=3 * count + 200)
 
 
-def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 0.0), pause: int = 0):
+def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 0.0), pause: int = 0,
+             late: int = 0):
     """Run ``cases`` on ``make(config)``; returns the engine and each one's cycles from acceptance to idle.
 
     ``stalls``: probabilities of a stall in a cycle of planes and scales. ``pause``: before every fourth plane word.
+    ``late``: cycles before the first scales.
     """
     dut = make(config)
     words, planes, scales, at = {}, [], [], 3
@@ -234,8 +236,9 @@ def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 
         scales += case.scale_words()
     cycles, written = [], []
 
-    def feed(port, items, stall, pause):
+    def feed(port, items, stall, pause, late):
         async def process(ctx):
+            await _idle(ctx, late)
             for index, item in enumerate(items):
                 await _idle(ctx, pause * (index % 4 == 1))
                 while rng.random() < stall:
@@ -273,8 +276,8 @@ def _execute(make, config: ChipConfig, cases: list[GemvCase], rng, stalls=(0.0, 
             written.clear()
 
     limit = sum(4 * case.rows * case.bits * case.passes + 50 * case.passes + 300 for case in cases)
-    limit += (pause + 2) * len(planes) + 100 * len(scales)
-    feeds = feed(dut.planes, planes, stalls[0], pause), feed(dut.scales, scales, stalls[1], 0)
+    limit += late + (pause + 2) * len(planes) + 100 * len(scales)
+    feeds = feed(dut.planes, planes, stalls[0], pause, 0), feed(dut.scales, scales, stalls[1], 0, late)
     run(dut, bench, cycles=limit, background=(sram(dut.sram, words), *feeds, write))
     return dut, cycles
 
@@ -296,6 +299,14 @@ def check_revisits(make, lanes: int) -> None:
     x = rng.standard_normal((1, groups * BLOCK)).astype(np.float32)
     case = GemvCase(1, False, ScaleMode.NONE, rng.integers(0, 2, (rows, groups, BLOCK)), None, None, x)
     _execute(make, config, [case], rng, pause=60)
+
+
+def check_late_scales(make, lanes: int) -> None:
+    """``make(config)``: few rows, whose first products wait together for their scales; then no sum is overtaken."""
+    config = ChipConfig("check", lanes=lanes, contexts=1, acc_rows=32, coded=True)
+    rng = np.random.default_rng(1)
+    for rows, mode in ((4, ScaleMode.SCALE), (8, ScaleMode.SCALE), (8, ScaleMode.AFFINE), (12, ScaleMode.SCALE)):
+        _execute(make, config, [grouped_case(rng, rows, 4, BLOCK, 1, 2, mode=mode)], rng, late=400)
 
 
 def check_throughput(make, lanes: int) -> None:

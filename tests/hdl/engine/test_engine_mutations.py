@@ -158,6 +158,7 @@ def test_mutation_of_a_coded_engine_is_caught(name):
         checks.check_coded_engine(engine, lanes=2, contexts=2, seed=1)
         checks.check_coded_throughput(engine, lanes=4)
         checks.check_coded_engine(engine, lanes=4, contexts=1, seed=1)
+        checks.check_late_scales(engine, lanes=4)
 
 
 @pytest.mark.slow  # as above

@@ -6,6 +6,7 @@ from dojang_sim.benches.engine_units import (
     check_coded_engine,
     check_coded_throughput,
     check_engine,
+    check_late_scales,
     check_many_contexts,
     check_revisits,
     check_throughput,
@@ -24,6 +25,11 @@ def test_more_contexts_than_rows_of_a_word():
 @pytest.mark.parametrize("lanes", [1, 2, 4])
 def test_a_row_waits_for_its_sum_of_the_group_before(lanes):
     check_revisits(Engine, lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_few_rows_whose_scales_are_late(lanes):
+    check_late_scales(Engine, lanes)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])
