@@ -132,7 +132,7 @@ PRESETS = {preset.name: preset for preset in (
     ChipConfig("batch-8", lanes=4, contexts=8, plane_fifo=16384, scale_fifo=2048, chunk=256, channel_mib=1024,
                coded=True, vector_lanes=4),
     ChipConfig("batch-32", height=1, lanes=4, contexts=32, sram_words=32768, plane_fifo=32768, scale_fifo=4096,
-               chunk=256, channel_mib=256, coded=True, vector_lanes=4),
+               chunk=256, channel_mib=1024, coded=True, vector_lanes=4),
     ChipConfig("sim-4x4", width=4, height=4, lanes=1, sram_words=4096),
     ChipConfig("small-node", width=1, height=1, lanes=1, contexts=1, acc_rows=128, sram_words=256,
                plane_fifo=128, scale_fifo=128, program_fifo=64, chunk=32, channel_mib=32),

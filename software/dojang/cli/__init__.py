@@ -12,6 +12,7 @@ from .bench import bench
 from .bench_backends import backends
 from .bench_batch import batch
 from .bench_board import board
+from .bench_capacity import capacities
 from .bench_compression import compression
 from .bench_conversions import conversions
 from .bench_encoder import care_bits, encoder
@@ -59,5 +60,6 @@ bench.command("care-bits")(care_bits)
 bench.command()(quality)
 bench.command()(conversions)
 bench.command()(rows)
+bench.command("capacity")(capacities)
 app.add_typer(bench, name="bench")
 app.add_typer(plot, name="plot")

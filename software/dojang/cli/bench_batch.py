@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from dojang_hdl.config import preset
 from rich.table import Table
 
 from ..batching import Batch, Request
-from ..checkpoints import Checkpoint, load
+from ..checkpoints import Checkpoint, ModelShape, load
+from ..checkpoints.synthetic import random_checkpoint
 from ..sampling import Sampler
 from ..sessions import Memory, whole_tiles
 from ..sessions.device import DeviceSession
@@ -20,8 +22,12 @@ from .bench import BenchError
 from .bench_encoder import markdown
 from .console import console, output, working
 from .documents import update_document
-from .options import MeasuredModel, MemoryOption, SimulatedChip, Weights
+from .model_argument import MODEL_HELP
+from .options import MemoryOption, SimulatedChip, Weights
 from .output_file import JsonFile, prepare, write_json
+
+WIDE = ModelShape(layers=1, d=768, heads=12, kv_heads=4, head_dim=64, ffn=1536, vocab=512, context=128)
+"""As wide as 32 contexts leave room for in the SRAM of `batch-32`."""
 
 MIXED_PASSES = 4
 """In which a prompt is read beside sequences that decode."""
@@ -34,7 +40,8 @@ DOCUMENT = Path("docs/reference/sessions.md")
 
 
 def batch(
-    model: MeasuredModel = "glassllm",
+    model: Annotated[str, typer.Option(
+        help=f"{MODEL_HELP} Or `wide`, one wide layer of random weights.")] = "glassllm",
     chip: SimulatedChip = "batch-8",
     sequences: Annotated[list[int] | None, typer.Option(
         min=1, help="Sequences that decode together; any number of times, 1, 2, 4 ... as many as a pass takes if not "
@@ -59,7 +66,7 @@ def batch(
     started = time.perf_counter()
     config = preset(chip)
     with working("reading the model") as progress:
-        checkpoint = load(model, weights)
+        checkpoint = replace(random_checkpoint(WIDE), name="wide") if model == "wide" else load(model, weights)
         counts = sequences or _doubled(config.contexts)
         positions = position + prompt + tokens
         if positions > checkpoint.shape.context:

@@ -41,7 +41,7 @@ class Capacity:
     @property
     def limits(self) -> list[str]:
         """What has room for no more than `sequences`."""
-        rooms = {"contexts of the engine": self.contexts, "SRAM": self.sram, "K/V memory": self.memory}
+        rooms = {"contexts": self.contexts, "SRAM": self.sram, "K/V memory": self.memory}
         return [name for name, room in rooms.items() if room == self.sequences]
 
 

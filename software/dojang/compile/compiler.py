@@ -18,8 +18,8 @@ from .writer import Writer
 __all__ = ["compile_model", "compile_programs"]
 
 PASS_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Contexts of the passes that there are programs for, as far as the chip has them, and for all it has; passes of a number
-between take the next one."""
+"""Contexts of the passes that there are programs for, as far as the chip has them, and for all it has; passes of a
+number between take the next one."""
 
 
 def compile_programs(model: ModelLayout, contexts: int) -> list[Program]:
