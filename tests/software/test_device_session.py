@@ -8,7 +8,7 @@ from dojang.checkpoints import ModelShape, load
 from dojang.checkpoints.synthetic import random_set, write_synthetic
 from dojang.compile import compile_model
 from dojang.driver import Candidates, MemoryFault, RunResult
-from dojang.sessions import SessionError
+from dojang.sessions import MemoryFullError, NonfiniteError, SessionError
 from dojang.sessions.device import PATROL_CYCLES, DeviceSession
 from dojang.sessions.golden import GoldenSession
 from dojang_hdl.config import preset
@@ -207,6 +207,23 @@ def test_saturation_hides_no_error(image, bits):
     device.errors = bits
     with pytest.raises(SessionError, match=rf"^the chip reports errors 0x{int(bits):02x} "):
         DeviceSession(device, image).decode(1)
+
+
+def test_rows_that_a_nan_has_been_in_are_not_given_out_again(checkpoint):
+    """A window's last tile would show them to others."""
+    device = FakeDevice()
+    session = DeviceSession(device, compile_model(checkpoint, preset("sim-2x2"), 24, rows=96))
+    spoiled, other = session.add(), session.add()
+    session.step({spoiled: [1], other: [2]})
+    device.errors = Flag.NONFINITE
+    with pytest.raises(NonfiniteError):
+        session.step({spoiled: [3]})
+    device.errors = 0
+    session.remove(spoiled)
+    session.remove(other)
+    assert session._sequences[session.add()].start == 32 and session._sequences[session.add()].start == 64
+    with pytest.raises(MemoryFullError):
+        session.add()
 
 
 def test_errors_of_the_nodes_are_told_as_before(image):

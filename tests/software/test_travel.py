@@ -50,7 +50,7 @@ def test_generate_reserves_what_is_needed(tmp_path, monkeypatch, options, contex
     path = write_synthetic(tmp_path / "m.gguf", ModelShape(1, 64, 2, 1, 32, 96, 260, 4096), "Q4_1")
     asked = []
 
-    def ask(checkpoint, port, baud, context, *rest):
+    def ask(checkpoint, port, baud, context, *rest, **options):
         asked.append(context)
         raise board.SessionError("no board here")
 

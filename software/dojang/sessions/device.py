@@ -22,7 +22,7 @@ from ..compile import Image
 from ..driver import Device, TransportError
 from .golden import GoldenSession
 from .saturation import position_entry
-from .session import Part, Session, SessionError, Step
+from .session import NonfiniteError, Part, Session, SessionError, Step
 
 __all__ = ["DeviceSession"]
 
@@ -174,7 +174,8 @@ class DeviceSession(Session):
         if result.errors & Flag.MEMORY:
             raise SessionError(self._memory_error())
         if result.errors & ~Flag.SATURATED or result.overflow:
-            raise SessionError(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
+            kind = NonfiniteError if result.errors & Flag.NONFINITE else SessionError
+            raise kind(f"the chip reports errors 0x{result.errors:02x} (bit 0: infinity or NaN in an "
                                f"activation) and mailbox overflow {result.overflow} at {self._where()}")
         if result.errors & Flag.SATURATED and not self._saturated:
             self._saturated = position_entry(contexts[0].position)

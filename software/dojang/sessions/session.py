@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DojangError
 from .row_pool import RowPool, whole_tiles
 
-__all__ = ["Memory", "MemoryFullError", "Part", "Session", "SessionError", "Step", "Waves"]
+__all__ = ["Memory", "MemoryFullError", "NonfiniteError", "Part", "Session", "SessionError", "Step", "Waves"]
 
 
 class Memory(StrEnum):
@@ -29,6 +29,12 @@ class SessionError(DojangError):
 
 class MemoryFullError(SessionError):
     """The K/V memory has no range of rows for another sequence, at present."""
+
+
+class NonfiniteError(SessionError):
+    """An infinity or NaN has reached the engine in a pass. A window's last tile may show others what it has left in the
+    K/V memory, so the rows of the pass's sequences are never given out again.
+    """
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class _Sequence:
     start: int
     positions: int
     length: int = 0
+    spoiled: bool = False
 
 
 class Session(ABC):
@@ -149,16 +156,22 @@ class Session(ABC):
                 raise SessionError(f"sequence {number} has no tokens in the pass, expected at least one")
         held = self._sequences
         parts = [Part(number, held[number].start, held[number].length, list(tokens)) for number, tokens in work.items()]
-        steps = self._pass(parts)
+        try:
+            steps = self._pass(parts)
+        except NonfiniteError:
+            for part in parts:
+                held[part.sequence].spoiled = True
+            raise
         for part in parts:
             held[part.sequence].length += len(part.tokens)
         return {part.sequence: of_part for part, of_part in zip(parts, steps, strict=True)}
 
     def remove(self, sequence: int) -> None:
-        """Forget a sequence; its rows are free."""
-        self._known(sequence)
+        """Forget a sequence; its rows are free, unless a `NonfiniteError` has spoiled them."""
+        spoiled = self._known(sequence).spoiled
         del self._sequences[sequence]
-        self._pool.remove(sequence)
+        if not spoiled:
+            self._pool.remove(sequence)
         if sequence == self._own:
             self._own = None
         self._removed(sequence)

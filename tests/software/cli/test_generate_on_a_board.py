@@ -106,7 +106,7 @@ def identified(**changes):
 
 @pytest.mark.parametrize("answer, message", [
     (identified(magic=(0, 88)), "at {port}: what answers on this link is not a Dojang chip"),
-    (identified(version=(4, 9)), "at {port}: the chip speaks version 9 of the link protocol, this driver 3"),
+    (identified(version=(4, 9)), "at {port}: the chip speaks version 9 of the link protocol, this driver 4"),
     (identified(), "the chip at {port} is none of this version's presets: 3x2 nodes of 5 lanes, 7 MiB, fingerprint "
                    "abcdef01")], ids=["magic", "version", "preset"])
 def test_a_chip_that_is_another_one(run, at_a_port, answer, message):
