@@ -9,16 +9,14 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
 from ..checkpoints import load
 from .bench import BenchError, processor_name
-from .bench_encoder import markdown
-from .console import console, output, working
-from .documents import update_document
+from .console import output, working
+from .documents import keep, markdown, table_of
 from .model_argument import MODEL_HELP
 from .options import Weights
-from .output_file import JsonFile, prepare, write_json
+from .output_file import JsonFile, prepare
 
 FIGURES = Path("docs/figures/backends.json")
 DOCUMENT = Path("docs/reference/golden.md")
@@ -56,17 +54,9 @@ def backends(
         "equal": bool(np.array_equal(logits.view(np.uint32), expected.view(np.uint32))),
         "processor": processor_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
     }
-    if json_file is not None:
-        write_json(json_file, figures, ascii_only=False)
-        console.print(f"figures: {json_file}")
-    if json_file == FIGURES:
-        update_document(DOCUMENT, figures, {"backends": document_table})
-    rows = backend_rows(figures)
+    keep(figures, json_file, FIGURES, DOCUMENT, {"backends": document_table})
     equal = "yes" if figures["equal"] else "NO"
-    table = Table(*rows[0], title=f"{figures['model']}, logits equal bit for bit: {equal}")
-    for row in rows[1:]:
-        table.add_row(*row)
-    output.print(table)
+    output.print(table_of(backend_rows(figures), f"{figures['model']}, logits equal bit for bit: {equal}"))
 
 
 def _measure(name: str, model, ids: np.ndarray, progress: Callable[[str], None]) -> tuple[dict, np.ndarray]:

@@ -9,7 +9,6 @@ from typing import Annotated
 import numpy as np
 import typer
 from dojang_hdl.config import preset
-from rich.table import Table
 
 from ..batching import Batch, Request
 from ..checkpoints import Checkpoint, ModelShape, load
@@ -19,12 +18,11 @@ from ..sessions import Memory, whole_tiles
 from ..sessions.device import DeviceSession
 from ..sessions.simulated import open_simulated
 from .bench import BenchError
-from .bench_encoder import markdown
-from .console import console, output, working
-from .documents import update_document
+from .console import output, working
+from .documents import keep, markdown, table_of
 from .model_argument import MODEL_HELP
 from .options import MemoryOption, SimulatedChip, Weights
-from .output_file import JsonFile, prepare, write_json
+from .output_file import JsonFile, prepare
 
 WIDE = ModelShape(layers=1, d=768, heads=12, kv_heads=4, head_dim=64, ffn=1536, vocab=512, context=128)
 """As wide as 32 contexts leave room for in the SRAM of `batch-32`."""
@@ -90,16 +88,10 @@ def batch(
         "position": position + prompt, "passes": tokens, "batches": measured, "mixed": beside, "simulated_hz": rate,
         "wall_seconds": time.perf_counter() - started,
     }
-    write_json(json_file, figures)
-    if json_file is not None:
-        console.print(f"figures: {json_file}")
-        if json_file.parent == FIGURES:
-            update_document(DOCUMENT, figures, {json_file.stem: document_table})
-    for title, (heads, *lines) in _tables(figures).items():
-        table = Table(*heads, title=title)
-        for line in lines:
-            table.add_row(*line)
-        output.print(table)
+    kept = FIGURES / f"batch-{checkpoint.name}.json"
+    keep(figures, json_file, kept, DOCUMENT, {kept.stem: document_table})
+    for title, rows in _tables(figures).items():
+        output.print(table_of(rows, title))
 
 
 def _doubled(most: int) -> list[int]:

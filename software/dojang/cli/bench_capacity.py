@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 from dojang_hdl.config import PRESETS, WORD_BYTES
-from rich.table import Table
 
 from ..checkpoints import load
 from ..compile import CompileError, capacity
-from .bench_encoder import markdown
-from .console import console, output, working
-from .documents import update_document
+from .console import output, working
+from .documents import keep, markdown, table_of
 from .model_argument import MODEL_HELP
 from .options import Weights
-from .output_file import JsonFile, prepare, write_json
+from .output_file import JsonFile, prepare
 
 FIGURES = Path("docs/figures/capacity.json")
 DOCUMENT = Path("docs/reference/sessions.md")
@@ -50,16 +48,8 @@ def capacities(
                 else:
                     found.append(row | asdict(room) | {"sequences": room.sequences, "limits": room.limits})
     figures = {"label": "computed", "capacities": found}
-    write_json(json_file, figures)
-    if json_file is not None:
-        console.print(f"figures: {json_file}")
-    if json_file == FIGURES:
-        update_document(DOCUMENT, figures, {"capacity": lambda kept: markdown(_rows(kept))})
-    titles, *lines = _rows(figures)
-    table = Table(*titles, title="sequences that decode in one pass")
-    for line in lines:
-        table.add_row(*line)
-    output.print(table)
+    keep(figures, json_file, FIGURES, DOCUMENT, {"capacity": lambda kept: markdown(_rows(kept))})
+    output.print(table_of(_rows(figures), "sequences that decode in one pass"))
 
 
 def _rows(figures: dict) -> list[list[str]]:

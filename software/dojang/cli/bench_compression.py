@@ -16,10 +16,10 @@ from ..generation import Generation
 from ..sampling import Sampler
 from ..sessions import Memory, open_session
 from .bench import CONTEXT, PROMPT, BenchError
-from .console import console, output, working
-from .documents import update_document
+from .console import output, working
+from .documents import keep
 from .options import DEFAULT_CHIP, MemoryOption, SimulatedChip
-from .output_file import JsonFile, prepare, write_json
+from .output_file import JsonFile, prepare
 
 FIGURES = Path("docs/figures/compression-cycles.json")
 DOCUMENT = Path("docs/user/compress.md")
@@ -77,11 +77,7 @@ def compression(
         rows.append({"form": name, **row, "wall_seconds": time.perf_counter() - started})
     figures = {"model": base.name, "chip": config.name, "memory": memory.value, "label": "simulated",
                "peak_bytes_per_cycle": config.peak_bytes_per_cycle, "forms": rows}
-    if json_file is not None:
-        write_json(json_file, figures)
-        console.print(f"figures: {json_file}")
-    if json_file == FIGURES:
-        update_document(DOCUMENT, figures, {"cycles": document_table})
+    keep(figures, json_file, FIGURES, DOCUMENT, {"cycles": document_table})
     output.print(_table(figures))
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from .bench import processor_name
-from .console import console, output, working
-from .documents import update_document
-from .output_file import JsonFile, prepare, write_json
+from .console import output, working
+from .documents import keep, markdown, table_of
+from .output_file import JsonFile, prepare
 
 FIGURES = {"encoder": Path("docs/figures/encoder.json"), "care-bits": Path("docs/figures/care-bits.json")}
 DOCUMENTS = {"encoder": Path("docs/reference/encoder.md"), "care-bits": Path("docs/reference/care-bits.md")}
@@ -71,10 +70,6 @@ def care_rows(figures: dict) -> list[list[str]]:
               for plane in figures["planes"])]
 
 
-def markdown(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["--:"] * len(rows[0]), *rows[1:]))
-
-
 TABLES: dict[str, Callable[[dict], str]] = {
     "encoder": lambda figures: markdown(encoder_rows(figures)),
     "care-bits": lambda figures: markdown(care_rows(figures)),
@@ -82,12 +77,5 @@ TABLES: dict[str, Callable[[dict], str]] = {
 
 
 def _finish(name: str, figures: dict, json_file: Path | None, rows: list[list[str]]) -> None:
-    if json_file is not None:
-        write_json(json_file, figures, ascii_only=False)
-        console.print(f"figures: {json_file}")
-    if json_file == FIGURES[name]:
-        update_document(DOCUMENTS[name], figures, {name: TABLES[name]})
-    table = Table(*rows[0])
-    for row in rows[1:]:
-        table.add_row(*row)
-    output.print(table)
+    keep(figures, json_file, FIGURES[name], DOCUMENTS[name], {name: TABLES[name]})
+    output.print(table_of(rows))

@@ -10,8 +10,8 @@ from ..checkpoints import load
 from ..lockstep import BLOCKS, SPARSITIES, UNITS, Block, LockstepError, simulate
 from ..plots import check_installed, draw_lockstep
 from .console import console, output, working
-from .documents import update_document
-from .output_file import JsonFile, prepare, write_json
+from .documents import keep
+from .output_file import JsonFile, prepare
 
 FIGURES = Path("docs/figures/lockstep.json")
 DOCUMENT = Path("docs/reference/fixed-rate.md")
@@ -53,14 +53,10 @@ def lockstep(
     with working("reading the model") as progress:
         checkpoint = None if model is None else load(model)
         figures = simulate(units or UNITS, sparsity or SPARSITIES, blocks, count, seed, checkpoint, progress)
-    if json_file is not None:
-        write_json(json_file, figures)
-        console.print(f"figures: {json_file}")
+    keep(figures, json_file, FIGURES, DOCUMENT, {"lockstep": document_table})
     if svg is not None:
         draw_lockstep(figures, svg)
         console.print(f"picture: {svg}")
-    if json_file == FIGURES:
-        update_document(DOCUMENT, figures, {"lockstep": document_table})
     table = Table(title="time in lock step ÷ time at the fixed rate, by units (simulated)")
     for title in (*TITLES, *(f"{figures['units'][place]:,}" for place in _places(figures))):
         table.add_column(title, no_wrap=True)

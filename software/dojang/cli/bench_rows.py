@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ..allocation import SHORTEST, simulate
 from .bench import BenchError
-from .bench_encoder import markdown
-from .console import console, output, working
-from .documents import update_document
-from .output_file import JsonFile, prepare, write_json
+from .console import output, working
+from .documents import keep, markdown, table_of
+from .output_file import JsonFile, prepare
 
 FIGURES = Path("docs/figures/rows.json")
 DOCUMENT = Path("docs/decisions/0010-sequences.md")
@@ -37,16 +35,9 @@ def rows(
         ways = simulate(longest * held, longest, steps, seed)
     figures = {"label": "simulated", "shortest": SHORTEST, "longest": longest, "rows": longest * held, "steps": steps,
                "seed": seed, "ways": ways}
-    write_json(json_file, figures)
-    if json_file is not None:
-        console.print(f"figures: {json_file}")
-    if json_file == FIGURES:
-        update_document(DOCUMENT, figures, {"rows": lambda found: markdown(_rows(found))})
-    titles, *lines = _rows(figures)
-    table = Table(*titles, title=f"sequences of {SHORTEST} to {longest:,} positions, memory for {held} of the longest")
-    for line in lines:
-        table.add_row(*line)
-    output.print(table)
+    keep(figures, json_file, FIGURES, DOCUMENT, {"rows": lambda found: markdown(_rows(found))})
+    output.print(table_of(_rows(figures), f"sequences of {SHORTEST} to {longest:,} positions, memory for {held} of the "
+                                          "longest"))
 
 
 def _rows(figures: dict) -> list[list[str]]:
