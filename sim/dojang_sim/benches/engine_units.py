@@ -332,7 +332,7 @@ def check_many_contexts(make, contexts: int) -> None:
         dut, (cycles,) = _execute(make, config, [case], rng)
         apart = -(-active // 4)
         aligned = 8 * active + Aligner.latency
-        group = max(64, aligned + 1)     # from its first step to the next one's
+        group = max(64, aligned)     # from its first step to the next one's
         expected = aligned + group + 63 * apart + 1 + dut.latency + active - 1
         assert cycles == expected, f"{active} active: {cycles} cycles, expected {expected}"
 

@@ -27,7 +27,7 @@ def test_a_row_waits_for_its_sum_of_the_group_before(lanes):
     check_revisits(Engine, lanes)
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize("lanes", [*(pytest.param(lanes, marks=pytest.mark.slow) for lanes in (1, 2)), 4])
 def test_few_rows_whose_scales_are_late(lanes):
     check_late_scales(Engine, lanes)
 
