@@ -13,7 +13,10 @@ from .layout import round_up
 from .model import ModelLayout
 from .regions import MemoryMap
 
-__all__ = ["Capacity", "capacity"]
+__all__ = ["MOST", "Capacity", "capacity"]
+
+MOST = 1 << CONTEXT_BITS
+"""Contexts that any chip can have."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Capacity:
 
     Parameters
     ----------
-    contexts, sram, memory: how many the engine, a node's SRAM and the channels' memory have room for; 32 at most.
+    contexts, sram, memory: how many the engine, a node's SRAM and the channels' memory have room for; `MOST` at most.
     kv_bytes: of a position in the memory of all channels, as a guard lays it out.
     sram_words: of each sequence beyond the first in LOCAL and in RX of every node.
     """
@@ -40,9 +43,9 @@ class Capacity:
 
     @property
     def limits(self) -> list[str]:
-        """What has room for no more than `sequences`."""
+        """What has room for no more than `sequences`; SRAM and memory may have room for more than `MOST`."""
         rooms = {"contexts": self.contexts, "SRAM": self.sram, "K/V memory": self.memory}
-        return [name for name, room in rooms.items() if room == self.sequences]
+        return [name for name, room in rooms.items() if room == self.sequences and (name == "contexts" or room < MOST)]
 
 
 def capacity(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Capacity:
@@ -52,28 +55,28 @@ def capacity(checkpoint: Checkpoint, config: ChipConfig, context: int) -> Capaci
     ------
     CompileError: the model does not fit even for one sequence.
     """
-    most, rows = 1 << CONTEXT_BITS, round_up(context, BLOCK)
+    rows = round_up(context, BLOCK)
     image = compile_model(checkpoint, config, context)
     used = image.protection.physical_words
     # Regions begin on whole chunks: the cost of a sequence is that of many.
     many = MemoryMap(config)
-    ModelLayout(checkpoint, config, context, many, rows=rows * most)
+    ModelLayout(checkpoint, config, context, many, rows=rows * MOST)
     one = MemoryMap(config)
     model = ModelLayout(checkpoint, config, context, one)
-    words = (many.protection.physical_words - one.protection.physical_words) / (most - 1)
+    words = (many.protection.physical_words - one.protection.physical_words) / (MOST - 1)
     room = 1 + int((config.channel_words - used) / words)
-    return Capacity(context, config.contexts, _sram(model, most), min(room, most, ((1 << CACHE_BITS) - 1) // rows),
+    return Capacity(context, config.contexts, _sram(model), min(room, MOST, ((1 << CACHE_BITS) - 1) // rows),
                     config.channels * words * WORD_BYTES / rows, _words(model))
 
 
-def _sram(model: ModelLayout, most: int) -> int:
+def _sram(model: ModelLayout) -> int:
     """Contexts that the buffers of a pass have room for."""
-    for contexts in range(2, most + 1):
+    for contexts in range(2, MOST + 1):
         try:
             Buffers(model, contexts).check(model.config)
         except SramError:
             return contexts - 1
-    return most
+    return MOST
 
 
 def _words(model: ModelLayout) -> tuple[int, int]:
