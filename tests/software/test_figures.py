@@ -57,6 +57,16 @@ def test_readme_quotes_prefilling():
     assert (len(found["simulated_positions"]), found["passes"], found["engine_bound"]) == (3, 128, 0.5)
 
 
+def test_readme_quotes_batches():
+    found = figures("batch-smollm2")
+    assert (found["chip"], found["model"], found["memory"], found["label"]) == ("batch-8", "smollm2", "lpddr4",
+                                                                               "simulated")
+    by_count = {row["sequences"]: row for row in found["batches"]}
+    assert set(by_count) == {1, 2, 4, 8} and all(row["equal_to_alone"] is True for row in found["batches"])
+    assert quoted("batch") == f"{by_count[8]['tokens_per_cycle_relative']:.2f}"
+    assert quoted("batch-4") == f"{by_count[4]['tokens_per_cycle_relative']:.2f}"
+
+
 @pytest.mark.parametrize("board", ["ecpix5", "ulx3s"])
 def test_readme_quotes_bitstreams(board):
     bitstream = figures(f"bitstream-board-{board}")
