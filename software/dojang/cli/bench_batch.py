@@ -204,5 +204,5 @@ def _tables(figures: dict) -> dict[str, list[list[str]]]:
 
 def document_table(figures: dict) -> str:
     """All tables as Markdown."""
-    return "\n\n".join(f"{title[:1].upper() + title[1:]}:\n\n{markdown(rows)}"
+    return "\n\n".join(f"{title}:\n\n{markdown(rows)}"
                        for title, rows in _tables(figures).items())
