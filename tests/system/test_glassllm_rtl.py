@@ -9,7 +9,7 @@ PROMPT = [5, 600, 7, 1, 300, 44, 9, 12, 100, 1023, 2, 0, 77, 512, 31, 250, 18]
 
 
 @pytest.mark.parametrize("chip, memory, prompt, tokens", [
-    ("sim-2x2", "lpddr4", 17, 60), ("sim-1x1", "ideal", 6, 12),
+    ("sim-2x2", "lpddr4", 17, 40), ("sim-1x1", "ideal", 6, 12),
     # a chip and memory that no other test builds, sixteen nodes: minutes
     pytest.param("sim-2x2", "ideal", 17, 100, marks=pytest.mark.slow),
     pytest.param("sim-4x4", "ideal", 5, 6, marks=pytest.mark.slow),
