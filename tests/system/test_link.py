@@ -74,7 +74,7 @@ class Noise:
 
 
 def test_a_noisy_line_changes_nothing(checkpoint, line):
-    sent, received = Noise(3, 80), Noise(4, 160)
+    sent, received = Noise(3, 80), Noise(4, 480)  # an answer has up to 180 bytes
     line(sent, 3.0, received)
     with open_session(checkpoint, CHIP, compare_golden=True, context=CONTEXT) as session:
         steps = session.prefill([5, 600, 7])
