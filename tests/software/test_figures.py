@@ -64,6 +64,11 @@ def test_readme_quotes_batches():
     by_count = {row["sequences"]: row for row in found["batches"]}
     assert set(by_count) == {1, 2, 4, 8} and all(row["equal_to_alone"] is True for row in found["batches"])
     assert quoted("batch") == f"{by_count[8]['tokens_per_cycle_relative']:.2f}"
+    wide = figures("batch-wide")
+    assert [row["sequences"] for row in wide["batches"]] == [1, 2, 4, 8, 16, 32] and wide["chip"] == "batch-32"
+    assert all(row["equal_to_alone"] is True for row in wide["batches"])
+    assert wide["mixed"]["passes"] == wide["mixed"]["tokens_of_each_decoding_sequence"]
+    assert quoted("batch-32") == f"{wide['batches'][-1]['tokens_per_cycle_relative']:.2f}"
     assert quoted("batch-4") == f"{by_count[4]['tokens_per_cycle_relative']:.2f}"
 
 
