@@ -5,10 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from dojang.cli.bench_batch import document_table as batch_table
+from dojang.cli.bench_capacity import document_table as capacity_table
 from dojang.cli.bench_compression import FORMS, document_table
 from dojang.cli.bench_conversions import document_table as conversions_table
 from dojang.cli.bench_quality import ROWS
 from dojang.cli.bench_quality import document_table as quality_table
+from dojang.cli.bench_rows import document_table as rows_table
 from dojang.conversions import TYPES
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +73,13 @@ def test_readme_quotes_batches():
     assert wide["mixed"]["passes"] == wide["mixed"]["tokens_of_each_decoding_sequence"]
     assert quoted("batch-32") == f"{wide['batches'][-1]['tokens_per_cycle_relative']:.2f}"
     assert quoted("batch-4") == f"{by_count[4]['tokens_per_cycle_relative']:.2f}"
+
+
+@pytest.mark.parametrize("name, page, table", [
+    ("batch-smollm2", "reference/sessions", batch_table), ("batch-wide", "reference/sessions", batch_table),
+    ("capacity", "reference/sessions", capacity_table), ("rows", "decisions/0010-sequences", rows_table)])
+def test_tables_of_sequences(name, page, table):
+    assert f"\n{table(figures(name))}\n<!-- {name}:end -->" in (ROOT / f"docs/{page}.md").read_text()
 
 
 @pytest.mark.parametrize("board", ["ecpix5", "ulx3s"])

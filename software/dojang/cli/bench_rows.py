@@ -35,7 +35,7 @@ def rows(
         ways = simulate(longest * held, longest, steps, seed)
     figures = {"label": "simulated", "shortest": SHORTEST, "longest": longest, "rows": longest * held, "steps": steps,
                "seed": seed, "ways": ways}
-    keep(figures, json_file, FIGURES, DOCUMENT, {"rows": lambda found: markdown(_rows(found))})
+    keep(figures, json_file, FIGURES, DOCUMENT, {"rows": document_table})
     output.print(table_of(_rows(figures), f"sequences of {SHORTEST} to {longest:,} positions, memory for {held} of the "
                                           "longest"))
 
@@ -43,3 +43,8 @@ def rows(
 def _rows(figures: dict) -> list[list[str]]:
     return [["K/V memory is given out as", "sequences running (simulated)", "positions computed again"],
             *([way["way"], f"{way['running']:.1f}", f"{way['wasted']:.1%}"] for way in figures["ways"])]
+
+
+def document_table(figures: dict) -> str:
+    """The rows as Markdown."""
+    return markdown(_rows(figures))
