@@ -47,7 +47,7 @@ def capacities(
                     found.append(row | {"sequences": 0, "limits": [str(error)]})
                 else:
                     found.append(row | asdict(room) | {"sequences": room.sequences, "limits": room.limits})
-    figures = {"label": "computed", "capacities": found}
+    figures = {"label": "modelled", "capacities": found}
     keep(figures, json_file, FIGURES, DOCUMENT, {"capacity": document_table})
     output.print(table_of(_rows(figures), "sequences that decode in one pass"))
 

@@ -33,7 +33,7 @@ def rows(
         raise BenchError(f"sequences of {longest} positions were asked for, expected a multiple of 512")
     with working("sequences come and go"):
         ways = simulate(longest * held, longest, steps, seed)
-    figures = {"label": "simulated", "shortest": SHORTEST, "longest": longest, "rows": longest * held, "steps": steps,
+    figures = {"label": "modelled", "shortest": SHORTEST, "longest": longest, "rows": longest * held, "steps": steps,
                "seed": seed, "ways": ways}
     keep(figures, json_file, FIGURES, DOCUMENT, {"rows": document_table})
     output.print(table_of(_rows(figures), f"sequences of {SHORTEST} to {longest:,} positions, memory for {held} of the "
@@ -41,7 +41,7 @@ def rows(
 
 
 def _rows(figures: dict) -> list[list[str]]:
-    return [["K/V memory is given out as", "sequences running (simulated)", "positions computed again"],
+    return [["K/V memory is given out as", "sequences running (modelled)", "positions computed again"],
             *([way["way"], f"{way['running']:.1f}", f"{way['wasted']:.1%}"] for way in figures["ways"])]
 
 
