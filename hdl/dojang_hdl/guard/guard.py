@@ -12,6 +12,7 @@ from .injector import Injector
 from .jobs import Purpose
 from .layout import FAULT_KINDS
 from .locate import Locator
+from .merger import SEALED
 from .reader import Reader
 from .registers import Registers
 from .writer import Writer
@@ -63,7 +64,7 @@ class Guard(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.registers = registers = Registers()
-        m.submodules.front = front = Front(self._entries + 2, self._control_window)
+        m.submodules.front = front = Front(self._entries + SEALED, self._control_window)
         m.submodules.reader = reader = Reader(self._tile)
         m.submodules.writer = writer = Writer(self._entries)
         m.submodules.locator = locator = Locator(self._tile)

@@ -13,15 +13,21 @@ from .combiner import Gathered
 from .jobs import Job, Purpose
 from .layout import CHECK_BITS, CLUSTER
 
-__all__ = ["Merger"]
+__all__ = ["SEALED", "Merger", "Written"]
 
 _INDEX = (CLUSTER - 1).bit_length()
 
-AHEAD = 8
+AHEAD = 16
 """Clusters that are being read at once."""
 
 _WHOLE = 4
 """Clusters that wait to be sealed and need not be read."""
+
+SEALED = 4
+"""Places for clusters that are sealed, claimed or written, a power of two."""
+
+Written = data.StructLayout({"cluster": 32 - _INDEX, "crc": 32})
+"""A cluster and the CRC of its header."""
 
 _Asked = data.StructLayout({"cluster": 32 - _INDEX, "entry": 4, "whole": 1, "gathered": 1})
 """A cluster and its place in the combiner; whether all bytes of it were written; whether the combiner has it at all."""
@@ -41,9 +47,10 @@ class Merger(wiring.Component):
     old, old_en: the words read; ``restart``: those of the oldest job not ``judged`` come anew. judged, good: its words
         have all come (strobe), and are right.
     sealer: see `Sealer`; on ``restart`` all is begun again.
-    o: Out stream of clusters to be written. While it is offered, ``sealed_word`` is what ``sealed_index`` of the cycle
-        before was: a word of it or, for index 8, its header.
-    clusters, used: what is sealed.
+    o: Out stream of clusters to be written, one at a time: the next one is not taken before that one is ``written``
+        (strobe). Until then ``sealed_word`` is what ``sealed_index`` of the cycle before was: a word of it or, for
+        index 8, its header.
+    clusters, used: what is sealed and not written.
     idle: nothing is to be written from here on.
     """
 
@@ -60,11 +67,12 @@ class Merger(wiring.Component):
     judged: In(1)
     good: In(1)
     sealer: Out(Sealer())
-    o: Out(stream.Signature(32 - _INDEX))
+    o: Out(stream.Signature(Written))
+    written: In(1)
     sealed_index: In(_INDEX + 1)
     sealed_word: Out(WORD_BITS)
-    clusters: Out(data.ArrayLayout(32 - _INDEX, 2))
-    used: Out(2)
+    clusters: Out(data.ArrayLayout(32 - _INDEX, SEALED))
+    used: Out(SEALED)
     idle: Out(1)
 
     def elaborate(self, platform):
@@ -72,7 +80,7 @@ class Merger(wiring.Component):
         m.submodules.asked = asked = fifo.SyncFIFO(width=_Asked.size, depth=AHEAD)
         m.submodules.whole = whole = fifo.SyncFIFO(width=_Asked.size, depth=_WHOLE)
         m.submodules.old_words = old_words = BlockMemory(WORD_BITS, AHEAD * CLUSTER)
-        m.submodules.sealed = sealed = BlockMemory(WORD_BITS, 4 * CLUSTER)
+        m.submodules.sealed = sealed = BlockMemory(WORD_BITS, SEALED * 2 * CLUSTER)
         now, done = Signal(_Asked), Signal()    # what is sealed
         asking = self._ask(m, asked, whole, done & ~now.gathered)
 
@@ -86,9 +94,11 @@ class Merger(wiring.Component):
             m.d.sync += goods.bit_select(judged[slot], 1).eq(self.good)
 
         keep, kept = old_words.write, old_words.read[0]
-        put, get = sealed.write, sealed.read[0]             # a half that is offered is not written
+        put, get = sealed.write, sealed.read[0]             # a place that is used is not written
         sealer = self.sealer
-        header, in_half, out_half = Signal(Header), Signal(), Signal()
+        header = Signal(Header)
+        fill, offer, out = (Signal(range(SEALED), name=name) for name in ("fill", "offer", "out"))   # out: is written
+        crcs = Signal(data.ArrayLayout(32, SEALED))
         at, fetched_at, merged_at = (Signal(_INDEX, name=name) for name in ("at", "fetched_at", "merged_at"))
         fetched, merged_en, merged = Signal(), Signal(), Signal(WORD_BITS)
         checks, seal_header = Signal(CHECK_BITS * CLUSTER), Signal()    # the header is put behind the words
@@ -96,19 +106,21 @@ class Merger(wiring.Component):
         m.d.comb += [
             keep.addr.eq(old_at), keep.data.eq(self.old), keep.en.eq(self.old_en),
             kept.addr.eq(Cat(at, taken[slot])), kept.en.eq(1), get.en.eq(1), self.index.eq(at),
-            put.addr.eq(Cat(merged_at, seal_header, in_half)), put.data.eq(Mux(seal_header, header, merged)),
+            put.addr.eq(Cat(merged_at, seal_header, fill)), put.data.eq(Mux(seal_header, header, merged)),
             put.en.eq(merged_en | seal_header),
-            get.addr.eq(Cat(self.sealed_index, out_half)), self.sealed_word.eq(get.data),
+            get.addr.eq(Cat(self.sealed_index, out)), self.sealed_word.eq(get.data),
             sealer.word.eq(merged), sealer.en.eq(merged_en),
-            self.o.valid.eq(self.used.bit_select(out_half, 1)),
-            self.o.payload.eq(Mux(out_half, self.clusters[1], self.clusters[0])),
+            self.o.valid.eq(self.used.bit_select(offer, 1)),
+            self.o.payload.cluster.eq(self.clusters[offer]), self.o.payload.crc.eq(crcs[offer]),
             asked.r_en.eq(done & ~now.whole), whole.r_en.eq(done & now.whole), self.left.eq(done & now.gathered),
             self.entry.eq(now.entry),
             header.crc_check.eq(check_bits(header.crc)),
             *(header[f"check_{word}"].eq(checks.word_select(word, CHECK_BITS)) for word in range(CLUSTER)),
         ]
         m.d.sync += [fetched.eq(0), fetched_at.eq(at), merged_en.eq(fetched), merged_at.eq(fetched_at)]
-        m.d.sync += [out_half.eq(out_half ^ (self.o.valid & self.o.ready)), taken.eq(taken + (done & ~now.whole))]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [out.eq(offer), offer.eq(offer + 1)]
+        m.d.sync += taken.eq(taken + (done & ~now.whole))
         for byte in range(WORD_BYTES):
             m.d.sync += merged.word_select(byte, 8).eq(Mux(
                 now.gathered & self.word.mask[byte], self.word.data.word_select(byte, 8),
@@ -122,9 +134,9 @@ class Merger(wiring.Component):
                 m.d.sync += [at.eq(0), fetched.eq(0), merged_en.eq(0)]
                 m.next = "START"
 
-        for half in range(2):
-            with m.If(self.o.valid & self.o.ready & (out_half == half)):
-                m.d.sync += self.used[half].eq(0)
+        for place in range(SEALED):
+            with m.If(self.written & (out == place)):
+                m.d.sync += self.used[place].eq(0)
         with m.FSM(name="seal") as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("IDLE") & ~asking & (self.used == 0))
             with m.State("IDLE"):
@@ -137,7 +149,7 @@ class Merger(wiring.Component):
                 m.d.comb += done.eq(1)
                 m.next = "IDLE"
             with m.State("START"):
-                with m.If(~self.used.bit_select(in_half, 1)):
+                with m.If(~self.used.bit_select(fill, 1)):
                     m.d.sync += [fetched.eq(1), at.eq(1)]
                     m.next = "COPY"
                 unless_restart()
@@ -153,10 +165,11 @@ class Merger(wiring.Component):
                 unless_restart()
             with m.State("SEAL"):
                 m.d.comb += [seal_header.eq(1), done.eq(1)]
-                m.d.sync += in_half.eq(~in_half)
-                for half in range(2):
-                    with m.If(in_half == half):
-                        m.d.sync += [self.used[half].eq(1), self.clusters[half].eq(now.cluster)]
+                m.d.sync += fill.eq(fill + 1)
+                for place in range(SEALED):
+                    with m.If(fill == place):
+                        m.d.sync += [self.used[place].eq(1), self.clusters[place].eq(now.cluster),
+                                     crcs[place].eq(header.crc)]
                 m.next = "IDLE"
         return m
 
@@ -169,7 +182,7 @@ class Merger(wiring.Component):
             job.purpose.eq(Purpose.MERGE), job.length.eq(CLUSTER), job.addr.eq(next_.cluster << _INDEX),
         ]
         m.d.sync += sealed.eq(Cat(
-            self.used[half] & (self.clusters[half] == next_.cluster) for half in range(2)).any())
+            self.used[place] & (self.clusters[place] == next_.cluster) for place in range(SEALED)).any())
         with m.If(refreshed):
             m.d.sync += refreshing.eq(0)
         with m.FSM(name="ask") as fsm:

@@ -5,9 +5,9 @@ from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..block_memory import BlockMemory
-from .emitter import Written
 from .jobs import Job, Purpose
 from .layout import CLUSTER
+from .merger import Written
 
 __all__ = ["Verifier"]
 
@@ -36,7 +36,7 @@ class Verifier(wiring.Component):
     Members
     -------
     claim: what is about to be written. Taken once its place is free and it is not being read back; nothing is asked for
-        from then on until it is ``written`` (strobe).
+        from then on until it and all that was claimed is ``written`` (strobe, in order; three claims at most are not).
     idle: what is in the table may be read back now.
     job: what is to be read back. verified: the oldest of these was (strobe).
     crc: what the oldest one must have, from two cycles after it has become that.
@@ -68,6 +68,7 @@ class Verifier(wiring.Component):
         asked = [Signal(bits, name=f"asked{i}") for i in range(ON_THEIR_WAY)]
         asking = Signal(ON_THEIR_WAY)   # of ``asked``, the oldest first
         mine = Signal()                 # the entry makes way for a claim
+        claims = Signal(2)              # that have not been written
         m.submodules.reads = reads = fifo.SyncFIFO(width=_Seen.size, depth=LOOKS)
         seen, looking = Signal(_Seen), Signal()
         m.d.comb += [reads.w_data.eq(Cat(self.seen, self.seen_crc)), reads.w_en.eq(self.seen_en)]
@@ -94,7 +95,8 @@ class Verifier(wiring.Component):
         m.d.comb += asking.eq(Cat(count > i for i in range(ON_THEIR_WAY)))
 
         with m.FSM() as fsm:
-            m.d.sync += self.pending.eq((used != 0) | asking.any() | fsm.ongoing("WRITING"))
+            m.d.sync += [self.pending.eq((used != 0) | asking.any()),
+                         claims.eq(claims + fsm.ongoing("CLAIMED") - self.written)]
             with m.State("CLEAR"):
                 m.d.comb += put.en.eq(1)
                 m.d.sync += at.eq(at + 1)
@@ -127,7 +129,8 @@ class Verifier(wiring.Component):
                         m.d.comb += put.en.eq(1)
                         m.d.sync += used.eq(used - 1)
                 with m.Elif(entry.used):
-                    m.next = "ASK"
+                    with m.If(claims == 0):     # else once more: it may be one of these
+                        m.next = "ASK"
                 with m.Elif(mine):
                     m.next = "CLAIMED"
             with m.State("ASK"):
@@ -139,12 +142,8 @@ class Verifier(wiring.Component):
                     with m.If(mine & (entry.tag != claimed.cluster[bits:])):
                         m.next = "CLAIMED"
             with m.State("CLAIMED"):
-                m.d.comb += self.claim.ready.eq(1)
-                m.next = "WRITING"
-            with m.State("WRITING"):
-                with m.If(self.written):
-                    m.d.comb += [put.en.eq(1), put_entry.used.eq(1), put_entry.tag.eq(claimed.cluster[bits:]),
-                                 put_entry.crc.eq(claimed.crc)]
-                    m.d.sync += used.eq(used + 1)
-                    m.next = "IDLE"
+                m.d.comb += [self.claim.ready.eq(1), put.en.eq(1), put_entry.used.eq(1),
+                             put_entry.tag.eq(claimed.cluster[bits:]), put_entry.crc.eq(claimed.crc)]
+                m.d.sync += used.eq(used + 1)
+                m.next = "IDLE"
         return m

@@ -13,7 +13,7 @@ from .emitter import Emitter
 from .jobs import Job, Purpose
 from .layout import CLUSTER
 from .locate import Place
-from .merger import Merger
+from .merger import SEALED, Merger
 from .patrol import Patrol
 from .read_log import PLACE
 from .registers import Control
@@ -49,7 +49,7 @@ class Writer(wiring.Component):
         super().__init__({
             "control": In(Control), "halt": In(1), "i": In(stream.Signature(ClusterWrite)), "flush": In(entries),
             "waiting": Out(1),
-            "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + 2)), "used": Out(entries + 2),
+            "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + SEALED)), "used": Out(entries + SEALED),
             "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
             "judged": In(1), "verdict": In(Verdict), "verify_crc": Out(32), "sealer": Out(Sealer()),
             "read": In(1), "first": In(PLACE.stop), "last": In(PLACE.stop), "quiet": In(1),
@@ -87,6 +87,7 @@ class Writer(wiring.Component):
             merger.word.eq(combiner.word),
             merger.old.eq(self.old), merger.old_en.eq(self.old_en), merger.restart.eq(self.restart),
             merger.judged.eq(self.judged & (mine == Purpose.MERGE)), merger.good.eq(self.verdict.good),
+            merger.written.eq(emitter.written),
             emitter.sealed_word.eq(merger.sealed_word), merger.sealed_index.eq(emitter.sealed_index),
             emitter.read.eq(self.read), emitter.first.eq(self.first), emitter.last.eq(self.last),
             emitter.done.eq(self.judged & block.last & of_chip),

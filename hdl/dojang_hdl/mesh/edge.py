@@ -36,8 +36,8 @@ _WINDOW = 3
 while it reads the next one and opens rows for the one after that."""
 
 _NARROW, _CALM = 1, 1024
-"""The same while keys and values are read, for whoever reads them waits for nothing else, and cycles after one of these
-reads in which others are to be expected."""
+"""The same while keys and values are read or written, for whoever does that waits for nothing else, and cycles after
+one of these requests in which others are to be expected."""
 
 _PATIENCE = 4096
 """Cycles that prefetching waits for urgent reads at most."""

@@ -30,7 +30,7 @@ class PrefetchQueue(wiring.Component):
     ----------
     depth: READs that can be held back. When there is no room, everything waits.
     window: words the memory may still have to read when one is let through. narrow: the same up to ``calm`` cycles
-        after a READ for `URGENT` words: others are to be expected.
+        after a READ for `URGENT` words or a WRITE: others are to be expected, and a guard reads what a WRITE changes.
 
     Members
     -------
@@ -53,7 +53,7 @@ class PrefetchQueue(wiring.Component):
         reading = Signal(16)                                  # words the memory still has to give
         waited = Signal(range(self._patience + 1))
         since = Signal(2)                                     # cycles since a READ left, 3 or more
-        calm = Signal(range(self._calm + 1), init=self._calm)   # cycles without a READ for urgent words
+        calm = Signal(range(self._calm + 1), init=self._calm)   # cycles without a READ for urgent words, or a WRITE
         leaves = self.o.valid & self.o.ready
         read = leaves & (o.kind == RequestKind.READ)
         m.d.comb += [
@@ -73,7 +73,7 @@ class PrefetchQueue(wiring.Component):
             little.eq(reading <= Mux(calm == self._calm, self._window, self._narrow)),
             impatient.eq(waited == self._patience),
         ]
-        with m.If(read & _any_of(o.reply, URGENT)):
+        with m.If(read & _any_of(o.reply, URGENT) | leaves & (o.kind == RequestKind.WRITE)):
             m.d.sync += calm.eq(0)
         with m.Elif(calm != self._calm):
             m.d.sync += calm.eq(calm + 1)

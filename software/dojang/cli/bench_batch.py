@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from dojang_hdl.config import preset
+from dojang_hdl.config import ChipConfig, preset
 
 from ..batching import Batch, Request
 from ..checkpoints import Checkpoint, ModelShape, load
@@ -32,6 +32,9 @@ MIXED_PASSES = 4
 
 MIXED_POSITIONS = 128
 """Of every sequence then: the prompt has 64 tokens at most."""
+
+BURST_BYTES = 32
+"""What the memory controllers' commands are counted in."""
 
 FIGURES = Path("docs/figures")
 DOCUMENT = Path("docs/reference/sessions.md")
@@ -77,7 +80,8 @@ def batch(
             if max(counts) > session.contexts:
                 raise BenchError(f"{max(counts)} sequences were asked for, a pass of {checkpoint.name} on "
                                  f"{config.name} takes {session.contexts}")
-            measured = [_measure(session, checkpoint, count, prompt, tokens, position, progress) for count in counts]
+            measured = [_measure(session, config, checkpoint, count, prompt, tokens, position, progress)
+                        for count in counts]
             beside = _mix(session, checkpoint, progress) if mixed else None
             rate = session.summary()["simulated_hz"]
     for row in measured:
@@ -104,8 +108,8 @@ def _context(checkpoint: Checkpoint, positions: int, mixed: bool) -> int:
     return min(checkpoint.shape.context, max(positions, MIXED_POSITIONS if mixed else 0))
 
 
-def _measure(session: DeviceSession, checkpoint: Checkpoint, count: int, prompt: int, tokens: int, position: int,
-             progress: Callable[[str], None]) -> dict:
+def _measure(session: DeviceSession, config: ChipConfig, checkpoint: Checkpoint, count: int, prompt: int, tokens: int,
+             position: int, progress: Callable[[str], None]) -> dict:
     """``count`` sequences, each of tokens of its own."""
     of_all = [np.random.default_rng(number).integers(0, checkpoint.shape.vocab, prompt + tokens).tolist()
               for number in range(count)]
@@ -125,8 +129,16 @@ def _measure(session: DeviceSession, checkpoint: Checkpoint, count: int, prompt:
     for number in numbers:
         session.remove(number)
     return {"sequences": count, "contexts": len(session.told), "cycles_per_pass": sum(cycles[prompt:]) / tokens,
-            "dram_utilization": summary["dram_utilization"], "engine_utilization": summary["engine_utilization"],
+            "dram_utilization": summary["dram_utilization"],
+            "pins_moving": _pins(config, summary["memory_commands"], sum(cycles[prompt:])),
+            "engine_utilization": summary["engine_utilization"],
             "equal_to_alone": None if position else _equal(checkpoint, of_all, list(found.values()), progress)}
+
+
+def _pins(config: ChipConfig, commands: list[dict[str, int]], cycles: int) -> float | None:
+    """Share of the cycles in which the pins move words, the guard's own included; None of a memory without any."""
+    bursts = sum(channel["reads"] + channel["writes"] for channel in commands)
+    return bursts * BURST_BYTES / (cycles * config.peak_bytes_per_cycle) if bursts else None
 
 
 def _equal(checkpoint: Checkpoint, of_all: list[list[int]], found: list[list], progress: Callable[[str], None]) -> bool:
@@ -178,12 +190,17 @@ def _request(prompt: list[int], limit: int) -> Request:
 
 def _rows(figures: dict) -> list[list[str]]:
     equal = {True: "yes", False: "NO", None: "not compared"}
-    return [["sequences", "cycles a pass", "tokens/s relative to one", "of so many times", "DRAM", "engines",
+    return [["sequences", "cycles a pass", "tokens/s relative to one", "of so many times", "DRAM", "pins", "engines",
              "logits equal to alone"],
             *([str(row["sequences"]), f"{row['cycles_per_pass']:,.0f}", f"{row['tokens_per_cycle_relative']:.2f}",
                f"{row['tokens_per_cycle_relative'] / row['sequences'] * figures['batches'][0]['sequences']:.0%}",
-               f"{row['dram_utilization']:.1%}", f"{row['engine_utilization']:.1%}", equal[row["equal_to_alone"]]]
+               f"{row['dram_utilization']:.1%}", _share(row["pins_moving"]), f"{row['engine_utilization']:.1%}",
+               equal[row["equal_to_alone"]]]
               for row in figures["batches"])]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def _mixed_table(found: dict) -> list[list[str]]:

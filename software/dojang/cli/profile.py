@@ -26,6 +26,7 @@ def profile(
     position: Annotated[int, typer.Option(min=0, help="Of the first token; the cache before it is empty.")] = 16,
     prefill: Annotated[int, typer.Option(min=0, help="Tokens of a prompt, several a pass, before the others.")] = 0,
     tokens: Annotated[int, typer.Option(min=0, help="Tokens decoded one by one.")] = 1,
+    sequences: Annotated[int, typer.Option(min=1, help="Sequences that decode together, one token each a pass.")] = 1,
     layer: Annotated[int | None, typer.Option(min=0, help="Of the picture; the middle one if left out.")] = None,
     weights: Weights = 8,
 ):
@@ -44,7 +45,7 @@ def profile(
         layers, context = checkpoint.shape.layers, min(CONTEXT, checkpoint.shape.context)
         if layer is not None and layer >= layers:
             raise UsageError(f"--layer {layer} was given, expected 0 to {layers - 1}")
-        run = run_profiled(checkpoint, config, memory, position, prefill, tokens, context, progress)
+        run = run_profiled(checkpoint, config, memory, position, prefill, tokens, sequences, context, progress)
         progress("writing figures and timeline")
         figures = {"model": checkpoint.name, "chip": config.name, "memory": memory.value, **figures_of(run, config)}
         write_json(files["profile.json"], figures)

@@ -3,8 +3,8 @@
 from dojang_hdl.config import BLOCK, ELEMENTS
 from dojang_hdl.isa import Add, Mul, Op, Round, ScaleMode, Stream
 
-from .cache import VALUE_RATIO, put_key, put_value, set_term_ratio
-from .kv_cache import KV_BITS, TERMS, CacheRegions
+from .cache import VALUE_RATIO, put_key, put_value, quantise_value, set_term_ratio
+from .kv_cache import KV_BITS, TERMS, CacheRegions, ValueBlock
 from .model import LayerLayout
 from .program import COUNT_LIMIT
 from .qk_norm import QueriesAndKeys
@@ -15,16 +15,19 @@ from .writer import Writer, bits
 
 __all__ = ["emit_attention"]
 
+
 def emit_attention(w: Writer, layer: LayerLayout) -> None:
     """From the gathered q, k, v to the all-gather of o, which is left to be waited for.
 
-    All cache entries of all contexts are written before the first score, so that no later write meets a stream.
+    All keys of all contexts are written before the first score, so that no later write meets a stream of them. Values
+    of a context are written when those of the one before have been read: the tile's words come while that one attends,
+    and can be read back while scores are computed.
     """
     heads, contexts = w.heads, range(w.contexts)
     if not heads:  # every node takes part in every all-gather
         w.send(1, w.buffers.zeros, w.buffers.dummy + w.node)
         return
-    scales, vectors, written = ValueScales(w, layer), QueriesAndKeys(w, layer), {}
+    scales, vectors = ValueScales(w, layer), QueriesAndKeys(w, layer)
     set_term_ratio(w)
     for c in contexts:
         for head in heads:
@@ -32,21 +35,47 @@ def emit_attention(w: Writer, layer: LayerLayout) -> None:
             key = turn(w, layer, vectors.key(head, c), 1, c)
             w.phase("kv write")
             put_key(w, layer, head, key, c)
-    # Keys are read first, and what has just been written takes longest to read.
+        for head in heads:
+            quantise_value(w, layer, head, _value(w, layer, head, c), c)
+    keys = len(w.builder)
+    tiles = _Tiles(w, layer)
     for head in heads:
-        after = 0
-        for c in contexts:
-            put_value(w, layer, head, _value(w, layer, head, c), c, after)
-            after = len(w.builder)
-        written[head] = after
+        for block in _blocks(layer, head):
+            tiles.put(head, block, 0)
     scales.load()
     for c in contexts:
         for head in heads:
             w.phase("rotary")
             _put_queries(w, turn(w, layer, vectors.queries(head, c), w.shape.group, c))
-            _attend(w, layer, head, c, scales, written[head])
+            _attend(w, layer, head, c, scales, keys, tiles)
             scales.used()
     vectors.finish()
+
+
+class _Tiles:
+    """Values on their way into the cache, a block of rows at a time, contexts in order."""
+
+    def __init__(self, w: Writer, layer: LayerLayout):
+        self._w = w
+        self._written = {block: 0 for head in w.heads for block in layer.caches[head].value_blocks}
+
+    def put(self, head: int, block: ValueBlock, c: int) -> None:
+        """Context c's values, if there is a context c."""
+        if c < self._w.contexts:
+            self._w.phase("kv write")
+            put_value(self._w, head, block, c, self._written[block])
+            self._written[block] = len(self._w.builder)
+
+    def written(self, block: ValueBlock) -> int:
+        """Where the program has written the last ones."""
+        return self._written[block]
+
+
+def _blocks(layer: LayerLayout, head: int) -> list[ValueBlock]:
+    """The last one first: a reader waits for all words of one channel before it asks another, and the last keys of a
+    head that lies in two are in the channel of its last values.
+    """
+    return layer.caches[head].value_blocks[::-1]
 
 
 def _value(w: Writer, layer: LayerLayout, head: int, c: int) -> int:
@@ -64,21 +93,27 @@ def _put_queries(w: Writer, queries: Turned) -> None:
                   d=b.query + (query * TERMS + term) * b.head_words)
 
 
-def _attend(w: Writer, layer: LayerLayout, head: int, c: int, scales: ValueScales, written: int) -> None:
-    """o of the query heads of a KV head. ``written``: where the program has written its cache."""
+def _attend(w: Writer, layer: LayerLayout, head: int, c: int, scales: ValueScales, keys: int, tiles: _Tiles) -> None:
+    """o of the query heads of a KV head, to all nodes; the next context's values. ``keys``: where the program has
+    written them.
+    """
     b, group = w.buffers, w.shape.group
     for first in range(0, group, b.pass_heads):
         count = min(b.pass_heads, group - first)
         w.phase("scores")
-        _emit_scores(w, layer, layer.caches[head], c, first, count, written)
+        _emit_scores(w, layer, layer.caches[head], c, first, count, keys)
         w.phase("softmax")
         for query in range(count):
             scores = b.scores + query * b.scores_stride
             emit_exponentials(w, layer, scores, c)
             scales.wait()
             emit_weights(w, layer, scores, c, scales.address)
-        w.phase("values")
-        _emit_values(w, layer, layer.caches[head], c, first, count, written)
+        for block in _blocks(layer, head):
+            w.phase("values")
+            _emit_values(w, layer, block, c, first, count, tiles.written(block))
+            if first + count == group:
+                tiles.put(head, block, c + 1)
+    w.phase("values")
     for query in range(group):
         first_term = b.value_sums + query * TERMS * b.value_words
         w.vec(w.shape.value_dim, first_term + b.value_words, mul=Mul.IMM, imm0=bits(1 / VALUE_RATIO), add=Add.B,
@@ -107,19 +142,18 @@ def _emit_scores(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, fir
             out_stride=b.scores_stride)
 
 
-def _emit_values(w: Writer, layer: LayerLayout, cache: CacheRegions, c: int, first: int, count: int,
+def _emit_values(w: Writer, layer: LayerLayout, block: ValueBlock, c: int, first: int, count: int,
                  written: int) -> None:
-    """Weighted sums of V for ``count`` query heads, one GEMV per row block."""
+    """Weighted sums of a block's rows of V for ``count`` query heads."""
     b, span = w.buffers, layer.span
-    for block in cache.value_blocks:
-        piece = COUNT_LIMIT // block.tile_words * BLOCK
-        for start in range(0, span.size, piece):
-            w.builder.stream(
-                Stream.URGENT_PLANES, span.units(c, BLOCK, start, min(piece, span.size - start), block.tile_words),
-                written, addr=block.start + start // BLOCK * block.tile_words, channel=block.channel,
-                **span.beginning(c, block.tile_words))
-        w.builder.consume(
-            Op.GEMV, span.units(c, BLOCK, 0, span.size, 1), a=b.scores,
-            d=b.value_sums + first * TERMS * b.value_words + block.first // ELEMENTS, urgent=1, rows=block.rows,
-            bits=KV_BITS, signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride,
-            out_stride=TERMS * b.value_words, n_is_groups=1)
+    piece = COUNT_LIMIT // block.tile_words * BLOCK
+    for start in range(0, span.size, piece):
+        w.builder.stream(
+            Stream.URGENT_PLANES, span.units(c, BLOCK, start, min(piece, span.size - start), block.tile_words),
+            written, addr=block.start + start // BLOCK * block.tile_words, channel=block.channel,
+            **span.beginning(c, block.tile_words))
+    w.builder.consume(
+        Op.GEMV, span.units(c, BLOCK, 0, span.size, 1), a=b.scores,
+        d=b.value_sums + first * TERMS * b.value_words + block.first // ELEMENTS, urgent=1, rows=block.rows,
+        bits=KV_BITS, signed=1, scale_mode=ScaleMode.NONE, contexts=count - 1, act_stride=b.scores_stride,
+        out_stride=TERMS * b.value_words, n_is_groups=1)

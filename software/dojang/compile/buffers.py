@@ -46,8 +46,10 @@ class Buffers:
         self.ffn_stride = (1 + shape.gated) * self.ffn_words
         logit_block = max(block.rows for block in model.head.blocks) // ELEMENTS
         self.logits_stride = logit_block
-        self.out = local.allocate("results", contexts * max(
-            self.inputs_stride, self.rows_stride, self.ffn_stride, logit_block))
+        self.value_codes_words = TERMS * value_words
+        # Codes of values lie there between the products of q k v and of the output.
+        self.out = self.value_codes = local.allocate("results", contexts * max(
+            self.inputs_stride, self.rows_stride, self.ffn_stride, logit_block, heads * self.value_codes_words))
         self.activation = [local.allocate(f"activation {i}", self.ffn_words)
                            for i in range(TEMPORARIES[shape.activation])]
         self.product, self.swapped = (local.allocate(name, self.keys_words) for name in ("product", "swapped"))
@@ -56,7 +58,6 @@ class Buffers:
         self.key = local.allocate("key", head_words)
         self.ratio, self.value_rounding, self.value_term = (
             local.allocate(name, value_words) for name in ("ratio", "value rounding", "value term"))
-        self.value_codes = local.allocate("value codes", TERMS * value_words)
         self.rounding, self.term, self.rest, self.codes1, self.codes2 = (
             local.allocate(name, BLOCK // ELEMENTS) for name in ("rounding", "term", "rest", "codes1", "codes2"))
         self.scores_stride = max(layer.span.size for layer in model.layers) // ELEMENTS

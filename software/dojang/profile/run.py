@@ -9,7 +9,8 @@ from dojang_hdl.config import ChipConfig
 from dojang_sim.chip.memories import MEMORIES
 
 from ..checkpoints import Checkpoint
-from ..sessions import Memory
+from ..sessions import Memory, whole_tiles
+from ..sessions.device import DeviceSession
 from ..sessions.simulated import open_simulated
 from .errors import ProfileError
 from .passes import Pass, read_passes
@@ -21,20 +22,32 @@ TOKEN = 1
 
 
 class Run(NamedTuple):
-    """Some passes; ``simulated_hz``: cycles a second of the profiled simulation."""
+    """Some passes, the first ``prompts`` of which read a prompt; in each of the others ``sequences`` decode.
+
+    ``simulated_hz``: cycles a second of the profiled simulation.
+    """
 
     passes: list[Pass]
     simulated_hz: float
+    prompts: int = 0
+    sequences: int = 1
+
+    @property
+    def cycles_per_token(self) -> float | None:
+        """While decoding; None if nothing was decoded."""
+        decoded = [found.cycles for found in self.passes[self.prompts:]]
+        return sum(decoded) / len(decoded) / self.sequences if decoded else None
 
 
 def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, position: int, prefill: int, tokens: int,
-                 context: int, progress: Callable[[str], None]) -> Run:
-    """``prefill`` tokens, several a pass, then ``tokens`` one by one, from ``position`` on.
+                 sequences: int, context: int, progress: Callable[[str], None]) -> Run:
+    """``prefill`` tokens of one sequence, several a pass, then ``tokens`` of each of ``sequences``, one a pass, from
+    ``position`` on; the first sequence goes on where the prompt ends.
 
     Raises
     ------
-    ProfileError: there are none, they do not fit the context, the memory has several ports, or the chip's own counters
-        do not agree with its record.
+    ProfileError: there are none, they do not fit the context, a pass takes fewer sequences, the memory has several
+        ports, or the chip's own counters do not agree with its record.
     """
     end = position + prefill + tokens
     if position == end:
@@ -44,26 +57,35 @@ def run_profiled(checkpoint: Checkpoint, config: ChipConfig, memory: Memory, pos
     if MEMORIES[memory].ports > 1:
         raise ProfileError(f"{memory} was asked for, which has {MEMORIES[memory].ports} ports, expected a memory with "
                            "one")
+    if sequences > config.contexts:
+        raise ProfileError(f"{sequences} sequences were asked for, expected {config.contexts} at most, the contexts of "
+                           f"{config.name}")
     asked, counted = [], []
+
+    def take(session: DeviceSession, work: dict[int, int]) -> None:
+        """A pass with so many tokens of each sequence."""
+        progress(f"simulating position {session.length(next(iter(work)))} of {end - 1}")
+        session.step({sequence: [TOKEN] * count for sequence, count in work.items()})
+        asked.append(session.told)
+        counted.append(session.edge_counters)
+
     with tempfile.TemporaryDirectory(prefix="dojang-") as folder:
         events = Path(folder) / "events"
         with open_simulated(checkpoint, config, context, memory, progress=progress, events=events,
-                            logits=False) as session:
-            image = session.image
-            session.jump(position)
-            while position < end:
-                count = min(max(end - tokens - position, 1), image.contexts)
-                progress(f"simulating position {position} of {end - 1}")
-                session.prefill([TOKEN] * count)
-                asked.append(session.told)
-                counted.append(session.edge_counters)
-                position += count
+                            logits=False, rows=max(whole_tiles(context), sequences * whole_tiles(end))) as session:
+            numbers = [session.add(end) for _ in range(sequences)]
+            for number in numbers:
+                session.jump(position, number)
+            for at in range(0, prefill, session.contexts):
+                take(session, {numbers[0]: min(session.contexts, prefill - at)})
+            for _ in range(tokens):
+                take(session, dict.fromkeys(numbers, 1))
             speed = session.summary()["simulated_hz"]
         progress("reading the record")
-        passes = list(read_passes(events, image, MEMORIES[memory].guarded, asked))
+        passes = list(read_passes(events, session.image, MEMORIES[memory].guarded, asked))
     for found, counters in zip(passes, counted, strict=True):
         _check(found, counters)
-    return Run(passes, speed)
+    return Run(passes, speed, len(passes) - tokens, sequences)
 
 
 def _check(found: Pass, counters: list[dict[str, int]]) -> None:

@@ -24,11 +24,10 @@ UNITS = {"engine": "engine_busy", "engine waits for planes": "waiting_planes",
 
 def figures_of(run: Run, config: ChipConfig) -> dict[str, Any]:
     """All that profile.json says of a chip and its passes."""
-    decoded = [found.cycles for found in run.passes if found.tokens == 1]
     return {
         "simulated": True, "simulated_hz": run.simulated_hz, "dram_peak_bytes_per_cycle": config.peak_bytes_per_cycle,
         "plane_bits_per_cycle": config.plane_bits_per_cycle,
-        "cycles_per_token": sum(decoded) / len(decoded) if decoded else None,
+        "cycles_per_token": run.cycles_per_token,
         "passes": [totals(found) for found in run.passes],
     }
 

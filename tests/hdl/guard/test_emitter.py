@@ -12,14 +12,18 @@ MUTATIONS = {
     "waits for no read": ("with m.If(log.clear):", "with m.If(1):"),
     "does not wait for the answer": ('with m.State("LOOK"):\n                m.next = "READS"',
                                      'with m.State("LOOK"):\n                m.next = "CLAIM"'),
-    "waits for reads elsewhere": ("log.addr.eq(cluster << _INDEX)", "log.addr.eq(0)"),
+    "waits for reads elsewhere": ("log.addr.eq(self.i.payload.cluster << _INDEX)", "log.addr.eq(0)"),
     "header twice": ("m.d.comb += self.sealed_index.eq(0)", "m.d.comb += self.sealed_index.eq(CLUSTER)"),
-    "words skipped on a stall": ("with m.If(sent & (at != CLUSTER)):", "with m.If(at != CLUSTER):"),
-    "words lost on a stall": ("with m.If(sent):", "with m.If(1):"),
-    "the header before": ("init=CLUSTER", "init=0"),
-    "written with the header": ("self.written.eq(1)]", "]"),
+    "words skipped on a stall": ("with m.If(sent):", "with m.If(1):"),
+    "words lost": ("self.sealed_index.eq(at + 1)", "self.sealed_index.eq(at + 2)"),
+    "no header": ('with m.State("HEADER"):\n                m.d.comb += self.sealed_index.eq(CLUSTER)',
+                  'with m.State("HEADER"):\n                m.d.comb += self.sealed_index.eq(0)'),
+    "written with the header": ("with m.If(sent & (at == CLUSTER)):", "with m.If(sent & (at == 0)):"),
     "another place": ("place.addr.eq(cluster << _INDEX)", "place.addr.eq(cluster)"),
-    "not noted": ("self.claim.payload.crc.eq(Header(word).crc)", "self.claim.payload.crc.eq(0)"),
+    "the next one's place": ("place.addr.eq(cluster << _INDEX)", "place.addr.eq(self.i.payload.cluster << _INDEX)"),
+    "not noted": ("self.claim.payload.eq(self.i.payload)", "self.claim.payload.cluster.eq(self.i.payload.cluster)"),
+    "taken while another is written": ("with m.If(free):", "with m.If(1):"),
+    "claimed only when another is written": ("with m.If(self.claim.ready):", "with m.If(self.claim.ready & free):"),
     "bytes left out": ("self.write.payload.mask.eq(~0)", "self.write.payload.mask.eq(0x7FFF)"),
 }
 CRC_BIT = 72    # of a header
@@ -31,25 +35,32 @@ def sealed(rng):
 
 
 def written_in_order(emitter, count=12, stall=0.4):
-    """Claim, place, nine words, each in its turn, whatever stalls."""
+    """Claim, place, nine words, each in its turn, whatever stalls; the next claim meanwhile."""
     dut, rng = emitter(), random.Random(2)
     clusters = [sealed(rng) for _ in range(count)]
-    log = []
+    log, taken = [], [None]
 
     async def source(ctx):
         for cluster, *words in clusters:
-            ctx.set(dut.i.payload, cluster)
+            ctx.set(dut.i.payload, {"cluster": cluster, "crc": words[CLUSTER] >> CRC_BIT & 0xFFFFFFFF})
             ctx.set(dut.i.valid, 1)
             ready = 0
             while not ready:
-                _, _, ready, index, written, idle = await ctx.tick().sample(
-                    dut.i.ready, dut.sealed_index, dut.written, dut.idle)
-                ctx.set(dut.sealed_word, words[index])
-                assert written == ready and not (ready and idle)
+                _, _, ready, idle = await ctx.tick().sample(dut.i.ready, dut.idle)
+                assert not (ready and idle)
+            taken[0] = words
             ctx.set(dut.i.valid, 0)
             for _ in range(rng.randrange(3)):
                 await ctx.tick()
-        assert ctx.get(dut.idle)
+
+    async def memory(ctx):
+        """The words of the cluster taken last."""
+        while True:
+            words = taken[0]
+            _, _, index, written = await ctx.tick().sample(dut.sealed_index, dut.written)
+            ctx.set(dut.sealed_word, words[index] if words and index <= CLUSTER else rng.getrandbits(128))
+            if written:
+                log.append(("written", None))
 
     def sink(name, stream, number):
         async def bench(ctx):
@@ -57,16 +68,27 @@ def written_in_order(emitter, count=12, stall=0.4):
                 log.append((name, *(await receive(ctx, stream, 1, rng, stall))))
         return bench
 
+    async def end(ctx):
+        while len(log) < count * (CLUSTER + 4):
+            await ctx.tick()
+        await ctx.tick()
+        assert ctx.get(dut.idle)
+
     run(dut, source, sink("claim", dut.claim, count), sink("place", dut.place, count),
-        sink("write", dut.write, count * (CLUSTER + 1)), cycles=count * 100)
-    for cluster, *words, header in clusters:
-        (first, claim), (second, place), *rest = log[:CLUSTER + 3]
-        del log[:CLUSTER + 3]
-        assert (first, claim.cluster, claim.crc) == ("claim", cluster, header >> CRC_BIT & 0xFFFFFFFF)
-        assert (second, place.write, place.raw, place.addr, place.length) == (
-            "place", 1, 0, cluster * CLUSTER, CLUSTER)
-        assert [(name, word.data, word.mask) for name, word in rest] == [
+        sink("write", dut.write, count * (CLUSTER + 1)), end, background=(memory,), cycles=count * 100)
+    claims = [(at, claim) for at, (name, claim) in enumerate(log) if name == "claim"]
+    rest = [(at, name, what) for at, (name, what) in enumerate(log) if name != "claim"]
+    early = 0
+    for (cluster, *words, header), (claimed, claim) in zip(clusters, claims, strict=True):
+        (placed, first, place), *writes, (ended, last, _) = rest[:CLUSTER + 3]
+        del rest[:CLUSTER + 3]
+        assert (claim.cluster, claim.crc) == (cluster, header >> CRC_BIT & 0xFFFFFFFF)
+        assert claimed < placed and (first, last) == ("place", "written")
+        assert (place.write, place.raw, place.addr, place.length) == (1, 0, cluster * CLUSTER, CLUSTER)
+        assert [(name, word.data, word.mask) for _, name, word in writes] == [
             ("write", word, 0xFFFF) for word in (header, *words)]
+        early += any(placed < other < ended for other, _ in claims)
+    assert early > count / 2, "the next one is not claimed meanwhile"
 
 
 def waits_for_reads_before(emitter):
@@ -95,7 +117,7 @@ def waits_for_reads_before(emitter):
             near, elsewhere = cluster * CLUSTER, cluster * CLUSTER + rng.randrange(512, 8192)
             await read(ctx, elsewhere, elsewhere + 1)
             await read(ctx, *rng.choice(((near, near + 255), (near - 255, near))))
-            ctx.set(dut.i.payload, cluster)
+            ctx.set(dut.i.payload, {"cluster": cluster, "crc": 0})
             ctx.set(dut.i.valid, 1)
             await ctx.tick().repeat(4)
             await read(ctx, elsewhere, elsewhere + 255)

@@ -10,12 +10,12 @@ import pytest
 from dojang.compile.protection import Protection, check_bits
 from dojang_hdl.guard.jobs import Purpose
 from dojang_hdl.guard.layout import CLUSTER
-from dojang_hdl.guard.merger import AHEAD, Merger
+from dojang_hdl.guard.merger import AHEAD, SEALED, Merger
 from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.streams import run
 
 FULL = 0xFFFF
-HEADER = CLUSTER    # its index
+HEADER, CRC_BIT = CLUSTER, 72   # its index, and where its CRC is
 CLUSTERS = 16
 
 MUTATIONS = {
@@ -36,17 +36,21 @@ MUTATIONS = {
     "sealed though its checks were lost": ("with m.If(self.restart):\n                m.d",
                                            "with m.If(0):\n                m.d"),
     "a word left over of what was lost": ("fetched.eq(0), merged_en.eq(0)]", "fetched.eq(0)]"),
-    "begins without room": ("with m.If(~self.used.bit_select(in_half, 1)):", "with m.If(1):"),
+    "begins without room": ("with m.If(~self.used.bit_select(fill, 1)):", "with m.If(1):"),
     "checks of other words": ("with m.If(sealer.check_en):", "with m.If(1):"),
     "CRC of other words": ("with m.If(sealer.crc_en):", "with m.If(1):"),
-    "header over a word": ("Cat(merged_at, seal_header, in_half)", "Cat(merged_at, 0, in_half)"),
+    "header over a word": ("Cat(merged_at, seal_header, fill)", "Cat(merged_at, 0, fill)"),
     "taken before its time": ("merged_en.eq(fetched)", "merged_en.eq(fetched), fetched_at.eq(at + 1)"),
-    "one half only": ("m.d.sync += in_half.eq(~in_half)", "m.d.sync += in_half.eq(in_half)"),
+    "one place only": ("m.d.sync += fill.eq(fill + 1)", "m.d.sync += fill.eq(fill)"),
+    "another place is written": ("out.eq(offer), offer", "out.eq(0), offer"),
+    "the CRC of another": ("crcs[offer]", "crcs[0]"),
+    "free before it is written": ("with m.If(self.written & (out == place)):",
+                                  "with m.If(self.o.valid & self.o.ready & (offer == place)):"),
     "read before it was written": ("self.job.valid.eq(~sealed)", "self.job.valid.eq(1)"),
     "refreshed with what was before": ("self.refresh.valid & quiet & (self.used == 0)", "self.refresh.valid"),
     "what is written passes a refresh": ("& ~refreshing):", "):"),
     "more reads than places": ("with m.If(asked.w_rdy & whole.w_rdy", "with m.If(whole.w_rdy"),
-    "not said to be there": ("self.used[half].eq(1)", "self.used[half].eq(0)"),
+    "not said to be there": ("self.used[place].eq(1)", "self.used[place].eq(0)"),
     "idle too early": ("& (self.used == 0))\n            with", ")\n            with"),
     "idle while it reads": ("self.refresh.valid | ~quiet", "self.refresh.valid"),
 }
@@ -161,7 +165,7 @@ class Bench:
             if valid and ready:
                 cluster = job.addr // CLUSTER
                 assert job.purpose.value == Purpose.MERGE.value and job.length == CLUSTER and not job.raw
-                assert cluster not in [clusters[i] for i in range(2) if used >> i & 1], "sealed and not in the memory"
+                assert cluster not in [clusters[i] for i in range(SEALED) if used >> i & 1], "sealed, not in the memory"
                 self.jobs.append(cluster)
                 self.reads += 1
                 self.most = max(self.most, len(self.jobs))
@@ -178,9 +182,12 @@ class Bench:
                 await ctx.tick()
                 continue
             assert used and not ctx.get(dut.idle)
-            cluster = ctx.get(dut.o.payload)
+            cluster, crc = ctx.get(dut.o.payload.cluster), ctx.get(dut.o.payload.crc)
             self.sealed.remove(cluster)
-            assert cluster in [clusters[i] for i in range(2) if used >> i & 1]
+            assert cluster in [clusters[i] for i in range(SEALED) if used >> i & 1]
+            ctx.set(dut.o.ready, 1)
+            await ctx.tick()
+            ctx.set(dut.o.ready, 0)
             words = []
             for index in (*range(CLUSTER), HEADER):
                 while rng.random() < self.stall:
@@ -189,9 +196,11 @@ class Bench:
                 await ctx.tick()
                 words.append(ctx.get(dut.sealed_word))
             sealed_header = words.pop()
-            ctx.set(dut.o.ready, 1)
+            used, clusters = ctx.get(dut.used), ctx.get(dut.clusters)
+            assert cluster in [clusters[i] for i in range(SEALED) if used >> i & 1], "free before it is written"
+            ctx.set(dut.written, 1)
             await ctx.tick()
-            ctx.set(dut.o.ready, 0)
+            ctx.set(dut.written, 0)
             self.memory[cluster] = words
             left -= 1
             protection = Protection(0, CLUSTER * (cluster + 1), CLUSTER)
@@ -200,6 +209,7 @@ class Bench:
             protection.store(memory, np.concatenate([np.zeros(cluster * CLUSTER * 16, np.uint8), data]), [])
             header = memory.reshape(-1, 16)[-CLUSTER - 1].tobytes()
             assert sealed_header == int.from_bytes(header, "little")
+            assert crc == sealed_header >> CRC_BIT & 0xFFFFFFFF
         while self.jobs or self.gathered:   # those that are not written
             await ctx.tick()
         for _ in range(30):
@@ -228,9 +238,10 @@ def test_a_whole_cluster_in_16_cycles():
 
     async def sink(ctx):
         cycle = 0
+        ctx.set(dut.o.ready, 1)
         while len(cycles) < 4:
-            _, _, left, used = await ctx.tick().sample(dut.left, dut.used)
-            ctx.set(dut.o.ready, 1 if used else 0)
+            _, _, left, taken = await ctx.tick().sample(dut.left, dut.o.valid)
+            ctx.set(dut.written, taken)
             cycles.extend([cycle] * left)
             cycle += 1
         assert [b - a for a, b in pairwise(cycles)] == [16] * 3
@@ -258,6 +269,21 @@ def all_at_once(merger):
             assert not ready, "there is no room for its words"
 
     run(dut, bench, cycles=100)
+
+
+def no_more_than_there_are_places(merger):
+    """What is sealed stays until it is written."""
+    bench = Bench(merger, 0, lost=0)
+    bench.todo = [(number, [(number, FULL)] * CLUSTER) for number in range(SEALED + 2)]
+    left = 0
+
+    async def sink(ctx):
+        nonlocal left
+        for _ in range(20 * (SEALED + 3)):
+            left += (await ctx.tick().sample(bench.dut.left))[2]
+        assert left == SEALED
+
+    run(bench.dut, sink, background=(bench.source, bench.combiner, bench.checker), cycles=30 * (SEALED + 3))
 
 
 def passed(merger):
@@ -314,8 +340,9 @@ def test_what_passes_what(check):
     check(Merger)
 
 
-def test_reads_do_not_wait_for_each_other():
-    all_at_once(Merger)
+@pytest.mark.parametrize("check", [all_at_once, no_more_than_there_are_places])
+def test_places(check):
+    check(Merger)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
@@ -325,7 +352,8 @@ def test_a_broken_merger_is_caught(name):
         check(broken, restarts=0.5, lost=0.1)
         check(broken, stall=0.8, bad=())
         check(broken, count=60, stall=0.1, restarts=0)
-        check(broken, count=60, stall=0.5, clusters=3)
+        check(broken, count=60, stall=0.5, clusters=3, seed=2)
         all_at_once(broken)
+        no_more_than_there_are_places(broken)
         passed(broken)
         refresh_is_alone(broken)

@@ -22,7 +22,9 @@ MUTATIONS = {
     "read back for ever": ("m.d.comb += put.en.eq(1)    # the place is free", "pass"),
     "too many on their way": ("count != ON_THEIR_WAY", "1"),
     "not counted": ("used.eq(used + 1)", "used.eq(used)"),
-    "nothing pending while it is written": (' | fsm.ongoing("WRITING")', ""),
+    "read back before it is written": ("with m.If(claims == 0):", "with m.If(1):"),
+    "read back when one of two is written": ("with m.If(claims == 0):", "with m.If(claims[1] == 0):"),
+    "never written": ("- self.written", ""),
     "nothing pending on its way": ("(used != 0) | asking.any()", "(used != 0)"),
     "read back at any time": ("self.idle & (used != 0)", "(used != 0)"),
     "old contents after a reset": ("with m.If(at == self._places - 1):", "with m.If(1):"),
@@ -204,8 +206,36 @@ def read_while_another_is_written(verifier):
     run(dut, bench, cycles=2000)
 
 
+def claimed_before_another_is_written(verifier):
+    """Two claims may wait to be written; neither is read back before both are, nor passed by a claim of its place."""
+    dut = verifier(PLACES)
+
+    async def bench(ctx):
+        ctx.set(dut.idle, 1)
+        ctx.set(dut.job.ready, 1)
+        for cluster in (1, 2):
+            await claim(ctx, dut, cluster)
+        ctx.set(dut.claim.payload, {"cluster": 1 + PLACES, "crc": CRC})
+        ctx.set(dut.claim.valid, 1)
+        for _ in range(2):
+            for _ in range(10 * PLACES):
+                _, _, asked, ready, pending = await ctx.tick().sample(dut.job.valid, dut.claim.ready, dut.pending)
+                assert not asked and not ready and pending
+            await written(ctx, dut)
+        asked = []
+        while len(asked) < 2:
+            _, _, valid, job, ready = await ctx.tick().sample(dut.job.valid, dut.job.payload, dut.claim.ready)
+            asked += [job.addr // CLUSTER] * valid
+            if ready:
+                ctx.set(dut.claim.valid, 0)
+                await written(ctx, dut)
+        assert asked[0] == 1 and set(asked[1:]) <= {2, 1 + PLACES}
+
+    run(dut, bench, cycles=60 * PLACES)
+
+
 CHECKS = (many_clusters, few_clusters, slow_reads, read_by_the_chip, read_otherwise_by_the_chip,
-          read_while_another_is_written)
+          read_while_another_is_written, claimed_before_another_is_written)
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -85,7 +85,8 @@ def check(queue, seed, *, stall=0.0, prefetching=0.5, rate=1.0, count=150, cycle
                 left.append(number)
                 took = now["length"] if now["kind"] == RequestKind.READ else 0
             passed = valid and ready and not prefetches(flits[left[-1]])
-            urgent = passed and took and now["reply"] in (DataKind.URGENT_PLANES, DataKind.URGENT_SCALES)
+            urgent = passed and (now["kind"] == RequestKind.WRITE or (took and
+                                 now["reply"] in (DataKind.URGENT_PLANES, DataKind.URGENT_SCALES)))
             calm = 0 if urgent else calm + 1
             await ctx.tick()
             reading += took - returned
@@ -127,6 +128,7 @@ MUTATIONS = {
     "always narrow": ("self._window, self._narrow))", "self._narrow, self._narrow))"),
     "any READ narrows": ("_any_of(o.reply, URGENT)", "1"),
     "no READ narrows": ("_any_of(o.reply, URGENT)", "0"),
+    "no WRITE narrows": (" | leaves & (o.kind == RequestKind.WRITE)", ""),
     "no patience": (" | impatient", ""),
     "words never come back": ("- self.returned", ""),
     "one too many": ("self._depth - 1", "self._depth + 1"),
@@ -142,7 +144,7 @@ MUTATIONS = {
 def test_mutations_are_caught(name):
     broken = mutate("dojang_hdl.mesh.prefetch_queue", *MUTATIONS[name]).PrefetchQueue
     with pytest.raises(AssertionError):
-        for seed in range(3):
+        for seed in range(2, 5):
             check(broken, seed, stall=seed % 2 / 2)
         check(broken, 1, prefetching=0.1, rate=0.3)
         full(broken)

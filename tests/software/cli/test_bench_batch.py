@@ -41,7 +41,8 @@ class Chip(GoldenSession):
         self.restarted += 1
 
     def summary(self):
-        return {"dram_utilization": 0.5, "engine_utilization": 0.25, "simulated_hz": 1e5}
+        return {"dram_utilization": 0.5, "engine_utilization": 0.25, "simulated_hz": 1e5,
+                "memory_commands": [{"reads": 25, "writes": 5, "masked_writes": 1}] * 2}
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_batches_are_compared_with_one_sequence_and_with_sequences_alone(model, 
     assert [row["cycles_per_pass"] for row in figures["batches"]] == [1100, 1200, 1400]
     assert all(row["equal_to_alone"] is True for row in figures["batches"])
     assert figures["batches"][2]["tokens_per_cycle_relative"] == pytest.approx(4 * 1100 / 1400)
+    assert figures["batches"][0]["pins_moving"] == pytest.approx(2 * 30 * 32 / (3 * 1100 * 32))
     assert figures["position"] == 2 and opened[0].restarted == 3
     assert figures["mixed"] == {
         "decoding_sequences": 2, "prompt_tokens": 8, "passes": 4, "tokens_of_each_decoding_sequence": 4,

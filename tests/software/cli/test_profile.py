@@ -37,7 +37,7 @@ def test_files_and_tables(model, tmp_path, monkeypatch):
     result = run(model, "--chip", "small-node", "--memory", "ideal", "--position", 7, "--out", out)
     assert result.exit_code == 0, result.stderr
     ((config, memory, *rest),) = asked
-    assert (config.name, memory, *rest) == ("small-node", "ideal", 7, 0, 1, 24)
+    assert (config.name, memory, *rest) == ("small-node", "ideal", 7, 0, 1, 1, 24)
     figures = json.loads((out / "profile.json").read_text())
     assert figures["simulated"] is True and figures["model"] == "small.gguf" and figures["cycles_per_token"] == 100
     causes = figures["passes"][0]["channels"][0]["causes"]
@@ -52,6 +52,7 @@ def test_files_and_tables(model, tmp_path, monkeypatch):
     (("--layer", 1), "--layer 1 was given, expected 0 to 0"),
     (("--tokens", 0), "no token was asked for, expected at least one to prefill or to decode"),
     (("--position", 24), "position 24 was asked for, expected 23 at most"),
+    (("--sequences", 2), "2 sequences were asked for, expected 1 at most, the contexts of small-node"),
     (("--memory", "lpddr4-3200"), "lpddr4-3200 was asked for, which has 2 ports, expected a memory with one"),
     (("--chip", "moon"), "unknown chip preset 'moon'")])
 def test_bad_input_is_one_sentence(options, message, model, tmp_path):
