@@ -2,9 +2,7 @@
 
 import pytest
 from dojang_hdl.guard.guard import Guard
-from dojang_hdl.guard.layout import (
-    CLUSTER,
-)
+from dojang_hdl.guard.layout import CLUSTER
 
 from .bench import FULL, Bench, broken
 
@@ -139,11 +137,39 @@ def sealed_again(guard=Guard):
     bench.run(scenario)
 
 
-CHECKS = (lost_writes, lost_and_written_again, busy_until_verified, patrolled, verified_again, sealed_again)
+def a_cluster_in_16_cycles(guard=Guard):
+    """Whole clusters in a row, while the one before is written."""
+    count = 24
+    bench = Bench(guard=guard, stall=0, entries=16)
+    written = []
+
+    async def scenario(ctx):
+        await bench.drain(ctx)
+        for cluster in range(count):
+            bench.chip.write(bench.protection.tiles_end + CLUSTER * cluster,
+                             [(bench.rng.getrandbits(128), FULL)] * CLUSTER)
+
+        def look():
+            written.append(len(bench.memory.written))
+            return written[-1] == count
+
+        await bench.drain(ctx, until=look)
+        assert written.index(count) - written.index(4) <= 16 * (count - 4)
+
+    bench.run(scenario)
+
+
+CHECKS = (a_cluster_in_16_cycles, lost_writes, lost_and_written_again, busy_until_verified, patrolled, verified_again,
+          sealed_again)
 
 MUTATIONS = {
     "a gap in busy": (
-        ("verifier", "writer", "guard"), ' | fsm.ongoing("WRITING")', "", busy_until_verified),
+        ("verifier", "writer", "guard"), "(used != 0) | asking.any()", "asking.any()", busy_until_verified),
+    "one claim at a time": (
+        ("emitter", "writer", "guard"), "log.look.eq(self.i.valid)\n                with m.If(self.i.valid):",
+        "log.look.eq(self.i.valid)\n                with m.If(self.i.valid & ~self.placing):", a_cluster_in_16_cycles),
+    "two places for sealed ones": (
+        ("merger", "writer", "guard"), "SEALED = 4", "SEALED = 2", a_cluster_in_16_cycles),
     "the CRC of the next one when read again": (
         ("writer", "guard"), "verifier.verified.eq(self.judged & (mine == Purpose.VERIFY))",
         "verifier.verified.eq((self.judged | self.restart) & (mine == Purpose.VERIFY))", verified_again),

@@ -294,16 +294,17 @@ def test_trace_and_traffic(tmp_path):
 
 # Broken compilers: each rule of docs/reference/program.md, broken, is noticed whatever the interleaving.
 
-def broken(tmp_path, **shape):
+def broken(tmp_path, tokens=(3,), **shape):
     shape = ModelShape(**{"layers": 2, "d": 64, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 96, "vocab": 50,
                           "context": 64} | shape)
     machine = Machine(model(tmp_path, shape, "Q4_0"), preset("sim-2x2"), 40)
     for _ in range(2):
-        machine.run([3])
+        machine.run(tokens)
 
 
-def test_unbroken(tmp_path):
-    broken(tmp_path)
+@pytest.mark.parametrize("tokens", [(3,), (3, 4, 5)])
+def test_unbroken(tokens, tmp_path):
+    broken(tmp_path, tokens)
 
 
 def test_gathers_that_share_words_are_noticed(tmp_path, monkeypatch):
@@ -353,6 +354,19 @@ def test_a_stream_ahead_of_its_writer_is_noticed(tmp_path, monkeypatch):
                         lambda self, kind, n, after=0, **fields: original(self, kind, n, 0, **fields))
     with pytest.raises(HazardError, match="changed between STREAM and use"):
         broken(tmp_path)
+
+
+def test_values_over_those_that_are_still_read_are_noticed(tmp_path, monkeypatch):
+    class Early(attention._Tiles):
+        def put(self, head, block, c):
+            super().put(head, block, c)
+            written = self.written(block)
+            super().put(head, block, c + 1)
+            self._written[block] = written
+
+    monkeypatch.setattr(attention, "_Tiles", Early)
+    with pytest.raises(HazardError, match="changed between STREAM and use"):
+        broken(tmp_path, (3, 4, 5))
 
 
 @pytest.mark.parametrize("part", [linear, writer], ids=["scales", "vectors"])
