@@ -16,8 +16,8 @@ RANGES = (256, 512)
 
 MUTATIONS = {
     "reads pass writes": ("| ~window & ~near)", "| ~window)"),
-    "reads pass writes of their first words": ("== command.addr[_PLACE]", "== last_addr[_PLACE]"),
-    "reads pass writes of their last words": ("== last_addr[_PLACE]", "== command.addr[_PLACE]"),
+    "reads pass writes of their first words": ("== command.addr[PLACE]", "== last_addr[PLACE]"),
+    "reads pass writes of their last words": ("== last_addr[PLACE]", "== command.addr[PLACE]"),
     "reads pass a word without a place": ("self.writes_waiting | ", ""),
     "reads pass the write before": ("_AGE = 3", "_AGE = 0"),
     "reads of tiles wait": ("\n                                          | tile & ~window)", ")"),

@@ -109,16 +109,16 @@ def mutated(module: str, old: str, new: str, *users: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module, old, new, users, kind, count", [
-    ("checker", "(crc.crc ^ judged.addr == expected)", "1", ["reader"],
+    ("checker", "(crc.crc[0] ^ judged.addr == expected)", "1", ["reader"],
      "1 to 64 bits of a tile's word, stuck", 10),
     # The address of any other block will do as well.
-    ("checker", "(crc.crc ^ judged.addr == expected)", "((crc.crc ^ expected) < 8192)", ["reader"],
+    ("checker", "(crc.crc[0] ^ judged.addr == expected)", "((crc.crc[0] ^ expected) < 8192)", ["reader"],
      "a tile in another's place", 2),
     ("checker", "(expected == self.verify_crc)", "1", ["reader"], "5 to 40 written bursts lost", 20),
     ("checker", "found.word.eq(corrected(syndrome_of.word, syndrome))", "found.word.eq(syndrome_of.word)", ["reader"],
      "one bit of a cluster's word, stuck", 4),
-    ("verifier", "m.If(entry.used)", "m.If(entry.used & (~mine | (entry.tag != claimed.cluster[bits:])))", ["writer"],
-     "5 to 40 written bursts lost", 150),
+    ("verifier", "m.Elif(entry.used)", "m.Elif(entry.used & (~mine | (entry.tag != claimed.cluster[bits:])))",
+     ["writer"], "5 to 40 written bursts lost", 150),
     ("patrol", "~reading & ", "", ["writer"], "a DQ stuck", 4),
 ])
 def test_mutations_of_the_guard(module, old, new, users, kind, count):
