@@ -1,10 +1,15 @@
-"""Order of the tests, and which mutations are tried every day."""
+"""Order of the tests, which mutations are tried every day, and whether all of them still apply."""
 
+import importlib
+import inspect
 import re
 import zlib
 from pathlib import Path
 
 import pytest
+
+BROKEN = re.compile("mutation|broken|caught")
+"""Part of the name of every test that mutates something."""
 
 FOLDERS = ("system", "sim", "hdl", "fpga", "software")
 
@@ -15,9 +20,30 @@ DAILY = 5
 """One mutation in so many is tried every day, the others with the slow tests: what they prove, they prove once."""
 
 
+def pytest_addoption(parser):
+    parser.addoption("--only-apply-mutations", action="store_true", help=(
+        "Only see whether what each mutation replaces is still in the source, those of the slow tests included: tests "
+        "are skipped where it is, and fail where it is not."))
+
+
+def pytest_configure(config):
+    """Before any test module takes the function from there."""
+    if config.option.only_apply_mutations:
+        config.option.markexpr = ""
+        importlib.import_module("dojang_sim.benches.mutation").mutate = _apply
+
+
+def _apply(module, old, new, users=()):
+    if old not in inspect.getsource(importlib.import_module(module)):
+        raise ValueError(f"mutation of {module} does not apply: {old!r}")
+    pytest.skip("it applies")
+
+
 @pytest.hookimpl(tryfirst=True)   # before tests are chosen by their marks
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Files of few long tests begin: begun last, one of them would keep one worker busy while the other has none."""
+    if config.option.only_apply_mutations:
+        items[:] = [item for item in items if BROKEN.search(item.originalname)]
     root = Path(__file__).parent
     for item in items:
         name = item.nodeid.partition("::")[2]
