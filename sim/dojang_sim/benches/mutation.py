@@ -5,7 +5,15 @@ import inspect
 from collections.abc import Sequence
 from types import ModuleType
 
-__all__ = ["mutate"]
+__all__ = ["mutate", "source_with"]
+
+
+def source_with(module: str, old: str) -> str:
+    """The source of ``module``; if ``old`` is not in it the mutation is out of date, a ValueError."""
+    source = inspect.getsource(importlib.import_module(module))
+    if old not in source:
+        raise ValueError(f"mutation of {module} does not apply: {old!r}")
+    return source
 
 
 def mutate(module: str, old: str, new: str, users: Sequence[str] = ()) -> ModuleType:
@@ -23,11 +31,7 @@ def mutate(module: str, old: str, new: str, users: Sequence[str] = ()) -> Module
     copies: dict[str, ModuleType] = {}
     for name in (module, *users):
         original = importlib.import_module(name)
-        source = inspect.getsource(original)
-        if name == module:
-            if old not in source:
-                raise ValueError(f"mutation of {module} does not apply: {old!r}")
-            source = source.replace(old, new)
+        source = source_with(name, old).replace(old, new) if name == module else inspect.getsource(original)
         copy = ModuleType(original.__name__)
         copy.__package__, copy.__file__ = original.__package__, original.__file__
         exec(compile(source, str(original.__file__), "exec"), copy.__dict__)

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from dojang_hdl.config import ChipConfig, preset
+from dojang_hdl.lpddr4.timing import BURST_BYTES
 
 from ..batching import Batch, Request
 from ..checkpoints import Checkpoint, ModelShape, load
@@ -32,9 +33,6 @@ MIXED_PASSES = 4
 
 MIXED_POSITIONS = 128
 """Of every sequence then: the prompt has 64 tokens at most."""
-
-BURST_BYTES = 32
-"""What the memory controllers' commands are counted in."""
 
 FIGURES = Path("docs/figures")
 DOCUMENT = Path("docs/reference/sessions.md")
