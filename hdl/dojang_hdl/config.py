@@ -12,6 +12,9 @@ WORD_BYTES = WORD_BITS // 8
 ELEMENTS = WORD_BITS // 32
 """32-bit elements in one SRAM word."""
 
+RUN_MESSAGES = 1 << 15
+"""Most messages of a run: the host is told in 16 bits how many a mailbox of twice that depth holds."""
+
 
 class ConfigError(ValueError):
     """A value of a chip configuration is out of range; the message names the value and what was expected."""
@@ -78,7 +81,14 @@ class ChipConfig:
         check(power_of_two(self.program_fifo) and self.program_fifo >= 64, "program_fifo", "a power of two from 64 on")
         check(1 <= self.channel_mib <= 65536, "channel_mib", "1 to 65536 MiB")
         check(self.top_k >= 16 and self.top_k % 2 == 0, "top_k", "an even number of at least 16")
+        check(self.run_messages <= RUN_MESSAGES, "top_k",
+              f"few enough that a run has {RUN_MESSAGES:,} messages at most, not {self.run_messages:,}")
         check(self.vector_lanes in (1, ELEMENTS), "vector_lanes", f"1 or {ELEMENTS}")
+
+    @property
+    def run_messages(self) -> int:
+        """To the host from all nodes, at most: each holds two candidates, four are of anything else of a node."""
+        return self.nodes * (self.contexts * self.top_k // 2 + 4)
 
     @property
     def nodes(self) -> int:

@@ -29,7 +29,7 @@ class Mailbox(wiring.Component):
     """
 
     def __init__(self, config: ChipConfig):
-        self.depth = protocol.mailbox_depth(config.nodes, config.contexts, config.top_k)
+        self.depth = protocol.mailbox_depth(config.run_messages)
         super().__init__({
             "messages": In(stream.Signature(HostMessage)),
             "clear": In(1),

@@ -88,6 +88,6 @@ LINK_COUNTERS = tuple((name, 16) for name in (
 """All layouts are packed from bit 0 up (`dojang_hdl.isa.pack`) and sent lowest byte first."""
 
 
-def mailbox_depth(nodes: int, contexts: int, top_k: int) -> int:
+def mailbox_depth(run_messages: int) -> int:
     """Messages a mailbox holds: a power of two, twice what the nodes send in one run."""
-    return 1 << (2 * nodes * (contexts * top_k // 2 + 4) - 1).bit_length()
+    return 1 << (2 * run_messages - 1).bit_length()

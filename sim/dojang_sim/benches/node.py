@@ -13,6 +13,7 @@ import numpy as np
 from dojang_hdl import isa
 from dojang_hdl.config import WORD_BYTES, ChipConfig
 from dojang_hdl.isa import SET_BITS, Add, Context, Flag, Mul, Op, Round, Stream
+from dojang_hdl.mesh.flit import DataKind
 
 from ..golden.emulator import Emulator
 from .node_agents import HostModel, MemoryModel, Replies
@@ -23,6 +24,9 @@ CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=3, acc_rows=64
                     scale_fifo=128, program_fifo=64, chunk=32, channel_mib=1)
 PROGRAMS, SEED = int(os.environ.get("NODE_PROGRAMS", "3")), int(os.environ.get("NODE_SEED", "1"))
 STEPS = 40
+PADDING = 2000
+"""Words behind END: those of the node with the longest program."""
+
 WATCHDOG = 60_000
 EMPTY = 0xFFFFFFFF
 
@@ -69,7 +73,7 @@ class Bench:
         self._memory = random_memory(CONFIG.channel_words, seed)
         self._emulator = Emulator(CONFIG, [self._memory.copy()], seed)
         replies = Replies(dut, "data_i_west", self.rng, stall)
-        model = MemoryModel(self._memory, replies, self.rng, latency)
+        self.model = model = MemoryModel(self._memory, replies, self.rng, latency)
         self._host = HostModel(model, replies)
         self._agents = [Monitor(dut, "request_o_west", model.request, self.rng, stall), replies]
         self._runs = 0
@@ -126,3 +130,15 @@ async def flags(dut):
             ((("FP16", np.inf), ("FP16", 1.0), ("INT8", 1e9)), Flag.SATURATED), ((("FP16", np.nan),), Flag.NONFINITE),
             ((("FP16", 1e9), ("NONE", np.nan), ("FP16", 0.0)), Flag.SATURATED | Flag.NONFINITE), ((), Flag(0))):
         assert await bench.run(constants(values)) == expected, values
+
+
+@cocotb.test()
+async def padding(dut):
+    """What is behind END is asked for only as far as the program's FIFO had room, and is gone in the next run."""
+    bench = Bench(dut, SEED, 0.2, 10)
+    for values in ((("FP16", 1e9),), (), (("NONE", np.nan),)):
+        text = constants(values)
+        before = bench.model.asked[DataKind.PROGRAM]
+        await bench.run(text + bytes(PADDING * WORD_BYTES))
+        asked = bench.model.asked[DataKind.PROGRAM] - before
+        assert asked <= len(text) // WORD_BYTES + CONFIG.program_fifo + CONFIG.chunk, f"{asked} words of a program"

@@ -1,7 +1,7 @@
 """What a lone node sees at its west links: memory channel and host, as cocotb agents with random stalls and delays."""
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,11 +49,13 @@ class MemoryModel:
     ----------
     memory: uint8.
     messages: (type, payload) of HOST flits.
+    asked: words by kind, of all runs.
     """
 
     def __init__(self, memory: np.ndarray, replies: Replies, rng: random.Random, latency: int):
         self.memory, self._replies, self._rng, self._latency = memory, replies, rng, latency
         self.messages: list[tuple[HostType, int]] = []
+        self.asked: Counter[DataKind] = Counter()
 
     def request(self, bits: int) -> None:
         """One flit; ``received`` of a `Monitor`."""
@@ -67,6 +69,7 @@ class MemoryModel:
                     self.memory[flit.addr * WORD_BYTES + byte] = flit.payload >> 8 * byte & 0xFF
         else:
             assert 1 <= flit.length <= 256
+            self.asked[DataKind(flit.reply)] += flit.length
             delay = self._latency + self._rng.randrange(self._latency)
             for index in range(flit.length):
                 at = (flit.addr + index) * WORD_BYTES

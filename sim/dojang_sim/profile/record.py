@@ -9,7 +9,7 @@ import numpy as np
 
 from .taps import Place
 
-__all__ = ["Record", "Signal", "read_record"]
+__all__ = ["PassRecord", "Signal", "read_record"]
 
 ENTRY = np.dtype([("cycle", "<u4"), ("value", "<u4"), ("tap", "<u2")])
 BEGIN, END = 0xFFFF, 0xFFFE
@@ -32,7 +32,7 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class Record:
+class PassRecord:
     """One pass, from the first cycle in which the chip runs: how many cycles it took, its taps by owner and name."""
 
     cycles: int
@@ -45,7 +45,7 @@ class Record:
         return self.signals["channel", index]
 
 
-def read_record(path: Path, places: list[Place]) -> Iterator[Record]:
+def read_record(path: Path, places: list[Place]) -> Iterator[PassRecord]:
     """The passes that have ended, in order; ``places`` as `chip_taps` gives them."""
     entries = np.fromfile(path, ENTRY)
     begins, ends = (np.flatnonzero(entries["tap"] == mark) for mark in (BEGIN, END))
@@ -53,7 +53,7 @@ def read_record(path: Path, places: list[Place]) -> Iterator[Record]:
         yield _pass(entries[begin + 1:end], int(entries["cycle"][end]), places)
 
 
-def _pass(entries: np.ndarray, cycles: int, places: list[Place]) -> Record:
+def _pass(entries: np.ndarray, cycles: int, places: list[Place]) -> PassRecord:
     order = np.argsort(entries["tap"], kind="stable")
     entries = entries[order]
     bounds = np.searchsorted(entries["tap"], np.arange(len(places) + 1))
@@ -61,4 +61,4 @@ def _pass(entries: np.ndarray, cycles: int, places: list[Place]) -> Record:
     for place, (first, last) in zip(places, pairwise(bounds), strict=True):
         own = entries[first:last]
         signals.setdefault(place.owner, {})[place.tap.name] = Signal(own["cycle"].copy(), own["value"].astype(np.int64))
-    return Record(cycles, signals)
+    return PassRecord(cycles, signals)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,7 @@ from dojang_hdl.config import ChipConfig, preset
 from dojang_hdl.lpddr4.timing import BURST_BYTES
 
 from ..batching import Batch, Request
-from ..checkpoints import Checkpoint, ModelShape, load
-from ..checkpoints.synthetic import random_checkpoint
+from ..checkpoints import Checkpoint
 from ..sampling import Sampler
 from ..sessions import Memory, whole_tiles
 from ..sessions.device import DeviceSession
@@ -21,12 +19,9 @@ from ..sessions.simulated import open_simulated
 from .bench import BenchError
 from .console import output, working
 from .documents import keep, markdown, table_of
-from .model_argument import MODEL_HELP
+from .model_argument import MEASURED_HELP, load_measured
 from .options import MemoryOption, SimulatedChip, Weights
 from .output_file import JsonFile, prepare
-
-WIDE = ModelShape(layers=1, d=768, heads=12, kv_heads=4, head_dim=64, ffn=1536, vocab=512, context=128)
-"""As wide as 32 contexts leave room for in the SRAM of `batch-32`."""
 
 MIXED_PASSES = 4
 """In which a prompt is read beside sequences that decode."""
@@ -39,8 +34,7 @@ DOCUMENT = Path("docs/reference/sessions.md")
 
 
 def batch(
-    model: Annotated[str, typer.Option(
-        help=f"{MODEL_HELP} Or `wide`, one wide layer of random weights.")] = "glassllm",
+    model: Annotated[str, typer.Option(help=MEASURED_HELP)] = "glassllm",
     chip: SimulatedChip = "batch-8",
     sequences: Annotated[list[int] | None, typer.Option(
         min=1, help="Sequences that decode together; any number of times, 1, 2, 4 ... as many as a pass takes if not "
@@ -65,7 +59,7 @@ def batch(
     started = time.perf_counter()
     config = preset(chip)
     with working("reading the model") as progress:
-        checkpoint = replace(random_checkpoint(WIDE), name="wide") if model == "wide" else load(model, weights)
+        checkpoint = load_measured(model, weights)
         counts = sequences or _doubled(config.contexts)
         positions = position + prompt + tokens
         if positions > checkpoint.shape.context:

@@ -7,11 +7,11 @@ import typer
 from dojang_hdl.config import preset
 from rich.table import Table
 
-from ..checkpoints import load
 from ..plots import PlotError, check_installed
 from ..sessions import Memory
 from .console import console, output, working
-from .options import DEFAULT_CHIP, MemoryOption, Model, SimulatedChip, UsageError, Weights
+from .model_argument import MEASURED_HELP, load_measured
+from .options import DEFAULT_CHIP, MemoryOption, SimulatedChip, UsageError, Weights
 from .output_file import prepare, write_json
 
 CONTEXT = 2048
@@ -19,7 +19,7 @@ CONTEXT = 2048
 
 
 def profile(
-    model: Model,
+    model: Annotated[str, typer.Argument(help=MEASURED_HELP)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path("build/profile"),
     chip: SimulatedChip = DEFAULT_CHIP,
     memory: MemoryOption = Memory.LPDDR4,
@@ -41,7 +41,7 @@ def profile(
     for file in files.values():
         prepare(file, model)
     with working("reading the model") as progress:
-        checkpoint = load(model, weights)
+        checkpoint = load_measured(model, weights)
         layers, context = checkpoint.shape.layers, min(CONTEXT, checkpoint.shape.context)
         if layer is not None and layer >= layers:
             raise UsageError(f"--layer {layer} was given, expected 0 to {layers - 1}")

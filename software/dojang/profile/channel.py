@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from dojang_hdl.mesh.flit import DataKind
 from dojang_hdl.mesh.requester import Requester
-from dojang_sim.profile import NODE_TAPS, PROGRAM, READERS, Kind, Record, Signal
+from dojang_sim.profile import NODE_TAPS, PROGRAM, READERS, Kind, PassRecord, Signal
 from dojang_sim.waves.formats import fsm_states
 
 from .node import ACTIVITIES, GATHER, NodeTimeline
@@ -50,7 +50,7 @@ class ChannelTimeline:
     stalled: cycles in which something was offered and not taken, and no word crossed.
     """
 
-    def __init__(self, record: Record, channel: int, nodes: list[NodeTimeline], row: range,
+    def __init__(self, record: PassRecord, channel: int, nodes: list[NodeTimeline], row: range,
                  kinds: dict[int, str]):
         self.channel, self._nodes, self._row = channel, nodes, row
         self.signals = signals = record.channel(channel)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dojang_hdl.isa import Context
 from dojang_hdl.mesh.flit import DataKind
-from dojang_sim.profile import Record, chip_taps, read_record
+from dojang_sim.profile import PassRecord, chip_taps, read_record
 
 from ..compile import Image
 from .channel import ChannelTimeline
@@ -36,7 +36,7 @@ def read_passes(path: Path, image: Image, guarded: bool, passes: Sequence[Sequen
         yield _pass(record, image, contexts)
 
 
-def _pass(record: Record, image: Image, contexts: Sequence[Context]) -> Pass:
+def _pass(record: PassRecord, image: Image, contexts: Sequence[Context]) -> Pass:
     config = image.config
     nodes = [NodeTimeline(record.node(node), decode(program, contexts), record.cycles)
              for node, program in enumerate(image.node_programs(len(contexts)))]

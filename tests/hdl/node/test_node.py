@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from dojang_hdl.node.node import Node
 from dojang_sim import chip
+from dojang_sim.benches.mutation import mutate
 from dojang_sim.benches.node import CONFIG
 from dojang_sim.cocotb_runner import run_bench
 
@@ -18,3 +19,11 @@ def test_random_programs(gated, vector_lanes):
     config = replace(CONFIG, vector_lanes=vector_lanes)
     run_bench(Node(config, gated=gated), "dojang_sim.benches.node", f"node_{'gated' if gated else 'plain'}",
               environment={"NODE_PROGRAMS": "3", "NODE_SEED": str(int(gated))}, extra_sources=(GATE,) * gated)
+
+
+@pytest.mark.slow
+def test_padding_that_is_asked_for_is_noticed():
+    broken = mutate("dojang_hdl.node.node", "program.drop.eq(sequencer.drop)", "program.drop.eq(0)").Node
+    with pytest.raises(AssertionError, match=r"1 of [0-9]+ tests failed"):
+        run_bench(broken(CONFIG), "dojang_sim.benches.node", "node_padding",
+                  environment={"NODE_PROGRAMS": "1", "NODE_SEED": "1"})

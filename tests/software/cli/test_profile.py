@@ -48,6 +48,19 @@ def test_files_and_tables(model, tmp_path, monkeypatch):
     assert {file.name for file in out.iterdir()} == {"profile.json", "timeline.json", "timeline.svg", "roofline.svg"}
 
 
+def test_a_random_model_for_many_sequences(tmp_path, monkeypatch):
+    asked = []
+
+    def run_profiled(checkpoint, *arguments):
+        asked.append((checkpoint.name, checkpoint.shape.layers, checkpoint.shape.d, arguments[5]))
+        return Run([Pass(0, 1, 100, [found_node()], [found_channel()])], 1e5)
+
+    monkeypatch.setattr(dojang.profile, "run_profiled", run_profiled)
+    result = run("wide", "--chip", "small-node", "--sequences", 32, "--memory", "ideal", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert asked == [("wide", 1, 768, 32)]
+
+
 @pytest.mark.parametrize("options, message", [
     (("--layer", 1), "--layer 1 was given, expected 0 to 0"),
     (("--tokens", 0), "no token was asked for, expected at least one to prefill or to decode"),

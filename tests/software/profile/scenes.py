@@ -9,7 +9,7 @@ from dojang.profile.passes import READ_KINDS
 from dojang_hdl.config import preset
 from dojang_hdl.isa import Context, Op, Stream
 from dojang_hdl.node.instruction import Unit
-from dojang_sim.profile import Record, Signal, chip_taps
+from dojang_sim.profile import PassRecord, Signal, chip_taps
 
 CONFIG = preset("small-node")
 KINDS = READ_KINDS
@@ -45,7 +45,7 @@ def record(cycles, node=None, channel=None, guarded=False):
     for place in chip_taps(CONFIG, guarded):
         given = (node if place.owner[0] == "node" else channel) or {}
         signals.setdefault(place.owner, {})[place.tap.name] = signal(*given.get(place.tap.name, [(0, 0)]))
-    return Record(cycles, signals)
+    return PassRecord(cycles, signals)
 
 
 def busy(*spans):

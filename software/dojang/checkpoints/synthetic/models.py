@@ -13,7 +13,9 @@ from ..matrix import Matrix
 from ..scale_set import ScaleSet
 from ..shape import ModelShape
 
-__all__ = ["amplified", "random_checkpoint", "random_matrix", "random_set", "with_forms"]
+__all__ = ["amplified", "random_checkpoint", "random_matrix", "random_set", "wide", "with_forms"]
+
+WIDE = ModelShape(layers=1, d=768, heads=12, kv_heads=4, head_dim=64, ffn=1536, vocab=512, context=128)
 
 
 def random_matrix(name: str, rows: int, cols: int, form: Form, seed: int = 0, density: float = 1.0) -> Matrix:
@@ -102,3 +104,8 @@ def amplified(checkpoint: Checkpoint, factors: Mapping[str, float]) -> Checkpoin
             raise ValueError(f"{name} is neither matrix nor gain of {checkpoint.name}")
         values[name] = (own * factor).astype(own.dtype)
     return checkpoint.with_set(ScaleSet("amplified", values))
+
+
+def wide() -> Checkpoint:
+    """One layer of 8-bit weights, as wide as 32 contexts leave room for in the SRAM of `batch-32`."""
+    return replace(random_checkpoint(WIDE), name="wide")
