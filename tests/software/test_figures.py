@@ -51,6 +51,12 @@ def test_readme_quotes_decoding_from_lpddr4(name, marker, model, memory, positio
     assert decoded["memory_commands"][0]["reads"]
 
 
+def test_readme_quotes_a_model_of_another_family():
+    found = figures("gemma3-rtl")
+    assert (found["chip"], found["backend"], found["golden_match"]) == ("sim-2x2", "rtl", True)
+    assert quoted("gemma") == f"{100 * found['dram_utilization']:.1f}"
+
+
 def test_readme_quotes_prefilling():
     found = figures("prefill")
     assert (found["chip"], found["model"], found["memory"], found["tokens"]) == ("sim-2x2", "smollm2", "lpddr4", 512)
