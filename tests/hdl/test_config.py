@@ -28,11 +28,12 @@ def test_what_is_out_of_range_is_named(field, values):
 
 
 def test_messages_of_a_run_can_be_counted():
-    """8 × 8 nodes of 32 contexts send 16,640 with 16 candidates each, and 33,024 with 32."""
+    """8 × 8 nodes of 32 contexts send 16,640 with 16 candidates each, and 33,024 with 32; 32,768 are allowed."""
     largest = replace(CHIP, width=8, height=8, contexts=32)
     assert largest.run_messages == 16_640
     with pytest.raises(ConfigError, match=r"top_k=32, expected .* 32,768 messages at most, not 33,024"):
         replace(largest, top_k=32)
+    assert replace(largest, contexts=4, top_k=254).run_messages == 32_768
 
 
 def test_presets():

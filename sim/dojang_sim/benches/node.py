@@ -25,7 +25,7 @@ CONFIG = ChipConfig("bench", width=1, height=1, lanes=2, contexts=3, acc_rows=64
 PROGRAMS, SEED = int(os.environ.get("NODE_PROGRAMS", "3")), int(os.environ.get("NODE_SEED", "1"))
 STEPS = 40
 PADDING = 2000
-"""Words behind END: those of the node with the longest program."""
+"""Words behind END: all nodes read as many words as the longest program has."""
 
 WATCHDOG = 60_000
 EMPTY = 0xFFFFFFFF
