@@ -13,7 +13,7 @@ ELEMENTS = WORD_BITS // 32
 """32-bit elements in one SRAM word."""
 
 RUN_MESSAGES = 1 << 15
-"""Most messages of a run: a mailbox has twice as many places, whose numbers have 16 bits on the host link."""
+"""Most messages of a run: the host is told in 16 bits how many there are."""
 
 
 class ConfigError(ValueError):

@@ -10,7 +10,7 @@ from .toolchain import ToolchainError, build_environment, build_lock, run_tool
 __all__ = ["FLAGS", "OPTIMIZE", "build_executable", "build_library"]
 
 # Signals lie beside each other in one object. What is written one by one and read as a vector waits for the store, so a
-# vectorised model is a quarter slower; and looking through all stores for what a load may see is a third of the compiling.
+# vectorised model is a quarter slower; and looking through all stores for what a load may see is a third of compiling.
 OPTIMIZE = "-O2 -fno-tree-vectorize -fno-tree-slp-vectorize --param=sccvn-max-alias-queries-per-access=30"
 
 FLAGS = ("--cc", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "0", "--no-timing",
