@@ -10,7 +10,7 @@ import dojang_hdl
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
-from ..executable import FLAGS, OPTIMIZE, build_executable, build_library
+from ..executable import FLAGS, OPTIMIZE, Library, build_executable
 from ..netlist import to_verilog
 from ..profile.taps import chip_taps, public_signals, tap_table
 from ..toolchain import cache_root
@@ -39,19 +39,20 @@ def _sources(memories: Memories, trace: bool, profile: bool) -> list[Path]:
 
 
 def build_chip(config: ChipConfig, *, trace: bool = False, profile: bool = False, memories: Memories = IDEAL,
-               on_build: Callable[[], None] = lambda: None) -> Path:
+               train: Callable[[Path], object] | None = None, on_build: Callable[[], None] = lambda: None) -> Path:
     """The executable for ``config``, built unless the same one is in the cache; ``on_build`` is called if it is not.
 
     A model with ``trace`` can write a VCD and runs much slower; one with ``profile`` can record its taps. Both have
-    their nodes inside, in other models these are `NodeModel`. Raises `ToolchainError` with the first error when
-    Verilator or the compiler fails.
+    their nodes inside, in other models these are `NodeModel`. ``train`` is given an executable to run as the chip will
+    be run: one for which that was done is much faster, and takes more than twice as long to build. Raises
+    `ToolchainError` with the first error when Verilator or the compiler fails.
     """
     flags = list(CHIP_FLAGS)
     if trace:
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
     if profile:
         flags += ["--vpi", "-CFLAGS", "-DDOJANG_PROFILE"]
-    digest = hashlib.sha256(repr((config, memories, flags, OPTIMIZE, amaranth.__version__)).encode())
+    digest = hashlib.sha256(repr((config, memories, flags, OPTIMIZE, train is None, amaranth.__version__)).encode())
     for source in _sources(memories, trace, profile):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
@@ -69,16 +70,14 @@ def build_chip(config: ChipConfig, *, trace: bool = False, profile: bool = False
 
     if trace or profile:
         return build_executable(folder, TOP, inside, (GATE, *memories.sources, MAIN), flags=flags,
-                                title=f"chip {config.name}", on_build=on_build)
+                                title=f"chip {config.name}", train=train, on_build=on_build)
     return build_executable(
         folder, TOP, lambda: {f"{TOP}.v": to_verilog(ChipTop(config, memories, apart=True), TOP, flatten=True)},
-        (*node_model.SOURCES, *memories.sources, MAIN), libraries=lambda: [_node_library(config)], flags=flags,
-        title=f"chip {config.name}", on_build=on_build)
+        (*node_model.SOURCES, *memories.sources, MAIN), libraries=lambda: [_node(config)], flags=flags,
+        title=f"chip {config.name}", train=train, on_build=on_build)
 
 
-def _node_library(config: ChipConfig) -> Path:
-    """The model of a node; chips that differ elsewhere share it."""
+def _node(config: ChipConfig) -> Library:
+    """Chips that differ elsewhere share it."""
     text = to_verilog(PackedNode(config), NODE_MODULE, flatten=True)
-    digest = hashlib.sha256(repr((text, FLAGS, OPTIMIZE)).encode() + GATE.read_bytes())
-    return build_library(cache_root() / "nodes" / digest.hexdigest()[:16], NODE_MODULE, {f"{NODE_MODULE}.v": text},
-                         (GATE,), title=f"a node of {config.name}")
+    return Library(NODE_MODULE, {f"{NODE_MODULE}.v": text}, (GATE,), f"a node of {config.name}")
