@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .toolchain import ToolchainError, build_environment, build_lock, cache_root, run_tool
 
-__all__ = ["FLAGS", "OPTIMIZE", "Library", "build_executable"]
+__all__ = ["FLAGS", "OPTIMIZE", "TRAINED", "Library", "build_executable"]
 
 # Signals lie beside each other in one object. What is written one by one and read as a vector waits for the store, so a
 # vectorised model is a quarter slower; and looking through all stores for what a load may see is a third of compiling.

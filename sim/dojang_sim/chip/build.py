@@ -10,7 +10,7 @@ import dojang_hdl
 from dojang_hdl.config import ChipConfig
 from dojang_hdl.node.node import Node
 
-from ..executable import FLAGS, OPTIMIZE, Library, build_executable
+from ..executable import FLAGS, OPTIMIZE, TRAINED, Library, build_executable
 from ..netlist import to_verilog
 from ..profile.taps import chip_taps, public_signals, tap_table
 from ..toolchain import cache_root
@@ -52,7 +52,7 @@ def build_chip(config: ChipConfig, *, trace: bool = False, profile: bool = False
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
     if profile:
         flags += ["--vpi", "-CFLAGS", "-DDOJANG_PROFILE"]
-    digest = hashlib.sha256(repr((config, memories, flags, OPTIMIZE, train is None, amaranth.__version__)).encode())
+    digest = hashlib.sha256(repr((config, memories, flags, TRAINED if train else OPTIMIZE, amaranth.__version__)).encode())
     for source in _sources(memories, trace, profile):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
