@@ -52,7 +52,8 @@ def build_chip(config: ChipConfig, *, trace: bool = False, profile: bool = False
         flags += ["--trace", "-CFLAGS", '-DDOJANG_TRACE=\'"verilated_vcd_c.h"\' -DDOJANG_TRACE_TYPE=VerilatedVcdC']
     if profile:
         flags += ["--vpi", "-CFLAGS", "-DDOJANG_PROFILE"]
-    digest = hashlib.sha256(repr((config, memories, flags, TRAINED if train else OPTIMIZE, amaranth.__version__)).encode())
+    options = TRAINED if train else OPTIMIZE
+    digest = hashlib.sha256(repr((config, memories, flags, options, amaranth.__version__)).encode())
     for source in _sources(memories, trace, profile):
         digest.update(source.read_bytes())
     folder = cache_root() / "chips" / f"{config.name}-{digest.hexdigest()[:16]}"
