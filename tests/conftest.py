@@ -7,6 +7,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a loaded machine anything may take seconds: no test fails because of the time that it takes to make an example.
+settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded machine")
 
 BROKEN = re.compile("mutation|broken|caught")
 """Part of the name of every test that mutates something, with `MUTATES` in its module."""

@@ -96,7 +96,7 @@ def searched(memspec, history: list[tuple], command: Command, bank: int) -> int:
     return earliest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(list(Command)), st.integers(0, 3), st.integers(-2, 6)), max_size=25),
        st.sampled_from([{}, FAST]))
 def test_properties(slow, steps, values):
