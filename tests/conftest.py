@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# On a loaded machine anything may take seconds: no test fails because of the time that it takes to make an example.
+# On a loaded machine anything may take seconds: no test fails for that, unless it is about time and says its own limit.
 settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded machine")
 

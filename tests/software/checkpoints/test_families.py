@@ -239,7 +239,7 @@ def test_any_values_give_a_description_or_a_sentence(name, tmp_path):
     file, found = GGUFFile(tmp_path / "m.gguf"), []
     of_file = dict(file.fields)
 
-    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=60, database=None, derandomize=True)
     @given(st.dictionaries(st.sampled_from((*OFTEN, *FAMILIES[family].keys)), CONTENTS, min_size=1, max_size=3))
     def run(changes):
         file.fields = {**of_file, **{f"{family}.{key}": SimpleNamespace(

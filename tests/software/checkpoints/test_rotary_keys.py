@@ -175,7 +175,7 @@ NAMES = ("factor", "attn_factor", "original_context_length", "yarn_ext_factor", 
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(SCALINGS), st.dictionaries(st.sampled_from(NAMES), NUMBERS), NUMBERS)
 def test_any_numbers_give_finite_tables_or_a_sentence(kind, numbers, base):
     keys = {f"llama.rope.scaling.{name}": value for name, value in numbers.items()}

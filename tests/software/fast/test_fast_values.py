@@ -20,7 +20,7 @@ from dojang.checkpoints.shape import NORMS
 from dojang.fast import FastModel
 from dojang_hdl.isa import Code
 from dojang_hdl.window_code import CODES
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -162,14 +162,14 @@ def check_case(case, check):
     check(checkpoint, None, (pieces,), context=128)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, derandomize=True)
 @given(case=cases())
 def test_whatever_shape_and_form(check, case):
     check_case(case, check)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(case=cases())
 def test_whatever_shape_and_form_at_length(check, case):
     check_case(case, check)
