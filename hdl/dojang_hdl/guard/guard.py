@@ -51,7 +51,7 @@ class Guard(wiring.Component):
     -------
     port: `MemoryPort` for the chip.
     memory: `MemoryPort` of the memory; commands of up to 514 words.
-    status, counters: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on; all of them at once.
+    status: `MemoryStatus`, the counters from `FIRST_GUARD_COUNTER` on. events: what they count in this cycle.
     """
 
     def __init__(self, tile: int, entries: int = 4, control_window: bool = False):
@@ -59,7 +59,7 @@ class Guard(wiring.Component):
             raise ValueError(f"tile={tile}, expected a power of two from 16 to 256 words")
         self._tile, self._entries, self._control_window = tile, entries, control_window
         super().__init__({"port": In(MemoryPort()), "memory": Out(MemoryPort()), "status": In(MemoryStatus()),
-                          "counters": Out(data.StructLayout(dict.fromkeys(GUARD_COUNTERS, 32)))})
+                          "events": Out(data.StructLayout(dict.fromkeys(GUARD_COUNTERS, 1)))})
 
     def elaborate(self, platform):
         m = Module()
@@ -159,7 +159,7 @@ class Guard(wiring.Component):
     def _report(self, m, front, reader, registers):
         m.submodules.counters = counters = EventCounters(GUARD_COUNTERS)
         block, purpose = reader.verdict.block, Signal(Purpose)
-        wrong, events, fault = Signal(), counters.events, registers.fault
+        wrong, events, fault = Signal(), self.events, registers.fault
         m.d.comb += [
             purpose.eq(block.purpose), wrong.eq(reader.judged & ~reader.verdict.good),
             registers.failed.eq(wrong | front.rejected),
@@ -171,7 +171,7 @@ class Guard(wiring.Component):
             events.merged.eq(reader.judged & (purpose == Purpose.MERGE)),
             events.patrolled.eq(reader.judged & (purpose == Purpose.PATROL)),
             events.verified.eq(reader.judged & (purpose == Purpose.VERIFY)),
-            counters.enable.eq(self.status.enable), counters.clear.eq(self.status.clear),
+            counters.events.eq(events), counters.enable.eq(self.status.enable), counters.clear.eq(self.status.clear),
             counters.address.eq(self.status.address - FIRST_GUARD_COUNTER), self.status.data.eq(counters.data),
-            self.counters.eq(counters.counters), self.status.guarded.eq(1), self.status.error.eq(registers.error),
+            self.status.guarded.eq(1), self.status.error.eq(registers.error),
         ]

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..memory import MemoryPort, MemoryStatus
 from .bank import Access, BankMachine
 from .command import Command, CommandEncoder, Kind
-from .counters import CommandCounters, Counters
+from .counters import CommandCounters, Events
 from .gather import WriteGather
 from .initialise import Initialiser
 from .phy import PhyPort
@@ -47,8 +47,8 @@ class Controller(wiring.Component):
     phy: `PhyPort`.
     ready: initialisation is over, and the temperature known.
     temperature: what MR4 said last; until then, that it is hot.
-    status, counters: the counters, read one by one or seen all at once. ``status`` is of each port; the first one has
-        the channel's counters, the other one none.
+    status: the counters, of each port; the first one has the channel's counters, the other one none.
+    events: what they count in this cycle.
     """
 
     def __init__(self, config: Lpddr4Config):
@@ -56,7 +56,7 @@ class Controller(wiring.Component):
         super().__init__({
             "port": each_port(config, In(MemoryPort())), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
             "temperature": Out(Temperature, init=Temperature.TOO_HOT),
-            "status": each_port(config, In(MemoryStatus())), "counters": Out(Counters),
+            "status": each_port(config, In(MemoryStatus())), "events": Out(Events),
         })
 
     def elaborate(self, platform):
@@ -91,7 +91,7 @@ class Controller(wiring.Component):
         m.submodules.counters = counters = CommandCounters()
         wiring.connect(m, wiring.flipped(ports_of(self.config, self.status)[0]), counters.port)
         m.d.comb += [counters.column.eq(scheduler.column), counters.row.eq(scheduler.row),
-                     self.counters.eq(counters.counters)]
+                     self.events.eq(counters.events)]
         return m
 
     @property

@@ -10,12 +10,11 @@ from ..memory import MemoryStatus
 from .command import Command, Kind
 from .timing import BANKS
 
-__all__ = ["CommandCounters", "Counters"]
+__all__ = ["CommandCounters", "Events"]
 
-Counters = data.StructLayout({name: 32 for name in MEMORY_COUNTERS})
+Events = data.StructLayout(dict.fromkeys(MEMORY_COUNTERS, 1))
 """``reads`` and ``writes`` count bursts of 32 bytes, ``masked_writes`` those of them that leave bytes as they are;
 ``turnarounds`` a burst in the other direction than the last one; ``refreshes_<bank>`` per-bank and all-bank refreshes.
-They wrap.
 """
 
 
@@ -26,13 +25,13 @@ class CommandCounters(wiring.Component):
     -------
     column, row: the commands of a cycle.
     port: `MemoryStatus`.
-    counters: all of them.
+    events: what is counted in this cycle.
     """
 
     column: In(Command)
     row: In(Command)
     port: In(MemoryStatus())
-    counters: Out(Counters)
+    events: Out(Events)
 
     def elaborate(self, platform):
         m = Module()
@@ -51,10 +50,9 @@ class CommandCounters(wiring.Component):
         }
         m.submodules.counters = counters = EventCounters(MEMORY_COUNTERS)
         for name, event in events.items():
-            m.d.comb += counters.events[name].eq(event)
+            m.d.comb += self.events[name].eq(event)
         m.d.comb += [
-            counters.enable.eq(self.port.enable), counters.clear.eq(self.port.clear),
+            counters.events.eq(self.events), counters.enable.eq(self.port.enable), counters.clear.eq(self.port.clear),
             counters.address.eq(self.port.address), self.port.data.eq(counters.data),
-            self.counters.eq(counters.counters),
         ]
         return m

@@ -27,7 +27,7 @@ class GuardedController(wiring.Component):
     -------
     port: `MemoryPort`. phy: `PhyPort`. ready: initialisation is over.
     status: of each port, as ``port``; the first one has the controller's counters besides those of its guard.
-    counters: all counters; those of several guards end with the number of their port.
+    events: what the counters count in this cycle; those of several guards end with the number of their port.
     """
 
     def __init__(self, config: Lpddr4Config, tile: int, entries: int = 4):
@@ -37,7 +37,7 @@ class GuardedController(wiring.Component):
         super().__init__({
             "port": each_port(config, In(MemoryPort())), "phy": Out(PhyPort(config.ratio)), "ready": Out(1),
             "status": each_port(config, In(MemoryStatus())),
-            "counters": Out(data.StructLayout(dict.fromkeys(names, 32))),
+            "events": Out(data.StructLayout(dict.fromkeys(names, 1))),
         })
 
     def elaborate(self, platform):
@@ -58,7 +58,7 @@ class GuardedController(wiring.Component):
                     part.enable.eq(status.enable), part.clear.eq(status.clear), part.address.eq(status.address)]
         m.d.comb += [
             self.ready.eq(controller.ready),
-            self.counters.eq(Cat(controller.counters, *(guard.counters for guard in guards))),
+            self.events.eq(Cat(controller.events, *(guard.events for guard in guards))),
         ]
         for guard, status, command in zip(guards, statuses, commands, strict=True):
             m.d.comb += [

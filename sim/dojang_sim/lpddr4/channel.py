@@ -24,14 +24,14 @@ class Lpddr4Channel(wiring.Component):
 
     Members
     -------
-    port, status, counters: of the controller.
+    port, status, events: of the controller.
     """
 
     def __init__(self, config: Lpddr4Config, channel: int, tile: int | None = None, entries: int = 4):
         self.config, self.channel = config, channel
         self._controller = GuardedController(config, tile, entries) if tile else Controller(config)
         members = self._controller.signature.members
-        super().__init__({name: members[name] for name in ("port", "status", "counters")})
+        super().__init__({name: members[name] for name in ("port", "status", "events")})
 
     def elaborate(self, platform):
         m = Module()
@@ -41,5 +41,5 @@ class Lpddr4Channel(wiring.Component):
             for outer, inner in zip(ports_of(self.config, outside), ports_of(self.config, inside), strict=True):
                 wiring.connect(m, wiring.flipped(outer), inner)
         wiring.connect(m, controller.phy, device.phy)
-        m.d.comb += self.counters.eq(controller.counters)
+        m.d.comb += self.events.eq(controller.events)
         return m

@@ -57,8 +57,12 @@ def busy_until_verified(guard=Guard):
         await bench.drain(ctx)
         bench.chip.write(bench.protection.tiles_end + 9, [(5, FULL)])
 
+        verified = 0
+
         def look():
-            seen.append((ctx.get(bench.dut.status.busy), ctx.get(bench.dut.counters).verified))
+            nonlocal verified
+            seen.append((ctx.get(bench.dut.status.busy), verified))
+            verified += ctx.get(bench.dut.events).verified
             return len(seen) == 800
 
         await bench.drain(ctx, until=look)

@@ -47,7 +47,7 @@ class FaultyMemory(wiring.Component):
     """An ideal memory with one fault, chosen when the simulation starts; it counts the commands."""
 
     port: In(MemoryPort())
-    counters: Out(data.StructLayout({"commands": 32}))
+    events: Out(data.StructLayout({"commands": 1}))
 
     def elaborate(self, platform):
         m = Module()
@@ -60,7 +60,7 @@ class FaultyMemory(wiring.Component):
             with m.If(stream.valid & stream.ready):
                 m.d.sync += count.eq(count + 1)
         wiring.connect(m, wiring.flipped(outside), inside)
-        m.d.comb += self.counters.commands.eq(commands)
+        m.d.comb += self.events.commands.eq(inside.command.valid & inside.command.ready)
 
         held, full, done = Signal(128), Signal(), Signal()
         with m.Switch(fault):

@@ -12,16 +12,15 @@ class TrafficTop(wiring.Component):
     """``memory``, any component with ``port: In(MemoryPort())`` or an array of them, behind flat ports whose names end
     with the number of the memory's port; ``ports`` of them.
 
-    If the memory has an output ``counters`` (a struct of fields of at most 64 bits that only grow), each of them is the
-    port ``counter_<name>`` here; ``counters`` has their names. They count from the reset on. ``busy``: of each port's
-    `MemoryStatus`, if it has one.
+    If the memory has an output ``events`` (a struct of bits), the cycles in which each of them is 1, from the reset on,
+    are the port ``counter_<name>`` here; ``counters`` has their names. ``busy``: of each port's `MemoryStatus`, if it
+    has one.
     """
 
     def __init__(self, memory: wiring.Component):
         self._memory = memory
         members = memory.signature.members
-        counters = dict(members["counters"].shape) if "counters" in members else {}
-        self.counters = tuple(counters)
+        self.counters = tuple(name for name, _ in members["events"].shape) if "events" in members else ()
         several = members["port"].dimensions
         self.ports = several[0] if several else 1
         pins = {
@@ -34,7 +33,7 @@ class TrafficTop(wiring.Component):
         # Single underscores: Verilator mangles the double ones of nested members in C++ names.
         super().__init__({
             **{f"{name}_{port}": member for port in range(self.ports) for name, member in pins.items()},
-            **{f"counter_{name}": Out(field.shape) for name, field in counters.items()},
+            **{f"counter_{name}": Out(32) for name in self.counters},
         })
 
     def elaborate(self, platform):
@@ -48,7 +47,8 @@ class TrafficTop(wiring.Component):
         for number in range(self.ports):
             self._connect(m, number)
         for name in self.counters:
-            m.d.comb += getattr(self, f"counter_{name}").eq(self._memory.counters[name])
+            counter = getattr(self, f"counter_{name}")
+            m.d.memory += counter.eq(counter + self._memory.events[name])
         return m
 
     def _connect(self, m, number):
