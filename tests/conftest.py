@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import signal
 import zlib
 from pathlib import Path
 
@@ -34,7 +35,11 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Before any test module takes the function from there."""
+    """Before any test module takes a function from there; and what tests start can be interrupted, though a shell that
+    put this into the background said it should not.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.only_apply_mutations:
         config.option.markexpr = ""
         mutation = importlib.import_module("dojang_sim.benches.mutation")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,7 +34,8 @@ class EventCounters(wiring.Component):
         if len(names) > MEMORY_REGISTERS:
             raise ValueError(f"{len(names)} counters, expected {MEMORY_REGISTERS} at most")
         self._names = tuple(names)
-        self.latency = len(self._names) + 2
+        self._places = 1 << (len(self._names) - 1).bit_length()
+        self.latency = self._places + 2
         super().__init__({
             "events": In(data.StructLayout(dict.fromkeys(names, 1))), "enable": In(1), "clear": In(1),
             "address": In(range(MEMORY_REGISTERS)), "data": Out(_BITS),
@@ -42,24 +43,28 @@ class EventCounters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        count = len(self._names)
-        m.submodules.totals = totals = memory.Memory(shape=_BITS, depth=count, init=[])
+        places = self._places
+        m.submodules.totals = totals = memory.Memory(shape=_BITS, depth=places, init=[])
         put, get, look = totals.write_port(), totals.read_port(domain="comb"), totals.read_port(domain="comb")
-        recent = [Signal(range(count + 1), name=f"recent_{name}") for name in self._names]
-        turn, stale = Signal(range(count)), Signal(count, init=~0)      # stale: what the memory has does not count
-        total, added = Signal(_BITS), Signal(range(count + 1))
-        m.d.comb += [get.addr.eq(turn), look.addr.eq(self.address),
-                     put.en.eq(1), put.data.eq(total + added)]
+        recent = [Signal(range(places), name=f"recent_{name}") for name in self._names]     # but for those of its turn
+        counted = Cat(self.enable & self.events[name] for name in self._names)
+        turn, turns = Signal(range(places)), Signal(places, init=1)     # as a number, and one-hot
+        stale = Signal(range(places + 1), init=places)                  # turns to come that begin anew
+        total, added, last = Signal(_BITS), Signal.like(recent[0]), Signal()
+        rest = [Const(0, len(recent[0]))] * (places - len(recent))
+        m.d.comb += [get.addr.eq(turn), look.addr.eq(self.address), put.en.eq(1),
+                     put.data.eq((Cat(last, total) + Cat(last, added))[1:])]    # a carry is no adder more
         m.d.sync += [
-            turn.eq(Mux(turn == count - 1, 0, turn + 1)), put.addr.eq(turn),
-            total.eq(Mux(stale.bit_select(turn, 1), 0, get.data)), added.eq(Array(recent)[turn]),
-            self.data.eq(Mux(self.address < count, look.data, 0)),
-            stale.eq(Mux(self.clear, ~0, stale & ~(1 << turn))),
+            turn.eq(turn + 1), turns.eq(turns.rotate_left(1)), put.addr.eq(turn),
+            total.eq(Mux(stale != 0, 0, get.data)), added.eq(Array([*recent, *rest])[turn]),
+            last.eq((counted & turns).any()),
+            self.data.eq(Mux(self.address < places, look.data, 0)),
+            stale.eq(Mux(self.clear, places, stale - (stale != 0))),
         ]
-        for number, (name, short) in enumerate(zip(self._names, recent, strict=True)):
-            event = self.enable & self.events[name]
-            with m.If(self.clear):
+        for mine, event, short in zip(turns, counted, recent, strict=False):
+            with m.If(self.clear | mine):
                 m.d.sync += short.eq(0)
             with m.Else():
-                m.d.sync += short.eq(Mux(turn == number, 0, short) + event)
+                # No adder: its carry chain would be larger.
+                m.d.sync += short.eq(Cat(bit ^ (event & short[:place].all()) for place, bit in enumerate(short)))
         return m

@@ -1,7 +1,9 @@
 """The link between driver and simulated chip: damaged, silent, dead, and the wrong chip at its other end."""
 
+import json
 import random
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,3 +126,22 @@ def test_a_run_that_never_ends_is_named(checkpoint, monkeypatch):
         session.image.programs[1] = session.image.programs[1].__class__(1, 1 << 20, 12, 16)  # NOPs without END
         with pytest.raises(LinkTimeout, match=r"the run has not ended after 0.5 s: 0 nodes are done after \d+ cycles"):
             session.decode(5)
+
+
+def test_a_slow_host_changes_no_cycle(checkpoint, monkeypatch, tmp_path):
+    """The clock stands while the chip waits, from before the first word on: when it comes decides nothing."""
+    spawn, cycles = PipeTransport.spawn, []
+    for pause in (0.0, 0.1):
+        stats = tmp_path / f"{pause}.json"
+
+        def slow(data, pause=pause):
+            time.sleep(pause)
+            return data
+
+        monkeypatch.setattr(PipeTransport, "spawn", lambda command, stats=stats, slow=slow, **options: Line(
+            spawn([*command, "--stats", str(stats)], **options), slow, lambda data: data))
+        with open_session(checkpoint, CHIP, context=CONTEXT) as session:
+            session.prefill([5, 600, 7])
+            session.decode(1)
+        cycles.append(json.loads(stats.read_text())["cycles"])
+    assert cycles[0] == cycles[1]

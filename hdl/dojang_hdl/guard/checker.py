@@ -28,7 +28,7 @@ class Sealer(wiring.Signature):
 
     Members
     -------
-    word, en: its eight words, in whichever cycles; meanwhile no word of the memory is taken.
+    word, en: its eight words, in whichever cycles, 0 in others; meanwhile no word of the memory is taken.
     check, check_en: check bits of a word, 2 cycles after it was there.
     crc, crc_en: the CRC of all eight, 4 cycles after the last one.
     """
@@ -47,7 +47,7 @@ class Checker(wiring.Component):
     -------
     block: what the next words are.
     verify_crc: which CRC the oldest of the blocks to verify must have.
-    i: the words of the memory.
+    i: the words of the memory. hold: none is taken.
     word, en, purpose, mark: a wanted word, 3 cycles after it was taken; with the last word of its block.
     verdict, judged: on the block, 2 cycles after its ``mark``; before the next one's.
     corrected: a word had to be corrected (strobe).
@@ -56,7 +56,8 @@ class Checker(wiring.Component):
 
     def __init__(self):
         super().__init__({
-            "block": In(stream.Signature(Block)), "verify_crc": In(32), "i": In(stream.Signature(WORD_BITS)),
+            "block": In(stream.Signature(Block)), "verify_crc": In(32),
+            "i": In(stream.Signature(WORD_BITS)), "hold": In(1),
             "word": Out(WORD_BITS), "en": Out(1), "purpose": Out(Purpose), "mark": Out(1),
             "verdict": Out(Verdict), "judged": Out(1), "corrected": Out(1),
             "sealer": In(Sealer()),
@@ -70,14 +71,16 @@ class Checker(wiring.Component):
         seals = Signal(range(CLUSTER))      # words sealed
         checks = Signal(CHECK_BITS * CLUSTER)
         take, is_header, last = Signal(), Signal(), Signal()
+        data_now, header_now = Signal(), Signal()
         header = Header(self.i.payload)
         taken, syndrome_of, found = (Signal(_Stage, name=name) for name in ("taken", "syndrome_of", "found"))
         check, checked, protected, syndrome = Signal(CHECK_BITS), Signal(CHECK_BITS), Signal(), Signal(CHECK_BITS)
         m.d.comb += [
             take.eq(self.i.valid & self.i.ready),
-            self.i.ready.eq(self.block.valid & ~sealer.en),
+            self.i.ready.eq(self.block.valid & ~sealer.en & ~self.hold),
             checked.eq(check_bits(taken.word)), sealer.check_en.eq(syndrome_of.seal),
             is_header.eq(~at_data & ~block.raw),
+            data_now.eq(~is_header & ~sealer.en), header_now.eq(is_header & ~sealer.en),
             last.eq(~is_header & (index + 1 == block.words)),
             self.block.ready.eq(take & last),
         ]
@@ -95,7 +98,7 @@ class Checker(wiring.Component):
             taken.start.eq(Mux(sealer.en, seals == 0, is_header | block.raw & (index == 0))),
             taken.seal.eq(sealer.en),
             taken.wanted.eq(~is_header & (index >= block.skip) & (index < block.until)),
-            taken.word.eq(Mux(sealer.en, sealer.word, Mux(is_header, header.crc, self.i.payload))),
+            taken.word.eq(sealer.word | Mux(data_now, self.i.payload, Mux(header_now, header.crc, 0))),
             check.eq(Mux(is_header, header.crc_check, checks[:CHECK_BITS])),
             protected.eq((is_header | ~block.tile & ~block.raw) & ~sealer.en),
             syndrome_of.eq(taken), sealer.check.eq(checked), syndrome.eq(Mux(protected, checked ^ check, 0)),

@@ -66,6 +66,7 @@ class Front(wiring.Component):
         wiring.connect(m, wiring.flipped(self.command), incoming.i)
         command, tile, age = Signal(MemoryCommand), Signal(), Signal(range(_AGE + 1))
         finished, step, to_register, begun = Signal(), Signal(), Signal(), Signal()
+        offered = Signal()      # and not taken: it stays, whatever becomes of what allowed it
         with m.If(finished & to_register):   # what comes next depends on it
             m.d.sync += self.waiting.eq(0)
         with m.Elif(~self.waiting | finished):
@@ -107,6 +108,8 @@ class Front(wiring.Component):
             self.register.eq(command.addr), self.register_data.eq(write.payload.data),
         ]
 
+        m.d.sync += offered.eq(self.job.valid & ~self.job.ready | self.place.valid & ~self.place.ready)
+
         def each_word(moved):
             m.d.comb += [step.eq(moved), finished.eq(moved & (command.length == 1))]
 
@@ -121,13 +124,13 @@ class Front(wiring.Component):
                             m.d.comb += self.give.eq(1)
                             each_word(1)
                 with m.Elif(window & command.write):
-                    m.d.comb += self.place.valid.eq(settled & self.resting)
+                    m.d.comb += self.place.valid.eq(settled & self.resting | offered)
                     with m.If(self.place.valid & self.place.ready):
                         m.next = "RAW"
                 with m.Elif(~command.write):
                     m.d.comb += [
                         self.job.valid.eq(settled & (tile | window & self.resting | ~window & ~near)
-                                          | tile & ~window),
+                                          | tile & ~window | offered),
                         finished.eq(self.job.valid & self.job.ready),
                         self.cluster_read.eq(finished & ~tile & ~window),
                     ]

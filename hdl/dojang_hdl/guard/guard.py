@@ -1,6 +1,6 @@
 """Checks everything that comes from a memory, and protects everything that goes there."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,9 +65,9 @@ class Guard(wiring.Component):
         m = Module()
         m.submodules.registers = registers = Registers()
         m.submodules.front = front = Front(self._entries + SEALED, self._control_window)
-        m.submodules.reader = reader = Reader(self._tile)
         m.submodules.writer = writer = Writer(self._entries)
-        m.submodules.locator = locator = Locator(self._tile)
+        m.submodules.reader = reader = Reader(self._tile, len(writer.jobs) + 1)
+        m.submodules.locator = locator = Locator(self._tile, 3)
         m.submodules.injector = injector = Injector()
         wiring.connect(m, injector.o, wiring.flipped(self.memory))
         wiring.connect(m, wiring.flipped(self.port.command), front.command)
@@ -104,30 +104,21 @@ class Guard(wiring.Component):
         with m.Elif(writer.place.valid & writer.place.ready & (row != MOST_IN_A_ROW)):
             m.d.sync += row.eq(row + 1)
         m.d.sync += hold.eq((between != 0) & (row != MOST_IN_A_ROW) & reader.busy)
-        place, write = locator.i.payload, injector.i.write
-        with m.If(writer.place.valid):
-            m.d.comb += [place.eq(writer.place.payload), writer.place.ready.eq(locator.i.ready)]
-        with m.Elif(front.place.valid):
-            m.d.comb += [place.eq(front.place.payload), front.place.ready.eq(locator.i.ready)]
-        with m.Else():
-            job = reader.issue.payload
-            m.d.comb += [place.raw.eq(job.raw), place.tile.eq(job.tile),
-                         place.addr.eq(job.addr), place.length.eq(job.length),
-                         reader.issue.ready.eq(locator.i.ready & ~hold)]
+        wiring.connect(m, writer.place, locator.i[0])
+        wiring.connect(m, front.place, locator.i[1])
+        job, place, write = reader.issue.payload, locator.i[2].payload, injector.i.write
         m.d.comb += [
-            locator.i.valid.eq(writer.place.valid | front.place.valid | reader.issue.valid & ~hold),
-            reader.idle.eq(locator.i.ready), reader.sent_words.eq(locator.o.payload.length),
+            locator.i[2].valid.eq(reader.issue.valid), reader.issue.ready.eq(locator.i[2].ready), locator.hold.eq(hold),
+            place.raw.eq(job.raw), place.tile.eq(job.tile), place.addr.eq(job.addr), place.length.eq(job.length),
+            reader.idle.eq(locator.idle), reader.sent_words.eq(locator.o.payload.length),
             reader.sent.eq(locator.o.valid & locator.o.ready & ~locator.o.payload.write),
             # Raw words move only while the writer rests.
             write.valid.eq(writer.write.valid | front.raw.valid),
             write.payload.eq(Mux(front.raw.valid, front.raw.payload, writer.write.payload)),
             front.raw.ready.eq(write.ready), writer.write.ready.eq(write.ready),
         ]
-        with m.If(writer.job.valid):
-            m.d.comb += [reader.job.payload.eq(writer.job.payload), writer.job.ready.eq(reader.job.ready)]
-        with m.Else():
-            m.d.comb += [reader.job.payload.eq(front.job.payload), front.job.ready.eq(reader.job.ready)]
-        m.d.comb += reader.job.valid.eq(writer.job.valid | front.job.valid)
+        for job, taken in zip((*writer.jobs, front.job), reader.jobs, strict=True):
+            wiring.connect(m, job, taken)
 
     def _rest(self, m, front, reader, writer, locator):
         quiet = Signal(range(QUIET_CYCLES + 1))
@@ -141,7 +132,8 @@ class Guard(wiring.Component):
         with m.Elif(quiet != QUIET_CYCLES):
             m.d.sync += quiet.eq(quiet + 1)
         m.d.sync += [
-            front.resting.eq(reader.empty & reader.room & writer.idle & ~writer.pending & locator.i.ready),
+            front.resting.eq(reader.empty & reader.room & writer.idle & ~writer.pending & locator.idle
+                             & ~Cat(job.valid for job in writer.jobs).any()),
             self.status.busy.eq(~writer.idle | writer.pending),
         ]
         m.d.comb += [

@@ -5,6 +5,7 @@ from amaranth.lib import data, enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import LENGTH_BITS
+from ..streams.first import take_first
 
 __all__ = ["Job", "JobRing", "Purpose"]
 
@@ -27,22 +28,25 @@ class JobRing(wiring.Component):
 
     Parameters
     ----------
+    sources: who has jobs.
     depth: jobs, a power of two.
 
     Members
     -------
-    i: new jobs.
+    i: new jobs, those of earlier sources first.
     issue, walk: the jobs in order, each on its own.
     retire: the oldest job is done.
     hold: nothing is taken from ``i``.
     restart: begin again with ``oldest`` in place of the oldest job; on ``hold`` only, and ``retire`` rests meanwhile.
+        What is offered then is not kept, as in a reset.
     empty: nothing is on its way.
     """
 
-    def __init__(self, depth: int = 16):
+    def __init__(self, sources: int, depth: int = 16):
         self._depth = depth
         super().__init__({
-            "i": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)), "walk": Out(stream.Signature(Job)),
+            "i": In(stream.Signature(Job)).array(sources), "issue": Out(stream.Signature(Job)),
+            "walk": Out(stream.Signature(Job)),
             "retire": In(1), "hold": In(1), "restart": In(1), "oldest": In(Job), "empty": Out(1),
         })
 
@@ -54,14 +58,14 @@ class JobRing(wiring.Component):
                                       for name in ("head", "tail", "issued", "walked"))
         index = slice(0, len(head) - 1)
         count = Signal.like(head)
-        put = self.i.valid & self.i.ready
-        room = Signal()     # after what is taken now
+        room, put = Signal(), Signal()      # after what is taken now
+        offered, new = take_first(m, self.i, room & ~self.hold)
         m.d.comb += [
             count.eq(tail - head), self.empty.eq(count == 0),
-            self.i.ready.eq(room & ~self.hold),
+            put.eq(offered & room & ~self.hold),
             write.en.eq(put | self.restart),
             write.addr.eq(Mux(self.restart, head[index], tail[index])),
-            write.data.eq(Mux(self.restart, self.oldest.as_value(), self.i.payload.as_value())),
+            write.data.eq(Mux(self.restart, self.oldest.as_value(), new.as_value())),
             issue.addr.eq(issued[index]), self.issue.payload.eq(issue.data), self.issue.valid.eq(issued != tail),
             walk.addr.eq(walked[index]), self.walk.payload.eq(walk.data), self.walk.valid.eq(walked != tail),
         ]

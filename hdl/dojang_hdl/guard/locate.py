@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import LENGTH_BITS, MemoryCommand
+from ..streams.first import take_first
 from .layout import CLUSTER, SHORT
 
 __all__ = ["Locator", "Place"]
@@ -23,18 +24,20 @@ class Locator(wiring.Component):
     Parameters
     ----------
     tile: data words of a tile, a power of two.
+    sources: who has places.
 
     Members
     -------
     tiles_end: first address behind the tiles, a multiple of a tile; must rest while there are places.
-    i: In stream of `Place`.
+    i: In streams of `Place`, those of earlier sources first. hold: nothing is taken from the last one.
+    idle: the next one may be taken.
     o: Out stream of `MemoryCommand`, of up to 297 words for 256 of clusters, up to 514 for 256 of tiles of 256.
     """
 
-    def __init__(self, tile: int):
+    def __init__(self, tile: int, sources: int):
         self._tile_bits = (tile - 1).bit_length()
-        super().__init__({"tiles_end": In(32), "i": In(stream.Signature(Place)),
-                          "o": Out(stream.Signature(MemoryCommand))})
+        super().__init__({"tiles_end": In(32), "i": In(stream.Signature(Place)).array(sources), "hold": In(1),
+                          "idle": Out(1), "o": Out(stream.Signature(MemoryCommand))})
 
     def elaborate(self, platform):
         m = Module()
@@ -45,6 +48,7 @@ class Locator(wiring.Component):
         first, short = Signal(32), Signal()
         command = self.o.payload
         plain = place.raw | place.tile
+        valid, payload = take_first(m, self.i, self.idle, self.hold)
         m.d.sync += base.eq((self.tiles_end >> bits) - (self.tiles_end >> _CLUSTER_BITS))
         with m.If(plain):
             m.d.sync += base.eq(0)
@@ -54,9 +58,9 @@ class Locator(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(1)
-                m.d.sync += place.eq(self.i.payload)
-                with m.If(self.i.valid):
+                m.d.comb += self.idle.eq(1)
+                m.d.sync += place.eq(payload)
+                with m.If(valid):
                     m.next = "BLOCK"
             with m.State("BLOCK"):
                 offset = chosen(place.addr[:bits], place.addr[:_CLUSTER_BITS])

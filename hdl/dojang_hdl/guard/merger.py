@@ -1,7 +1,7 @@
 """Completes clusters and gives them their headers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..block_memory import BlockMemory
@@ -81,6 +81,7 @@ class Merger(wiring.Component):
         m.submodules.whole = whole = fifo.SyncFIFO(width=_Asked.size, depth=_WHOLE)
         m.submodules.old_words = old_words = BlockMemory(WORD_BITS, AHEAD * CLUSTER)
         m.submodules.sealed = sealed = BlockMemory(WORD_BITS, SEALED * 2 * CLUSTER)
+        m.submodules.crcs = crcs = memory.Memory(shape=32, depth=SEALED, init=[])   # of what is sealed
         now, done = Signal(_Asked), Signal()    # what is sealed
         asking = self._ask(m, asked, whole, done & ~now.gathered)
 
@@ -95,10 +96,10 @@ class Merger(wiring.Component):
 
         keep, kept = old_words.write, old_words.read[0]
         put, get = sealed.write, sealed.read[0]             # a place that is used is not written
+        put_crc, crc = crcs.write_port(), crcs.read_port(domain="comb")
         sealer = self.sealer
         header = Signal(Header)
         fill, offer, out = (Signal(range(SEALED), name=name) for name in ("fill", "offer", "out"))   # out: is written
-        crcs = Signal(data.ArrayLayout(32, SEALED))
         at, fetched_at, merged_at = (Signal(_INDEX, name=name) for name in ("at", "fetched_at", "merged_at"))
         fetched, merged_en, merged = Signal(), Signal(), Signal(WORD_BITS)
         checks, seal_header = Signal(CHECK_BITS * CLUSTER), Signal()    # the header is put behind the words
@@ -111,7 +112,8 @@ class Merger(wiring.Component):
             get.addr.eq(Cat(self.sealed_index, out)), self.sealed_word.eq(get.data),
             sealer.word.eq(merged), sealer.en.eq(merged_en),
             self.o.valid.eq(self.used.bit_select(offer, 1)),
-            self.o.payload.cluster.eq(self.clusters[offer]), self.o.payload.crc.eq(crcs[offer]),
+            self.o.payload.cluster.eq(self.clusters[offer]), self.o.payload.crc.eq(crc.data),
+            put_crc.addr.eq(fill), put_crc.data.eq(header.crc), put_crc.en.eq(seal_header), crc.addr.eq(offer),
             asked.r_en.eq(done & ~now.whole), whole.r_en.eq(done & now.whole), self.left.eq(done & now.gathered),
             self.entry.eq(now.entry),
             header.crc_check.eq(check_bits(header.crc)),
@@ -121,10 +123,13 @@ class Merger(wiring.Component):
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [out.eq(offer), offer.eq(offer + 1)]
         m.d.sync += taken.eq(taken + (done & ~now.whole))
-        for byte in range(WORD_BYTES):
-            m.d.sync += merged.word_select(byte, 8).eq(Mux(
-                now.gathered & self.word.mask[byte], self.word.data.word_select(byte, 8),
-                kept.data.word_select(byte, 8)))
+        with m.If(fetched & ~self.restart):
+            for byte in range(WORD_BYTES):
+                m.d.sync += merged.word_select(byte, 8).eq(Mux(
+                    now.gathered & self.word.mask[byte], self.word.data.word_select(byte, 8),
+                    kept.data.word_select(byte, 8)))
+        with m.Else():
+            m.d.sync += merged.eq(0)
         with m.If(sealer.check_en):
             m.d.sync += checks.eq(Cat(checks[CHECK_BITS:], sealer.check))
 
@@ -168,8 +173,7 @@ class Merger(wiring.Component):
                 m.d.sync += fill.eq(fill + 1)
                 for place in range(SEALED):
                     with m.If(fill == place):
-                        m.d.sync += [self.used[place].eq(1), self.clusters[place].eq(now.cluster),
-                                     crcs[place].eq(header.crc)]
+                        m.d.sync += [self.used[place].eq(1), self.clusters[place].eq(now.cluster)]
                 m.next = "IDLE"
         return m
 

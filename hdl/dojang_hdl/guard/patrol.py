@@ -17,7 +17,7 @@ class Patrol(wiring.Component):
 
     Members
     -------
-    halt: nothing is asked for; what the patrol is told changes meanwhile only.
+    halt: nothing more is asked for; what the patrol is told changes meanwhile only, once ``job`` is taken.
     job: what is to be read.
     read: it has been read (strobe).
     found, cluster: a cluster read by the patrol had to be corrected (strobe).
@@ -41,18 +41,16 @@ class Patrol(wiring.Component):
             self.job.payload.purpose.eq(Purpose.PATROL), self.job.payload.addr.eq(at << _INDEX),
             self.job.payload.length.eq(CLUSTER),
         ]
-        with m.If(self.job.ready | self.halt):
-            m.d.sync += self.job.valid.eq(0)
         with m.If(self.interval == 0):
             m.d.sync += wait.eq(0)
-        with m.Elif(wait != 0):
+        with m.Elif(wait[1:].any()):     # from the interval to 1
             m.d.sync += wait.eq(wait - 1)
         with m.Elif((at < self.start[_INDEX:]) | (at >= self.end[_INDEX:])):
             m.d.sync += at.eq(self.start[_INDEX:])
         with m.Elif(~self.job.valid & ~reading & ~self.halt):
-            m.d.sync += [wait.eq(self.interval - 1), self.job.valid.eq(1)]
+            m.d.sync += [wait.eq(self.interval), self.job.valid.eq(1)]
         with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [at.eq(at + 1), reading.eq(1)]
+            m.d.sync += [at.eq(at + 1), self.job.valid.eq(0), reading.eq(1)]
         with m.Elif(self.read):
             m.d.sync += reading.eq(0)
         with m.If(self.found & ~self.refresh.valid):

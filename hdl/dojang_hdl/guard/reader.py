@@ -23,12 +23,13 @@ class Reader(wiring.Component):
     Parameters
     ----------
     tile: data words of a tile, a power of two.
+    sources: who has jobs.
 
     Members
     -------
-    job: what is to be read.
-    issue: jobs for the memory. sent, sent_words: a command for so many words has been given to it. idle: none is
-        being made.
+    jobs: what is to be read, those of earlier sources first.
+    issue: jobs for the memory; on ``restart`` what is offered is not kept. sent, sent_words: a command for so many
+        words has been given to it. idle: none is being made.
     i: the memory's words. busy: at least 256 of them are on their way.
     o: words of READ jobs. give, given: one more word, while nothing is being read; of those after ``room`` has fallen
         five at most.
@@ -41,10 +42,10 @@ class Reader(wiring.Component):
     sealer: see `Checker`; what has begun is lost on ``restart``.
     """
 
-    def __init__(self, tile: int):
-        self._tile = tile
+    def __init__(self, tile: int, sources: int):
+        self._tile, self._sources = tile, sources
         super().__init__({
-            "job": In(stream.Signature(Job)), "issue": Out(stream.Signature(Job)),
+            "jobs": In(stream.Signature(Job)).array(sources), "issue": Out(stream.Signature(Job)),
             "sent": In(1), "sent_words": In(LENGTH_BITS), "idle": In(1), "i": In(stream.Signature(WORD_BITS)),
             "busy": Out(1),
             "o": Out(stream.Signature(WORD_BITS)), "give": In(1), "given": In(WORD_BITS), "room": Out(1),
@@ -57,11 +58,12 @@ class Reader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         draining = Signal()     # what is on its way is thrown away
-        m.submodules.ring = ring = JobRing()
+        m.submodules.ring = ring = JobRing(self._sources)
         m.submodules.store = store = Store(2 * self._tile)
         m.submodules.walker = walker = ResetInserter(draining)(BlockWalker(self._tile))
         m.submodules.checker = checker = ResetInserter(draining)(Checker())
-        wiring.connect(m, wiring.flipped(self.job), ring.i)
+        for job, taken in zip(self.jobs, ring.i, strict=True):
+            wiring.connect(m, wiring.flipped(job), taken)
         wiring.connect(m, ring.walk, walker.i)
         wiring.connect(m, walker.o, checker.block)
         wiring.connect(m, store.o, wiring.flipped(self.o))
@@ -74,8 +76,8 @@ class Reader(wiring.Component):
             self.issue.payload.eq(ring.issue.payload), self.issue.valid.eq(ring.issue.valid & ~draining),
             ring.issue.ready.eq(self.issue.ready & ~draining),
             checker.verify_crc.eq(self.verify_crc), checker.i.payload.eq(self.i.payload),
-            checker.i.valid.eq(self.i.valid & store.room & ~draining),
-            self.i.ready.eq(draining | checker.i.ready & store.room),
+            checker.i.valid.eq(self.i.valid), checker.hold.eq(~store.room | draining),
+            self.i.ready.eq(draining | checker.i.ready),
 
             self.verdict.eq(verdict), self.corrected.eq(checker.corrected & ~draining),
             self.judged.eq(checker.judged & ~draining & (verdict.good | second)),

@@ -36,7 +36,8 @@ class Writer(wiring.Component):
     control: where the clusters are, and the patrol's interval. halt: no patrol now.
     i: words written. waiting: one of them has no place yet. flush: these should go to the memory. clusters, used: what
         has not gone yet, first what is gathered.
-    job: reads of its own. old, old_en, restart, judged, verdict: what became of them (see `Reader`).
+    jobs: reads of its own, the more urgent ones first: to be merged, verified, patrolled. old, old_en, restart, judged,
+        verdict: what became of them (see `Reader`).
     verify_crc, sealer: see `Checker`.
     read, first, last: the chip reads clusters; see `ReadLog`.
     quiet: there is time for reading back.
@@ -50,7 +51,7 @@ class Writer(wiring.Component):
             "control": In(Control), "halt": In(1), "i": In(stream.Signature(ClusterWrite)), "flush": In(entries),
             "waiting": Out(1),
             "clusters": Out(data.ArrayLayout(32 - _INDEX, entries + SEALED)), "used": Out(entries + SEALED),
-            "job": Out(stream.Signature(Job)), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
+            "jobs": Out(stream.Signature(Job)).array(3), "old": In(WORD_BITS), "old_en": In(1), "restart": In(1),
             "judged": In(1), "verdict": In(Verdict), "verify_crc": Out(32), "sealer": Out(Sealer()),
             "read": In(1), "first": In(PLACE.stop), "last": In(PLACE.stop), "quiet": In(1),
             "place": Out(stream.Signature(Place)), "write": Out(stream.Signature(MemoryWrite)), "placing": Out(1),
@@ -104,9 +105,6 @@ class Writer(wiring.Component):
             self.waiting.eq(incoming.o.valid), self.pending.eq(verifier.pending),
             self.idle.eq(~self.waiting & (combiner.used == 0) & merger.idle & emitter.idle),
         ]
-        free = 1
-        for job in (merger.job, verifier.job, patrol.job):
-            with m.If(job.valid & free):
-                m.d.comb += [self.job.valid.eq(1), self.job.payload.eq(job.payload), job.ready.eq(self.job.ready)]
-            free = free & ~job.valid
+        for job, outside in zip((merger.job, verifier.job, patrol.job), self.jobs, strict=True):
+            wiring.connect(m, job, wiring.flipped(outside))
         return m

@@ -157,13 +157,14 @@ class Controller(wiring.Component):
             refresher.parked.eq(Cat(bank.port.parked for bank in banks)),
             scheduler.refresh.eq(refresher.ready), scheduler.refresh_bank.eq(refresher.bank),
             scheduler.refresh_all.eq(refresher.all_banks), refresher.taken.eq(scheduler.refresh_taken),
-            upkeep.due.eq(refresher.due), refresher.upkeep.eq(upkeep.turn), upkeep.calm.eq(refresher.calm),
-            refresher.finished.eq(upkeep.finished),
+            upkeep.due.eq(refresher.due), refresher.upkeep.eq(upkeep.turn),
+            refresher.finished.eq(upkeep.finished), refresher.closed.eq(~self.ready),
             scheduler.register.eq(upkeep.register), upkeep.register_taken.eq(scheduler.register_taken),
             initialiser.start.eq(upkeep.start), initialiser.latch.eq(upkeep.latch),
         ]
+        m.d.sync += upkeep.calm.eq(refresher.calm)      # it leads to the choice among the banks
         for index, bank in enumerate(banks):
-            m.d.comb += bank.port.hold.eq(refresher.hold[index] | ~self.ready)
+            m.d.comb += bank.port.hold.eq(refresher.hold[index])
         with m.If(read_buffer.register_valid):
             m.d.sync += [self.temperature.eq(read_buffer.register[:3]), self.ready.eq(1)]
 

@@ -33,7 +33,7 @@ class ReadBuffer(wiring.Component):
     -------
     slot: the next slot to be given out, with the lap above it.
     take: so many slots are given out in this cycle.
-    room: free slots.
+    room: free slots, from 2 cycles after their last word was fetched on.
     sent: the reads as they leave.
     data, valid: from the PHY.
     register, register_valid: what a mode register held, strobe.
@@ -98,7 +98,9 @@ class ReadBuffer(wiring.Component):
         m.d.sync += [fetched.eq(go), fetched_half.eq(half), credits.eq(credits + pop - go)]
         with m.If(go):
             m.d.sync += [second.eq(~ends), at.eq(at + ends)]
-        m.d.sync += [self.room.eq(self.room - self.take + (go & ends)), self.slot.eq(self.slot + self.take)]
+        back = Signal()     # a slot is free; a register, as the flags and ``take`` each come late in a cycle
+        m.d.sync += [back.eq(go & ends), self.room.eq(self.room - self.take + back),
+                     self.slot.eq(self.slot + self.take)]
 
         clearing, cleared = Signal(init=1), Signal(index)
         with m.If(clearing):

@@ -53,7 +53,7 @@ class Refresher(wiring.Component):
     -------
     enable: the memory is initialised.
     temperature: `Temperature`.
-    idle, parked, hold: of each bank, see `BankPort`.
+    idle, parked, hold: of each bank, see `BankPort`. closed: all are held, in the next cycle.
     ready: a REF may be sent as far as the banks are concerned, of ``bank`` or of all (``all_banks``).
     taken: it is.
     due: strobe, one refresh interval of a bank's share has passed.
@@ -65,7 +65,7 @@ class Refresher(wiring.Component):
         self._config = config
         super().__init__({
             "enable": In(1), "temperature": In(Temperature),
-            "idle": In(BANKS), "parked": In(BANKS), "hold": Out(BANKS),
+            "idle": In(BANKS), "parked": In(BANKS), "closed": In(1), "hold": Out(BANKS),
             "ready": Out(1), "bank": Out(range(BANKS)), "all_banks": Out(1), "taken": In(1), "due": Out(1),
             "upkeep": In(1), "calm": Out(1), "finished": In(1),
         })
@@ -78,8 +78,11 @@ class Refresher(wiring.Component):
         everything = Signal(init=1)     # the interval is so short that only all-bank refreshes keep up
         owed = Signal(8)
         served = Signal(BANKS)      # banks that had their turn in this round
-        target = Signal(BANKS)      # 0 between refreshes, so that ``hold`` is a register
-        m.d.comb += self.hold.eq(target)
+        target = Signal(BANKS)      # 0 between refreshes
+        following = Signal(BANKS)
+        m.d.comb += following.eq(target)
+        # A register of its own: column and row commands of a cycle depend on it one after the other.
+        m.d.sync += [target.eq(following), self.hold.eq(following | self.closed.replicate(BANKS))]
         if self._config.rate >= SLOW_RATE:
             m.d.sync += everything.eq((self.temperature.as_value() >= Temperature.QUARTER.value)
                                       | (self.temperature == Temperature.TOO_COLD))
@@ -98,10 +101,12 @@ class Refresher(wiring.Component):
                 together = (owed >= URGENT) | everything & (owed >= FORCED) | (owed >= BANKS) & (
                     everything & self.idle.all() | self.upkeep)
                 with m.If(together):
-                    m.d.sync += [target.eq(~0), self.all_banks.eq(1)]
+                    m.d.comb += following.eq(~0)
+                    m.d.sync += self.all_banks.eq(1)
                     m.next = "CLOSE"
                 with m.Elif(~everything & ~self.upkeep & (owed != 0) & candidates.any()):
-                    m.d.sync += [target.eq(candidates & (~candidates + 1)), self.all_banks.eq(0)]
+                    m.d.comb += following.eq(candidates & (~candidates + 1))
+                    m.d.sync += self.all_banks.eq(0)
                     m.next = "CLOSE"
             with m.State("CLOSE"):
                 for bank in range(BANKS):
@@ -125,7 +130,7 @@ class Refresher(wiring.Component):
                     with m.Elif(self.all_banks & self.upkeep):
                         m.next = "CALM"
                     with m.Else():
-                        m.d.sync += target.eq(0)
+                        m.d.comb += following.eq(0)
                         m.next = "WATCH"
             with m.State("CALM"):
                 m.d.comb += self.calm.eq(1)

@@ -116,6 +116,7 @@ class Chip:
 
     def reset(self) -> None:
         self._commands, self._data, self._expected = deque(), deque(), deque()
+        self._offered = [False, False]      # of the first command and word; kept until it is taken
 
     @property
     def done(self) -> bool:
@@ -142,7 +143,8 @@ class Chip:
     def drive(self, ctx, port) -> Callable[[], None]:
         """As `ErringMemory.drive`."""
         rng = self._rng
-        offered = [bool(queue) and rng.random() >= self._stall for queue in (self._commands, self._data)]
+        offered = [kept or (bool(queue) and rng.random() >= self._stall)
+                   for kept, queue in zip(self._offered, (self._commands, self._data), strict=True)]
         ctx.set(port.command.valid, offered[0])
         if offered[0]:
             write, addr, length = self._commands[0]
@@ -154,9 +156,10 @@ class Chip:
         ctx.set(port.read.ready, ready)
 
         def sample():
-            for valid, stream, queue in zip(offered, (port.command, port.write), (self._commands, self._data),
-                                            strict=True):
-                if valid and ctx.get(stream.ready):
+            for index, (stream, queue) in enumerate(((port.command, self._commands), (port.write, self._data))):
+                taken = offered[index] and ctx.get(stream.ready)
+                self._offered[index] = offered[index] and not taken
+                if taken:
                     queue.popleft()
             if ready and ctx.get(port.read.valid):
                 assert self._expected, "a word too many"

@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
     Link link;
     uint64_t cycles = 0, running_cycles = 0, last_activity = 0, last_sent = 0, last_busy = 0, next_poll = 0;
     double running_seconds = 0;
-    bool was_running = false, open = true, answered = false;
+    bool was_running = false, open = true, answered = true;  // the host speaks first: no cycle goes by before it has
     auto started = std::chrono::steady_clock::now();
 
     top.rst = 1;

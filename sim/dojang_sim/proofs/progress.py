@@ -38,9 +38,9 @@ def send_all_cycles(config: Lpddr4Config) -> int:
 
 
 def calm_cycles(config: Lpddr4Config) -> int:
-    """A calm is finished after so many cycles at most: the bus turns to reads, MRR, ZQCAL_START."""
+    """A calm is finished after so many cycles at most: it is heard of, the bus turns to reads, MRR, ZQCAL_START."""
     t = config.timing(derated=True)
-    return QUIET_CYCLES + 2 + config.spacing(t.WL + 1 + BURST + t.WTR, "column", "column") + 1
+    return QUIET_CYCLES + 3 + config.spacing(t.WL + 1 + BURST + t.WTR, "column", "column") + 1
 
 
 class BankParks(Harness):
@@ -133,7 +133,7 @@ class RegisterRead(SchedulerPorts):
     """When no bank offers a burst, a register that is asked for is read so early that START ends the calm in time."""
 
     def __init__(self, config: Lpddr4Config, scheduler: type[Scheduler] = Scheduler):
-        self._most = calm_cycles(config) - 1
+        self._most = calm_cycles(config) - 2
         super().__init__(config, scheduler, {})
 
     def _check(self, m, scheduler):

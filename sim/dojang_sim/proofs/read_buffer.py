@@ -48,7 +48,8 @@ class ReadOrder(Harness):
         self._rows = BURST // config.ratio      # of a burst, in the storage
         inner = {
             "at": (NUMBER, "at"), "second": (1, "second"), "fetched": (1, "fetched"), "part": (1, "part"),
-            "credits": (range(OUTPUT_WORDS + 1), "credits"), "fetched_word": (128, "output.w_port__data"),
+            "back": (1, "back"), "credits": (range(OUTPUT_WORDS + 1), "credits"),
+            "fetched_word": (128, "output.w_port__data"),
         }
         for queue, depth, shape in (("flight", IN_FLIGHT, Sent), ("output", OUTPUT_WORDS, 128)):
             inner |= {f"{queue}_{name}": (range(depth + (name == "level")), f"{queue}.{name}")
@@ -156,7 +157,7 @@ class ReadOrder(Harness):
         cleared = saturating(m, True, BURSTS, "cleared")    # flags, in the cycles since the reset
         clearing = cleared < BURSTS
         m.d.comb += [
-            used.eq(Mux(clearing, 0, BURSTS - buffer.room)),
+            used.eq(Mux(clearing, 0, BURSTS - buffer.room - self.back)),
             Assert(buffer.room <= BURSTS, "no more room than there is"),
             Assert(~clearing | (buffer.room == 0) & (self.at == 0), "nothing begins before flags are cleared"),
             Assert(buffer.slot == (self.at + used)[:NUMBER], "slots in use are neighbours"),

@@ -28,6 +28,7 @@ class _RefreshHarness(Harness):
         super().__init__({
             "enable": In(1), "idle": In(BANKS), "parked": In(BANKS), "taken": In(1), "owed": In(8), "served": In(BANKS),
             "target": In(BANKS), "everything": In(1), "state": In(3), "upkeep": In(1), "finished": In(1),
+            "closed": In(1),
             "wait": In(range(max(*self._recovery.values(), self._quiet))), **ports,
         })
         self.inside = {name: f"refresher.{name}" for name in ("owed", "served", "target", "everything", "wait")} | {
@@ -39,7 +40,7 @@ class _RefreshHarness(Harness):
             refresher.enable.eq(self.enable), refresher.temperature.eq(temperature), refresher.idle.eq(self.idle),
             refresher.parked.eq(self.parked), refresher.taken.eq(self.taken), Assume(~self.taken | refresher.ready),
             refresher.upkeep.eq(self.upkeep), refresher.finished.eq(self.finished),
-            Assume(~self.finished | refresher.calm),
+            Assume(~self.finished | refresher.calm), refresher.closed.eq(self.closed), Assume(~self.closed),
         ]
         return refresher
 
@@ -116,6 +117,7 @@ class RefreshTurns(_RefreshHarness):
             Assert(self.served == refreshed, "turns as thought"), Assert(self.served != ALL, "a round ends"),
             Assert((self.state == RECOVER) | ~(recovering | quiet), "recovers"),
             Assert(~(recovering & quiet), "one after the other"),
+            Assert(refresher.hold == self.target, "what is held is the target"),
             Assert((self.state != WATCH) | (refresher.hold == 0), "nothing is held between refreshes"),
             Assert(self.state <= CALM, "a state"), Assert(~refresher.calm | (self.served == 0), "calm ends a round"),
             Assert((self.state != CALM) | refresher.all_banks & of_all & (self.target == ALL) & (last == ALL),

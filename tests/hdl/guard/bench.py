@@ -39,14 +39,14 @@ class Bench:
     """
 
     def __init__(self, tile=16, seed=1, patrol=0, stall=0.2, guard=Guard, clusters=80, regions=6,
-                 control_window=False, entries=4):
+                 control_window=False, entries=4, latency=range(10, 40)):
         self.rng, self.patrol, self.tile = random.Random(seed), patrol, tile
         self.dut, self.reset = guard(tile, entries, control_window=control_window), Signal()
         self.regions = [(0, (regions - 2) * tile + (5 if seed % 2 else 11)), (regions * tile, 2 * tile)]
         self.protection = Protection((regions + 2) * tile, (regions + 2) * tile + clusters * CLUSTER, tile)
         contents = np.random.default_rng(seed).integers(0, 256, self.protection.end * 16, dtype=np.uint8)
         self.chip = Chip(self.integers(contents), self.rng)
-        self.memory = ErringMemory(self.stored(), self.rng, stall)
+        self.memory = ErringMemory(self.stored(), self.rng, stall, latency)
         self.flips = [0, 0]
         self._hit = set()
         self.raw = []           # what is to be read from the memory as it is
@@ -69,13 +69,13 @@ class Bench:
         self.chip.register(Register.CONTROL, pack(CONTROL, {
             "tiles_end": self.protection.tiles_end, "end": self.protection.end, "patrol": self.patrol}))
 
-    def run(self, scenario, cycles=2_000_000):
+    def run(self, scenario, cycles=2_000_000, background=()):
         async def bench(ctx):
             ctx.set(self.dut.status.enable, 1)
             self.control()
             await scenario(ctx)
 
-        run(ResetInserter(self.reset)(self.dut), bench, cycles=cycles)
+        run(ResetInserter(self.reset)(self.dut), bench, cycles=cycles, background=background)
 
     async def drain(self, ctx, cycles=6000, until=None):
         """A cluster that the patrol corrects late is looked for in the verifier's whole table: 4,100 cycles."""

@@ -70,6 +70,7 @@ class Bench:
                 crc = zlib.crc32(b"".join(word.to_bytes(16, "little") for word in words))
             enable = bool(words) and rng.random() < 0.8
             ctx.set(sealer.en, enable)
+            ctx.set(sealer.word, 0)
             if enable:
                 word = words.pop(0)
                 if not words:

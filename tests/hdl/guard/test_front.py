@@ -20,9 +20,9 @@ MUTATIONS = {
     "reads pass writes of their last words": ("== last_addr[PLACE]", "== command.addr[PLACE]"),
     "reads pass a word without a place": ("self.writes_waiting | ", ""),
     "reads pass the write before": ("_AGE = 3", "_AGE = 0"),
-    "reads of tiles wait": ("\n                                          | tile & ~window)", ")"),
+    "reads of tiles wait": ("\n                                          | tile & ~window | offered)", " | offered)"),
     "raw reads do not wait": ("tile | window & self.resting", "tile | window"),
-    "raw writes do not wait": ("self.place.valid.eq(settled & self.resting)", "self.place.valid.eq(settled)"),
+    "raw writes do not wait": ("self.place.valid.eq(settled & self.resting | offered)", "self.place.valid.eq(settled)"),
     "registers do not wait": ("with m.If(settled & self.resting):", "with m.If(settled):"),
     "rejected with every word": ("self.rejected.eq(write.valid & ~begun)", "self.rejected.eq(write.valid)"),
     "rejected with the last word": ("self.rejected.eq(write.valid & ~begun)", "self.rejected.eq(finished)"),
@@ -34,6 +34,8 @@ MUTATIONS = {
     "control without its address": ("Cat(command.addr[:30], to_control.replicate(2))", "command.addr[:30]"),
     "control as registers": (".any() & ~to_control)", ".any())"),
     "control without such a window": ("        if self._control_window:\n    ", "        if True:\n    "),
+    "reads taken back": ("| tile & ~window | offered)", "| tile & ~window)"),
+    "writes taken back": ("settled & self.resting | offered)", "settled & self.resting)"),
     "no rest": ("self.rest.eq(self.waiting & window)", "self.rest.eq(0)"),
 }
 
@@ -239,7 +241,40 @@ def reads_of_tiles_pass(front):
     run(dut, bench, cycles=130)
 
 
-CHECKS = (reads_of_tiles_pass, random_traffic)
+def offers_stay(front):
+    """What has been offered, though what it would have waited for begins only then."""
+    dut = front(WRITES)
+
+    async def offer(ctx, stream, command, disturb):
+        ctx.set(dut.command.payload, command)
+        ctx.set(dut.command.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.command.valid, 0)
+        for _ in range(10):
+            await ctx.tick()
+        assert ctx.get(stream.valid)
+        for member, value in disturb.items():
+            ctx.set(getattr(dut, member), value)
+        for _ in range(6):
+            await ctx.tick()
+            assert ctx.get(stream.valid), "taken back"
+        ctx.set(stream.ready, 1)
+        await ctx.tick()
+        ctx.set(stream.ready, 0)
+        assert not ctx.get(stream.valid)
+
+    async def bench(ctx):
+        ctx.set(dut.tiles_end, 512)
+        ctx.set(dut.resting, 1)
+        await offer(ctx, dut.job, {"addr": 1024, "length": 16}, {"writes_waiting": 1})
+        await offer(ctx, dut.job, {"addr": PHYSICAL_WINDOW, "length": 1}, {"resting": 0})
+        ctx.set(dut.resting, 1)
+        await offer(ctx, dut.place, {"addr": PHYSICAL_WINDOW, "length": 1, "write": 1}, {"resting": 0})
+
+    run(dut, bench, cycles=100)
+
+
+CHECKS = (reads_of_tiles_pass, offers_stay, random_traffic)
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -17,6 +17,7 @@ MUTATIONS = {
     "too full": ("count < self._depth - 1", "count < self._depth"),
     "one too few": ("count < self._depth - 1", "count < self._depth - 2"),
     "lost in a restart": ("room & ~self.hold", "room"),
+    "one source only": ("offered, new = take_first(m, self.i,", "offered, new = take_first(m, self.i[:1],"),
     "never empty again": ("head.eq(head + self.retire)", "head.eq(head)"),
 }
 
@@ -25,14 +26,14 @@ class Bench:
     """Jobs are named by their addresses; ``live`` are those that have not been retired, the oldest first."""
 
     def __init__(self, ring, restarts, seed=1):
-        self.dut, self.rng, self.restarts = ring(DEPTH), random.Random(seed), restarts
+        self.dut, self.rng, self.restarts = ring(2, DEPTH), random.Random(seed), restarts
         self.laps = self.fullest = 0
 
     async def bench(self, ctx, jobs=200):
         dut, rng = self.dut, self.rng
         live, issued, walked = [], 0, 0         # cursors into ``live``
-        name, room = 0, False
-        while name < jobs or live:
+        name, room, offers = 0, False, [0, 0]   # of each source; 0: none
+        while name < jobs or any(offers) or live:
             assert ctx.get(dut.empty) == (not live)
             self.fullest = max(self.fullest, len(live))
             phase = name // 30 % 3              # fills up, runs empty, in between
@@ -45,19 +46,22 @@ class Bench:
                 if cursor < len(live):
                     assert ctx.get(stream.payload).addr == live[cursor]
                 ctx.set(stream.ready, go)
-            new = name < jobs and rng.random() < chances[0]
-            name += new
-            ctx.set(dut.i.valid, new)
-            ctx.set(dut.i.payload, {"addr": name, "length": 5})
+            for source, job in zip((0, 1), dut.i, strict=True):
+                if not offers[source] and name < jobs and rng.random() < chances[0]:
+                    offers[source] = name = name + 1
+                ctx.set(job.valid, offers[source] > 0)
+                ctx.set(job.payload, {"addr": offers[source], "length": 5})
             replaced = rng.getrandbits(31) | 1 << 31
             ctx.set(dut.restart, restart)
             ctx.set(dut.retire, retire)
             ctx.set(dut.oldest, {"addr": replaced})
             hold = restart or rng.random() < 0.1
             ctx.set(dut.hold, hold)
-            assert ctx.get(dut.i.ready) == (room and not hold)
+            first = 0 if offers[0] else 1
+            taken = room and not hold and offers[first] > 0
+            for source, job in enumerate(dut.i):
+                assert (ctx.get(job.ready) and offers[source] > 0) == (taken and source == first)
             room = len(live) < DEPTH - 1
-            taken = new and ctx.get(dut.i.ready)
             await ctx.tick()
             if restart:
                 live[0], issued, walked = replaced, 0, 0
@@ -65,9 +69,8 @@ class Bench:
                 issued += ready[0] and issued < len(live)
                 walked += ready[1] and walked < len(live)
             if taken:
-                live.append(name)
-            elif new:
-                name -= 1
+                live.append(offers[first])
+                offers[first] = 0
             if retire:
                 live.pop(0)
                 issued, walked = issued - 1, walked - 1

@@ -26,6 +26,8 @@ MUTATIONS = {
     "a whole tile in part": ("rounded[:bits] & 0,", "rounded[:bits],"),
     "a tile's beginning left out": ("span.eq(offset + place.length)", "span.eq(place.length)"),
     "raw words moved": ("Mux(place.raw, raw, Mux(place.tile, tile, cluster))", "Mux(place.tile, tile, cluster)"),
+    "hold unheard": ("take_first(m, self.i, self.idle, self.hold)", "take_first(m, self.i, self.idle)"),
+    "the last source first": ("take_first(m, self.i, ", "take_first(m, [*self.i][::-1], "),
     "writes become reads": ("command.write.eq(place.write)", "command.write.eq(0)"),
 }
 
@@ -68,14 +70,14 @@ def places(rng, protection, count):
 
 
 def check(locator, tile, tiles, stall=0.2, count=60):
-    dut, rng = locator(tile), random.Random(tile)
+    dut, rng = locator(tile, 1), random.Random(tile)
     protection = Protection(tiles * tile, tiles * tile + 100 * CLUSTER, tile)
     asked = places(rng, protection, count)
 
     async def source(ctx):
         ctx.set(dut.tiles_end, protection.tiles_end)
         await ctx.tick().repeat(2)
-        await send(ctx, dut.i, [{"write": write, "raw": raw, "tile": addr < protection.tiles_end, "addr": addr,
+        await send(ctx, dut.i[0], [{"write": write, "raw": raw, "tile": addr < protection.tiles_end, "addr": addr,
                                  "length": length} for write, raw, addr, length in asked], rng, stall)
 
     async def sink(ctx):
@@ -98,8 +100,37 @@ def test_a_command_every_four_cycles():
     check(Locator, 128, 3, stall=0)
 
 
+def first_and_held(locator):
+    """An earlier source goes first; the last one waits on ``hold``, and keeps what it offers."""
+    dut, found = locator(16, 2), []
+
+    async def bench(ctx):
+        ctx.set(dut.o.ready, 1)
+        for number, place in enumerate(dut.i):
+            ctx.set(place.valid, 1)
+            ctx.set(place.payload, {"raw": 1, "addr": 100 * number, "length": 1})
+        for cycle in range(40):
+            ctx.set(dut.hold, cycle < 20)
+            if ctx.get(dut.o.valid):
+                found.append((cycle, ctx.get(dut.o.payload.addr)))
+            taken = [ctx.get(place.valid) and ctx.get(place.ready) for place in dut.i]
+            await ctx.tick()
+            for place, done in zip(dut.i, taken, strict=True):
+                if done:
+                    ctx.set(place.valid, 0)
+        assert ctx.get(dut.idle)
+
+    run(dut, bench, cycles=60)
+    assert found == [(3, 0), (23, 100)]
+
+
+def test_the_first_source_goes_first_and_the_last_can_be_held():
+    first_and_held(Locator)
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_locator_is_caught(name):
     broken = mutate("dojang_hdl.guard.locate", *MUTATIONS[name]).Locator
     with pytest.raises(AssertionError):
         check(broken, 16, 40)
+        first_and_held(broken)

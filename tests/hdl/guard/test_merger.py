@@ -32,6 +32,8 @@ MUTATIONS = {
     "words of another place": ("self.entry.eq(now.entry)", "self.entry.eq(now.entry ^ 1)"),
     "those that were read are passed for ever": ("Mux(taken != judged, asked", "Mux((taken != judged) & 0, asked"),
     "the verdict on another": ("goods.bit_select(judged[slot], 1).eq", "goods.bit_select(taken[slot], 1).eq"),
+    "words beside those it seals": ("with m.If(fetched & ~self.restart):", "with m.If(1):"),
+    "the word that a restart meets": ("with m.If(fetched & ~self.restart):", "with m.If(fetched):"),
     "address not in the CRC": ("sealer.crc ^ (now.cluster << _INDEX)", "sealer.crc"),
     "sealed though its checks were lost": ("with m.If(self.restart):\n                m.d",
                                            "with m.If(0):\n                m.d"),
@@ -43,7 +45,7 @@ MUTATIONS = {
     "taken before its time": ("merged_en.eq(fetched)", "merged_en.eq(fetched), fetched_at.eq(at + 1)"),
     "one place only": ("m.d.sync += fill.eq(fill + 1)", "m.d.sync += fill.eq(fill)"),
     "another place is written": ("out.eq(offer), offer", "out.eq(0), offer"),
-    "the CRC of another": ("crcs[offer]", "crcs[0]"),
+    "the CRC of another": ("crc.addr.eq(offer)", "crc.addr.eq(0)"),
     "free before it is written": ("with m.If(self.written & (out == place)):",
                                   "with m.If(self.o.valid & self.o.ready & (offer == place)):"),
     "read before it was written": ("self.job.valid.eq(~sealed)", "self.job.valid.eq(1)"),
@@ -156,6 +158,7 @@ class Bench:
             assert not (self.jobs and ctx.get(dut.idle))
             *_, en, word, job, valid, ready = await ctx.tick().sample(
                 sealer.en, sealer.word, dut.job.payload, dut.job.valid, dut.job.ready)
+            assert en or not word
             if en and not restart:
                 sealing.append(word.to_bytes(16, "little"))
                 due["check", cycle + 2] = int(check_bits(np.frombuffer(sealing[-1], np.uint8)))

@@ -13,10 +13,12 @@ from dojang_sim.benches.streams import run
 MUTATIONS = {
     "beyond the end": ("(at >= self.end[_INDEX:])", "(at > self.end[_INDEX:])"),
     "before the start": ("(at < self.start[_INDEX:]) | ", ""),
-    "interval too long": ("wait.eq(self.interval - 1)", "wait.eq(self.interval)"),
+    "interval too long": ("wait[1:].any()", "wait.any()"),
     "never off": ("with m.If(self.interval == 0):", "with m.If(0):"),
     "next one without an answer": ("& ~reading ", ""),
-    "asks while halted": ("with m.If(self.job.ready | self.halt):", "with m.If(self.job.ready):"),
+    "takes back what it asked": ("with m.If(self.interval == 0):",
+                                 "with m.If(self.halt):\n            m.d.sync += self.job.valid.eq(0)\n"
+                                 "        with m.If(self.interval == 0):"),
     "begins while halted": (" & ~self.halt):", "):"),
     "refresh overwritten": ("with m.If(self.found & ~self.refresh.valid):", "with m.If(self.found):"),
     "refreshed again": ("with m.Elif(self.refresh.ready):", "with m.Elif(0):"),
@@ -52,6 +54,8 @@ class Bench:
         dut = self.dut
         ctx.set(dut.halt, 1)
         await self.step(ctx, 20)
+        while ctx.get(dut.job.valid):
+            await self.step(ctx)
         ctx.set(dut.interval, interval)
         ctx.set(dut.start, start)
         ctx.set(dut.end, end)
@@ -88,8 +92,11 @@ def told_something_else(patrol):
             for _, addr in bench.jobs:
                 assert interval and start <= addr < start + CLUSTER * clusters
             bench.jobs.clear()
+            offered = ctx.get(bench.dut.job.valid)
             ctx.set(bench.dut.halt, 1)
-            await bench.step(ctx)
+            while offered and not bench.jobs:
+                assert ctx.get(bench.dut.job.valid), "taken back"
+                await bench.step(ctx)
             bench.jobs.clear()
             await bench.step(ctx, rng.randrange(20))
             assert not bench.jobs, "it is halted"
