@@ -19,7 +19,7 @@ LEAST_UTILIZATION = {"ecpix5": 0.86, "ulx3s": 0.885}
 """Of the peak of the memory's pins, while decoding glassllm, by the chip's counters; 0.871 and 0.902 are reached, and
 where refreshes fall moves them by some thousandths."""
 
-TOKENS, FEW = 8, 4
+TOKENS, FEW = 8, 2
 
 
 def bench(tmp_path, name: str, *options: str, tokens: int = TOKENS) -> dict:

@@ -38,7 +38,7 @@ MUTATIONS = {
     "refresh last": ("(room | self.refresh_all)", "(room | self.refresh_all) & ~order.request.any()"),
     "always another bank": ("with m.If(~kept):", "with m.If(1):"),
     "always the same bank": ("turn.advance.eq(~kept)", "turn.advance.eq(0)"),
-    "bank kept in the wrong direction": ("kept.eq((suited & holder).any())", "kept.eq((soon & holder).any())"),
+    "bank kept in the wrong direction": ("kept.eq((suited & holder).any())", "kept.eq(holder.any())"),
     "chosen a cycle late": ("suited.eq((soon if", "suited.eq((offers if"),
     "a gap between banks": ("(soon if ccd > 1 else waits)", "soon"),
     "masked write not masked": ("Mux(selected.masked, Kind.MWR, Kind.WR)", "Kind.WR"),
