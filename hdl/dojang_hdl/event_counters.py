@@ -20,7 +20,7 @@ class EventCounters(wiring.Component):
 
     Parameters
     ----------
-    names: of the counters, `MEMORY_REGISTERS` at most.
+    names: of the counters, 2 to `MEMORY_REGISTERS`.
 
     Members
     -------
@@ -31,8 +31,8 @@ class EventCounters(wiring.Component):
     """
 
     def __init__(self, names: Sequence[str]):
-        if len(names) > MEMORY_REGISTERS:
-            raise ValueError(f"{len(names)} counters, expected {MEMORY_REGISTERS} at most")
+        if not 2 <= len(names) <= MEMORY_REGISTERS:
+            raise ValueError(f"{len(names)} counters, expected 2 to {MEMORY_REGISTERS}")
         self._names = tuple(names)
         self._places = 1 << (len(self._names) - 1).bit_length()
         self.latency = self._places + 2
