@@ -23,14 +23,17 @@ void* dojang_node_open(svBitVecVal* outputs) {
   return node;
 }
 
-// One rising edge of the clock, before which the inputs had these values. The low phase is evaluated with them as well:
-// clock gates take their enables in it.
+// One rising edge of the clock, before which the inputs had these values. They are given in the low phase, in which
+// clock gates take their enables, and only if they have changed: what follows from them is worked out then.
 void dojang_node_cycle(void* model, svBit rst, const svBitVecVal* inputs, svBitVecVal* outputs) {
   Vdojang_node& node = model_of(model);
-  node.rst = rst;
+  node.reset_changed = node.reset != rst;
+  node.reset = rst;
+  node.changed = std::memcmp(node.inputs.data(), inputs, sizeof node.inputs) != 0;
   std::memcpy(node.inputs.data(), inputs, sizeof node.inputs);
   node.clk = 0;
   node.eval();
+  node.changed = node.reset_changed = 0;
   node.clk = 1;
   node.eval();
   give(node, outputs);

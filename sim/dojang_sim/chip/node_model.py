@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetSignal, Signal, Value
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from dojang_hdl.config import ChipConfig
@@ -26,16 +26,30 @@ def _ports(flow: wiring.Flow, node: wiring.Component) -> Value:
 
 
 class PackedNode(wiring.Component):
-    """A `Node` whose inputs and outputs are a word each, as node_model.cpp wants them."""
+    """A `Node` whose inputs and outputs are a word each, as node_model.cpp wants them.
+
+    Inputs and reset are taken at an edge of a clock of their own. Verilator evaluates twice a cycle what follows from a
+    port, and what follows from a register only when it changes.
+    """
 
     def __init__(self, config: ChipConfig):
         self._node = Node(config, gated=True)
-        super().__init__({"inputs": In(len(_ports(In, self._node))), "outputs": Out(len(_ports(Out, self._node)))})
+        super().__init__({"inputs": In(len(_ports(In, self._node))), "outputs": Out(len(_ports(Out, self._node))),
+                          "reset": In(1), "changed": In(1), "reset_changed": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.node = self._node
-        m.d.comb += [_ports(In, self._node).eq(self.inputs), self.outputs.eq(_ports(Out, self._node))]
+        inputs, reset = Signal.like(self.inputs), Signal()
+        m.domains += [ClockDomain(name, local=True, reset_less=True) for name in ("inputs", "reset")]
+        m.domains += ClockDomain("node", local=True)
+        m.d.inputs += inputs.eq(self.inputs)
+        m.d.reset += reset.eq(self.reset)
+        m.submodules.node = DomainRenamer("node")(self._node)
+        m.d.comb += [
+            ClockSignal("inputs").eq(self.changed), ClockSignal("reset").eq(self.reset_changed),
+            ClockSignal("node").eq(ClockSignal()), ResetSignal("node").eq(reset),
+            _ports(In, self._node).eq(inputs), self.outputs.eq(_ports(Out, self._node)),
+        ]
         return m
 
 
