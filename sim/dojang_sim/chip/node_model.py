@@ -39,16 +39,16 @@ class PackedNode(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        inputs, reset = Signal.like(self.inputs), Signal()
+        held_inputs, held_reset = Signal.like(self.inputs, name="held_inputs"), Signal()
         m.domains += [ClockDomain(name, local=True, reset_less=True) for name in ("inputs", "reset")]
         m.domains += ClockDomain("node", local=True)
-        m.d.inputs += inputs.eq(self.inputs)
-        m.d.reset += reset.eq(self.reset)
+        m.d.inputs += held_inputs.eq(self.inputs)
+        m.d.reset += held_reset.eq(self.reset)
         m.submodules.node = DomainRenamer("node")(self._node)
         m.d.comb += [
             ClockSignal("inputs").eq(self.changed), ClockSignal("reset").eq(self.reset_changed),
-            ClockSignal("node").eq(ClockSignal()), ResetSignal("node").eq(reset),
-            _ports(In, self._node).eq(inputs), self.outputs.eq(_ports(Out, self._node)),
+            ClockSignal("node").eq(ClockSignal()), ResetSignal("node").eq(held_reset),
+            _ports(In, self._node).eq(held_inputs), self.outputs.eq(_ports(Out, self._node)),
         ]
         return m
 

@@ -34,7 +34,8 @@ def reached_from(text: str, port: str) -> set[str]:
 
 
 def test_outputs_of_a_node_come_from_registers():
-    found = reached_from(to_verilog(PackedNode(preset("small-node")), "packed", flatten=True), "inputs")
+    """Those that it has got: what a node is given, it gets at a clock that is raised before its own."""
+    found = reached_from(to_verilog(PackedNode(preset("small-node")), "packed", flatten=True), "held_inputs")
     assert len(found) > 20  # ready signals gate transfers, so inputs do reach logic
     assert "outputs" not in found
 
