@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 __all__ = ["take_first"]
 
-NEVER = Const(0)
+_NEVER = Const(0)
 
 
-def take_first(m: Module, streams, ready, hold: Value = NEVER) -> tuple[Value, Signal]:
+def take_first(m: Module, streams, ready, hold: Value = _NEVER) -> tuple[Value, Signal]:
     """Whether one of ``streams`` offers something, and what the first of these does; taken when ``ready``. From the
     last one nothing is taken on ``hold``.
 
