@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dojang.checkpoints import load
 from dojang.driver import LinkError, LinkTimeout, PipeTransport, Transport, TransportError
@@ -120,12 +121,21 @@ def test_another_chip_than_the_image_was_made_for_is_refused(checkpoint, monkeyp
         open_session(checkpoint, replace(preset("sim-2x2"), channel_mib=CHIP.channel_mib), context=CONTEXT)
 
 
-def test_a_run_that_never_ends_is_named(checkpoint, monkeypatch):
-    monkeypatch.setattr(device, "RUN_TIMEOUT_S", 0.5)
+def test_a_run_that_never_ends_is_named_and_a_reset_ends_it(checkpoint):
+    with open_session(checkpoint, CHIP, compare_golden=True, context=CONTEXT) as session:
+        expected = session.decode(5)
+        assert expected.golden_match
     with open_session(checkpoint, CHIP, context=CONTEXT) as session:
-        session.image.programs[1] = session.image.programs[1].__class__(1, 1 << 20, 12, 16)  # NOPs without END
-        with pytest.raises(LinkTimeout, match=r"the run has not ended after 0.5 s: 0 nodes are done after \d+ cycles"):
-            session.decode(5)
+        program = session.image.programs[1]
+        session.image.programs[1] = replace(program, words=16)  # its beginning: reads are on their way, END never comes
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(device, "RUN_TIMEOUT_S", 0.5)
+            with pytest.raises(LinkTimeout,
+                               match=r"the run has not ended after 0.5 s: 0 nodes are done after \d+ cycles"):
+                session.decode(5)
+        session.image.programs[1] = program
+        session._device.reset()
+        np.testing.assert_array_equal(session.decode(5).logits, expected.logits)
 
 
 def test_a_slow_host_changes_no_cycle(checkpoint, monkeypatch, tmp_path):
