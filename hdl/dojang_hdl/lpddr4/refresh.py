@@ -81,7 +81,8 @@ class Refresher(wiring.Component):
         target = Signal(BANKS)      # 0 between refreshes
         following = Signal(BANKS)
         m.d.comb += following.eq(target)
-        # A register of its own: column and row commands of a cycle depend on it one after the other.
+        # A register of its own: column and row commands of a cycle depend on it one after the other. In the cycle after
+        # a reset, in which it is 0, no bank has anything queued.
         m.d.sync += [target.eq(following), self.hold.eq(following | self.closed.replicate(BANKS))]
         if self._config.rate >= SLOW_RATE:
             m.d.sync += everything.eq((self.temperature.as_value() >= Temperature.QUARTER.value)
